@@ -1,0 +1,57 @@
+# Everything happens in a virtual environment of its own, .venv, with the versions in constraints.txt.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+IMAGES ?=
+K      ?= 2
+NETWORK ?=
+STORE  ?= features.h5
+OUT    ?= clusters
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check extract cluster bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
+
+# A stamp per set of extras: a second run installs nothing.
+$(VENV)/.installed-%: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing imgcluster[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	  version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("opencv-python"))'); \
+	  echo "this machine lacks the graphics libraries that opencv-python links to: putting opencv-python-headless $$version in its place"; \
+	  $(BIN)/python -m pip install --quiet --no-deps --force-reinstall "opencv-python-headless==$$version"; }
+	@touch $@
+
+DEMO_EXTRAS := offline,report,demo
+demo: $(VENV)/.installed-$(DEMO_EXTRAS) ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
+	@$(BIN)/python -m tests.demo $(if $(IMAGES),--images '$(IMAGES)' --k $(K))
+
+test: $(VENV)/.installed-dev ## run the tests (under five minutes)
+	@$(BIN)/python -m pytest -m 'not slow and not long'
+
+test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (under fifteen minutes)
+	@$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.installed-dev ## ruff, mypy --strict and the rules of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+extract: $(VENV)/.installed-offline ## embed the images below IMAGES=...
+	@$(BIN)/imgcluster extract $(if $(IMAGES),'$(IMAGES)') --store '$(STORE)' $(if $(NETWORK),--network $(NETWORK))
+
+cluster: $(VENV)/.installed-offline ## sort the embedded images into K=... folders
+	@$(BIN)/imgcluster cluster --k $(K) --store '$(STORE)' --out '$(OUT)' $(if $(NETWORK),--network $(NETWORK))
+
+bench: $(VENV)/.installed-dev ## measure this machine, one table
+	@$(BIN)/python -m tests.benchmarks.bench
+
+clean: ## remove what the targets made, but never your images, features or clusters
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Sort a folder of images by what they show."""

@@ -1,0 +1,1 @@
+"""Numbers to labels; knows no files. scikit-learn lives here."""

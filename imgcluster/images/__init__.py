@@ -1,0 +1,1 @@
+"""Files to pixels and pixels to files; OpenCV and Pillow live here."""

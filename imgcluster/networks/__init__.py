@@ -1,0 +1,1 @@
+"""Pixels to embeddings; TensorFlow, Keras and OpenVINO live here."""

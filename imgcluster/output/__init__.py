@@ -1,0 +1,1 @@
+"""Labels to things to look at: folders, manifest, report."""

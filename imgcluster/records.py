@@ -1,0 +1,330 @@
+"""The data that crosses walls: small frozen dataclasses and protocols, known to every room."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Keys = NDArray[np.uint8]
+"""(N, 32) uint8: one SHA-256 digest of a file's bytes per row."""
+
+Embeddings = NDArray[np.float32]
+"""(N, D) float32: one embedding per row."""
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB; a batch is (N, H, W, 3)."""
+
+CLUSTERING_MARKER = ".imgcluster.json"
+"""The file by which a folder that `cluster` made is known; `find` leaves such folders out."""
+
+STAT_GRANULARITY_NS = 2_000_000_000
+"""The coarsest modification clock in use: FAT counts in steps of two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file that may hold an image, as its folder entry describes it.
+
+    `path` is absolute, decoded as `os.fsdecode` does (bytes that are not UTF-8 become surrogate escapes).
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read, with a reason that a person understands.
+
+    `temporary` marks trouble that may pass without the file changing (an I/O error, a network drive that
+    stalls, an empty file): such a file is tried again on every run.
+    """
+
+    path: str
+    reason: str
+    size: int = -1
+    mtime_ns: int = -1
+    temporary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PathEntry:
+    """What the store remembers of one path: the file's stat when it was read, and the key of its bytes.
+
+    `read_ns` is the wall clock just before the bytes were read. A file whose modification time lies within
+    the clock's granularity of that moment may have been changed again without a trace, so its entry is not
+    to be relied on ("racy git").
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    read_ns: int
+    key: bytes
+
+    def describes(self, file: ImageFile) -> bool:
+        """Whether `file` is certainly what was read: same size and time, no race with the clock."""
+        return (
+            self.size == file.size
+            and self.mtime_ns == file.mtime_ns
+            and self.mtime_ns < self.read_ns - STAT_GRANULARITY_NS
+        )
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """Everything that changes what an embedding means; two embeddings compare only within one space.
+
+    Attributes
+    ----------
+    network
+        Name in the catalogue.
+    weights
+        SHA-256 of the weights, in hex.
+    input_size
+        Side of the square that images are resized to, in pixels.
+    pooling
+        How the last feature map becomes a vector: ``avg``, ``max`` or ``flatten``.
+    preprocessing
+        Version of everything that happens between the file and the network's input.
+    quantisation
+        ``none``, or the SHA-256 of the quantised model, in hex.
+    key_hash
+        The hash that makes the keys.
+    """
+
+    network: str
+    weights: str
+    input_size: int
+    pooling: str = "avg"
+    preprocessing: int = 1
+    quantisation: str = "none"
+    key_hash: str = "sha256"
+
+    @property
+    def name(self) -> str:
+        """A short readable name, different for every space, such as ``inception_v3-299-avg-1a2b3c4d``."""
+        identity = json.dumps(asdict(self), sort_keys=True).encode()
+        quantised = "" if self.quantisation == "none" else "-int8"
+        digest = hashlib.sha256(identity).hexdigest()[:8]
+        return f"{self.network}-{self.input_size}-{self.pooling}{quantised}-{digest}"
+
+
+@dataclass(frozen=True)
+class StoredSpace:
+    """A feature space as it lies in a store: how many embeddings, how long, of what type."""
+
+    space: FeatureSpace
+    rows: int
+    dimension: int
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        """The space's name."""
+        return self.space.name
+
+
+@dataclass(frozen=True)
+class Run:
+    """Provenance: one extraction as it was run. `details` holds what does not change what a vector means.
+
+    (Precision, runtime, library versions, machine.) `started` is ISO 8601 in UTC.
+    """
+
+    started: str
+    space: str
+    new: int
+    seconds: float
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class EmbeddingNetwork(Protocol):
+    """A loaded network without its classifier."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many images one call takes at most; the call is quickest with exactly so many."""
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Precision, runtime and library versions, for the record of the run."""
+
+    def embed(self, pixels: Pixels) -> Embeddings:
+        """Embed a batch: (n, S, S, 3) uint8 RGB with 1 <= n <= batch_size to (n, D) float32."""
+
+
+class NetworkSource(Protocol):
+    """A network that is chosen but not loaded: its feature space is known, its library not yet imported."""
+
+    @property
+    def space(self) -> FeatureSpace:
+        """The feature space that its embeddings belong to."""
+
+    def load(self) -> EmbeddingNetwork:
+        """Build the network and make it ready; takes seconds."""
+
+
+class Progress(Protocol):
+    """How a workflow tells what it does, and learns that the user wants it to stop."""
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        """Start a stage of `total` steps (unknown: None); it ends when the next begins."""
+
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+        """Count steps done, and how many of them failed."""
+
+    def note(self, message: str) -> None:
+        """Say one line that the user should read: a warning, a fallback, a recovery."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the user asked to stop (Ctrl-C): finish what is in hand and keep it."""
+
+
+class SilentProgress:
+    """The Progress of a script: says nothing, never stops."""
+
+    stopping = False
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        """Ignore the stage."""
+
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+        """Ignore the steps."""
+
+    def note(self, message: str) -> None:
+        """Ignore the message."""
+
+
+class EmbeddingSource(Protocol):
+    """Embeddings of one space that can be read again and again, in one order, block by block.
+
+    Small sets come as one block. `keys` has one row per embedding, in the same order.
+    """
+
+    @property
+    def keys(self) -> Keys:
+        """(N, 32) uint8."""
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+
+    def blocks(self) -> Iterator[Embeddings]:
+        """Yield (n, D) float32 blocks, n > 0, N rows in all."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The fitted steps from an embedding to the space that k-means works in, for one feature space.
+
+    L2 normalisation (if `normalise`), then (x - mean) @ components.T / scale (if `components` has rows), then
+    L2 normalisation again (if `normalise_again`).
+
+    Attributes
+    ----------
+    mean
+        (D,) float32, or empty.
+    components
+        (d, D) float32, orthonormal rows, or (0, D).
+    scale
+        (d,) float32: standard deviation per component, to the power of the whitening.
+    """
+
+    normalise: bool
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    normalise_again: bool
+
+
+@dataclass(frozen=True)
+class ClusterModel:
+    """A finished clustering as `assign` needs it: one preparation per feature space, and the centroids.
+
+    The prepared vectors of the spaces stand side by side in the order of `spaces`. `centroids` is (k, d)
+    float32; row i is cluster i.
+    """
+
+    spaces: tuple[str, ...]
+    preparations: tuple[Preparation, ...]
+    centroids: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What a clustering gives, one entry per distinct image (N) and per cluster (k).
+
+    Clusters are numbered by size, the largest is 0; equal sizes are ordered by their smallest key.
+
+    Attributes
+    ----------
+    keys
+        (N, 32) uint8.
+    labels
+        (N,) int32, each in [0, k).
+    distances
+        (N,) float32, Euclidean, from each image to its centroid in the prepared space.
+    silhouettes
+        (N,) float32 simplified silhouette (distance to the own against the nearest other centroid), NaN where
+        there is one cluster.
+    inertia
+        Sum of squared distances.
+    silhouette
+        Mean silhouette (sampled above 5,000 images), NaN where it is not defined.
+    """
+
+    keys: Keys
+    labels: NDArray[np.int32]
+    distances: NDArray[np.float32]
+    silhouettes: NDArray[np.float32]
+    inertia: float
+    silhouette: float
+    model: ClusterModel
+
+    @property
+    def k(self) -> int:
+        """The number of clusters."""
+        return len(self.model.centroids)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One image file and its cluster; `original` is where it came from, `path` where it lies now.
+
+    The two differ only after ``--mode move``.
+    """
+
+    path: str
+    original: str
+    key: bytes
+    cluster: int
+    distance: float
+    silhouette: float = float("nan")
+
+
+def json_number(value: float) -> float | None:
+    """NaN as None, for JSON has no NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+JsonObject = dict[str, Any]
+"""What is handed to `json.dumps`; made in one place, at the edge."""
+
+if TYPE_CHECKING:
+    Notify = Callable[[str], None]
+    """Takes one line that the user should read."""

@@ -1,0 +1,1 @@
+"""Numbered steps from each schema version to the next."""
