@@ -1,0 +1,43 @@
+"""What the shared records promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imgcluster.records import STAT_GRANULARITY_NS, FeatureSpace, ImageFile, PathEntry
+
+SPACE = FeatureSpace("inception_v3", "ab" * 32, 299)
+
+
+def test_a_space_has_a_short_readable_name() -> None:
+    assert SPACE.name.startswith("inception_v3-299-avg-")
+    assert len(SPACE.name.rsplit("-", 1)[1]) == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": "vgg16"},
+        {"weights": "cd" * 32},
+        {"input_size": 224},
+        {"pooling": "max"},
+        {"preprocessing": 2},
+        {"quantisation": "ef" * 32},
+    ],
+)
+def test_whatever_changes_the_meaning_changes_the_name(change: dict[str, str]) -> None:
+    assert replace(SPACE, **change).name != SPACE.name
+
+
+def test_an_entry_describes_the_unchanged_file() -> None:
+    entry = PathEntry("/a.jpg", 10, 5_000_000_000, 5_000_000_000 + 2 * STAT_GRANULARITY_NS, b"k" * 32)
+    assert entry.describes(ImageFile("/a.jpg", 10, 5_000_000_000))
+    assert not entry.describes(ImageFile("/a.jpg", 11, 5_000_000_000))
+    assert not entry.describes(ImageFile("/a.jpg", 10, 5_000_000_001))
+
+
+def test_a_file_changed_within_the_clocks_granularity_of_its_reading_is_not_trusted() -> None:
+    entry = PathEntry("/a.jpg", 10, 5_000_000_000, 5_000_000_001, b"k" * 32)
+    assert not entry.describes(ImageFile("/a.jpg", 10, 5_000_000_000))
