@@ -1,0 +1,131 @@
+"""From a file's bytes to upright RGB pixels, or a reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import UnreadableImage
+from imgcluster.images.decoding import Raw
+from imgcluster.images.header import image_type
+from imgcluster.images.jpeg import END_OF_IMAGE, read_jpeg_header, shorter_side_scale
+from imgcluster.images.opencv_decoder import decode_anything, decode_colour
+from imgcluster.images.orientation import swaps_sides, upright
+from imgcluster.images.pillow_decoder import NotOpened, check_size, decode_with_pillow
+from imgcluster.images.png import read_png
+
+if TYPE_CHECKING:
+    from imgcluster.records import Pixels
+
+MAX_PIXELS = 500_000_000
+"""Lets panoramas and large scans through (22,000 x 22,000), and no decompression bomb."""
+
+TRUNCATED = "cut short: the missing part is filled in"
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What is still decoded.
+
+    Attributes
+    ----------
+    max_pixels
+        Width times height, by the header.
+    accept_truncated
+        Take a JPEG whose end is missing, and say so in its note.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    accept_truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image ready to be looked at.
+
+    Attributes
+    ----------
+    pixels
+        (H, W, 3) uint8 RGB, upright, alpha laid over white; at a reduced scale where that was allowed.
+    width, height
+        The full size, upright.
+    note
+        Empty, or what the user should know about this file.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    note: str = ""
+
+
+_DEFAULT_LIMITS = DecodeLimits()
+
+
+def decode(data: bytes, limits: DecodeLimits = _DEFAULT_LIMITS, *, at_least: int | None = None) -> Decoded:
+    """Decode the first picture in a file's bytes, whatever its name says.
+
+    Parameters
+    ----------
+    data
+        The whole file.
+    limits
+        How large, and whether incomplete.
+    at_least
+        Allows a reduced scale whose shorter side has at least so many pixels; much faster for large JPEGs.
+
+    Raises
+    ------
+    UnreadableImage
+        With a reason that a person understands: no image, damaged, cut short, too large.
+    """
+    kind = image_type(data)
+    raw = _DECODERS.get(kind, _decode_other)(data, kind, limits, at_least)
+    width, height = raw.width, raw.height
+    if swaps_sides(raw.orientation):
+        width, height = height, width
+    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note)
+
+
+def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
+    header = read_jpeg_header(data)
+    check_size(header.width, header.height, limits.max_pixels)
+    if header.bits != 8:
+        raise UnreadableImage(f"a JPEG of {header.bits} bits per sample; only 8 are read")
+    if not header.complete:
+        if not limits.accept_truncated:
+            raise UnreadableImage("the JPEG is cut short (--accept-truncated takes what is there)")
+        # An end put where the data stop makes the decoder fill the rest instead of refusing; Pillow's switch
+        # for that is global, so it would change what other threads get.
+        raw = decode_with_pillow(data + END_OF_IMAGE, kind, limits.max_pixels, at_least)
+        return Raw(raw.pixels, header.width, header.height, header.orientation, TRUNCATED)
+    scale = shorter_side_scale(header.width, header.height, at_least)
+    pixels = decode_colour(data, scale)
+    if pixels is None:
+        pixels = decode_with_pillow(data, kind, limits.max_pixels, at_least).pixels
+    return Raw(pixels, header.width, header.height, header.orientation)
+
+
+def _decode_png(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
+    png = read_png(data)
+    check_size(png.header.width, png.header.height, limits.max_pixels)
+    raw = decode_with_pillow(png.file(), kind, limits.max_pixels, at_least)
+    return Raw(raw.pixels, raw.width, raw.height, png.header.orientation)
+
+
+def _decode_other(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
+    try:
+        return decode_with_pillow(data, kind, limits.max_pixels, at_least)
+    except NotOpened as refusal:
+        if kind not in _SECOND_TRY:
+            raise
+        try:
+            return decode_anything(data)
+        except UnreadableImage:
+            raise refusal from None
+
+
+_DECODERS = {"JPEG": _decode_jpeg, "PNG": _decode_png}
+
+# Headers that Pillow takes too literally and OpenCV reads.
+_SECOND_TRY = frozenset({"BMP", "JPEG 2000"})

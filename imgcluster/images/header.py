@@ -1,0 +1,120 @@
+"""What a file is, by its first bytes; its name tells nothing."""
+
+from __future__ import annotations
+
+from imgcluster.errors import UnreadableImage
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\x28\0\0\0", "DIB"),
+    (b"\x6c\0\0\0", "DIB"),
+    (b"\x7c\0\0\0", "DIB"),
+)
+
+_HEIF_BRANDS = {
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"hevm",
+    b"hevs",
+    b"mif1",
+    b"msf1",
+    b"mif2",
+}
+
+_STRANGERS = (
+    (b"%PDF", "a PDF document"),
+    (b"8BPS", "a Photoshop document"),
+    (b"%!PS", "a PostScript document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x1aE\xdf\xa3", "a video (Matroska)"),
+    (b"version https://git-lfs", "a Git LFS pointer: the image itself was not fetched"),
+    (b"\0\0\1\0", "an icon (ICO)"),
+    (b"qoif", "a QOI image, which is not read here"),
+    (b"FUJIFILM", "a camera's raw file"),
+    (b"\xff\x0a", "a JPEG XL image, which is not read here"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image, which is not read here"),
+)
+
+EXTENSIONS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "DIB": (".dib", ".bmp"),
+    "WebP": (".webp",),
+    "AVIF": (".avif", ".avifs"),
+    "HEIC": (".heic", ".heif"),
+    "JPEG 2000": (".jp2", ".j2k", ".jpx"),
+    "PNM": (".pbm", ".pgm", ".ppm", ".pnm"),
+}
+"""The names that files of each type go by; together they are what a scan looks for."""
+
+
+def image_type(data: bytes) -> str:
+    """Return the type of an image, a key of `EXTENSIONS`, from its content.
+
+    Raises
+    ------
+    UnreadableImage
+        For anything else, saying what it is where that can be told.
+    """
+    known = next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
+    known = known or _in_container(data)
+    if known:
+        return known
+    raise UnreadableImage(f"not an image: {_guess(data)}")
+
+
+def _in_container(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
+        return "PNM"
+    if data[4:8] == b"ftyp":
+        length = min(int.from_bytes(data[:4], "big"), 256)
+        brands = {bytes(data[8:12])} | {bytes(data[at : at + 4]) for at in range(16, length, 4)}
+        if brands & {b"avif", b"avis"}:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIC"
+    return None
+
+
+def _guess(data: bytes) -> str:
+    """Say what a file is that holds no image we know."""
+    stranger = next((name for signature, name in _STRANGERS if data.startswith(signature)), None)
+    if stranger:
+        return stranger
+    if not data:
+        return "an empty file"
+    head = data[:1024]
+    if not any(head):
+        return "nothing but zero bytes"
+    return "a video (MP4 or alike)" if data[4:8] == b"ftyp" else _guess_text(head)
+
+
+def _guess_text(head: bytes) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    if b"<svg" in start:
+        return "a vector drawing (SVG)"
+    is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
+    return "a text file" if is_text else "unknown content"

@@ -1,0 +1,166 @@
+"""Everything but ordinary JPEG, through Pillow: alpha, palettes, deep samples, animations, colour spaces."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.errors import MissingExtra, UnreadableImage
+from imgcluster.images.decoding import Raw, grey_to_rgb, over_white, to_8_bits
+from imgcluster.images.opencv import cv2
+from imgcluster.images.orientation import orientation_of
+from imgcluster.images.pillow import Image, UnidentifiedImageError, quiet_warnings
+
+if TYPE_CHECKING:
+    from imgcluster.records import Pixels
+
+FORMATS = {
+    "JPEG": ("JPEG", "MPO"),
+    "PNG": ("PNG",),
+    "GIF": ("GIF",),
+    "TIFF": ("TIFF",),
+    "BMP": ("BMP",),
+    "DIB": ("DIB",),
+    "WebP": ("WEBP",),
+    "AVIF": ("AVIF",),
+    "HEIC": ("HEIF",),
+    "JPEG 2000": ("JPEG2000",),
+    "PNM": ("PPM",),
+}
+"""Pillow's readers for each of our types; no others are tried, least of all one that starts a program."""
+
+# These readers turn the picture themselves while loading (TIFF by its tag, HEIF by its boxes).
+_TURNED_BY_READER = frozenset({"TIFF", "HEIF"})
+_DEEP_MODES = frozenset({"I", "F"})
+_STRIP_PIXELS = 16 << 20
+_BITS_PER_SAMPLE = 258
+
+
+class NotOpened(UnreadableImage):
+    """Pillow does not recognise the file at all; another decoder may."""
+
+
+def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | None = None) -> Raw:
+    """Decode the first frame or page of an image to RGB over white.
+
+    Pictures of many megapixels are brought down to the scale that `at_least` allows strip by strip, so that
+    the full size never stands in memory a second time.
+
+    Raises
+    ------
+    UnreadableImage
+        With the reason.
+    """
+    quiet_warnings()
+    if kind == "HEIC":
+        _register_heif()
+    # Decoders for damaged files raise what they like, from SyntaxError to struct.error: each is a reason.
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS[kind])
+    except UnidentifiedImageError as error:
+        raise NotOpened(f"a damaged {kind} file: its header makes no sense") from error
+    except Exception as error:
+        raise NotOpened(_reason(kind, error)) from error
+    with image:
+        check_size(image.width, image.height, max_pixels)
+        try:
+            image.load()
+            exif, xmp = image.info.get("exif"), image.info.get("xmp")
+            width, height = image.size
+            pixels = _to_rgb_by_strips(image, _strip_scale(width, height, at_least))
+        except Exception as error:
+            raise UnreadableImage(_reason(kind, error)) from error
+        turned = image.format in _TURNED_BY_READER
+    return Raw(pixels, width, height, 1 if turned else orientation_of(_bytes(exif), _bytes(xmp)))
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture by its header when it is larger than the limit.
+
+    Raises
+    ------
+    UnreadableImage
+        Naming the size, the limit and the option.
+    """
+    if width * height > max_pixels:
+        raise UnreadableImage(
+            f"{width} x {height} pixels are more than the limit of {max_pixels:,} (--max-pixels raises it)"
+        )
+
+
+def _register_heif() -> None:
+    try:
+        import pillow_heif  # noqa: PLC0415  an extra, needed for phones' pictures only
+    except ImportError as error:
+        raise UnreadableImage(str(MissingExtra("HEIC", "heic"))) from error
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener()
+
+
+def _bytes(value: object) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    return value if isinstance(value, bytes) else None
+
+
+def _strip_scale(width: int, height: int, at_least: int | None) -> int:
+    """How much a picture of more than one strip may shrink; ordinary ones stay as they are."""
+    if at_least is None or width * height <= _STRIP_PIXELS:
+        return 1
+    return max(1, min(width, height) // at_least)
+
+
+def _to_rgb_by_strips(image: Image.Image, scale: int) -> Pixels:
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width // scale) * scale
+    if height <= rows or image.mode in _DEEP_MODES:
+        return _shrunk(_to_rgb(image), scale)
+    strips = []
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(height, top + rows)))
+        strip.info = image.info
+        strips.append(_shrunk(_to_rgb(strip), scale))
+    return np.concatenate(strips)
+
+
+def _shrunk(pixels: Pixels, scale: int) -> Pixels:
+    if scale == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = -(-width // scale), -(-height // scale)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return grey_to_rgb(to_8_bits(np.asarray(image), sixteen_bits=True))
+    if mode in _DEEP_MODES:
+        return grey_to_rgb(to_8_bits(np.asarray(image), sixteen_bits=_holds_16_bits(image)))
+    if image.has_transparency_data:
+        return over_white(np.asarray(image.convert("RGBA")))
+    if mode in {"1", "L"}:
+        return grey_to_rgb(np.asarray(image.convert("L")))
+    return np.array(image if mode == "RGB" else image.convert("RGB"))
+
+
+def _holds_16_bits(image: Image.Image) -> bool:
+    """Whether 32-bit samples were 16-bit ones in the file: PNM always, TIFF by its tag."""
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
+        return bool(max(bits, default=0) == 16)
+    return image.mode == "I"
+
+
+def _reason(kind: str, error: Exception) -> str:
+    """Turn a decoder's exception into a line for a person."""
+    if isinstance(error, UnreadableImage):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    text = " ".join(str(error).split())[:120] or type(error).__name__
+    if "truncated" in text.lower():
+        return f"the {kind} file is cut short"
+    return f"a damaged {kind} file ({text})"

@@ -1,0 +1,101 @@
+"""A file's bytes: regular files only, never waiting on a pipe, with reasons that a person understands."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from imgcluster.errors import UnreadableImage
+
+MAX_BYTES = 2 << 30
+"""Larger files are no photographs; they would only fill the memory."""
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder, not a file"),
+    (stat.S_ISFIFO, "a named pipe, not a file"),
+    (stat.S_ISSOCK, "a socket, not a file"),
+    (stat.S_ISCHR, "a device, not a file"),
+    (stat.S_ISBLK, "a device, not a file"),
+)
+
+_REASONS = {
+    errno.ENOENT: "the file is gone",
+    errno.ENOTDIR: "the file is gone",
+    errno.EACCES: "no permission to read it",
+    errno.EPERM: "no permission to read it",
+    errno.ELOOP: "a symbolic link that leads in a circle",
+    errno.ENAMETOOLONG: "the name is too long for this system",
+    errno.ENXIO: "a socket or a device, not a file",
+    errno.EISDIR: "a folder, not a file",
+}
+
+_LASTING = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
+
+
+class UnreadableFile(UnreadableImage):
+    """A file whose bytes could not be had.
+
+    `temporary` says that the trouble may pass without the file changing, so it is worth another try.
+    """
+
+    def __init__(self, reason: str, *, temporary: bool = False) -> None:
+        super().__init__(reason)
+        self.temporary = temporary
+
+
+def kind_of_special_file(mode: int) -> str | None:
+    """Say what a file is that is none to read (a pipe, a device …), or None for a regular one."""
+    if stat.S_ISREG(mode):
+        return None
+    return next((kind for matches, kind in _KINDS if matches(mode)), "not a regular file")
+
+
+def reason_of(error: OSError) -> str:
+    """Say in plain words why the system refused a file."""
+    known = _REASONS.get(error.errno or 0)
+    return known or f"cannot be read: {error.strerror or error}"
+
+
+def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return all bytes of a regular file.
+
+    Raises
+    ------
+    UnreadableFile
+        With the reason: gone, forbidden, a pipe, empty, larger than `max_bytes`, changed while it was read …;
+        `temporary` where another try may succeed though the file has not changed.
+    """
+    try:
+        # Without O_NONBLOCK the opening of a pipe that nobody writes to never returns.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError as error:
+        raise UnreadableFile("a name that no file can have") from error
+    except OSError as error:
+        raise UnreadableFile(reason_of(error), temporary=error.errno not in _LASTING) from error
+    try:
+        return _read_all(descriptor, max_bytes)
+    except OSError as error:
+        raise UnreadableFile(reason_of(error), temporary=True) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, max_bytes: int) -> bytes:
+    status = os.fstat(descriptor)
+    special = kind_of_special_file(status.st_mode)
+    if special:
+        raise UnreadableFile(special)
+    if status.st_size > max_bytes:
+        raise UnreadableFile(f"larger than {max_bytes >> 20} MiB")
+    parts: list[bytes] = []
+    left = status.st_size
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    # A file that shrank or grew under our hands is only half of something.
+    if left or os.fstat(descriptor).st_size != status.st_size:
+        raise UnreadableFile("changed while it was read", temporary=True)
+    if not parts:
+        raise UnreadableFile("an empty file", temporary=True)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
