@@ -1,0 +1,94 @@
+"""Principal components from one pass over rows that need not fit in memory.
+
+The sums are taken over rows rounded to a grid so fine that the rounding is lost in the noise, and so coarse
+that double precision holds every partial sum exactly. Exact sums have no order: the components do not depend
+on the order of the rows, the sizes of the blocks or the number of threads, to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import eigh
+
+from imgcluster.analysis.threads import one_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+_CHUNK = 4096
+_EXACT_BITS = 51  # double precision holds integers of 53 bits; rounding may lengthen a row a little
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components, the largest first.
+
+    Attributes
+    ----------
+    mean
+        (D,) float64.
+    axes
+        (d, D) float64, orthonormal rows, each with its largest entry positive.
+    variances
+        (d,) float64.
+    """
+
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    variances: NDArray[np.float64]
+
+
+def principal_components(blocks: Iterable[NDArray[np.float32]], rows: int, count: int) -> Components:
+    """Fit the `count` largest principal components (fewer where the rows span fewer).
+
+    Parameters
+    ----------
+    blocks
+        (n, D) float32, no row longer than 1, `rows` rows in all.
+    rows
+        Their number, at least 1.
+    count
+        How many components at most.
+    """
+    grid = 2.0 ** ((_EXACT_BITS - int(rows).bit_length()) // 2)
+    total, products = _sums(blocks, grid)
+    mean = total / (rows * grid)
+    covariance = products / (rows * grid**2) - np.outer(mean, mean)
+    return _largest(covariance, mean, min(count, rows - 1))
+
+
+def _sums(
+    blocks: Iterable[NDArray[np.float32]], grid: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    total: NDArray[np.float64] | None = None
+    products = np.zeros((0, 0))
+    for block in blocks:
+        if total is None:
+            total, products = np.zeros(block.shape[1]), np.zeros((block.shape[1], block.shape[1]))
+        for start in range(0, len(block), _CHUNK):
+            points = np.rint(block[start : start + _CHUNK] * np.float32(grid)).astype(np.float64)
+            total += points.sum(axis=0)
+            products += points.T @ points
+    if total is None:
+        total = np.zeros(0)
+    return total, products
+
+
+def _largest(covariance: NDArray[np.float64], mean: NDArray[np.float64], count: int) -> Components:
+    dimension = len(mean)
+    count = min(count, dimension)
+    if count < 1:
+        return Components(mean, np.zeros((0, dimension)), np.zeros(0))
+    with one_thread():
+        variances, vectors = eigh(covariance, subset_by_index=(dimension - count, dimension - 1))
+    variances, axes = variances[::-1], vectors[:, ::-1].T
+    # Directions without variance carry nothing but rounding, and whitening would magnify it.
+    kept = variances > 1e-9 * max(variances[0], 1e-12)
+    axes = axes[kept]
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    return Components(mean, axes * signs[:, None], variances[kept])

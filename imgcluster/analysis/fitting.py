@@ -1,0 +1,146 @@
+"""The parts of a k-means fit in memory: restarts on a sample, Lloyd passes, no cluster left empty."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.analysis.nearest import find_nearest
+from imgcluster.analysis.ordering import choose_rows
+from imgcluster.analysis.threads import cores, one_thread
+from imgcluster.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from imgcluster.analysis.kmeans import KMeansSettings
+    from imgcluster.records import Keys
+
+    Restart = Callable[[NDArray[np.float32], int, int], NDArray[np.float32]]
+
+SAMPLE = 16_384
+SAMPLE_PER_CLUSTER = 256
+MOST_RESTARTS = 100
+FEWEST_RESTARTS = 12
+WORK = 4_000_000
+"""Point-centroid distances that all restarts of one step may take together."""
+FINALISTS = 3
+"""So many of the best restarts are finished over all points: the best on a sample is not always the best."""
+
+
+def batch_size() -> int:
+    """Give the points of a mini-batch; at least 256 a core, below which a step is not worth its threads."""
+    return max(4096, 256 * cores())
+
+
+def restarts_for(count: int, k: int) -> int:
+    """Give how many restarts `count` points and k clusters get: their number alone decides, never a clock."""
+    return int(np.clip(WORK // max(count * k, 1), FEWEST_RESTARTS, MOST_RESTARTS))
+
+
+def fit_centroids(
+    points: NDArray[np.float32], keys: Keys, settings: KMeansSettings, k: int
+) -> list[NDArray[np.float32]]:
+    """Run restarts on a sample chosen by key, and give the centroids of the best, the best first.
+
+    Parameters
+    ----------
+    points
+        (N, d) float32 with at least k distinct rows, in the order of their keys.
+    keys
+        (N, 32) uint8.
+    settings
+        Algorithm, seed, and restarts if they are not automatic.
+    k
+        How many centroids.
+
+    Returns
+    -------
+    Up to `FINALISTS` arrays (k, d) float32.
+    """
+    restart = _restart_of(settings.algorithm)
+    rows = choose_rows(keys, max(SAMPLE, SAMPLE_PER_CLUSTER * k), settings.seed)
+    sample = points if len(rows) == len(points) else points[rows]
+    count = settings.restarts or restarts_for(len(sample), k)
+    seeds = np.random.default_rng(settings.seed % 2**64).integers(2**31, size=count)
+    tried = [restart(sample, k, int(seed)) for seed in seeds]
+    inertias = [find_nearest(sample, centroids).inertia for centroids in tried]
+    return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]
+
+
+def lloyd(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move centroids to the means of their points until nothing changes."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - loaded where it is used: it takes a second
+
+    if len(centroids) == 1:
+        return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
+    with one_thread(), _duplicates_expected():
+        fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=300).fit(points)
+    return np.asarray(fit.cluster_centers_, np.float32)
+
+
+def fill_empty(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Move each centroid without points to the point that lies farthest from its own.
+
+    Every move lowers the inertia, so this ends; with at least k distinct points no centroid stays empty.
+    """
+    centroids = centroids.copy()
+    while True:
+        nearest = find_nearest(points, centroids)
+        empty = np.flatnonzero(np.bincount(nearest.labels, minlength=len(centroids)) == 0)
+        if not len(empty):
+            return centroids
+        centroids[empty[0]] = points[nearest.distances.argmax()]
+
+
+def count_distinct(points: NDArray[np.float32], enough: int) -> int:
+    """Count distinct rows, but no further than `enough`."""
+    looked_at = 4 * enough
+    while True:
+        distinct = len(np.unique(points[:looked_at], axis=0))
+        if distinct >= enough or looked_at >= len(points):
+            return min(distinct, enough)
+        looked_at *= 8
+
+
+def _restart_of(algorithm: str) -> Restart:
+    if algorithm not in _RESTARTS:
+        raise UsageError(f"there is no algorithm {algorithm!r}: choose one of {', '.join(_RESTARTS)}")
+    return _RESTARTS[algorithm]
+
+
+def _kmeans(points: NDArray[np.float32], k: int, seed: int) -> NDArray[np.float32]:
+    from sklearn.cluster import KMeans  # noqa: PLC0415
+
+    with one_thread(), _duplicates_expected():
+        return np.asarray(KMeans(k, n_init=1, random_state=seed).fit(points).cluster_centers_, np.float32)
+
+
+def _minibatch_kmeans(points: NDArray[np.float32], k: int, seed: int) -> NDArray[np.float32]:
+    from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
+
+    if len(points) <= batch_size():  # one batch holds everything: a step is a Lloyd step
+        return _kmeans(points, k, seed)
+    with one_thread(), _duplicates_expected():
+        fit = MiniBatchKMeans(k, batch_size=batch_size(), n_init=1, max_iter=20, random_state=seed).fit(
+            points
+        )
+    return np.asarray(fit.cluster_centers_, np.float32)
+
+
+@contextmanager
+def _duplicates_expected() -> Iterator[None]:
+    """Repeated points leave clusters empty: that is repaired afterwards, and no news to the user."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+_RESTARTS: dict[str, Restart] = {"minibatch-kmeans": _minibatch_kmeans, "kmeans": _kmeans}

@@ -1,0 +1,96 @@
+"""Points and the centroids nearest to them: the one place that decides where an image belongs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.analysis.prepare import apply_preparation
+from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.tiles import tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imgcluster.records import Embeddings, Preparation
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """For each point its nearest centroid, and how far that and the second nearest are.
+
+    Attributes
+    ----------
+    labels
+        (N,) int32; of two equally near centroids the one with the smaller number.
+    distances
+        (N,) float32, Euclidean.
+    seconds
+        (N,) float32: distance to the second nearest, infinite where there is one centroid only.
+    """
+
+    labels: NDArray[np.int32]
+    distances: NDArray[np.float32]
+    seconds: NDArray[np.float32]
+
+    @property
+    def inertia(self) -> float:
+        """Sum of squared distances."""
+        return float(np.square(self.distances, dtype=np.float64).sum())
+
+    @property
+    def silhouettes(self) -> NDArray[np.float32]:
+        """(N,) simplified silhouette, NaN where there is one centroid; zero where both distances are."""
+        larger = np.where(self.seconds > 0, self.seconds, 1)
+        with np.errstate(invalid="ignore"):
+            values = (self.seconds - self.distances) / larger
+        return values.astype(np.float32)
+
+    def in_order(self, rows: NDArray[np.intp]) -> Nearest:
+        """Give the answers of some rows, in their order."""
+        return Nearest(self.labels[rows], self.distances[rows], self.seconds[rows])
+
+
+def prepare_all(preparations: Sequence[Preparation], embeddings: Sequence[Embeddings]) -> NDArray[np.float32]:
+    """Prepare the same images' embeddings of each space, and put them side by side: (N, sum of d) float32."""
+    parts = [apply_preparation(*pair) for pair in zip(preparations, embeddings, strict=True)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> Nearest:
+    """Find each point's nearest centroid; a point's answer does not depend on the points beside it.
+
+    Parameters
+    ----------
+    points
+        (N, d) float32.
+    centroids
+        (k, d) float32, k at least 1.
+    """
+    count = len(points)
+    answer = Nearest(
+        np.empty(count, np.int32), np.empty(count, np.float32), np.full(count, np.inf, np.float32)
+    )
+    # Differences of squares lose digits, so they are taken in double precision.
+    wide = centroids.astype(np.float64)
+    squares = np.einsum("ij,ij->i", wide, wide)
+    with one_thread():
+        for place, tile in tiles(points):
+            rows = tile.astype(np.float64)
+            gaps = squares - 2 * (rows @ wide.T) + np.einsum("ij,ij->i", rows, rows)[:, None]
+            _enter(answer, place, np.sqrt(np.maximum(gaps[: place.stop - place.start], 0)))
+    return answer
+
+
+def _enter(answer: Nearest, place: slice, distances: NDArray[np.float64]) -> None:
+    labels = distances.argmin(axis=1)
+    own = np.arange(len(labels)), labels
+    answer.labels[place] = labels
+    answer.distances[place] = distances[own]
+    if distances.shape[1] > 1:
+        distances[own] = np.inf
+        answer.seconds[place] = distances.min(axis=1)

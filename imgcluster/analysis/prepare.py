@@ -1,0 +1,193 @@
+"""From embeddings to points in which k-means finds the groups that people see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from imgcluster.analysis.covariance import principal_components
+from imgcluster.analysis.ordering import choose_rows
+from imgcluster.analysis.tiles import row_norms, row_product
+from imgcluster.errors import ImgclusterError
+from imgcluster.records import Preparation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from imgcluster.records import Embeddings, EmbeddingSource
+
+FEWEST_DIMENSIONS = 16
+MOST_DIMENSIONS = 64
+DIMENSIONS_PER_CLUSTER = 2
+WHITENING = 0.5
+COVARIANCE_ROWS = 1 << 18
+"""More rows than this do not move the components visibly; the ones to use are chosen by key."""
+
+_NO_VECTOR = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """How embeddings are prepared.
+
+    Attributes
+    ----------
+    how
+        ``auto``: unit length, principal components, half whitening, unit length again. ``l2``: unit length.
+        ``none``: as they come.
+    pca
+        Number of principal components instead of the automatic one; with ``l2`` or ``none`` it adds the step.
+    whiten
+        Power of the standard deviation that each component is divided by: 0 not at all, 1 fully.
+    """
+
+    how: Literal["auto", "l2", "none"] = "auto"
+    pca: int | None = None
+    whiten: float | None = None
+
+
+def fit_preparation(
+    source: EmbeddingSource, settings: PrepareSettings, *, clusters: int | None = None
+) -> Preparation:
+    """Fit the steps from an embedding to a point.
+
+    Parameters
+    ----------
+    source
+        N rows of D numbers, all finite.
+    settings
+        Which steps.
+    clusters
+        How many clusters are looked for, if it is known: more of them need more dimensions.
+
+    Raises
+    ------
+    ImgclusterError
+        Where an embedding holds a number that is not finite.
+    """
+    normalise = settings.how != "none"
+    count = _dimensions(settings, clusters)
+    rows = len(source.keys)
+    if count == 0 or rows < 2:
+        empty = np.zeros((0, source.dimension), np.float32)
+        return Preparation(normalise, _NO_VECTOR, empty, _NO_VECTOR, normalise_again=False)
+    unit = 1.0 if normalise else _longest(source)
+    chosen = _covariance_rows(source)
+    found = principal_components(
+        _chosen_blocks(source, chosen, normalise=normalise, unit=unit),
+        rows if chosen is None else int(chosen.sum()),
+        count,
+    )
+    whitening = (
+        settings.whiten if settings.whiten is not None else WHITENING if settings.how == "auto" else 0.0
+    )
+    return Preparation(
+        normalise=normalise,
+        mean=(found.mean * unit).astype(np.float32),
+        components=found.axes.astype(np.float32),
+        scale=((np.sqrt(found.variances) * unit) ** whitening).astype(np.float32),
+        normalise_again=settings.how == "auto",
+    )
+
+
+def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArray[np.float32]:
+    """Prepare embeddings; each row's answer is the same to the last bit whatever rows stand beside it.
+
+    Parameters
+    ----------
+    preparation
+        As fitted.
+    embeddings
+        (N, D) float32. A row of zeros stays at zero length, it is not divided.
+
+    Returns
+    -------
+    (N, d) float32.
+    """
+    rows = np.ascontiguousarray(embeddings, np.float32)
+    if not len(preparation.components):
+        return _unit_length(rows) if preparation.normalise else rows
+    # Projecting first and dividing by the length afterwards spares a copy of the wide matrix.
+    points = row_product(rows, np.ascontiguousarray(preparation.components.T))
+    if preparation.normalise:
+        points /= _divisors(rows)
+    centre = preparation.components.astype(np.float64) @ preparation.mean.astype(np.float64)
+    points -= centre.astype(np.float32)
+    points /= preparation.scale
+    return _unit_length(points) if preparation.normalise_again else points
+
+
+def first_components(preparation: Preparation, count: int) -> Preparation:
+    """Give the same preparation with the `count` largest components only."""
+    if len(preparation.components) <= count:
+        return preparation
+    return Preparation(
+        preparation.normalise,
+        preparation.mean,
+        preparation.components[:count],
+        preparation.scale[:count],
+        preparation.normalise_again,
+    )
+
+
+def automatic_dimensions(clusters: int | None) -> int:
+    """Give how many principal components ``auto`` takes where so many clusters are looked for."""
+    wanted = DIMENSIONS_PER_CLUSTER * (clusters or 0)
+    return min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, wanted))
+
+
+def finite_rows(source: EmbeddingSource) -> NDArray[np.bool_]:
+    """Tell which rows hold finite numbers only: (N,) bool in the order of the source."""
+    # A sum is finite only where all its terms are (float32 embeddings are far too small to overflow it).
+    parts = [np.isfinite(block.sum(axis=1, dtype=np.float64)) for block in source.blocks()]
+    return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
+
+
+def _dimensions(settings: PrepareSettings, clusters: int | None) -> int:
+    if settings.pca is not None:
+        return settings.pca
+    return automatic_dimensions(clusters) if settings.how == "auto" else 0
+
+
+def _covariance_rows(source: EmbeddingSource) -> NDArray[np.bool_] | None:
+    rows = len(source.keys)
+    if rows <= COVARIANCE_ROWS:
+        return None
+    mask = np.zeros(rows, np.bool_)
+    mask[choose_rows(source.keys, COVARIANCE_ROWS, seed=0)] = True
+    return mask
+
+
+def _chosen_blocks(
+    source: EmbeddingSource, chosen: NDArray[np.bool_] | None, *, normalise: bool, unit: float
+) -> Iterator[NDArray[np.float32]]:
+    start = 0
+    for block in source.blocks():
+        rows = block if chosen is None else block[chosen[start : start + len(block)]]
+        start += len(block)
+        norms = _divisors(rows) if normalise else np.float32(unit)
+        if not np.all(np.isfinite(norms)):
+            raise ImgclusterError(
+                "an embedding holds numbers that are not finite: extract that image again with --retry-failed"
+            )
+        yield rows / norms
+
+
+def _longest(source: EmbeddingSource) -> float:
+    longest = max((float(row_norms(block).max()) for block in source.blocks()), default=0.0)
+    return longest or 1.0
+
+
+def _divisors(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give what brings each row to unit length: (N, 1), one where the row is zero."""
+    norms = row_norms(rows)[:, None]
+    norms[norms == 0] = 1
+    return norms
+
+
+def _unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(rows / _divisors(rows))

@@ -1,0 +1,196 @@
+"""How well clusters agree with classes that people gave, and how well they hold together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from imgcluster.analysis.threads import one_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SILHOUETTE_SAMPLE = 5000
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Agreement of clusters and classes.
+
+    Attributes
+    ----------
+    images
+        How many images were compared.
+    accuracy
+        Share of images in the cluster that is matched to their class, in the best one-to-one matching.
+    errors
+        How many are not.
+    ari
+        Adjusted Rand index (Hubert and Arabie 1985).
+    nmi
+        Mutual information over the mean of the two entropies.
+    purity
+        Share of images of their cluster's most frequent class.
+    labels
+        Class names, sorted.
+    confusion
+        (classes, clusters) int64, the columns in the order of `columns`: the clusters matched to
+        the classes in the classes' order, then those without a class.
+    matched
+        For each class its cluster's number, None where there are fewer clusters than classes.
+    columns
+        For each column its cluster's number.
+    """
+
+    images: int
+    accuracy: float
+    errors: int
+    ari: float
+    nmi: float
+    purity: float
+    labels: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    matched: tuple[int | None, ...]
+    columns: tuple[int, ...]
+
+
+def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluation:
+    """Compare clusters with classes.
+
+    Parameters
+    ----------
+    clusters
+        (N,) ints, any numbers; N at least 1.
+    classes
+        N class names, in the same order.
+
+    Raises
+    ------
+    ValueError
+        Where there is nothing to compare, or the lengths differ.
+    """
+    if len(clusters) != len(classes) or not len(clusters):
+        raise ValueError("as many classes as clusters are compared, and at least one")
+    numbers, columns = np.unique(np.asarray(clusters), return_inverse=True)
+    names = sorted(set(classes))
+    place = {name: row for row, name in enumerate(names)}
+    rows = np.fromiter((place[name] for name in classes), np.int64, len(classes))
+    counts = contingency(rows, columns, len(names), len(numbers))
+    matching = _match(counts)
+    right = sum(int(counts[row, column]) for row, column in matching.items())
+    order = _column_order(matching, len(names), len(numbers))
+    return Evaluation(
+        images=len(classes),
+        accuracy=right / len(classes),
+        errors=len(classes) - right,
+        ari=adjusted_rand(counts),
+        nmi=_normalised_information(counts),
+        purity=float(counts.max(axis=0).sum() / len(classes)),
+        labels=tuple(names),
+        confusion=counts[:, order],
+        matched=tuple(int(numbers[matching[row]]) if row in matching else None for row in range(len(names))),
+        columns=tuple(int(numbers[column]) for column in order),
+    )
+
+
+def contingency(
+    rows: NDArray[np.integer], columns: NDArray[np.integer], height: int, width: int
+) -> NDArray[np.int64]:
+    """Count how often row and column meet: (height, width) int64."""
+    cells = np.asarray(rows, np.int64) * width + columns
+    return np.bincount(cells, minlength=height * width).reshape(height, width).astype(np.int64)
+
+
+def adjusted_rand(counts: NDArray[np.int64]) -> float:
+    """Give the adjusted Rand index: 1 for the same partition, about 0 for independent ones."""
+    total = int(counts.sum())
+    together, by_row, by_column = (
+        sum(int(n) * (int(n) - 1) // 2 for n in group.ravel())
+        for group in (counts, counts.sum(axis=1), counts.sum(axis=0))
+    )
+    pairs = total * (total - 1) // 2
+    if by_row == by_column == together:  # the same partition, and where the formula may be 0 / 0
+        return 1.0
+    expected = by_row * by_column / pairs
+    return (together - expected) / ((by_row + by_column) / 2 - expected)
+
+
+def silhouette(
+    points: NDArray[np.float32], labels: NDArray[np.integer], seed: int = 0, sample: int = SILHOUETTE_SAMPLE
+) -> float:
+    """Give the mean silhouette (Rousseeuw 1987) over at most `sample` points, NaN where it is not defined.
+
+    It is not defined for one cluster, nor where every point is its own cluster. Never more than `sample`
+    distances to a point are held at once.
+
+    Parameters
+    ----------
+    points
+        (N, d) float32.
+    labels
+        (N,) ints.
+    seed
+        Chooses the sample where there are more points.
+    sample
+        How many points at most.
+    """
+    if len(points) > sample:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(points), sample, replace=False))
+        points, labels = points[chosen], labels[chosen]
+    numbers, labels = np.unique(labels, return_inverse=True)
+    if not 2 <= len(numbers) < len(points):
+        return float("nan")
+    return float(_silhouettes(points.astype(np.float64), labels, len(numbers)).mean())
+
+
+def _silhouettes(points: NDArray[np.float64], labels: NDArray[np.integer], k: int) -> NDArray[np.float64]:
+    member = np.eye(k)[labels]
+    sizes = member.sum(axis=0)
+    squares = np.einsum("ij,ij->i", points, points)
+    values = np.zeros(len(points))
+    with one_thread():
+        for start in range(0, len(points), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(points)))
+            gaps = squares[rows, None] - 2 * (points[rows] @ points.T) + squares
+            gaps[rows - start, rows] = 0
+            sums = np.sqrt(np.maximum(gaps, 0)) @ member
+            own = labels[rows]
+            inner = sums[rows - start, own] / np.maximum(sizes[own] - 1, 1)
+            means = sums / sizes
+            means[rows - start, own] = np.inf
+            outer = means.min(axis=1)
+            larger = np.maximum(inner, outer)
+            defined = (sizes[own] > 1) & (larger > 0)  # a point alone in its cluster counts as 0
+            values[rows[defined]] = ((outer - inner)[defined]) / larger[defined]
+    return values
+
+
+def _match(counts: NDArray[np.int64]) -> dict[int, int]:
+    """Match rows to columns one to one so that as much as possible lies on the matches."""
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return dict(zip(map(int, rows), map(int, columns), strict=True))
+
+
+def _column_order(matching: dict[int, int], classes: int, clusters: int) -> list[int]:
+    matched = [matching[row] for row in range(classes) if row in matching]
+    return matched + [column for column in range(clusters) if column not in set(matched)]
+
+
+def _normalised_information(counts: NDArray[np.int64]) -> float:
+    joint = counts / counts.sum()
+    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
+    seen = joint > 0
+    information = float((joint[seen] * np.log(joint[seen] / np.outer(rows, columns)[seen])).sum())
+    entropy = _entropy(rows) + _entropy(columns)
+    return max(0.0, 2 * information / entropy) if entropy > 0 else 1.0
+
+
+def _entropy(shares: NDArray[np.float64]) -> float:
+    shares = shares[shares > 0]
+    return -float((shares * np.log(shares)).sum())

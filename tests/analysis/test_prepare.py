@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analysis_data import blobs, source_of
+
+from imgcluster.analysis.covariance import principal_components
+from imgcluster.analysis.prepare import (
+    PrepareSettings,
+    apply_preparation,
+    automatic_dimensions,
+    finite_rows,
+    first_components,
+    fit_preparation,
+)
+from imgcluster.errors import ImgclusterError
+
+
+def test_components_are_those_of_a_singular_value_decomposition() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = principal_components([rows[:33], rows[33:]], len(rows), 5)
+    _, values, axes = np.linalg.svd((rows - rows.mean(axis=0)).astype(np.float64))
+    assert np.allclose(found.variances, values[:5] ** 2 / len(rows), rtol=1e-3)
+    assert np.allclose(np.abs((found.axes * axes[:5]).sum(axis=1)), 1, atol=1e-4)
+    assert np.allclose(found.mean, rows.mean(axis=0), atol=1e-5)
+
+
+def test_components_do_not_depend_on_order_or_blocks_to_the_last_bit() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    first = principal_components([rows], len(rows), 5)
+    other = np.random.default_rng(1).permutation(rows)
+    again = principal_components([other[:7], other[7:]], len(rows), 5)
+    assert first.axes.tobytes() == again.axes.tobytes()
+    assert first.variances.tobytes() == again.variances.tobytes()
+
+
+def test_half_whitening_divides_by_the_root_of_the_standard_deviation() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    source = source_of(rows)
+    plain = apply_preparation(fit_preparation(source, PrepareSettings("l2", pca=4)), rows)
+    half = apply_preparation(fit_preparation(source, PrepareSettings("l2", pca=4, whiten=0.5)), rows)
+    full = apply_preparation(fit_preparation(source, PrepareSettings("l2", pca=4, whiten=1)), rows)
+    deviation = plain.std(axis=0)
+    assert np.allclose(half, plain / np.sqrt(deviation), rtol=2e-3, atol=1e-5)
+    assert np.allclose(full.std(axis=0), 1, rtol=2e-3)
+
+
+def test_automatic_preparation_ends_with_unit_length() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    points = apply_preparation(fit_preparation(source_of(rows), PrepareSettings()), rows)
+    assert points.shape == (120, 16)
+    assert np.allclose(np.linalg.norm(points, axis=1), 1, atol=1e-5)
+
+
+def test_l2_and_none_do_what_their_names_say() -> None:
+    rows = np.array([[3, 4], [0, 0], [0, 2]], np.float32)
+    assert (
+        apply_preparation(fit_preparation(source_of(rows), PrepareSettings("none")), rows).tolist()
+        == rows.tolist()
+    )
+    unit = apply_preparation(fit_preparation(source_of(rows), PrepareSettings("l2")), rows)
+    assert np.allclose(unit, [[0.6, 0.8], [0, 0], [0, 1]])
+
+
+def test_components_of_rows_as_they_come_keep_their_scale() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32) * [100, 10, 1, 1, 1, 1]
+    rows = rows.astype(np.float32)
+    points = apply_preparation(fit_preparation(source_of(rows), PrepareSettings("none", pca=2)), rows)
+    assert np.allclose(points.std(axis=0), rows[:, :2].std(axis=0), rtol=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_fewer_images_than_dimensions_work(count: int) -> None:
+    rows = np.random.default_rng(0).random((count, 100)).astype(np.float32)
+    points = apply_preparation(fit_preparation(source_of(rows), PrepareSettings()), rows)
+    assert len(points) == count
+    assert np.isfinite(points).all()
+
+
+def test_equal_rows_have_no_components_and_stay_finite() -> None:
+    rows = np.full((5, 8), 0.25, np.float32)
+    points = apply_preparation(fit_preparation(source_of(rows), PrepareSettings()), rows)
+    assert np.isfinite(points).all()
+    assert len(np.unique(points, axis=0)) == 1
+
+
+def test_a_row_is_prepared_the_same_alone_and_among_others() -> None:
+    rows, _ = blobs((700, 600), dimension=100)
+    preparation = fit_preparation(source_of(rows), PrepareSettings())
+    whole = apply_preparation(preparation, rows)
+    for place in (slice(0, 1), slice(5, 8), slice(513, 1290)):
+        assert apply_preparation(preparation, rows[place]).tobytes() == whole[place].tobytes()
+
+
+def test_rows_that_are_not_finite_are_told() -> None:
+    rows = np.zeros((5, 3), np.float32)
+    rows[1, 2], rows[4, 0] = np.nan, -np.inf
+    assert finite_rows(source_of(rows, block=2)).tolist() == [True, False, True, True, False]
+    assert finite_rows(source_of(rows[:0])).tolist() == []
+    with pytest.raises(ImgclusterError, match="not finite"):
+        fit_preparation(source_of(rows), PrepareSettings())
+
+
+def test_more_clusters_take_more_dimensions() -> None:
+    assert [automatic_dimensions(k) for k in (None, 2, 8, 20, 500)] == [16, 16, 16, 40, 64]
+
+
+def test_the_first_components_are_those_of_a_smaller_fit() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    source = source_of(rows)
+    large = fit_preparation(source, PrepareSettings(pca=10))
+    small = fit_preparation(source, PrepareSettings(pca=4))
+    assert np.allclose(first_components(large, 4).components, small.components, atol=1e-5)
+    assert first_components(small, 10) is small
