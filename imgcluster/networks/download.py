@@ -1,0 +1,85 @@
+"""Fetch one file over the network, soon or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import tempfile
+import threading
+import urllib.request
+from http.client import HTTPException
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+CONNECT_SECONDS = 6.0
+"""How long a server may take to answer, name look-up and all attempts together."""
+
+STALL_SECONDS = 20.0
+"""How long a transfer may stand still."""
+
+_BLOCK = 1 << 20
+
+
+class DownloadError(Exception):
+    """The reason why a file could not be fetched."""
+
+
+def download(url: str, path: str, md5: str, seconds: float = CONNECT_SECONDS) -> None:
+    """Fetch `url` to `path`, which appears only when it is whole and has the MD5 `md5`.
+
+    Raises
+    ------
+    DownloadError
+        No answer within `seconds`, a transfer that stalls or breaks, another checksum, no room on the disk.
+    """
+    response = _open_within(url, seconds)
+    temporary = ""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".part")
+        with response, os.fdopen(descriptor, "wb") as file:
+            if _copy(response, file) != md5:
+                raise DownloadError("what came has another checksum than was published")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except (OSError, HTTPException) as error:
+        raise DownloadError(_reason(error)) from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _open_within(url: str, seconds: float) -> HTTPResponse:
+    """Open `url`; in a thread, because looking up a name cannot be given a time limit."""
+    answers: queue.SimpleQueue[HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))  # noqa: S310 - catalogue's https
+        except (OSError, ValueError, HTTPException) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise DownloadError(f"no answer within {seconds:.0f} seconds") from None
+    if isinstance(answer, Exception):
+        raise DownloadError(_reason(answer)) from answer
+    return answer
+
+
+def _copy(response: HTTPResponse, file: BinaryIO) -> str:
+    checksum = hashlib.md5(usedforsecurity=False)
+    while block := response.read(_BLOCK):
+        checksum.update(block)
+        file.write(block)
+    return checksum.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", error)  # urllib wraps the system's error
+    return " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())

@@ -1,0 +1,129 @@
+"""From options to a network source, without importing a heavy library."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
+from imgcluster.networks.catalog import find_network
+from imgcluster.networks.processor import has_native_bfloat16, has_nvidia_gpu
+from imgcluster.networks.recipe import Recipe
+from imgcluster.networks.weights import WeightsPlaces, locate
+from imgcluster.records import FeatureSpace
+
+if TYPE_CHECKING:
+    from imgcluster.records import EmbeddingNetwork, Notify
+
+POOLINGS = ("avg", "max", "flatten")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
+RUNTIMES = ("auto", "tensorflow", "openvino")
+_INPUT_SIZES = range(32, 4097)
+_BATCH_SIZES = range(1, 4097)
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """The options that decide about a network. UsageError for a value that can never work."""
+
+    network: str = "inception_v3"
+    weights: str = "imagenet"
+    pooling: str = "avg"
+    input_size: int | None = None
+    precision: str = "auto"
+    runtime: str = "auto"
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        find_network(self.network)
+        _require_one_of("--pooling", self.pooling, POOLINGS)
+        _require_one_of("--precision", self.precision, PRECISIONS)
+        _require_one_of("--runtime", self.runtime, RUNTIMES)
+        _require_within("--input-size", self.input_size, _INPUT_SIZES)
+        _require_within("--batch-size", self.batch_size, _BATCH_SIZES)
+        if self.precision == "int8" and self.runtime == "tensorflow":
+            raise UsageError("--precision int8 runs on OpenVINO: leave out --runtime tensorflow")
+        if self.precision == "float16" and self.runtime == "openvino":
+            raise UsageError("--precision float16 is for GPUs, on TensorFlow: leave out --runtime openvino")
+
+
+def _require_one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{option} {value} is unknown: it is one of {', '.join(allowed)}")
+
+
+def _require_within(option: str, value: int | None, allowed: range) -> None:
+    if value is not None and value not in allowed:
+        raise UsageError(
+            f"{option} {value} cannot be: it lies between {allowed.start} and {allowed.stop - 1}"
+        )
+
+
+@dataclass(frozen=True)
+class ChosenNetwork:
+    """A NetworkSource."""
+
+    space: FeatureSpace
+    recipe: Recipe
+    runtime: str
+
+    def load(self) -> EmbeddingNetwork:
+        """Import the runtime, build the network and run it once."""
+        from imgcluster.networks.keras_runtime import KerasNetwork  # noqa: PLC0415 - heavy from here on
+
+        return KerasNetwork(self.recipe)
+
+
+def choose(
+    choice: NetworkChoice,
+    notify: Notify,
+    *,
+    places: WeightsPlaces = WeightsPlaces(),  # noqa: B008 - frozen
+    preprocessing: int = 1,
+) -> ChosenNetwork:
+    """Settle weights, runtime and precision; downloads the weights where that is what it takes.
+
+    Parameters
+    ----------
+    notify
+        Is told of downloads and of random weights.
+    preprocessing
+        Version of the resampling that makes the network's input, for the feature space.
+
+    Raises
+    ------
+    ImgclusterError
+        The weights or the library that was asked for are missing.
+    """
+    network = find_network(choice.network)
+    runtime = _runtime(choice)
+    if choice.precision == "float16" and not has_nvidia_gpu():
+        raise ImgclusterError("--precision float16 needs a GPU, and there is none: use --precision auto")
+    if choice.precision == "bfloat16" and not has_native_bfloat16():
+        notify("this processor does not compute bfloat16 natively: --precision float32 is quicker here")
+    weights = locate(network, choice.weights, places=places, notify=notify)
+    space = FeatureSpace(
+        network=network.name,
+        weights=weights.digest,
+        input_size=choice.input_size or network.input_size,
+        pooling=choice.pooling,
+        preprocessing=preprocessing,
+    )
+    recipe = Recipe(
+        network, weights.path, space.input_size, choice.pooling, choice.precision, choice.batch_size
+    )
+    return ChosenNetwork(space, recipe, runtime)
+
+
+def _runtime(choice: NetworkChoice) -> str:
+    if choice.runtime == "tensorflow" or choice.precision == "float16":
+        return "tensorflow"
+    if importlib.util.find_spec("openvino") is not None:
+        asked = choice.runtime == "openvino" or choice.precision == "int8"
+        return "openvino" if asked or not has_nvidia_gpu() else "tensorflow"
+    if choice.precision == "int8":
+        raise MissingExtra("--precision int8", "int8")
+    if choice.runtime == "openvino":
+        raise MissingExtra("--runtime openvino", "openvino")
+    return "tensorflow"
