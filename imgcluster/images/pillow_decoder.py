@@ -9,6 +9,7 @@ import numpy as np
 
 from imgcluster.errors import MissingExtra, UnreadableImage
 from imgcluster.images.decoding import Raw, grey_to_rgb, over_white, to_8_bits
+from imgcluster.images.jpeg import shorter_side_scale
 from imgcluster.images.opencv import cv2
 from imgcluster.images.orientation import orientation_of
 from imgcluster.images.pillow import Image, UnidentifiedImageError, quiet_warnings
@@ -66,10 +67,12 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
     with image:
         check_size(image.width, image.height, max_pixels)
         try:
+            width, height = image.size
+            if at_least is not None:
+                _draft(image, at_least)
             image.load()
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
-            width, height = image.size
-            pixels = _to_rgb_by_strips(image, _strip_scale(width, height, at_least))
+            pixels = _to_rgb_by_strips(image, _strip_scale(*image.size, at_least))
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
         turned = image.format in _TURNED_BY_READER
@@ -88,6 +91,12 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise UnreadableImage(
             f"{width} x {height} pixels are more than the limit of {max_pixels:,} (--max-pixels raises it)"
         )
+
+
+def _draft(image: Image.Image, at_least: int) -> None:
+    """Let a JPEG be decoded at a reduced scale; other formats have none."""
+    scale = shorter_side_scale(*image.size, at_least)
+    image.draft(None, (image.width // scale, image.height // scale))
 
 
 def _register_heif() -> None:
