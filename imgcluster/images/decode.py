@@ -107,9 +107,8 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
         raise UnreadableImage("the JPEG is cut short (--accept-truncated takes what is there)")
     # An end put where the data stop makes Pillow fill up what is missing; its switch for that is global and
     # would change what other threads get.
-    raw = decode_with_pillow(
-        with_end(data, header.start) if incomplete else data, kind, limits.max_pixels, at_least
-    )
+    whole = with_end(data, header.start) if incomplete else data
+    raw = decode_with_pillow(whole, kind, limits.max_pixels, at_least)
     return Raw(raw.pixels, header.width, header.height, header.orientation, TRUNCATED if incomplete else "")
 
 

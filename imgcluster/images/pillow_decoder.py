@@ -35,7 +35,9 @@ FORMATS = {
 # These readers turn the picture themselves while loading (TIFF by its tag, HEIF by its boxes).
 _TURNED_BY_READER = frozenset({"TIFF", "HEIF"})
 _DEEP_MODES = frozenset({"I", "F"})
-_STRIP_PIXELS = 16 << 20
+# Conversions need several times a strip's memory; above the larger size a reduced scale saves more than time.
+_STRIP_PIXELS = 4 << 20
+_LARGE_PIXELS = 16 << 20
 _BITS_PER_SAMPLE = 258
 
 
@@ -115,8 +117,8 @@ def _bytes(value: object) -> bytes | None:
 
 
 def _strip_scale(width: int, height: int, at_least: int | None) -> int:
-    """How much a picture of more than one strip may shrink; ordinary ones stay as they are."""
-    if at_least is None or width * height <= _STRIP_PIXELS:
+    """How much a large picture may shrink; ordinary ones stay as they are."""
+    if at_least is None or width * height <= _LARGE_PIXELS:
         return 1
     return max(1, min(width, height) // at_least)
 

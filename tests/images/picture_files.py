@@ -57,12 +57,16 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def oriented(kind: str, orientation: int, pixels: np.ndarray | None = None, **options: object) -> bytes:
     """A file that shows `pixels` upright once its EXIF orientation is followed."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
     image = Image.fromarray(four_colours() if pixels is None else pixels)
     turn = _TO_STORE.get(orientation)
     stored = image if turn is None else image.transpose(turn)
-    return saved(stored, kind, exif=exif.tobytes(), **options)
+    return saved(stored, kind, exif=oriented_exif(orientation), **options)
+
+
+def oriented_exif(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
 
 
 def xmp_orientation(orientation: int) -> bytes:

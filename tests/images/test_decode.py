@@ -357,6 +357,7 @@ def test_a_panorama_is_read():
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
 def test_strips_of_a_large_picture_meet_without_a_seam(mode, monkeypatch):
     monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
     picture = Image.fromarray(files.photograph(203, 317)).convert(mode)
     data = files.saved(picture, "PNG")
     whole = decode(data).pixels
