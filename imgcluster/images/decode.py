@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decoding import Raw
 from imgcluster.images.header import image_type
-from imgcluster.images.jpeg import END_OF_IMAGE, read_jpeg_header, shorter_side_scale
+from imgcluster.images.jpeg import read_jpeg_header, shorter_side_scale, with_end
 from imgcluster.images.opencv_decoder import decode_anything, decode_colour
 from imgcluster.images.orientation import swaps_sides, upright
 from imgcluster.images.pillow_decoder import NotOpened, check_size, decode_with_pillow
@@ -59,6 +59,9 @@ class Decoded:
     note: str = ""
 
 
+# The decoder reads a few bytes ahead.
+_PADDING = bytes(16)
+
 _DEFAULT_LIMITS = DecodeLimits()
 
 
@@ -92,18 +95,21 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
     check_size(header.width, header.height, limits.max_pixels)
     if header.bits != 8:
         raise UnreadableImage(f"a JPEG of {header.bits} bits per sample; only 8 are read")
-    if not header.complete:
-        if not limits.accept_truncated:
-            raise UnreadableImage("the JPEG is cut short (--accept-truncated takes what is there)")
-        # An end put where the data stop makes the decoder fill the rest instead of refusing; Pillow's switch
-        # for that is global, so it would change what other threads get.
-        raw = decode_with_pillow(data + END_OF_IMAGE, kind, limits.max_pixels, at_least)
-        return Raw(raw.pixels, header.width, header.height, header.orientation, TRUNCATED)
-    scale = shorter_side_scale(header.width, header.height, at_least)
-    pixels = decode_colour(data, scale)
-    if pixels is None:
-        pixels = decode_with_pillow(data, kind, limits.max_pixels, at_least).pixels
-    return Raw(pixels, header.width, header.height, header.orientation)
+    # Without the end marker the decoder asks for more where data are missing, and gives up. With it, it would
+    # fill them up with grey and write a line to stderr; so would it for what is not plain.
+    if header.plain and header.end >= 0:
+        scale = shorter_side_scale(header.width, header.height, at_least)
+        pixels = decode_colour(data[: header.end] + _PADDING, scale)
+        if pixels is not None:
+            return Raw(pixels, header.width, header.height, header.orientation)
+    incomplete = header.plain or header.end < 0
+    if incomplete and not limits.accept_truncated:
+        raise UnreadableImage("the JPEG is cut short (--accept-truncated takes what is there)")
+    # An end put where the data stop makes Pillow fill up what is missing; its switch for that is global and
+    # would change what other threads get.
+    whole = with_end(data, header.start) if incomplete else data
+    raw = decode_with_pillow(whole, kind, limits.max_pixels, at_least)
+    return Raw(raw.pixels, header.width, header.height, header.orientation, TRUNCATED if incomplete else "")
 
 
 def _decode_png(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:

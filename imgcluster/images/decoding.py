@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcluster.images.opencv import cv2
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -70,4 +72,4 @@ def to_8_bits(samples: NDArray[Any], *, sixteen_bits: bool = False) -> NDArray[n
 
 def grey_to_rgb(grey: NDArray[np.uint8]) -> Pixels:
     """Repeat (H, W) grey values to (H, W, 3)."""
-    return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)

@@ -80,9 +80,9 @@ def find_images(roots: Sequence[str], *, follow_links: bool = False, progress: P
         When a root does not exist or cannot be read.
     """
     absolute = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
+    folders = [root for root in absolute if _is_folder(root)]
     scan = _Scan(follow_links, progress, tuple(os.path.realpath(root) for root in absolute))
     progress.begin("finding images")
-    folders = [root for root in absolute if _is_folder(root)]
     for root in absolute:
         if root not in folders:
             _add_root_file(scan, root)

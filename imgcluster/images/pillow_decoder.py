@@ -9,6 +9,7 @@ import numpy as np
 
 from imgcluster.errors import MissingExtra, UnreadableImage
 from imgcluster.images.decoding import Raw, grey_to_rgb, over_white, to_8_bits
+from imgcluster.images.jpeg import shorter_side_scale
 from imgcluster.images.opencv import cv2
 from imgcluster.images.orientation import orientation_of
 from imgcluster.images.pillow import Image, UnidentifiedImageError, quiet_warnings
@@ -34,7 +35,9 @@ FORMATS = {
 # These readers turn the picture themselves while loading (TIFF by its tag, HEIF by its boxes).
 _TURNED_BY_READER = frozenset({"TIFF", "HEIF"})
 _DEEP_MODES = frozenset({"I", "F"})
-_STRIP_PIXELS = 16 << 20
+# Conversions need several times a strip's memory; above the larger size a reduced scale saves more than time.
+_STRIP_PIXELS = 4 << 20
+_LARGE_PIXELS = 16 << 20
 _BITS_PER_SAMPLE = 258
 
 
@@ -66,10 +69,12 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
     with image:
         check_size(image.width, image.height, max_pixels)
         try:
+            width, height = image.size
+            if at_least is not None:
+                _draft(image, at_least)
             image.load()
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
-            width, height = image.size
-            pixels = _to_rgb_by_strips(image, _strip_scale(width, height, at_least))
+            pixels = _to_rgb_by_strips(image, _strip_scale(*image.size, at_least))
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
         turned = image.format in _TURNED_BY_READER
@@ -90,6 +95,12 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _draft(image: Image.Image, at_least: int) -> None:
+    """Let a JPEG be decoded at a reduced scale; other formats have none."""
+    scale = shorter_side_scale(*image.size, at_least)
+    image.draft(None, (image.width // scale, image.height // scale))
+
+
 def _register_heif() -> None:
     try:
         import pillow_heif  # noqa: PLC0415  an extra, needed for phones' pictures only
@@ -106,8 +117,8 @@ def _bytes(value: object) -> bytes | None:
 
 
 def _strip_scale(width: int, height: int, at_least: int | None) -> int:
-    """How much a picture of more than one strip may shrink; ordinary ones stay as they are."""
-    if at_least is None or width * height <= _STRIP_PIXELS:
+    """How much a large picture may shrink; ordinary ones stay as they are."""
+    if at_least is None or width * height <= _LARGE_PIXELS:
         return 1
     return max(1, min(width, height) // at_least)
 

@@ -1,0 +1,63 @@
+"""Sheets and thumbnails: every picture in its place, red stays red."""
+
+from __future__ import annotations
+
+import numpy as np
+import picture_files as files
+import pytest
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.images.contact_sheet import contact_sheet, encode_image
+from imgcluster.images.decode import decode
+from imgcluster.images.thumbnails import thumbnail_jpeg
+
+
+def plain(colour: tuple[int, int, int], height: int = 40, width: int = 60) -> np.ndarray:
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def test_pictures_stand_row_by_row_centred_on_white():
+    sheet = contact_sheet(
+        [plain(files.RED), plain(files.GREEN), plain(files.BLUE, 400, 200)], columns=2, cell=100
+    )
+    assert sheet.shape == (2 * 104 + 4, 2 * 104 + 4, 3)
+    centre = [4 + 50, 4 + 104 + 50]
+    assert tuple(sheet[centre[0], centre[0]]) == files.RED
+    assert tuple(sheet[centre[0], centre[1]]) == files.GREEN
+    assert tuple(sheet[centre[1], centre[0]]) == files.BLUE
+    assert (sheet[centre[1], centre[1]] == 255).all()
+    assert (sheet[6, 6] == 255).all()
+
+
+def test_a_sheet_without_pictures_is_white():
+    sheet = contact_sheet([], columns=3, cell=50)
+    assert sheet.shape == (58, 166, 3)
+    assert (sheet == 255).all()
+
+
+def test_a_sheet_needs_columns():
+    with pytest.raises(ValueError, match="columns"):
+        contact_sheet([], columns=0)
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((400, 300), (120, 160)), ((300, 400), (160, 120)), ((40, 30), (30, 40))]
+)
+def test_a_thumbnail_fits_and_keeps_its_colours(size, shape):
+    decoded = decode(thumbnail_jpeg(files.four_colours(*size)))
+    assert decoded.pixels.shape == (*shape, 3)
+    np.testing.assert_allclose(decoded.pixels[5, 5], files.RED, atol=12)
+
+
+def test_a_thumbnail_is_small():
+    assert len(thumbnail_jpeg(files.photograph(2000, 1500))) < 20_000
+
+
+def test_an_encoded_png_comes_back_exactly():
+    picture = files.photograph(60, 40)
+    assert (decode(encode_image(picture, ".png")).pixels == picture).all()
+
+
+def test_a_suffix_that_cannot_be_written_is_refused():
+    with pytest.raises(ImgclusterError, match=r"use \.jpg or \.png"):
+        encode_image(files.four_colours(), ".nonsense")
