@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgcluster.analysis.kmeans import KMeansSettings
     from imgcluster.records import Keys
 
-    Restart = Callable[[NDArray[np.float32], int, int], NDArray[np.float32]]
+    Restarts = Callable[[NDArray[np.float32], int, int, np.random.RandomState], list[NDArray[np.float32]]]
 
 SAMPLE = 16_384
 SAMPLE_PER_CLUSTER = 256
@@ -63,14 +63,12 @@ def fit_centroids(
     -------
     Up to `FINALISTS` arrays (k, d) float32.
     """
-    restart = _restart_of(settings.algorithm)
+    run = _restarts_by(settings.algorithm)
     rows = choose_rows(keys, max(SAMPLE, SAMPLE_PER_CLUSTER * k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
     count = settings.restarts or restarts_for(len(sample), k)
-    seeds = np.random.default_rng(settings.seed % 2**64).integers(2**31, size=count)
-    tried = [restart(sample, k, int(seed)) for seed in seeds]
-    inertias = [find_nearest(sample, centroids).inertia for centroids in tried]
-    return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]
+    with one_thread(), _duplicates_expected():
+        return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
 
 
 def lloyd(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -108,29 +106,32 @@ def count_distinct(points: NDArray[np.float32], enough: int) -> int:
         looked_at *= 8
 
 
-def _restart_of(algorithm: str) -> Restart:
+def _restarts_by(algorithm: str) -> Restarts:
     if algorithm not in _RESTARTS:
         raise UsageError(f"there is no algorithm {algorithm!r}: choose one of {', '.join(_RESTARTS)}")
     return _RESTARTS[algorithm]
 
 
-def _kmeans(points: NDArray[np.float32], k: int, seed: int) -> NDArray[np.float32]:
+def _kmeans(
+    points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
+) -> list[NDArray[np.float32]]:
     from sklearn.cluster import KMeans  # noqa: PLC0415
 
-    with one_thread(), _duplicates_expected():
-        return np.asarray(KMeans(k, n_init=1, random_state=seed).fit(points).cluster_centers_, np.float32)
+    fit = KMeans(k, n_init=count, random_state=random).fit(points)
+    return [np.asarray(fit.cluster_centers_, np.float32)]
 
 
-def _minibatch_kmeans(points: NDArray[np.float32], k: int, seed: int) -> NDArray[np.float32]:
+def _minibatch_kmeans(
+    points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
+) -> list[NDArray[np.float32]]:
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
 
     if len(points) <= batch_size():  # one batch holds everything: a step is a Lloyd step
-        return _kmeans(points, k, seed)
-    with one_thread(), _duplicates_expected():
-        fit = MiniBatchKMeans(k, batch_size=batch_size(), n_init=1, max_iter=20, random_state=seed).fit(
-            points
-        )
-    return np.asarray(fit.cluster_centers_, np.float32)
+        return _kmeans(points, k, count, random)
+    settings = MiniBatchKMeans(k, batch_size=batch_size(), n_init=1, max_iter=20, random_state=random)
+    tried = [np.asarray(settings.fit(points).cluster_centers_, np.float32) for _ in range(count)]
+    inertias = [find_nearest(points, centroids).inertia for centroids in tried]
+    return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]
 
 
 @contextmanager
@@ -143,4 +144,4 @@ def _duplicates_expected() -> Iterator[None]:
         yield
 
 
-_RESTARTS: dict[str, Restart] = {"minibatch-kmeans": _minibatch_kmeans, "kmeans": _kmeans}
+_RESTARTS: dict[str, Restarts] = {"minibatch-kmeans": _minibatch_kmeans, "kmeans": _kmeans}

@@ -150,21 +150,21 @@ def check_count(k: int, images: int) -> None:
 
 
 def load_points(
-    sources: Sequence[EmbeddingSource], preparations: Sequence[Preparation], order: NDArray[np.intp]
+    sources: Sequence[EmbeddingSource], preparations: Sequence[Preparation], rows: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Prepare all embeddings: (N, d) float32, row i of it is row ``order[i]`` of the sources."""
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order))
+    """Prepare embeddings: (len(rows), d) float32, in the order of `rows`, each of which is named once."""
+    place = np.full(len(sources[0].keys), -1)
+    place[rows] = np.arange(len(rows))
     points: NDArray[np.float32] | None = None
     start = 0
     for block in points_of(sources, preparations):
         if points is None:
-            points = np.empty((len(order), block.shape[1]), np.float32)
-        points[place[start : start + len(block)]] = block
+            points = np.empty((len(rows), block.shape[1]), np.float32)
+        targets = place[start : start + len(block)]
+        wanted = targets >= 0
+        points[targets[wanted]] = block[wanted]
         start += len(block)
-    if points is None:
-        raise ImgclusterError("there are no images to cluster: run `imgcluster extract` on your images first")
-    return points
+    return np.zeros((0, 0), np.float32) if points is None else points
 
 
 def number_clusters(labels: NDArray[np.int32], k: int) -> NDArray[np.intp]:
@@ -237,15 +237,8 @@ def _fit_streamed(
 
 def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Keys]:
     """Gather the points of some rows, in the order of their keys."""
-    parts = []
-    start = 0
-    for block in inputs.blocks():
-        inside = rows[(rows >= start) & (rows < start + len(block))] - start
-        parts.append(block[inside])
-        start += len(block)
-    points, keys = np.concatenate(parts), inputs.keys[rows]
-    order = key_order(keys)
-    return points[order], keys[order]
+    rows = rows[key_order(inputs.keys[rows])]
+    return load_points(inputs.sources, inputs.preparations, rows), inputs.keys[rows]
 
 
 def _fits(inputs: _Inputs, memory: int | None) -> bool:

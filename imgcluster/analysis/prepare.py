@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 FEWEST_DIMENSIONS = 16
 MOST_DIMENSIONS = 64
-DIMENSIONS_PER_CLUSTER = 2
 WHITENING = 0.5
 COVARIANCE_ROWS = 1 << 18
 """More rows than this do not move the components visibly; the ones to use are chosen by key."""
@@ -110,7 +109,7 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
     if not len(preparation.components):
-        return _unit_length(rows) if preparation.normalise else rows
+        return unit_length(rows) if preparation.normalise else rows
     # Projecting first and dividing by the length afterwards spares a copy of the wide matrix.
     points = row_product(rows, np.ascontiguousarray(preparation.components.T))
     if preparation.normalise:
@@ -118,7 +117,7 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     centre = preparation.components.astype(np.float64) @ preparation.mean.astype(np.float64)
     points -= centre.astype(np.float32)
     points /= preparation.scale
-    return _unit_length(points) if preparation.normalise_again else points
+    return unit_length(points) if preparation.normalise_again else points
 
 
 def first_components(preparation: Preparation, count: int) -> Preparation:
@@ -136,8 +135,12 @@ def first_components(preparation: Preparation, count: int) -> Preparation:
 
 def automatic_dimensions(clusters: int | None) -> int:
     """Give how many principal components ``auto`` takes where so many clusters are looked for."""
-    wanted = DIMENSIONS_PER_CLUSTER * (clusters or 0)
-    return min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, wanted))
+    return min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, clusters or 0))
+
+
+def unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide each row of (N, D) by its length; a row of zeros stays as it is."""
+    return np.asarray(rows / _divisors(rows), np.float32)
 
 
 def finite_rows(source: EmbeddingSource) -> NDArray[np.bool_]:
@@ -187,7 +190,3 @@ def _divisors(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = row_norms(rows)[:, None]
     norms[norms == 0] = 1
     return norms
-
-
-def _unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(rows / _divisors(rows))

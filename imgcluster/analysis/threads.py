@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 
 def one_thread() -> AbstractContextManager[object]:
     """Hold BLAS and OpenMP to one thread: sums are then taken in one order, whatever the machine."""
-    return threadpool_limits(limits=1)  # type: ignore[no-any-return]
+    limits: AbstractContextManager[object] = _controller(with_sklearn="sklearn.cluster" in sys.modules).limit(
+        limits=1
+    )
+    return limits
 
 
 def cores() -> int:
@@ -22,3 +27,9 @@ def cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
         return os.cpu_count() or 1
+
+
+@cache
+def _controller(*, with_sklearn: bool) -> ThreadpoolController:  # noqa: ARG001 - scikit-learn brings a pool of its own
+    """Find the thread pools once: looking through all loaded libraries takes milliseconds."""
+    return ThreadpoolController()

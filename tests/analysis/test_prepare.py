@@ -104,7 +104,7 @@ def test_rows_that_are_not_finite_are_told() -> None:
 
 
 def test_more_clusters_take_more_dimensions() -> None:
-    assert [automatic_dimensions(k) for k in (None, 2, 8, 20, 500)] == [16, 16, 16, 40, 64]
+    assert [automatic_dimensions(k) for k in (None, 2, 8, 20, 500)] == [16, 16, 16, 20, 64]
 
 
 def test_the_first_components_are_those_of_a_smaller_fit() -> None:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from analysis_data import blobs, source_of
+
+from imgcluster.analysis.choose_k import Sweep, SweepRow, suggest, sweep
+from imgcluster.analysis.kmeans import KMeansSettings
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.errors import ImgclusterError
+from imgcluster.records import SilentProgress
+
+
+def swept(rows: np.ndarray, ks: list[int], **options: int) -> Sweep:
+    return sweep([source_of(rows)], PrepareSettings(), ks, KMeansSettings(ks[0], **options), SilentProgress())
+
+
+def test_blobs_are_counted() -> None:
+    rows, _ = blobs((60, 50, 40, 30))
+    found = swept(rows, [2, 3, 4, 5, 6], restarts=10)
+    assert [row.k for row in found.rows] == [2, 3, 4, 5, 6]
+    assert found.suggestion == 4
+    assert "stability" in found.reason
+    inertias = [row.inertia for row in found.rows]
+    assert inertias == sorted(inertias, reverse=True)
+
+
+def test_a_sweep_does_not_depend_on_the_order_of_rows() -> None:
+    rows, _ = blobs((30, 20), spread=1.0)
+    source = source_of(rows)
+    settings = KMeansSettings(2, restarts=5)
+    shuffled = source.taken(np.random.default_rng(0).permutation(50), block=11)
+    first, other = (
+        sweep([each], PrepareSettings(), [2, 3], settings, SilentProgress()) for each in (source, shuffled)
+    )
+    assert first == other
+
+
+def test_measures_that_are_not_defined_are_not_numbers() -> None:
+    rows = np.random.default_rng(0).random((6, 20)).astype(np.float32)
+    one, two, six = swept(rows, [1, 2, 6]).rows
+    assert math.isnan(one.silhouette)
+    assert math.isnan(one.stability)
+    assert not math.isnan(two.silhouette)
+    assert not math.isnan(two.stability)
+    assert math.isnan(six.silhouette)
+    assert math.isnan(six.stability)
+
+
+def test_more_clusters_than_images_are_refused() -> None:
+    with pytest.raises(ImgclusterError, match="only 6"):
+        swept(np.eye(6, dtype=np.float32), [2, 7])
+
+
+def test_a_sweep_that_does_not_fit_in_memory_looks_at_a_sample() -> None:
+    rows, _ = blobs((1500, 900))
+    found = swept(rows, [2], memory=1000, restarts=3)
+    whole = swept(rows, [2], restarts=3)
+    assert found.rows[0].inertia < whole.rows[0].inertia / 2
+    assert found.rows[0].stability > 0.95
+
+
+def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -> None:
+    nan = float("nan")
+    rows = [
+        SweepRow(1, 9, nan, nan),
+        SweepRow(2, 8, 0.2, 0.97),
+        SweepRow(3, 7, 0.3, 0.96),
+        SweepRow(4, 6, 0.9, 0.5),
+    ]
+    k, reason = suggest(rows)
+    assert k == 3
+    assert reason == (
+        "clusterings of random halves agree best (stability 0.960); "
+        "as stable as 2, with a higher silhouette (0.300)"
+    )
+    assert suggest(rows[:1]) == (1, "no measure is defined for these numbers of clusters")
