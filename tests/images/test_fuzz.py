@@ -17,7 +17,7 @@ from PIL import Image, features
 COUNT = int(os.environ.get("IMGCLUSTER_FUZZ_FILES", "4000"))
 PER_PROCESS = 500
 SECONDS_PER_FILE = 20
-MEGABYTES = 1200
+MEGABYTES = 600
 WORKER = Path(__file__).with_name("fuzz_worker.py")
 
 
