@@ -74,7 +74,7 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
                 _draft(image, at_least)
             image.load()
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
-            pixels = _to_rgb_by_strips(image, _strip_scale(*image.size, at_least))
+            pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
         turned = image.format in _TURNED_BY_READER
@@ -116,27 +116,33 @@ def _bytes(value: object) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _strip_scale(width: int, height: int, at_least: int | None) -> int:
-    """How much a large picture may shrink; ordinary ones stay as they are."""
+def large_scale(width: int, height: int, at_least: int | None) -> int:
+    """Return by how much a large picture may be divided and be `at_least` long; ordinary ones stay as is."""
     if at_least is None or width * height <= _LARGE_PIXELS:
         return 1
     return max(1, min(width, height) // at_least)
 
 
+def rows_of_strip(width: int, scale: int) -> int:
+    """Return how many rows are converted at a time, a multiple of `scale`."""
+    return max(1, _STRIP_PIXELS // width // scale) * scale
+
+
 def _to_rgb_by_strips(image: Image.Image, scale: int) -> Pixels:
     width, height = image.size
-    rows = max(1, _STRIP_PIXELS // width // scale) * scale
+    rows = rows_of_strip(width, scale)
     if height <= rows or image.mode in _DEEP_MODES:
-        return _shrunk(_to_rgb(image), scale)
+        return shrunk(_to_rgb(image), scale)
     strips = []
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(height, top + rows)))
         strip.info = image.info
-        strips.append(_shrunk(_to_rgb(strip), scale))
+        strips.append(shrunk(_to_rgb(strip), scale))
     return np.concatenate(strips)
 
 
-def _shrunk(pixels: Pixels, scale: int) -> Pixels:
+def shrunk(pixels: Pixels, scale: int) -> Pixels:
+    """Average squares of `scale` by `scale` pixels."""
     if scale == 1:
         return pixels
     height, width = pixels.shape[:2]

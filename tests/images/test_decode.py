@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin, features
 
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import TRUNCATED, DecodeLimits, decode
+from imgcluster.images.pillow_decoder import shrunk
 
 WITH_ORIENTATION = ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"]
 LOSSY_TOLERANCE = 8
@@ -429,3 +430,29 @@ def test_many_threads_decode_many_formats():
     with ThreadPoolExecutor(8) as pool:
         for decoded in pool.map(decode, data * 20):
             assert_four_colours(decoded.pixels)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA", "RGBA", "I;16"])
+def test_a_large_png_is_read_band_by_band_as_if_it_were_read_whole(mode, monkeypatch):
+    picture = Image.fromarray(files.photograph(204, 316))
+    picture = picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode)
+    if mode.endswith("A"):
+        picture.putalpha(Image.fromarray(files.photograph(204, 316, seed=1)).convert("L"))
+    data = files.saved(picture, "PNG")
+    whole = decode(data).pixels
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    banded = decode(data, at_least=100).pixels
+    np.testing.assert_allclose(banded, shrunk(whole, 2), atol=1)
+
+
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_a_large_png_that_is_cut_is_refused(tenths, monkeypatch):
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    data = files.encoded(files.photograph(200, 300), "PNG")
+    start = data.index(b"IDAT") + 4
+    stop = start + (len(data) - start - 16) * tenths // 10
+    cut = data[: start - 8] + files.png_chunk(b"IDAT", data[start:stop]) + files.png_chunk(b"IEND", b"")
+    with pytest.raises(UnreadableImage):
+        decode(cut, at_least=50)
