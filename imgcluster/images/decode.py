@@ -61,12 +61,15 @@ class Decoded:
         The full size, upright.
     note
         Empty, or what the user should know about this file.
+    kind
+        The type by content, as in `header.EXTENSIONS`.
     """
 
     pixels: Pixels
     width: int
     height: int
     note: str = ""
+    kind: str = ""
 
 
 # The decoder reads a few bytes ahead.
@@ -97,7 +100,7 @@ def decode(data: bytes, limits: DecodeLimits = _DEFAULT_LIMITS, *, at_least: int
     width, height = raw.width, raw.height
     if swaps_sides(raw.orientation):
         width, height = height, width
-    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note)
+    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note, kind)
 
 
 def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,11 @@ _DEEP_MODES = frozenset({"I", "F"})
 # Conversions need several times a strip's memory; above the larger size a reduced scale saves more than time.
 _STRIP_PIXELS = 4 << 20
 _LARGE_PIXELS = 16 << 20
+_HUGE_PIXELS = 100 << 20
+_LONGEST_TURN_SECONDS = 20
 _BITS_PER_SAMPLE = 258
+
+_huge_turn = threading.Lock()
 
 
 class NotOpened(UnreadableImage):
@@ -72,7 +77,7 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
             width, height = image.size
             if at_least is not None:
                 _draft(image, at_least)
-            image.load()
+            _load(image)
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
             pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
         except Exception as error:
@@ -95,6 +100,20 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _load(image: Image.Image) -> None:
+    """Decode, and where that takes gigabytes, not together with another such picture."""
+    if image.width * image.height <= _HUGE_PIXELS:
+        image.load()
+        return
+    # A thread that was given up may never come back from its turn; the others go on after a while.
+    has_turn = _huge_turn.acquire(timeout=_LONGEST_TURN_SECONDS)
+    try:
+        image.load()
+    finally:
+        if has_turn:
+            _huge_turn.release()
+
+
 def _draft(image: Image.Image, at_least: int) -> None:
     """Let a JPEG be decoded at a reduced scale; other formats have none."""
     scale = shorter_side_scale(*image.size, at_least)
@@ -107,6 +126,7 @@ def _register_heif() -> None:
     except ImportError as error:
         raise UnreadableImage(str(MissingExtra("HEIC", "heic"))) from error
     if "HEIF" not in Image.OPEN:
+        pillow_heif.options.DECODE_THREADS = 1
         pillow_heif.register_heif_opener()
 
 

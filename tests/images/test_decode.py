@@ -13,7 +13,9 @@ import pytest
 from PIL import Image, PngImagePlugin, features
 
 from imgcluster.errors import UnreadableImage
+from imgcluster.images import pillow_decoder
 from imgcluster.images.decode import TRUNCATED, DecodeLimits, decode
+from imgcluster.images.header import wrong_name
 from imgcluster.images.pillow_decoder import shrunk
 
 WITH_ORIENTATION = ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"]
@@ -456,3 +458,20 @@ def test_a_large_png_that_is_cut_is_refused(tenths, monkeypatch):
     cut = data[: start - 8] + files.png_chunk(b"IDAT", data[start:stop]) + files.png_chunk(b"IEND", b"")
     with pytest.raises(UnreadableImage):
         decode(cut, at_least=50)
+
+
+def test_a_name_that_promises_another_type_is_noted():
+    kind = decode(files.encoded(files.four_colours(), "GIF")).kind
+    assert wrong_name("/photos/a.jpg", kind) == "named .jpg, but it is GIF"
+    assert wrong_name("/photos/a.GIF", kind) == ""
+    assert wrong_name("/photos/a", kind) == ""
+
+
+def test_huge_pictures_are_decoded_one_at_a_time_and_never_stuck(monkeypatch):
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._HUGE_PIXELS", 100)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LONGEST_TURN_SECONDS", 0.05)
+    data = files.encoded(files.four_colours(), "GIF")
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(decode, [data] * 8))) == 8
+    with pillow_decoder._huge_turn:
+        assert_four_colours(decode(data).pixels)
