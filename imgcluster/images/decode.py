@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decoding import Raw
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import read_jpeg_header, shorter_side_scale, with_end
 from imgcluster.images.opencv_decoder import decode_anything, decode_colour
 from imgcluster.images.orientation import swaps_sides, upright
-from imgcluster.images.pillow_decoder import NotOpened, check_size, decode_with_pillow
+from imgcluster.images.pillow_decoder import (
+    NotOpened,
+    check_size,
+    decode_with_pillow,
+    large_scale,
+    rows_of_strip,
+    shrunk,
+)
 from imgcluster.images.png import read_png
+from imgcluster.images.png_bands import bands, can_be_banded
 
 if TYPE_CHECKING:
     from imgcluster.records import Pixels
@@ -51,12 +61,15 @@ class Decoded:
         The full size, upright.
     note
         Empty, or what the user should know about this file.
+    kind
+        The type by content, as in `header.EXTENSIONS`.
     """
 
     pixels: Pixels
     width: int
     height: int
     note: str = ""
+    kind: str = ""
 
 
 # The decoder reads a few bytes ahead.
@@ -87,7 +100,7 @@ def decode(data: bytes, limits: DecodeLimits = _DEFAULT_LIMITS, *, at_least: int
     width, height = raw.width, raw.height
     if swaps_sides(raw.orientation):
         width, height = height, width
-    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note)
+    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note, kind)
 
 
 def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
@@ -115,8 +128,18 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
 def _decode_png(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
     png = read_png(data)
     check_size(png.header.width, png.header.height, limits.max_pixels)
-    raw = decode_with_pillow(png.file(), kind, limits.max_pixels, at_least)
-    return Raw(raw.pixels, raw.width, raw.height, png.header.orientation)
+    header = png.header
+    scale = large_scale(header.width, header.height, at_least)
+    if scale > 1 and can_be_banded(header):
+        parts = bands(
+            png,
+            rows_of_strip(header.width, scale),
+            lambda file: decode_with_pillow(file, kind, limits.max_pixels).pixels,
+        )
+        pixels = np.concatenate([shrunk(part, scale) for part in parts])
+    else:
+        pixels = decode_with_pillow(png.file(), kind, limits.max_pixels, at_least).pixels
+    return Raw(pixels, header.width, header.height, header.orientation)
 
 
 def _decode_other(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
 # Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
-_SYSTEM_NAMES = frozenset({"@eadir", "thumbs.db", "__macosx", "$recycle.bin", "system volume information"})
+_SYSTEM_NAMES = frozenset(
+    {"thumbs.db", "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found"}
+    | {"@eadir", "@recycle", "#recycle", "#snapshot"}
+)
 _REPORT_EVERY = 1000
 
 

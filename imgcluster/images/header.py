@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from imgcluster.errors import UnreadableImage
 
 _SIGNATURES = (
@@ -80,6 +82,14 @@ def image_type(data: bytes) -> str:
     if known:
         return known
     raise UnreadableImage(f"not an image: {_guess(data)}")
+
+
+def wrong_name(path: str, kind: str) -> str:
+    """Return a note when a file's name promises another type than its content is, else an empty string."""
+    suffix = os.path.splitext(path)[1].lower()
+    if not suffix or suffix in EXTENSIONS[kind]:
+        return ""
+    return f"named {suffix}, but it is {kind}"
 
 
 def _in_container(data: bytes) -> str | None:

@@ -22,6 +22,7 @@ _WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEGMENT = re.compile(rb"\xff[\xc4\xda\xdb\xdd\xe0-\xef\xfe](..)", re.DOTALL)
+_MARKER = re.compile(rb"\xff[^\0]")
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -43,7 +44,7 @@ class JpegHeader:
         Where the end-of-image marker stands behind the image data, or -1: a file cut anywhere lacks it.
     plain
         Whether the image data are one sequential scan, as cameras write them: not progressive, no restart
-        markers, nothing strange in the header.
+        markers, nothing strange in the header or between start and end.
     """
 
     width: int
@@ -82,15 +83,13 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
     if frame is None:
         raise UnreadableImage("a damaged JPEG: its header states no size")
     bits, height, width, _ = frame
-    return JpegHeader(
-        width,
-        height,
-        bits,
-        orientation_of(exif, xmp),
-        start=start,
-        end=data.rfind(END_OF_IMAGE, start),
-        plain=plain,
-    )
+    end = data.rfind(END_OF_IMAGE, start)
+    if plain and end >= 0:
+        # One pass over the data: the first marker in them is the end, or something has gone wrong there.
+        first = _MARKER.search(data, start)
+        plain = first is not None and first[0] == END_OF_IMAGE
+        end = first.start() if first and plain else end
+    return JpegHeader(width, height, bits, orientation_of(exif, xmp), start, end, plain)
 
 
 @dataclass(frozen=True)

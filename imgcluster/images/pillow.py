@@ -6,7 +6,7 @@ import ctypes
 import logging
 import warnings
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
 from PIL import _imaging as _core
 
 # Sizes are checked against our own limit before anything is decoded; Pillow's would refuse honest panoramas.
@@ -47,5 +47,7 @@ def _quiet_libtiff() -> None:
 
 
 _quiet_libtiff()
+# Many images are decoded at once, each in a thread; more threads for one only get in the way.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 __all__ = ["Image", "ImageFile", "UnidentifiedImageError", "quiet_warnings"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,11 @@ _DEEP_MODES = frozenset({"I", "F"})
 # Conversions need several times a strip's memory; above the larger size a reduced scale saves more than time.
 _STRIP_PIXELS = 4 << 20
 _LARGE_PIXELS = 16 << 20
+_HUGE_PIXELS = 100 << 20
+_LONGEST_TURN_SECONDS = 20
 _BITS_PER_SAMPLE = 258
+
+_huge_turn = threading.Lock()
 
 
 class NotOpened(UnreadableImage):
@@ -72,9 +77,9 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
             width, height = image.size
             if at_least is not None:
                 _draft(image, at_least)
-            image.load()
+            _load(image)
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
-            pixels = _to_rgb_by_strips(image, _strip_scale(*image.size, at_least))
+            pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
         turned = image.format in _TURNED_BY_READER
@@ -95,6 +100,20 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _load(image: Image.Image) -> None:
+    """Decode, and where that takes gigabytes, not together with another such picture."""
+    if image.width * image.height <= _HUGE_PIXELS:
+        image.load()
+        return
+    # A thread that was given up may never come back from its turn; the others go on after a while.
+    has_turn = _huge_turn.acquire(timeout=_LONGEST_TURN_SECONDS)
+    try:
+        image.load()
+    finally:
+        if has_turn:
+            _huge_turn.release()
+
+
 def _draft(image: Image.Image, at_least: int) -> None:
     """Let a JPEG be decoded at a reduced scale; other formats have none."""
     scale = shorter_side_scale(*image.size, at_least)
@@ -107,6 +126,7 @@ def _register_heif() -> None:
     except ImportError as error:
         raise UnreadableImage(str(MissingExtra("HEIC", "heic"))) from error
     if "HEIF" not in Image.OPEN:
+        pillow_heif.options.DECODE_THREADS = 1
         pillow_heif.register_heif_opener()
 
 
@@ -116,27 +136,33 @@ def _bytes(value: object) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _strip_scale(width: int, height: int, at_least: int | None) -> int:
-    """How much a large picture may shrink; ordinary ones stay as they are."""
+def large_scale(width: int, height: int, at_least: int | None) -> int:
+    """Return by how much a large picture may be divided and be `at_least` long; ordinary ones stay as is."""
     if at_least is None or width * height <= _LARGE_PIXELS:
         return 1
     return max(1, min(width, height) // at_least)
 
 
+def rows_of_strip(width: int, scale: int) -> int:
+    """Return how many rows are converted at a time, a multiple of `scale`."""
+    return max(1, _STRIP_PIXELS // width // scale) * scale
+
+
 def _to_rgb_by_strips(image: Image.Image, scale: int) -> Pixels:
     width, height = image.size
-    rows = max(1, _STRIP_PIXELS // width // scale) * scale
+    rows = rows_of_strip(width, scale)
     if height <= rows or image.mode in _DEEP_MODES:
-        return _shrunk(_to_rgb(image), scale)
+        return shrunk(_to_rgb(image), scale)
     strips = []
     for top in range(0, height, rows):
         strip = image.crop((0, top, width, min(height, top + rows)))
         strip.info = image.info
-        strips.append(_shrunk(_to_rgb(strip), scale))
+        strips.append(shrunk(_to_rgb(strip), scale))
     return np.concatenate(strips)
 
 
-def _shrunk(pixels: Pixels, scale: int) -> Pixels:
+def shrunk(pixels: Pixels, scale: int) -> Pixels:
+    """Average squares of `scale` by `scale` pixels."""
     if scale == 1:
         return pixels
     height, width = pixels.shape[:2]

@@ -27,8 +27,13 @@ class PngHeader:
     height: int
     bits: int
     colour: int
-    interlaced: bool
-    orientation: int
+    interlaced: bool = False
+    orientation: int = 1
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel, at least 1."""
+        return max(1, self.bits * _SAMPLES.get(self.colour, 1) // 8)
 
     @property
     def row_bytes(self) -> int:
@@ -46,23 +51,12 @@ class Png:
 
     def file(self) -> bytes:
         """Put together a PNG with the default image alone: no animation, no text, no profile."""
+        header = self.header
         ihdr = struct.pack(
-            ">IIBBBBB",
-            self.header.width,
-            self.header.height,
-            self.header.bits,
-            self.header.colour,
-            0,
-            0,
-            self.header.interlaced,
+            ">IIBBBBB", header.width, header.height, header.bits, header.colour, 0, 0, header.interlaced
         )
-        return assemble(ihdr, self.colours, self.rows)
-
-
-def assemble(ihdr: bytes, colours: bytes, rows: tuple[bytes, ...]) -> bytes:
-    """Write a PNG from its parts."""
-    data = [chunk(b"IDAT", part) for part in rows]
-    return b"".join([SIGNATURE, chunk(b"IHDR", ihdr), colours, *data, chunk(b"IEND", b"")])
+        data = [chunk(b"IDAT", part) for part in self.rows]
+        return b"".join([SIGNATURE, chunk(b"IHDR", ihdr), self.colours, *data, chunk(b"IEND", b"")])
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

@@ -58,7 +58,7 @@ def main() -> None:
         data = mutate(path.read_bytes(), random)
         print("begin", number, path.name, flush=True)
         result = outcome(data, number)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
         print("end", number, memory, result, flush=True)
 
 

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image, PngImagePlugin, features
 
 from imgcluster.errors import UnreadableImage
+from imgcluster.images import pillow_decoder
 from imgcluster.images.decode import TRUNCATED, DecodeLimits, decode
+from imgcluster.images.header import wrong_name
+from imgcluster.images.pillow_decoder import shrunk
 
 WITH_ORIENTATION = ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"]
 LOSSY_TOLERANCE = 8
@@ -429,3 +432,46 @@ def test_many_threads_decode_many_formats():
     with ThreadPoolExecutor(8) as pool:
         for decoded in pool.map(decode, data * 20):
             assert_four_colours(decoded.pixels)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA", "RGBA", "I;16"])
+def test_a_large_png_is_read_band_by_band_as_if_it_were_read_whole(mode, monkeypatch):
+    picture = Image.fromarray(files.photograph(204, 316))
+    picture = picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode)
+    if mode.endswith("A"):
+        picture.putalpha(Image.fromarray(files.photograph(204, 316, seed=1)).convert("L"))
+    data = files.saved(picture, "PNG")
+    whole = decode(data).pixels
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    banded = decode(data, at_least=100).pixels
+    np.testing.assert_allclose(banded, shrunk(whole, 2), atol=1)
+
+
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_a_large_png_that_is_cut_is_refused(tenths, monkeypatch):
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    data = files.encoded(files.photograph(200, 300), "PNG")
+    start = data.index(b"IDAT") + 4
+    stop = start + (len(data) - start - 16) * tenths // 10
+    cut = data[: start - 8] + files.png_chunk(b"IDAT", data[start:stop]) + files.png_chunk(b"IEND", b"")
+    with pytest.raises(UnreadableImage):
+        decode(cut, at_least=50)
+
+
+def test_a_name_that_promises_another_type_is_noted():
+    kind = decode(files.encoded(files.four_colours(), "GIF")).kind
+    assert wrong_name("/photos/a.jpg", kind) == "named .jpg, but it is GIF"
+    assert wrong_name("/photos/a.GIF", kind) == ""
+    assert wrong_name("/photos/a", kind) == ""
+
+
+def test_huge_pictures_are_decoded_one_at_a_time_and_never_stuck(monkeypatch):
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._HUGE_PIXELS", 100)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LONGEST_TURN_SECONDS", 0.05)
+    data = files.encoded(files.four_colours(), "GIF")
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(decode, [data] * 8))) == 8
+    with pillow_decoder._huge_turn:
+        assert_four_colours(decode(data).pixels)

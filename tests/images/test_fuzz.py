@@ -17,7 +17,9 @@ from PIL import Image, features
 COUNT = int(os.environ.get("IMGCLUSTER_FUZZ_FILES", "4000"))
 PER_PROCESS = 500
 SECONDS_PER_FILE = 20
-MEGABYTES = 1200
+MEGABYTES = 600
+# The one remark of libjpeg that nothing in the file foretells: its codes themselves are wrong.
+KNOWN_NOISE = {"Corrupt JPEG data: bad Huffman code"}
 WORKER = Path(__file__).with_name("fuzz_worker.py")
 
 
@@ -106,7 +108,7 @@ def run_worker(originals: list[Path], first: int, count: int, figures: Figures) 
             if result not in {"refused", "decoded"}:
                 figures.wrong.append(f"{at}: {result}")
         listener.join()
-    figures.noise.extend(noise)
+    figures.noise.extend(line for line in noise if line not in KNOWN_NOISE)
     if done < count:
         (figures.hangs if hung.is_set() else figures.crashes).append(f"{at} (exit {child.returncode})")
         done += 1
