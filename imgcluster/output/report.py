@@ -1,0 +1,128 @@
+"""The report: pages to look at, which open from disk in any browser, without server or network."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
+from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map
+from imgcluster.output.report_pages import Pages, on_map
+from imgcluster.output.report_thumbnails import bring_thumbnails, missing_thumbnails, save_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcluster.records import Progress
+
+__all__ = [
+    "ConfusionTable",
+    "ReportFacts",
+    "ReportImage",
+    "missing_thumbnails",
+    "save_thumbnail",
+    "write_report",
+]
+
+_PAGE = re.compile(r"(cluster-\d+(-\d+)?|map)\.html")
+
+
+def write_report(
+    out: str,
+    facts: ReportFacts,
+    images: Sequence[ReportImage],
+    progress: Progress,
+    *,
+    thumbnail_folder: str,
+    map_limit: int = MAP_LIMIT,
+    seed: int = 0,
+) -> str:
+    """Write ``report.html`` and the folder ``report`` into `out`, over those of an earlier report.
+
+    Parameters
+    ----------
+    out
+        The folder, made where missing; paths in `images` may be relative to it.
+    thumbnail_folder
+        Where the thumbnails lie (`save_thumbnail`); those of `images` are linked or copied into the report.
+    map_limit
+        How many points the map draws at most; of more images it draws a sample chosen by `seed`.
+
+    Returns
+    -------
+    str
+        The path of the page to open. It is written last: where it is, the rest is.
+
+    Raises
+    ------
+    MissingExtra
+        Jinja2 or Bokeh is not installed; nothing was written.
+    ImgclusterError
+        The folder cannot be written.
+    """
+    scripts = bokeh_scripts()
+    try:
+        return _write(out, facts, images, progress, scripts, thumbnail_folder, map_limit, seed)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ImgclusterError(
+            f"cannot write the report to {out}: {reason}; make room there or choose another --out"
+        ) from error
+
+
+def _write(
+    out: str,
+    facts: ReportFacts,
+    images: Sequence[ReportImage],
+    progress: Progress,
+    scripts: dict[str, str],
+    thumbnail_folder: str,
+    map_limit: int,
+    seed: int,
+) -> str:
+    folder = os.path.join(out, "report")
+    os.makedirs(os.path.join(folder, "assets"), exist_ok=True)
+    keys = [image.key for image in images]
+    thumbnails = bring_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
+    pages = Pages(facts, images, thumbnails)
+    located = [image for image in images if on_map(image)]
+
+    progress.begin("writing the report", facts.k)
+    for name, text in {**_own_assets(), **(scripts if located else {})}.items():
+        _write_text(os.path.join(folder, "assets", name), text)
+    written = set()
+    for name, text in pages.contact_sheets():
+        _write_text(os.path.join(folder, name), text)
+        written.add(name)
+        progress.advance(int(name.count("-") == 1))
+    if located:
+        drawn = draw_map(located, thumbnails, limit=map_limit, seed=seed)
+        _write_text(
+            os.path.join(folder, "map.html"),
+            pages.map(drawn.item, drawn.legend, drawn.drawn, drawn.everything),
+        )
+        written.add("map.html")
+    for name in os.listdir(folder):
+        if _PAGE.fullmatch(name) and name not in written:  # of an earlier report with more clusters
+            os.unlink(os.path.join(folder, name))
+    page = os.path.join(out, "report.html")
+    _write_text(page, pages.overview())
+    return page
+
+
+def _own_assets() -> dict[str, str]:
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "assets")
+    assets = {}
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            assets[name] = file.read()
+    return assets
+
+
+def _write_text(path: str, text: str) -> None:
+    partial = f"{path}.part"
+    with open(partial, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    os.replace(partial, path)
