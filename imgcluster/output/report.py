@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
-from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map
-from imgcluster.output.report_pages import Pages, on_map
+from imgcluster.output.report_map import MAP_LIMIT, Map, bokeh_scripts, draw_map
+from imgcluster.output.report_pages import Pages, load_templates, on_map
 from imgcluster.output.report_thumbnails import bring_thumbnails, missing_thumbnails, save_thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from imgcluster.records import Progress
 
@@ -62,54 +62,47 @@ def write_report(
     ImgclusterError
         The folder cannot be written.
     """
-    scripts = bokeh_scripts()
+    environment, scripts = load_templates(), bokeh_scripts()
+    folder = os.path.join(out, "report")
     try:
-        return _write(out, facts, images, progress, scripts, thumbnail_folder, map_limit, seed)
+        thumbnails = bring_thumbnails(
+            thumbnail_folder, os.path.join(folder, "thumbnails"), [image.key for image in images]
+        )
+        located = [image for image in images if on_map(image)]
+        chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
+        pages = Pages(environment, facts, images, thumbnails)
+        _write_assets(os.path.join(folder, "assets"), {**_own_assets(), **(scripts if chart else {})})
+        _write_pages(folder, pages, chart, progress)
+        page = os.path.join(out, "report.html")
+        _write_text(page, pages.overview())
     except OSError as error:
         reason = error.strerror or str(error)
         raise ImgclusterError(
-            f"cannot write the report to {out}: {reason}; make room there or choose another --out"
+            f"cannot write the report to {out}: {reason}; make room there or choose another folder"
         ) from error
+    return page
 
 
-def _write(
-    out: str,
-    facts: ReportFacts,
-    images: Sequence[ReportImage],
-    progress: Progress,
-    scripts: dict[str, str],
-    thumbnail_folder: str,
-    map_limit: int,
-    seed: int,
-) -> str:
-    folder = os.path.join(out, "report")
-    os.makedirs(os.path.join(folder, "assets"), exist_ok=True)
-    keys = [image.key for image in images]
-    thumbnails = bring_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
-    pages = Pages(facts, images, thumbnails)
-    located = [image for image in images if on_map(image)]
-
-    progress.begin("writing the report", facts.k)
-    for name, text in {**_own_assets(), **(scripts if located else {})}.items():
-        _write_text(os.path.join(folder, "assets", name), text)
+def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progress) -> None:
+    """Write the contact sheets and the map, and take away those of an earlier report."""
+    progress.begin("writing the report", sum(len(cluster.pages) for cluster in pages.clusters))
     written = set()
     for name, text in pages.contact_sheets():
         _write_text(os.path.join(folder, name), text)
         written.add(name)
-        progress.advance(int(name.count("-") == 1))
-    if located:
-        drawn = draw_map(located, thumbnails, limit=map_limit, seed=seed)
-        _write_text(
-            os.path.join(folder, "map.html"),
-            pages.map(drawn.item, drawn.legend, drawn.drawn, drawn.everything),
-        )
+        progress.advance()
+    if chart:
+        _write_text(os.path.join(folder, "map.html"), pages.map(chart))
         written.add("map.html")
     for name in os.listdir(folder):
-        if _PAGE.fullmatch(name) and name not in written:  # of an earlier report with more clusters
+        if _PAGE.fullmatch(name) and name not in written:
             os.unlink(os.path.join(folder, name))
-    page = os.path.join(out, "report.html")
-    _write_text(page, pages.overview())
-    return page
+
+
+def _write_assets(folder: str, assets: Mapping[str, str]) -> None:
+    os.makedirs(folder, exist_ok=True)
+    for name, text in assets.items():
+        _write_text(os.path.join(folder, name), text)
 
 
 def _own_assets() -> dict[str, str]:

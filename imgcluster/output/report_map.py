@@ -72,7 +72,7 @@ def draw_map(
         chosen = np.random.default_rng(seed).choice(len(images), limit, replace=False)
         drawn = [images[i] for i in np.sort(chosen)]
     plot = _empty_plot()
-    size = 9 if len(drawn) <= 500 else 6 if len(drawn) <= 5_000 else 4
+    size = 9 if len(drawn) <= 500 else 7 if len(drawn) <= 5_000 else 4
     legend = []
     for number, count in zip(numbers.tolist(), sizes.tolist(), strict=True):
         members = [image for image in drawn if image.cluster == number]
@@ -171,7 +171,8 @@ def _add_layer(
         size=size,
         color=colour,
         line_color=None,
-        fill_alpha=0.8,
+        fill_alpha=0.85,
+        selection_fill_alpha=0.85,
         nonselection_fill_alpha=0.12,
         nonselection_line_color=None,
     )

@@ -6,7 +6,7 @@ import math
 import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
 from imgcluster.output.report_names import copied, decodable, shown, url
@@ -15,7 +15,10 @@ from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jinja2 import Environment
+
     from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
+    from imgcluster.output.report_map import Map
 
 PAGE_SIZE = 500
 """Thumbnails on one page: few enough for a phone's memory."""
@@ -90,14 +93,22 @@ class Pages:
 
     Parameters
     ----------
+    environment
+        From `load_templates`.
     facts, images
         What to show.
     thumbnails
         Keys that have a thumbnail; an image without one is shown by its name.
     """
 
-    def __init__(self, facts: ReportFacts, images: Sequence[ReportImage], thumbnails: frozenset[str]) -> None:
-        self._environment = _environment()
+    def __init__(
+        self,
+        environment: Environment,
+        facts: ReportFacts,
+        images: Sequence[ReportImage],
+        thumbnails: frozenset[str],
+    ) -> None:
+        self._environment = environment
         self._facts = facts
         self._thumbnails = thumbnails
         self._with_map = any(on_map(image) for image in images)
@@ -130,14 +141,12 @@ class Pages:
                     self._fill("cluster.html", here="../", below="", cluster=cluster, groups=part, page=i),
                 )
 
-    def map(self, item: str, legend: Sequence[Any], drawn: int, everything: int) -> str:
-        """Return ``map.html`` around the plot `item` (JSON, safe inside a script element)."""
-        return self._fill(
-            "map.html", here="../", below="", item=item, legend=legend, drawn=drawn, everything=everything
-        )
+    def map(self, chart: Map) -> str:
+        """Return ``map.html``."""
+        return self._fill("map.html", here="../", below="", chart=chart)
 
     def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
-        page: str = self._environment.get_template(template).render(
+        return self._environment.get_template(template).render(
             facts=self._facts,
             clusters=self.clusters,
             with_map=self._with_map,
@@ -146,7 +155,6 @@ class Pages:
             side=THUMBNAIL_SIDE,
             **values,
         )
-        return page
 
     def _cluster(self, number: int) -> Cluster:
         facts = self._facts
@@ -261,7 +269,8 @@ def _measure(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
 
 
-def _environment() -> Any:
+def load_templates() -> Environment:
+    """Return the templates, which escape every value; raises MissingExtra where Jinja2 is not installed."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
     except ImportError as error:
@@ -274,6 +283,5 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _count
-    environment.filters["measure"] = _measure
+    environment.filters.update(number=_count, measure=_measure, shown=shown)
     return environment

@@ -45,8 +45,17 @@ function chosenRows() {
   return rows;
 }
 
+// Bokeh dims the other points of a layer that has chosen ones; layers that have none are dimmed here.
+function dimOthers(chosen) {
+  for (const layer of layers.values()) {
+    const dim = chosen && layer.data_source.selected.indices.length === 0;
+    layer.glyph.fill_alpha = dim ? layer.nonselection_glyph.fill_alpha : layer.selection_glyph.fill_alpha;
+  }
+}
+
 function listChosen() {
   const rows = chosenRows();
+  dimOthers(rows.length > 0);
   const shown = rows.slice(0, CHOSEN_LIMIT);
   const count = rows.length.toLocaleString("en");
   document.getElementById("chosen-count").textContent =
