@@ -16,6 +16,7 @@ from report_sample import HOSTILE_NAMES, Sample
 
 from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.output.report import ConfusionTable, ReportImage
+from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, order_by_sureness
 from imgcluster.records import Failure
 
@@ -285,3 +286,15 @@ def test_a_folder_that_cannot_be_written_is_named(sample: Sample) -> None:
     Path(sample.out).write_text("a file", encoding="utf-8")
     with pytest.raises(ImgclusterError, match=re.escape(sample.out)):
         sample.write()
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#1c1f23"])
+def test_points_stand_out_from_the_light_and_the_dark_map(background: str) -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for colour in COLOURS:
+        dark, light = sorted((luminance(colour), luminance(background)))
+        assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG, for graphics
