@@ -79,7 +79,7 @@ def sweep_plot(
         rows[-1].set_xlabel("number of clusters, k")
         rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         if suggestion is not None:
-            figure.suptitle(f"suggested: k = {suggestion}", color=_SUGGESTED, fontsize=11, ha="left", x=0.02)
+            figure.suptitle(f"suggested: k = {suggestion}", color=_SUGGESTED, fontsize=11)
         file = io.BytesIO()
         figure.savefig(file, format=kind, metadata=_undated(kind))
     return file.getvalue()

@@ -72,7 +72,7 @@ def draw_map(
         chosen = np.random.default_rng(seed).choice(len(images), limit, replace=False)
         drawn = [images[i] for i in np.sort(chosen)]
     plot = _empty_plot()
-    size = 9 if len(drawn) <= 500 else 7 if len(drawn) <= 5_000 else 4
+    size = 9 if len(drawn) <= 500 else 7 if len(drawn) <= 5_000 else 4 if len(drawn) <= 20_000 else 3
     legend = []
     for number, count in zip(numbers.tolist(), sizes.tolist(), strict=True):
         members = [image for image in drawn if image.cluster == number]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgcluster.output.report_map import Map
 
 PAGE_SIZE = 500
-"""Thumbnails on one page: few enough for a phone's memory."""
+"""Most thumbnails on one page, few enough for a phone's memory; a cluster's pages are of equal length."""
 
 GROUP_SIZE = 24
 """How many images of a cluster are shown as its most typical, and how many as its least sure."""
@@ -40,7 +40,7 @@ class Tile:
     path: str
     copy: str
     note: str
-    wrong: bool
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Pages:
         for cluster in self.clusters:
             groups = self._groups(cluster.number, "../", "", *self._ordered[cluster.number])
             for i, name in enumerate(cluster.pages):
-                part = tuple(_slice(groups, i * PAGE_SIZE, (i + 1) * PAGE_SIZE))
+                share = math.ceil(cluster.shown / len(cluster.pages))
+                part = tuple(_slice(groups, i * share, (i + 1) * share))
                 yield (
                     name,
                     self._fill("cluster.html", here="../", below="", cluster=cluster, groups=part, page=i),
@@ -161,8 +162,8 @@ class Pages:
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
         size = facts.sizes[number]
-        count = max(4, min(12, _SAMPLES_IN_ALL // facts.k))
-        samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 3], [])
+        count = max(4, min(16, _SAMPLES_IN_ALL // facts.k))
+        samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
         pages = max(1, math.ceil(here / PAGE_SIZE))
         return Cluster(
             number=number,
@@ -206,7 +207,7 @@ class Pages:
             path=shown(image.path),
             copy=decodable(copied(image.path)),
             note=note(image),
-            wrong=image.wrong,
+            mark=f"label: {shown(image.true_class or '?')}" if image.wrong else "",
         )
 
 
