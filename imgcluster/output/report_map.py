@@ -35,7 +35,7 @@ COLOURS = (
     "#6b7f2a",
     "#7a7f8c",
 )
-MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
 
 
 @dataclass(frozen=True)
