@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
     """Put a thumbnail into `folder`; it is there whole or not at all, also with several writers."""
     target = os.path.join(folder, thumbnail_name(key))
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    partial = f"{target}.{os.getpid()}.part"
+    partial = f"{target}.{os.getpid()}-{threading.get_ident()}.part"
     with open(partial, "wb") as file:
         file.write(jpeg)
     os.replace(partial, target)

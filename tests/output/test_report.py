@@ -154,6 +154,21 @@ def test_every_image_of_a_large_cluster_stands_on_exactly_one_of_its_pages(tmp_p
     assert "all 1,001" in read(Path(sample.out, "report.html")).text
 
 
+def test_the_pages_grow_by_less_than_two_kilobytes_per_image(tmp_path: Path) -> None:
+    sizes = []
+    for count in (1_000, 3_000):
+        sample = Sample(tmp_path / str(count), k=2)
+        sample.images = [
+            ReportImage(
+                f"{i:064x}", f"/home/someone/Pictures/2024/IMG_{i}.jpg", f"0/IMG_{i}.jpg", i % 2, x=i, y=0
+            )
+            for i in range(count)
+        ]
+        sample.write()
+        sizes.append(sum(os.path.getsize(path) for path in Path(sample.out).rglob("*.*") if path.is_file()))
+    assert sizes[1] - sizes[0] < 2_000 * 2_000  # leaves 13 KB of the 15 for the thumbnail
+
+
 def test_names_are_text_and_urls_are_encoded(tmp_path: Path) -> None:
     sample = Sample(tmp_path).add(HOSTILE_NAMES)
     sample.write()
