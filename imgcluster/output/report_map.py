@@ -1,0 +1,196 @@
+"""The map: every image as a point, drawn by Bokeh in the browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcluster.errors import MissingExtra
+from imgcluster.output.report_names import copied, decodable, shown
+from imgcluster.output.report_pages import link, note
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcluster.output.report_facts import ReportImage
+
+MAP_LIMIT = 50_000
+"""Points on the map; of more images a sample is shown, and the page says so."""
+
+# Ten colours that keep a contrast of 3 to 1 with both the light and the dark page; the shape tells apart the
+# clusters that share one, and helps those who see colours differently.
+COLOURS = (
+    "#3b7dd8",
+    "#d1611f",
+    "#2e9461",
+    "#c2468f",
+    "#8a63d2",
+    "#9a7b0a",
+    "#1b8fa3",
+    "#d24545",
+    "#6b7f2a",
+    "#7a7f8c",
+)
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One cluster in the map's legend: how it is drawn, and how many of its images are."""
+
+    cluster: int
+    colour: str
+    marker: str
+    drawn: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Map:
+    """What the map's page needs; `item` is JSON that is safe inside a script element."""
+
+    item: str
+    legend: tuple[LegendEntry, ...]
+    drawn: int
+    everything: int
+
+
+def draw_map(
+    images: Sequence[ReportImage], thumbnails: frozenset[str], *, limit: int = MAP_LIMIT, seed: int = 0
+) -> Map:
+    """Draw `images` (all of them with a place) as one layer of points per cluster.
+
+    Above `limit` images a sample is drawn that depends on `seed` only.
+    """
+    numbers, sizes = np.unique([image.cluster for image in images], return_counts=True)
+    drawn = list(images)
+    if len(images) > limit:
+        chosen = np.random.default_rng(seed).choice(len(images), limit, replace=False)
+        drawn = [images[i] for i in np.sort(chosen)]
+    plot = _empty_plot()
+    size = 9 if len(drawn) <= 500 else 7 if len(drawn) <= 5_000 else 4 if len(drawn) <= 20_000 else 3
+    legend = []
+    for number, count in zip(numbers.tolist(), sizes.tolist(), strict=True):
+        members = [image for image in drawn if image.cluster == number]
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
+        _add_layer(
+            plot, members, thumbnails, name=f"cluster-{number}", colour=colour, marker=marker, size=size
+        )
+        legend.append(LegendEntry(number, colour, marker, len(members), count))
+    return Map(_json(plot), tuple(legend), len(drawn), len(images))
+
+
+def bokeh_scripts() -> dict[str, str]:
+    """Return Bokeh's own scripts, as files to lie beside the page: nothing is loaded from a network."""
+    _require_bokeh()
+    from bokeh.resources import Resources  # noqa: PLC0415
+
+    plain, webgl = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw[:2]
+    return {"bokeh.min.js": plain, "bokeh-gl.min.js": webgl}
+
+
+def _empty_plot() -> Any:
+    _require_bokeh()
+    from bokeh.models import (  # noqa: PLC0415
+        BoxSelectTool,
+        HoverTool,
+        LassoSelectTool,
+        PanTool,
+        ResetTool,
+        TapTool,
+        WheelZoomTool,
+        ZoomInTool,
+        ZoomOutTool,
+    )
+    from bokeh.plotting import figure  # noqa: PLC0415
+
+    # The page has buttons, legend and tooltip of its own, which the keyboard reaches and the dark scheme
+    # suits; Bokeh's tools do the work behind them.
+    pan, wheel = PanTool(), WheelZoomTool()
+    plot = figure(
+        name="map",
+        sizing_mode="stretch_both",
+        output_backend="webgl",
+        match_aspect=True,
+        toolbar_location=None,
+        tools=[
+            pan,
+            wheel,
+            BoxSelectTool(),
+            LassoSelectTool(continuous=False),
+            TapTool(),
+            HoverTool(tooltips=None),
+            ZoomInTool(),
+            ZoomOutTool(),
+            ResetTool(),
+        ],
+        active_drag=pan,
+        active_scroll=wheel,
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        outline_line_color=None,
+        min_border=8,
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    return plot
+
+
+def _add_layer(
+    plot: Any,
+    images: Sequence[ReportImage],
+    thumbnails: frozenset[str],
+    *,
+    name: str,
+    colour: str,
+    marker: str,
+    size: int,
+) -> None:
+    """Add one cluster. Everything that a point shows stands in its own row, and filtering moves no rows."""
+    columns = {
+        "x": np.array([image.x for image in images], np.float32),
+        "y": np.array([image.y for image in images], np.float32),
+        "key": [image.key if image.key in thumbnails else "" for image in images],
+        "name": [shown(os.path.basename(image.path)) for image in images],
+        "path": [shown(image.path) for image in images],
+        "copy": [_if_other(decodable(copied(image.path)), shown(image.path)) for image in images],
+        "link": [link(image, "../") for image in images],
+        "note": [note(image) for image in images],
+        "wrong": [int(image.wrong) for image in images],
+    }
+    plot.scatter(
+        "x",
+        "y",
+        source=columns,
+        name=name,
+        marker=marker,
+        size=size,
+        color=colour,
+        line_color=None,
+        fill_alpha=0.85,
+        selection_fill_alpha=0.85,
+        nonselection_fill_alpha=0.12,
+        nonselection_line_color=None,
+    )
+
+
+def _if_other(text: str, usual: str) -> str:
+    return "" if text == usual else text
+
+
+def _json(plot: Any) -> str:
+    from bokeh.embed import json_item  # noqa: PLC0415
+
+    # No "<" inside the script element: no name can end it.
+    return json.dumps(json_item(plot, "map"), separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _require_bokeh() -> None:
+    try:
+        import bokeh  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingExtra("the report's map", "report") from error

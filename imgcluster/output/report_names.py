@@ -1,0 +1,48 @@
+"""File names made safe to show, to copy and to link to; they may hold any byte but 0."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import quote
+
+_DELETE = 0x7F
+_LINE_BREAKS = "\u2028\u2029"
+# These reorder the text around them, so that a name can pose as another.
+_DIRECTION = "\u202a-\u202e\u2066-\u2069"
+_UNSHOWABLE = re.compile(f"[\x00-\x1f\x7f-\x9f{_LINE_BREAKS}{_DIRECTION}]")
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < ord(" "):
+        return chr(0x2400 + code)  # "control pictures": ␊ for a line feed
+    return "\u2421" if code == _DELETE else "\ufffd"
+
+
+def decodable(text: str) -> str:
+    """Return `text` without surrogates: what is not UTF-8 becomes the replacement character."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def shown(text: str) -> str:
+    """Return `text` for reading: on one line, in one direction, every character visible."""
+    return _UNSHOWABLE.sub(_picture, decodable(text))
+
+
+def url(file: str) -> str:
+    """Return the URL of a file: relative for a relative path, ``file://`` for an absolute one.
+
+    Every byte that could mean something else in a URL is percent-encoded, also those that are not UTF-8.
+    """
+    encoded = quote(os.fsencode(file), safe="/")
+    return f"file://{encoded}" if os.path.isabs(file) else encoded
+
+
+def copied(path: str) -> str:
+    """Return what the copy button gives: the path itself, or its URL where the path is no text."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return url(path)
+    return path

@@ -1,0 +1,288 @@
+"""The report's pages: which image stands where, and the templates filled in."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import MissingExtra
+from imgcluster.output.report_names import copied, decodable, shown, url
+from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jinja2 import Environment
+
+    from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
+    from imgcluster.output.report_map import Map
+
+PAGE_SIZE = 500
+"""Most thumbnails on one page, few enough for a phone's memory; a cluster's pages are of equal length."""
+
+GROUP_SIZE = 24
+"""How many images of a cluster are shown as its most typical, and how many as its least sure."""
+
+FAILURES_SHOWN = 200
+_SAMPLES_IN_ALL = 360
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One thumbnail as a template shows it; all fields are plain text, not yet escaped."""
+
+    link: str
+    thumbnail: str
+    name: str
+    path: str
+    copy: str
+    note: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Thumbnails under one heading; `of` is how many there are of the kind in the whole cluster."""
+
+    title: str
+    remark: str
+    tiles: tuple[Tile, ...]
+    of: int
+    first: int = 1
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster as the overview and its own pages show it."""
+
+    number: int
+    size: int
+    share: float
+    bar: float
+    silhouette: float
+    shown: int
+    wrong: int
+    pages: tuple[str, ...]
+    samples: tuple[Group, ...]
+
+
+def order_by_sureness(
+    images: Sequence[ReportImage],
+) -> tuple[list[ReportImage], list[ReportImage], list[ReportImage]]:
+    """Split a cluster's images into the most typical, the least sure, and the others.
+
+    Most typical are those nearest the centre; least sure those with the lowest silhouette and, where that
+    is equal or unknown, the farthest. The others come by distance. Every image is in one of the three.
+    """
+    by_distance = sorted(images, key=lambda image: (_or(image.distance, math.inf), os.fsencode(image.path)))
+    count = min(GROUP_SIZE, (len(images) + 1) // 2)
+    typical, rest = by_distance[:count], by_distance[count:]
+    doubtful = sorted(
+        range(len(rest)),
+        key=lambda i: (_or(rest[i].silhouette, math.inf), -_or(rest[i].distance, math.inf), i),
+    )[:GROUP_SIZE]
+    chosen = set(doubtful)
+    return typical, [rest[i] for i in doubtful], [image for i, image in enumerate(rest) if i not in chosen]
+
+
+class Pages:
+    """Fills the templates for one report.
+
+    Parameters
+    ----------
+    environment
+        From `load_templates`.
+    facts, images
+        What to show.
+    thumbnails
+        Keys that have a thumbnail; an image without one is shown by its name.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        facts: ReportFacts,
+        images: Sequence[ReportImage],
+        thumbnails: frozenset[str],
+    ) -> None:
+        self._environment = environment
+        self._facts = facts
+        self._thumbnails = thumbnails
+        self._with_map = any(on_map(image) for image in images)
+        members: defaultdict[int, list[ReportImage]] = defaultdict(list)
+        for image in images:
+            members[image.cluster].append(image)
+        self._ordered = {number: order_by_sureness(members[number]) for number in range(facts.k)}
+        self.clusters = tuple(self._cluster(number) for number in range(facts.k))
+
+    def overview(self) -> str:
+        """Return ``report.html``."""
+        facts = self._facts
+        return self._fill(
+            "overview.html",
+            here="",
+            below="report/",
+            made=[(label, shown(value)) for label, value in facts.made],
+            failures=[(shown(f.path), shown(f.reason)) for f in facts.failures[:FAILURES_SHOWN]],
+            confusion=_confusion_rows(facts.confusion),
+        )
+
+    def contact_sheets(self) -> Iterator[tuple[str, str]]:
+        """Yield (file name, page) for every page of every cluster."""
+        for cluster in self.clusters:
+            groups = self._groups(cluster.number, "../", "", *self._ordered[cluster.number])
+            for i, name in enumerate(cluster.pages):
+                share = math.ceil(cluster.shown / len(cluster.pages))
+                part = tuple(_slice(groups, i * share, (i + 1) * share))
+                yield (
+                    name,
+                    self._fill("cluster.html", here="../", below="", cluster=cluster, groups=part, page=i),
+                )
+
+    def map(self, chart: Map) -> str:
+        """Return ``map.html``."""
+        return self._fill("map.html", here="../", below="", chart=chart)
+
+    def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
+        return self._environment.get_template(template).render(
+            facts=self._facts,
+            clusters=self.clusters,
+            with_map=self._with_map,
+            here=here,
+            below=below,
+            side=THUMBNAIL_SIDE,
+            **values,
+        )
+
+    def _cluster(self, number: int) -> Cluster:
+        facts = self._facts
+        typical, doubtful, others = self._ordered[number]
+        here = len(typical) + len(doubtful) + len(others)
+        size = facts.sizes[number]
+        count = max(4, min(16, _SAMPLES_IN_ALL // facts.k))
+        samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
+        pages = max(1, math.ceil(here / PAGE_SIZE))
+        return Cluster(
+            number=number,
+            size=size,
+            share=size / max(1, facts.images),
+            bar=100 * size / max(1, *facts.sizes),
+            silhouette=facts.silhouettes[number] if facts.silhouettes else math.nan,
+            shown=here,
+            wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
+            pages=tuple(f"cluster-{number}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
+            samples=tuple(samples),
+        )
+
+    def _groups(
+        self,
+        number: int,
+        here: str,
+        below: str,
+        typical: Sequence[ReportImage],
+        doubtful: Sequence[ReportImage],
+        others: Sequence[ReportImage],
+    ) -> list[Group]:
+        size = sum(map(len, self._ordered[number]))
+        kinds = (
+            ("Most typical", "nearest the centre", typical),
+            ("Least sure", "between this cluster and another, or far out", doubtful),
+            ("All others", "by distance from the centre", others),
+        )
+        return [
+            Group(title, remark, tuple(self._tile(image, here, below) for image in images), size)
+            for title, remark, images in kinds
+            if images
+        ]
+
+    def _tile(self, image: ReportImage, here: str, below: str) -> Tile:
+        there = image.key in self._thumbnails
+        return Tile(
+            link=link(image, here),
+            thumbnail=f"{below}thumbnails/{thumbnail_name(image.key)}" if there else "",
+            name=shown(os.path.basename(image.path)),
+            path=shown(image.path),
+            copy=decodable(copied(image.path)),
+            note=note(image),
+            mark=f"label: {shown(image.true_class or '?')}" if image.wrong else "",
+        )
+
+
+def link(image: ReportImage, here: str) -> str:
+    """Return the URL of the full image from a page that finds ``report.html``'s folder at `here`."""
+    return url(image.file) if os.path.isabs(image.file) else here + url(image.file)
+
+
+def note(image: ReportImage) -> str:
+    """Return one line about an image: its cluster, how sure that is, and what its label says."""
+    parts = [f"cluster {image.cluster}"]
+    if not math.isnan(image.distance):
+        parts.append(f"distance {image.distance:.3f}")
+    if not math.isnan(image.silhouette):
+        parts.append(f"silhouette {image.silhouette:.2f}".replace("-", "\u2212"))
+    if image.true_class is not None:
+        parts.append(f"label {shown(image.true_class)}")
+    return " · ".join(parts)
+
+
+def on_map(image: ReportImage) -> bool:
+    """Whether an image has a place on the map."""
+    return math.isfinite(image.x) and math.isfinite(image.y)
+
+
+def _slice(groups: Sequence[Group], begin: int, end: int) -> Iterator[Group]:
+    """Yield the parts of `groups` that hold the tiles `begin` to `end`, counted through all groups."""
+    passed = 0
+    for group in groups:
+        first, last = max(begin - passed, 0), min(end - passed, len(group.tiles))
+        if first < last:
+            yield replace(group, tiles=group.tiles[first:last], first=first + 1, of=len(group.tiles))
+        passed += len(group.tiles)
+
+
+def _confusion_rows(table: ConfusionTable | None) -> list[tuple[str, int, list[tuple[int, bool]]]] | None:
+    """Return per class its name, its number of images, and (count, is the matched cluster) per cluster."""
+    if table is None:
+        return None
+    return [
+        (
+            shown(name),
+            sum(row),
+            [(n, cluster == match) for n, cluster in zip(row, table.clusters, strict=True)],
+        )
+        for name, row, match in zip(table.classes, table.counts, table.matched, strict=True)
+    ]
+
+
+def _or(value: float, otherwise: float) -> float:
+    return otherwise if math.isnan(value) else value
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _measure(value: float) -> str:
+    """Return two decimals, or a dash where it is not defined."""
+    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
+
+
+def load_templates() -> Environment:
+    """Return the templates, which escape every value; raises MissingExtra where Jinja2 is not installed."""
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra("the report", "report") from error
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_count, measure=_measure, shown=shown)
+    return environment

@@ -1,0 +1,294 @@
+"""The report as people meet it: opened from disk in a real browser."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from report_sample import HOSTILE_NAMES, Sample
+
+from imgcluster.output.report import ConfusionTable, ReportImage
+from imgcluster.records import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Browser
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("report.html", "report/cluster-1.html", "report/map.html")
+
+# The place of a point on the screen.
+POINT = """
+  const data = layers.get(arguments[0]).data_source.data, i = [...data.name].indexOf(arguments[1]);
+  const frame = Bokeh.index.get_by_id(plot.id).frame;
+  const box = document.getElementById("map").getBoundingClientRect();
+  return [box.left + frame.x_scale.compute(data.x[i]), box.top + frame.y_scale.compute(data.y[i])];
+"""
+
+# Text whose colour is too near to what lies behind it: WCAG's 4.5 to 1.
+FAINT = """
+  const linear = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (e) => { for (; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; }
+    return [255, 255, 255]; };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n = walker.nextNode(); n; n = walker.nextNode()) {
+    const e = n.parentElement;
+    if (!n.data.trim() || !e.checkVisibility() || ["SCRIPT", "NOSCRIPT"].includes(e.tagName)) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) faint.push(`${n.data.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+"""
+
+HOVER = "const h = document.getElementById('hover'); return !h.hidden && h.querySelector('.name').textContent"
+CHOSEN = "return document.getElementById('chosen-count').textContent"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """Thirty images, labels that differ for some, a failure."""
+    sample = Sample(tmp_path_factory.mktemp("report")).add([f"{i}.jpg" for i in range(30)])
+    sample.images = [replace(image, true_class="cat", wrong=image.cluster > 0) for image in sample.images]
+    sample.write(
+        sample.facts(
+            made=(("Network", "inception_v3"),),
+            failures=(Failure("/photos/broken.jpg", "not an image"),),
+            confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
+        )
+    )
+    return sample
+
+
+def path_of(sample: Sample, page: str) -> str:
+    return os.path.join(sample.out, page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_from_disk_without_complaint_or_request_elsewhere(
+    sample: Sample, open_browser: Callable[..., Browser], page: str
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, page))
+    browser.look("window.scrollTo(0, document.body.scrollHeight)")
+    assert browser.complaints() == []
+    asked = browser.asked_for()
+    assert asked[0].endswith(page)
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_thumbnails_appear_and_move_nothing(
+    sample: Sample, open_browser: Callable[..., Browser], page: str
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, page))
+    for tile in browser.driver.find_elements("css selector", "a.tile"):
+        browser.look("arguments[0].scrollIntoView()", tile)
+        browser.wait("return arguments[0].querySelector('img').naturalWidth === 160", tile)
+    shifts = """
+      return new Promise((done) => {
+        new PerformanceObserver((list) => done(list.getEntries().map((entry) => entry.value)))
+          .observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => done([]), 300);
+      });
+    """
+    assert sum(browser.look(shifts)) < 0.01
+
+
+def test_a_click_shows_the_image_its_path_and_copies_it(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/cluster-0.html"))
+    browser.click("a.tile")
+    browser.wait("return viewer.open && picture.naturalWidth === 160")
+    assert browser.look("return viewer.querySelector('.path').textContent") == sample.images[0].path
+    browser.click("[data-do=copy]")
+    browser.wait("return document.getElementById('said').textContent === 'Path copied'")
+    browser.click("[data-do=next]")
+    assert browser.look("return viewer.querySelector('.path').textContent") == sample.images[3].path
+    browser.click("[data-do=close]")
+    # The browser tells of the closing a moment later, and focus returns then.
+    browser.wait(
+        "return !viewer.open && document.activeElement.title === arguments[0]", sample.images[3].path
+    )
+    assert browser.complaints() == []
+
+
+def test_the_keyboard_reaches_an_image_and_leaves_it(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/cluster-0.html"))
+    active = browser.driver.switch_to
+    for _ in range(20):
+        active.active_element.send_keys("\ue004")  # Tab
+        if browser.look("return document.activeElement.matches('a.tile')"):
+            break
+    active.active_element.send_keys("\ue007")  # Enter
+    browser.wait("return viewer.open")
+    active.active_element.send_keys("\ue014")  # right arrow
+    assert browser.look("return viewer.querySelector('.path').textContent") == sample.images[3].path
+    active.active_element.send_keys("\ue00c")  # Escape
+    browser.wait("return !viewer.open")
+
+
+def test_a_file_that_the_browser_cannot_show_is_replaced_by_its_thumbnail(
+    tmp_path: Path, open_browser: Callable[..., Browser]
+) -> None:
+    sample = Sample(tmp_path, k=1).add(["scan.tif"])
+    (tmp_path / "pictures" / "scan.tif").write_bytes(b"II*\0")
+    sample.write()
+    browser = open_browser()
+    browser.open(path_of(sample, "report.html"))
+    browser.click("a.tile")
+    browser.wait("return picture.naturalWidth === 160 && !viewer.querySelector('.unshown').hidden")
+
+
+def test_a_point_shows_its_own_thumbnail_and_a_hidden_cluster_none(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    x, y = browser.look(POINT, 1, "4.jpg")
+    browser.mouse("Moved", x - 60, y - 60)
+    browser.mouse("Moved", x, y)
+    assert browser.wait(HOVER) == "4.jpg"
+    key = sample.images[4].key
+    browser.wait(
+        "const i = hover.querySelector('img'); return i.src.includes(arguments[0]) && i.naturalWidth", key
+    )
+
+    browser.click("[data-cluster='0']")
+    browser.mouse("Moved", x - 60, y - 60)
+    browser.mouse("Moved", x, y)
+    assert browser.wait(HOVER) == "4.jpg"  # hiding another cluster mixes up nothing
+
+    browser.click("[data-cluster='1']")
+    assert browser.look("return layers.get(1).visible") is False
+    browser.mouse("Moved", x - 60, y - 60)
+    browser.mouse("Moved", x, y)
+    browser.wait("return hover.hidden")
+    assert browser.complaints() == []
+
+
+def test_hiding_a_cluster_takes_its_colour_off_the_map(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    before = browser.driver.find_element("id", "map").screenshot_as_base64
+    browser.click("[data-legend=none]")
+    browser.wait("return [...layers.values()].every((layer) => !layer.visible)")
+    hidden = browser.driver.find_element("id", "map").screenshot_as_base64
+    assert len(hidden) < len(before)  # an empty field compresses better
+    browser.click("[data-legend=all]")
+    browser.wait("return [...layers.values()].every((layer) => layer.visible)")
+
+
+@pytest.mark.parametrize("tool", ["BoxSelectTool", "LassoSelectTool"])
+def test_a_box_or_a_lasso_lists_the_files_in_it(
+    sample: Sample, open_browser: Callable[..., Browser], tool: str
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    browser.click(f"[data-tool={tool}]")
+    places = [browser.look(POINT, 2, f"{i}.jpg") for i in range(2, 30, 3)]
+    left, right = min(x for x, _ in places) - 12, max(x for x, _ in places) + 12
+    top, bottom = min(y for _, y in places) - 12, max(y for _, y in places) + 12
+    browser.drag((left, top), (right, top), (right, bottom), *([(left, bottom)] if tool[0] == "L" else []))
+    browser.wait(f"{CHOSEN} === '10'")
+    listed = browser.look("return [...document.querySelectorAll('#chosen a')].map((tile) => tile.title)")
+    assert sorted(listed) == sorted(image.path for image in sample.images if image.cluster == 2)
+    browser.click("#chosen a")
+    browser.wait("return viewer.open && picture.naturalWidth === 160")
+    browser.click("[data-do=close]")
+    browser.click("[data-cluster='2']")
+    browser.wait(f"{CHOSEN} === 'none'")
+
+
+def test_zooming_and_resetting(sample: Sample, open_browser: Callable[..., Browser]) -> None:
+    span = "return plot.x_range.end - plot.x_range.start"
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    before = browser.look(span)
+    browser.click("[data-action=ZoomInTool]")
+    browser.wait(f"{span} < arguments[0]", before)
+    browser.click("[data-action=ResetTool]")
+    browser.wait(f"{span} === arguments[0]", before)
+
+
+def test_hostile_names_run_nothing_and_their_images_open(
+    tmp_path: Path, open_browser: Callable[..., Browser]
+) -> None:
+    sample = Sample(tmp_path, k=2).add(HOSTILE_NAMES)
+    sample.write()
+    browser = open_browser()
+    opened = 0
+    for page in ("report/cluster-0.html", "report/cluster-1.html"):
+        browser.open(path_of(sample, page))  # an alert would raise at the next command
+        tiles = browser.driver.find_elements("css selector", "a.tile")
+        for tile in tiles:
+            browser.look("show(arguments[0])", tile)
+            browser.wait("return picture.src === arguments[0].href && picture.naturalWidth === 160", tile)
+            assert browser.look("return viewer.querySelector('.unshown').hidden")
+            opened += 1
+    assert opened == len(HOSTILE_NAMES)
+    browser.open(path_of(sample, "report/map.html"))
+    browser.look(
+        "for (const layer of layers.values()) layer.data_source.selected.indices = [0, 1, 2, 3, 4, 5]"
+    )
+    browser.wait(f"{CHOSEN} === '12'")
+    names = browser.look(
+        "return [...document.querySelectorAll('#chosen .name')].map((name) => name.textContent)"
+    )
+    assert "<img src=x onerror=alert(1)>.jpg" in names
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_text_is_readable(
+    sample: Sample, open_browser: Callable[..., Browser], page: str, scheme: str
+) -> None:
+    browser = open_browser(scheme=scheme)
+    browser.open(path_of(sample, page))
+    assert browser.look(FAINT) == []
+    background = browser.look("return getComputedStyle(document.body).backgroundColor")
+    assert (int(background.split("(")[1].split(",")[0]) < 64) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_phone_scrolls_in_one_direction_only(
+    sample: Sample, open_browser: Callable[..., Browser], page: str
+) -> None:
+    browser = open_browser(width=360, height=740)
+    browser.open(path_of(sample, page))
+    assert browser.look("return document.documentElement.scrollWidth <= 360")
+
+
+def test_ten_thousand_images_are_on_the_map_within_three_seconds(
+    tmp_path: Path, open_browser: Callable[..., Browser]
+) -> None:
+    sample = Sample(tmp_path, k=10)
+    sample.images = [
+        ReportImage(
+            f"{i:064x}", f"/photos/{i}.jpg", f"/photos/{i}.jpg", i % 10, x=float(i % 100), y=float(i // 100)
+        )
+        for i in range(10_000)
+    ]
+    sample.write()
+    browser = open_browser()
+    for page in PAGES:
+        browser.open(path_of(sample, page))
+        assert browser.look("return performance.now()") < 3000, page

@@ -1,0 +1,317 @@
+"""The report's files: what is written, what is left alone, what a hostile name comes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from report_sample import HOSTILE_NAMES, Sample
+
+from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.output.report import ConfusionTable, ReportImage
+from imgcluster.output.report_map import COLOURS
+from imgcluster.output.report_pages import PAGE_SIZE, order_by_sureness
+from imgcluster.records import Failure
+
+
+class Elements(HTMLParser):
+    """All elements of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str, css_class: str | None = None) -> list[dict[str, str | None]]:
+        return [
+            attrs
+            for name, attrs in self.elements
+            if name == tag and (css_class is None or css_class in (attrs.get("class") or "").split())
+        ]
+
+
+def read(path: str | os.PathLike[str]) -> Elements:
+    return Elements(Path(path).read_text(encoding="utf-8"))
+
+
+def map_columns(out: str) -> dict[str, list[str]]:
+    """Return the text columns of all of the map's layers, one after the other."""
+    page = Path(out, "report", "map.html").read_text(encoding="utf-8")
+    item = re.search(r'id="map-item">(.*?)</script>', page, re.DOTALL)
+    assert item is not None
+    columns: dict[str, list[str]] = {}
+
+    def collect(node: object) -> None:
+        if isinstance(node, dict):
+            if node.get("type") == "map" and any(key == "copy" for key, _ in node["entries"]):
+                for name, values in node["entries"]:
+                    if isinstance(values, list):
+                        columns.setdefault(name, []).extend(values)
+            for value in node.values():
+                collect(value)
+        elif isinstance(node, list):
+            for value in node:
+                collect(value)
+
+    collect(json.loads(item[1]))
+    return columns
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Sample:
+    return Sample(tmp_path).add([f"{i}.jpg" for i in range(30)])
+
+
+def test_the_report_is_one_page_to_open_and_a_folder(sample: Sample) -> None:
+    page = sample.write()
+    assert page == os.path.join(sample.out, "report.html")
+    assert sorted(os.listdir(sample.out)) == ["report", "report.html"]
+    assert sorted(os.listdir(os.path.join(sample.out, "report"))) == [
+        "assets", "cluster-0.html", "cluster-1.html", "cluster-2.html", "map.html", "thumbnails",
+    ]  # fmt: skip
+
+
+def test_every_file_that_a_page_refers_to_is_there(sample: Sample) -> None:
+    sample.write()
+    for page in (Path(sample.out, "report.html"), *Path(sample.out, "report").glob("*.html")):
+        elements = read(page).elements
+        links = [a.get("href") or a.get("src") for _, a in elements if a.get("href") or a.get("src")]
+        assert len(links) > 10 or page.name == "map.html"
+        for link in links:
+            if link and not link.startswith(("#", "data:")):
+                target = os.path.join(os.fsencode(page.parent), unquote_to_bytes(link.partition("#")[0]))
+                assert os.path.isfile(target), (page.name, link)
+
+
+def test_no_page_refers_to_another_machine_or_holds_a_script_of_its_own(sample: Sample) -> None:
+    sample.write()
+    for page in (Path(sample.out, "report.html"), *Path(sample.out, "report").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        assert "http:" not in text
+        assert "https:" not in text
+        elements = Elements(text)
+        for script in elements.all("script"):
+            assert script.get("src") or script["type"] == "application/json"
+        for _, attributes in elements.elements:
+            assert not any(name.startswith("on") or name == "style" for name in attributes)
+
+
+def test_thumbnails_keep_their_room_and_are_loaded_when_seen(sample: Sample) -> None:
+    sample.write()
+    images = [i for i in read(Path(sample.out, "report", "cluster-0.html")).all("img") if i.get("src")]
+    assert len(images) == 10
+    for image in images:
+        assert (image["loading"], image["width"], image["height"]) == ("lazy", "160", "160")
+        assert image["alt"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+def test_few_images_make_a_report_too(tmp_path: Path, count: int) -> None:
+    sample = Sample(tmp_path, k=min(count, 2)).add([f"{i}.jpg" for i in range(count)])
+    page = read(sample.write())
+    assert f"{count} image" in page.text
+    assert len(page.all("a", "tile")) == count
+    assert os.path.exists(os.path.join(sample.out, "report", "map.html")) == (count > 0)
+
+
+def test_typical_images_come_first_then_those_least_sure() -> None:
+    def image(name: str, distance: float, silhouette: float) -> ReportImage:
+        return ReportImage("0" * 64, f"/{name}", name, 0, distance=distance, silhouette=silhouette)
+
+    images = [image("far", 9, 0.5), image("near", 1, 0.9), image("between", 5, -0.1), image("middle", 3, 0.7)]
+    typical, doubtful, others = order_by_sureness(images)
+    assert [i.file for i in typical] == ["near", "middle"]
+    assert [i.file for i in doubtful] == ["between", "far"]
+    assert others == []
+
+
+def test_every_image_of_a_large_cluster_stands_on_exactly_one_of_its_pages(tmp_path: Path) -> None:
+    sample = Sample(tmp_path, k=1)
+    sample.images = [
+        ReportImage(f"{i:064x}", f"/p/{i}.jpg", f"/p/{i}.jpg", 0, distance=float(i))
+        for i in range(2 * PAGE_SIZE + 1)
+    ]
+    sample.write()
+    pages = [read(Path(sample.out, "report", f"cluster-0{n}.html")) for n in ("", "-2", "-3")]
+    paths = [[tile["title"] for tile in page.all("a", "tile")] for page in pages]
+    assert [len(p) for p in paths] == [334, 334, 333]
+    assert {path for p in paths for path in p} == {image.path for image in sample.images}
+    assert "This page shows 334 of 1,001." in pages[0].text
+    assert "all 1,001" in read(Path(sample.out, "report.html")).text
+
+
+def test_the_pages_grow_by_less_than_two_kilobytes_per_image(tmp_path: Path) -> None:
+    sizes = []
+    for count in (1_000, 3_000):
+        sample = Sample(tmp_path / str(count), k=2)
+        sample.images = [
+            ReportImage(
+                f"{i:064x}", f"/home/someone/Pictures/2024/IMG_{i}.jpg", f"0/IMG_{i}.jpg", i % 2, x=i, y=0
+            )
+            for i in range(count)
+        ]
+        sample.write()
+        sizes.append(sum(os.path.getsize(path) for path in Path(sample.out).rglob("*.*") if path.is_file()))
+    assert sizes[1] - sizes[0] < 2_000 * 2_000  # leaves 13 KB of the 15 for the thumbnail
+
+
+def test_names_are_text_and_urls_are_encoded(tmp_path: Path) -> None:
+    sample = Sample(tmp_path).add(HOSTILE_NAMES)
+    sample.write()
+    seen = set()
+    for n in range(sample.k):
+        page = read(Path(sample.out, "report", f"cluster-{n}.html"))
+        assert len(page.all("script")) == 1
+        for image in page.all("img"):
+            assert set(image) <= {"src", "alt", "width", "height", "loading", "decoding"}
+        for tile in page.all("a", "tile"):
+            link = tile["href"] or ""
+            assert re.fullmatch(r"\.\./[A-Za-z0-9._~/%-]+", link)
+            seen.add(os.path.basename(unquote_to_bytes(link)))
+            assert "\n" not in (tile["title"] or "")
+            assert "\u202e" not in (tile["title"] or "")
+    assert seen == {os.fsencode(name) for name in HOSTILE_NAMES}
+    columns = map_columns(sample.out)
+    assert {os.path.basename(unquote_to_bytes(link)) for link in columns["link"]} == seen
+    assert "<img src=x onerror=alert(1)>.jpg" in columns["name"]
+
+
+def test_a_path_is_copied_as_it_is_and_as_its_url_where_it_is_no_text(tmp_path: Path) -> None:
+    sample = Sample(tmp_path, k=1).add(["line\nbreak.jpg", os.fsdecode(b"\xff.jpg"), "plain.jpg"])
+    sample.write()
+    tiles = read(Path(sample.out, "report", "cluster-0.html")).all("a", "tile")
+    folder = tmp_path / "pictures"
+    copied = {tile.get("data-copy", tile["title"]) for tile in tiles}
+    assert copied == {f"{folder}/line\nbreak.jpg", f"file://{folder}/%FF.jpg", f"{folder}/plain.jpg"}
+
+
+def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
+    evil = '"><script>alert(1)</script>\udcff'
+    facts = sample.facts(
+        made=(("Store", evil),),
+        failures=(Failure(evil, evil),),
+        projection=evil,
+        confusion=ConfusionTable((evil,), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
+    )
+    sample.images = [replace(image, true_class=evil, wrong=image.cluster > 0) for image in sample.images]
+    sample.write(facts)
+    for page in ("report.html", "report/cluster-1.html", "report/map.html"):
+        scripts = read(Path(sample.out, page)).all("script")
+        assert all(script.get("src") or script["type"] == "application/json" for script in scripts)
+
+
+def test_the_thumbnail_on_the_map_is_found_by_key(sample: Sample) -> None:
+    sample.write()
+    columns = map_columns(sample.out)
+    by_name = {os.path.basename(image.path): image.key for image in sample.images}
+    assert dict(zip(columns["name"], columns["key"], strict=True)) == by_name
+
+
+def test_the_map_draws_a_sample_above_its_limit_and_says_so(sample: Sample) -> None:
+    sample.write(map_limit=12)
+    first = map_columns(sample.out)["path"]
+    assert len(first) == len(set(first)) == 12
+    assert "12 of 30 images shown" in read(Path(sample.out, "report", "map.html")).text
+    sample.write(map_limit=12)
+    assert map_columns(sample.out)["path"] == first
+    sample.write(map_limit=12, seed=1)
+    assert map_columns(sample.out)["path"] != first
+
+
+def test_without_places_there_is_no_map_and_no_link_to_one(sample: Sample) -> None:
+    sample.write()
+    sample.images = [replace(image, x=float("nan")) for image in sample.images]
+    page = sample.write()
+    assert "map.html" not in Path(page).read_text(encoding="utf-8")
+    assert not os.path.exists(os.path.join(sample.out, "report", "map.html"))
+
+
+def test_wrong_images_are_marked_and_the_table_shows_where_they_went(sample: Sample) -> None:
+    sample.images = [replace(image, true_class="cat", wrong=image.cluster != 0) for image in sample.images]
+    facts = sample.facts(confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3))
+    sample.write(facts)
+    assert not read(Path(sample.out, "report", "cluster-0.html")).all("a", "wrong")
+    cluster = read(Path(sample.out, "report", "cluster-1.html"))
+    assert len(cluster.all("a", "wrong")) == 10
+    assert cluster.text.count("label: cat") == 10
+    overview = read(Path(sample.out, "report.html"))
+    assert len(overview.all("td", "match")) == 1
+    assert len(overview.all("td", "miss")) == 2
+
+
+def test_failures_are_listed_and_counted(sample: Sample) -> None:
+    failures = tuple(Failure(f"/photos/{i}.jpg", "not an image") for i in range(300))
+    page = read(sample.write(sample.facts(failures=failures)))
+    assert "200 of 300 shown" in page.text
+    assert "/photos/199.jpg" in page.text
+
+
+def test_an_image_without_thumbnail_is_shown_by_name(sample: Sample) -> None:
+    os.unlink(os.path.join(sample.cache, sample.images[0].key[:2], f"{sample.images[0].key}.jpg"))
+    sample.write()
+    page = read(Path(sample.out, "report", "cluster-0.html"))
+    assert len(page.all("span", "blank")) == 1
+    assert "0.jpg" in page.text
+
+
+def test_a_second_report_with_fewer_clusters_leaves_no_page_behind(sample: Sample) -> None:
+    sample.write()
+    Path(sample.out, "report", "notes.txt").write_text("mine", encoding="utf-8")
+    sample.k = 1
+    sample.images = [replace(image, cluster=0) for image in sample.images[:5]]
+    sample.write()
+    assert sorted(os.listdir(os.path.join(sample.out, "report"))) == [
+        "assets", "cluster-0.html", "map.html", "notes.txt", "thumbnails",
+    ]  # fmt: skip
+    kept = Path(sample.out, "report", "thumbnails").glob("*/*")
+    assert sorted(path.name for path in kept) == sorted(f"{image.key}.jpg" for image in sample.images)
+
+
+def test_the_same_report_is_the_same_bytes(sample: Sample) -> None:
+    sample.write()
+    pages = (Path(sample.out, "report.html"), Path(sample.out, "report", "cluster-0.html"))
+    first = [page.read_bytes() for page in pages]
+    sample.write()
+    assert [page.read_bytes() for page in pages] == first
+
+
+@pytest.mark.parametrize("library", ["jinja2", "bokeh"])
+def test_without_the_extra_one_line_names_it_and_nothing_is_written(
+    sample: Sample, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=r'pip install "imgcluster\[report\]"'):
+        sample.write()
+    assert not os.path.exists(sample.out)
+
+
+def test_a_folder_that_cannot_be_written_is_named(sample: Sample) -> None:
+    Path(sample.out).write_text("a file", encoding="utf-8")
+    with pytest.raises(ImgclusterError, match=re.escape(sample.out)):
+        sample.write()
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#1c1f23"])
+def test_points_stand_out_from_the_light_and_the_dark_map(background: str) -> None:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for colour in COLOURS:
+        dark, light = sorted((luminance(colour), luminance(background)))
+        assert (light + 0.05) / (dark + 0.05) >= 3  # WCAG, for graphics

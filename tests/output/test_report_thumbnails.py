@@ -1,0 +1,60 @@
+"""Thumbnails are made once, found by key, and whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from imgcluster.output.report_thumbnails import (
+    bring_thumbnails,
+    missing_thumbnails,
+    save_thumbnail,
+    thumbnail_name,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+A, B, C = "aa" + "0" * 62, "ab" + "1" * 62, "ff" + "2" * 62
+
+
+def test_only_what_is_not_there_is_missing_each_once_in_order(tmp_path: Path) -> None:
+    folder = os.fspath(tmp_path / "cache")
+    assert missing_thumbnails(folder, [C, A, C, B]) == (C, A, B)
+    save_thumbnail(folder, A, b"jpeg")
+    assert missing_thumbnails(folder, [C, A, C, B]) == (C, B)
+
+
+def test_a_half_written_thumbnail_counts_as_missing(tmp_path: Path) -> None:
+    folder = os.fspath(tmp_path)
+    save_thumbnail(folder, A, b"jpeg")
+    name = os.path.join(folder, thumbnail_name(A))
+    os.rename(name, f"{name}.1.part")
+    assert missing_thumbnails(folder, [A]) == (A,)
+
+
+def test_thumbnails_arrive_as_links_and_those_not_wanted_go(tmp_path: Path) -> None:
+    source, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
+    for key in (A, B):
+        save_thumbnail(source, key, key.encode())
+    assert bring_thumbnails(source, target, [A, B, C]) == {A, B}
+    assert os.path.samefile(os.path.join(source, thumbnail_name(A)), os.path.join(target, thumbnail_name(A)))
+    assert bring_thumbnails(source, target, [B]) == {B}
+    assert missing_thumbnails(target, [A, B]) == (A,)
+    assert missing_thumbnails(source, [A, B]) == ()
+
+
+def test_where_links_are_not_possible_thumbnails_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "other file system")
+
+    source, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
+    save_thumbnail(source, A, b"jpeg")
+    monkeypatch.setattr(os, "link", refuse)
+    assert bring_thumbnails(source, target, [A]) == {A}
+    assert (tmp_path / "report" / thumbnail_name(A)).read_bytes() == b"jpeg"

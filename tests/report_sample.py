@@ -1,0 +1,108 @@
+"""A small clustering to write reports of: coloured squares on disk, with names as a test needs them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from imgcluster.output.report import (
+    ReportFacts,
+    ReportImage,
+    missing_thumbnails,
+    save_thumbnail,
+    write_report,
+)
+from imgcluster.records import SilentProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+HOSTILE_NAMES = (
+    "<img src=x onerror=alert(1)>.jpg",
+    'x" onerror="alert(1).jpg',
+    '"><script>alert(1)<',
+    "'-alert(1)-'.jpg",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}.jpg",
+    "line\nbreak.jpg",
+    "100% #1? & more;.jpg",
+    "mirrored\u202egpj.exe",
+    "größe 日本 🙂.jpg",
+    os.fsdecode(b"latin-1 \xe9\xff.jpg"),
+    "]]>--><!--.jpg",
+)
+
+
+@dataclass
+class Sample:
+    """Images in `k` groups below `folder`, and where their thumbnails are kept."""
+
+    folder: Path
+    k: int = 3
+    images: list[ReportImage] = field(default_factory=list)
+
+    @property
+    def out(self) -> str:
+        """Where the report goes."""
+        return os.fspath(self.folder / "clusters")
+
+    @property
+    def cache(self) -> str:
+        """Where the thumbnails are kept."""
+        return os.fspath(self.folder / "cache")
+
+    def add(self, names: Sequence[str]) -> Sample:
+        """Write one square per name, dealt out over the clusters; cluster c lies around (10 c, 0)."""
+        os.makedirs(self.folder / "pictures", exist_ok=True)
+        for name in names:
+            i = len(self.images)
+            cluster = i % self.k
+            path = os.path.join(self.folder, "pictures", name)
+            data = square(i)
+            with open(path, "wb") as file:
+                file.write(data)
+            key = hashlib.sha256(data).hexdigest()
+            if missing_thumbnails(self.cache, [key]):
+                save_thumbnail(self.cache, key, data)
+            self.images.append(
+                ReportImage(
+                    key,
+                    path,
+                    os.path.relpath(path, self.out),
+                    cluster,
+                    distance=0.1 + 0.01 * i,
+                    silhouette=0.9 - 0.01 * i,
+                    x=10.0 * cluster + i % 7 / 7,
+                    y=float(i // 7),
+                )
+            )
+        return self
+
+    def facts(self, **changes: object) -> ReportFacts:
+        """Return what the report says about `images`, with some of it said otherwise."""
+        sizes = tuple(sum(image.cluster == c for image in self.images) for c in range(self.k))
+        values: dict[str, object] = {"sizes": sizes, "silhouettes": (0.5,) * self.k, "projection": "PCA"}
+        return ReportFacts(**{**values, **changes})  # type: ignore[arg-type]
+
+    def write(self, facts: ReportFacts | None = None, **options: int) -> str:
+        """Write the report and return its page's path."""
+        return write_report(
+            self.out,
+            facts or self.facts(),
+            self.images,
+            SilentProgress(),
+            thumbnail_folder=self.cache,
+            **options,
+        )
+
+
+def square(i: int) -> bytes:
+    """Return a JPEG of 160 by 120 pixels, another for each `i`."""
+    pixels = np.full((120, 160, 3), (i * 37 % 256, i * 91 % 256, i // 7 % 256), np.uint8)
+    return bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
