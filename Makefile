@@ -28,9 +28,24 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	  $(BIN)/python -m pip install --quiet --no-deps --force-reinstall "opencv-python-headless==$$version"; }
 	@touch $@
 
-DEMO_EXTRAS := offline,report,demo
-demo: $(VENV)/.installed-$(DEMO_EXTRAS) ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
-	@$(BIN)/python -m tests.demo $(if $(IMAGES),--images '$(IMAGES)' --k $(K))
+# The commands of the demo are shown as they run, for they are the ones to use.
+DEMO_IMAGES = $(or $(IMAGES),demo/images)
+RUN_DEMO    = PATH="$(abspath $(BIN)):$$PATH" && run() { echo; echo "$$ $$*"; "$$@"; }
+demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
+	@mkdir -p demo
+	@$(RUN_DEMO); \
+	if [ -z '$(IMAGES)' ]; then run imgcluster demo-images demo/images || exit; fi; \
+	if [ -n '$(NETWORK)' ]; then network=$(NETWORK); run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; \
+	else network=inception_v3; run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 || { \
+	  network=efficientnet_lite2; \
+	  echo "So the demo takes EfficientNet-Lite2, whose ImageNet weights come inside a package."; \
+	  run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; }; fi; \
+	run imgcluster cluster $(if $(IMAGES),'$(IMAGES)' --k $(K),demo/images --k 8) --store demo/features.h5 --network $$network --out demo/clusters || exit; \
+	if [ -z '$(IMAGES)' ]; then \
+	  run imgcluster evaluate --clusters demo/clusters || exit; \
+	  echo; echo "Another k; the network does not run again:"; \
+	  run imgcluster cluster demo/images --k 4 --store demo/features.h5 --network $$network --out demo/clusters-4 || exit; fi; \
+	echo; echo "Look at demo/clusters: one folder per cluster, assignments.csv beside them."
 
 test: $(VENV)/.installed-dev ## run the tests (under five minutes)
 	@$(BIN)/python -m pytest -m 'not slow and not long'

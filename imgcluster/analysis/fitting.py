@@ -73,7 +73,7 @@ def fit_centroids(
 
 def lloyd(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
     """Move centroids to the means of their points until nothing changes."""
-    from sklearn.cluster import KMeans  # noqa: PLC0415 - loaded where it is used: it takes a second
+    from sklearn.cluster import KMeans
 
     if len(centroids) == 1:
         return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
@@ -115,7 +115,7 @@ def _restarts_by(algorithm: str) -> Restarts:
 def _kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
-    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.cluster import KMeans
 
     fit = KMeans(k, n_init=count, random_state=random).fit(points)
     return [np.asarray(fit.cluster_centers_, np.float32)]
@@ -124,7 +124,7 @@ def _kmeans(
 def _minibatch_kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
-    from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
+    from sklearn.cluster import MiniBatchKMeans
 
     if len(points) <= batch_size():  # one batch holds everything: a step is a Lloyd step
         return _kmeans(points, k, count, random)
@@ -137,7 +137,7 @@ def _minibatch_kmeans(
 @contextmanager
 def _duplicates_expected() -> Iterator[None]:
     """Repeated points leave clusters empty: that is repaired afterwards, and no news to the user."""
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -70,7 +70,7 @@ class ChosenNetwork:
 
     def load(self) -> EmbeddingNetwork:
         """Import the runtime, build the network and run it once."""
-        from imgcluster.networks.keras_runtime import KerasNetwork  # noqa: PLC0415 - heavy from here on
+        from imgcluster.networks.keras_runtime import KerasNetwork
 
         return KerasNetwork(self.recipe)
 

@@ -1,0 +1,65 @@
+"""The typer app, and the one place where an error becomes a line of text."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from imgcluster.cli import console
+from imgcluster.cli.cluster import cluster
+from imgcluster.cli.demo_images import demo_images
+from imgcluster.cli.evaluate import evaluate
+from imgcluster.cli.extract import extract
+from imgcluster.cli.networks import networks
+from imgcluster.errors import ImgclusterError, Interrupted
+
+
+class _ErrorBoundary(TyperGroup):
+    """Turns what is foreseeable into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ImgclusterError as error:
+            _report(str(error))
+            if isinstance(error, Interrupted):
+                _leave(error.exit_code)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _report("stopped")
+            raise typer.Exit(130) from None
+
+
+def _report(message: str) -> None:
+    console.note(message)
+    if "--json" in sys.argv:
+        console.show_json({"error": message})
+
+
+def _leave(code: int) -> None:
+    """End now: threads that still compute cannot be ended otherwise."""
+    import os
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+app = typer.Typer(
+    cls=_ErrorBoundary,
+    help="Sort a folder of images by what they show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (extract, cluster, evaluate, networks, demo_images):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
