@@ -256,13 +256,14 @@ class Preparation:
 class ClusterModel:
     """A finished clustering as `assign` needs it: one preparation per feature space, and the centroids.
 
-    The prepared vectors of the spaces stand side by side in the order of `spaces`. `centroids` is (k, d)
-    float32; row i is cluster i.
+    The prepared vectors of the spaces stand side by side in the order of `spaces`; `joint`, where there is
+    one, prepares that row once more, as a whole. `centroids` is (k, d) float32; row i is cluster i.
     """
 
     spaces: tuple[str, ...]
     preparations: tuple[Preparation, ...]
     centroids: NDArray[np.float32]
+    joint: Preparation | None = None
 
 
 @dataclass(frozen=True)

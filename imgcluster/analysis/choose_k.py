@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.analysis.joining import apply_join, join
 from imgcluster.analysis.kmeans import check_count, fit_points, load_points
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows, key_order
-from imgcluster.analysis.prepare import fit_preparation
+from imgcluster.analysis.prepare import fit_features
 from imgcluster.analysis.scoring import adjusted_rand, contingency, silhouette
 
 if TYPE_CHECKING:
@@ -92,12 +93,13 @@ def sweep(
     for k in ks:
         check_count(k, len(keys))
     progress.begin("preparing the features")
-    preparations = [fit_preparation(source, prepare, clusters=max(ks)) for source in sources]
+    preparations = [fit_features(source, prepare) for source in sources]
     chosen = choose_rows(keys, _affordable(sources, preparations, settings.memory), settings.seed)
     if len(chosen) < len(keys):
         progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
     rows = chosen[key_order(keys[chosen])]
-    points = load_points(sources, preparations, rows)
+    features = load_points(sources, preparations, rows)
+    points = apply_join(join(features, max(ks)), features) if prepare.automatic else features
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:

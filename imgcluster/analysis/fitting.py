@@ -71,14 +71,22 @@ def fit_centroids(
         return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
 
 
-def lloyd(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move centroids to the means of their points until nothing changes."""
-    from sklearn.cluster import KMeans
+def means_of(points: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Give the mean of each cluster's points, no cluster being empty: (k, d) float32."""
+    sums = np.stack([np.bincount(labels, column) for column in points.T], axis=1)
+    return np.asarray(sums / np.bincount(labels)[:, None], np.float32)
+
+
+def lloyd(
+    points: NDArray[np.float32], centroids: NDArray[np.float32], passes: int = 300
+) -> NDArray[np.float32]:
+    """Move centroids to the means of their points until nothing changes, or so many times."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - loaded where it is used: it takes a second
 
     if len(centroids) == 1:
         return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
     with one_thread(), _duplicates_expected():
-        fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=300).fit(points)
+        fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=passes).fit(points)
     return np.asarray(fit.cluster_centers_, np.float32)
 
 

@@ -50,6 +50,10 @@ class Nearest:
             values = (self.seconds - self.distances) / larger
         return values.astype(np.float32)
 
+    def renumbered(self, labels: NDArray[np.intp]) -> Nearest:
+        """Give the same answers with other numbers of the centroids."""
+        return Nearest(labels.astype(np.int32), self.distances, self.seconds)
+
     def in_order(self, rows: NDArray[np.intp]) -> Nearest:
         """Give the answers of some rows, in their order."""
         return Nearest(self.labels[rows], self.distances[rows], self.seconds[rows])

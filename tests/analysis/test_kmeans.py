@@ -162,7 +162,7 @@ def test_assigning_the_same_images_gives_the_same_bits() -> None:
 
 def test_two_spaces_stand_side_by_side() -> None:
     rows, truth = blobs((50, 40))
-    other, _ = blobs((50, 40), dimension=25)
+    other = np.sqrt(rows[:, :25])
     sources = [source_of(rows, block=32), source_of(other, block=19)]
     result = cluster(sources, ["a", "b"], PrepareSettings(), KMeansSettings(2), SilentProgress())
     assert result.model.spaces == ("a", "b")
