@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from imgcluster.store.interrupts import held_back
 from imgcluster.store.lock import WriterLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from imgcluster.records import Notify
 
@@ -148,8 +149,8 @@ class StoreFile:
             self._lock.release()
             self._lock = None
 
-    def replace_by(self, new: str) -> None:
-        """Put the finished file `new` in this one's place, atomically, and close.
+    def replace_by(self, new: str, target: str) -> None:
+        """Put the finished file `new` in this one's place, `target`, atomically, and close.
 
         Raises
         ------
@@ -162,8 +163,8 @@ class StoreFile:
         if not self._pages.settle():
             self._release()
             raise StoreError(f"{self.path} is being read: run the command again when that has finished")
-        os.replace(new, self.target)
-        page_log.sync_folder(self.target)
+        os.replace(new, target)
+        page_log.sync_folder(target)
         self._release()
 
     # Reading.
@@ -258,18 +259,24 @@ def has_signature(path: str) -> bool:
 
 
 @contextmanager
-def replacement(path: str) -> Iterator[str]:
+def replacement(path: str, put: Callable[[str, str], None] = os.replace) -> Iterator[str]:
     """Give a name to write a file under that then takes the place of `path`, durably, or is removed."""
     new = f"{path}.new-{os.getpid()}"
     try:
         yield new
+        if os.path.exists(path):
+            shutil.copymode(path, new)
         descriptor = os.open(new, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(new, path)
+        put(new, path)
         page_log.sync_folder(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; what was there before is untouched"
+        ) from error
     finally:
         if os.path.exists(new):
             os.unlink(new)

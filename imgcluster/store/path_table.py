@@ -11,6 +11,7 @@ import numpy as np
 
 from imgcluster.errors import StoreError
 from imgcluster.records import Failure, PathEntry, Run
+from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.schema import ENTRIES, RELATIVE, REMOVED, TEMPORARY
 from imgcluster.store.table import Entries, append_entries, make_entries, read_entries
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import h5py
+
+
+def home(path: str) -> str:
+    """Return the folder that the paths in the store at `path` (absolute) are relative to."""
+    return os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 class PathTables:
@@ -177,7 +183,10 @@ class PathTables:
     # Common.
 
     def _read(self, table: str) -> Entries:
-        entries = read_entries(self._file[table])
+        try:
+            entries = read_entries(self._file[table])
+        except DAMAGE as error:
+            raise damaged(self._file.filename, error) from error
         if entries.damaged:
             raise StoreError(
                 f"{self._file.filename}: {entries.damaged} entries of the table of {table} are damaged: "

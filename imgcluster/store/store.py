@@ -12,7 +12,7 @@ from imgcluster.store import schema
 from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.opening import StoreFile
-from imgcluster.store.path_table import PathTables
+from imgcluster.store.path_table import PathTables, home
 from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
 from imgcluster.store.schema import KEYS, SPACES
 
@@ -72,8 +72,7 @@ class FeatureStore:
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
         self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
-        place = self._file.target if os.path.islink(self.path) else self.path
-        self._tables = PathTables(self._file.h5, os.path.dirname(place))
+        self._tables = PathTables(self._file.h5, home(self.path))
         self._indices: dict[str, KeyIndex] = {}
         try:
             self._spaces = self._read_spaces()
@@ -153,7 +152,10 @@ class FeatureStore:
 
     def keys(self, space: str) -> Keys:
         """Return all keys of a space in file order: (rows, 32) uint8."""
-        keys: Keys = self._group(space)[KEYS][:]
+        try:
+            keys: Keys = self._group(space)[KEYS][:]
+        except DAMAGE as error:
+            raise damaged(self.path, error) from error
         return keys
 
     def contains(self, space: str, keys: Keys) -> NDArray[np.bool_]:
@@ -221,7 +223,7 @@ class FeatureStore:
         rows = np.unique(self._rows(space, keys))
         group = self._group(space)
         stored = self._spaces[space]
-        own = group[KEYS][:][rows]
+        own = self.keys(space)[rows]
         block_rows = max(1, block_bytes // (4 * stored.dimension))
         return StoredEmbeddings(own, stored.dimension, group, rows, block_rows)
 
