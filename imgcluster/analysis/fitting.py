@@ -81,7 +81,7 @@ def lloyd(
     points: NDArray[np.float32], centroids: NDArray[np.float32], passes: int = 300
 ) -> NDArray[np.float32]:
     """Move centroids to the means of their points until nothing changes, or so many times."""
-    from sklearn.cluster import KMeans  # noqa: PLC0415 - loaded where it is used: it takes a second
+    from sklearn.cluster import KMeans
 
     if len(centroids) == 1:
         return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)

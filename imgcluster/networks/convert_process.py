@@ -30,7 +30,7 @@ def main(request: str) -> int:
 def _carry_out(request: JsonObject) -> None:
     path = os.path.join(request["folder"], MODEL_NAME)
     if "quantise" in request:
-        from imgcluster.networks.quantise import quantise  # noqa: PLC0415 - imports NNCF
+        from imgcluster.networks.quantise import quantise
 
         quantise(request["quantise"], request["images"], path)
         return

@@ -76,10 +76,10 @@ class ChosenNetwork:
     def load(self) -> EmbeddingNetwork:
         """Import the runtime, build the network and run it once."""
         if self.runtime == "openvino":
-            from imgcluster.networks.openvino_runtime import OpenVinoNetwork  # noqa: PLC0415 - heavy
+            from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
             return OpenVinoNetwork(self.recipe, self.make_model())
-        from imgcluster.networks.keras_runtime import KerasNetwork  # noqa: PLC0415 - heavy
+        from imgcluster.networks.keras_runtime import KerasNetwork
 
         return KerasNetwork(self.recipe)
 

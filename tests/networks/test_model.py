@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 @pytest.fixture(scope="module")
-def model(lite0):  # noqa: ARG001 - it has imported Keras, quietly and on TensorFlow
+def model(lite0):
     return importlib.import_module("imgcluster.networks.model")
 
 
