@@ -393,8 +393,9 @@ def test_the_reduced_scale_never_falls_below_what_was_asked(size, at_least, shap
     assert (decoded.width, decoded.height) == size
 
 
-def test_a_reduced_scale_looks_like_the_whole():
-    data = files.encoded(files.photograph(1600, 1200), "JPEG", quality=92)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_reduced_scale_looks_like_the_whole(mode):
+    data = files.encoded(files.photograph(1600, 1200), "JPEG", mode, quality=92)
     whole = Image.fromarray(decode(data).pixels).resize((400, 300), Image.Resampling.BOX)
     reduced = decode(data, at_least=299).pixels
     assert reduced.shape == (300, 400, 3)
