@@ -9,11 +9,15 @@ import typer
 from typer.core import TyperGroup
 
 from imgcluster.cli import console
+from imgcluster.cli import store as store_commands
 from imgcluster.cli.cluster import cluster
 from imgcluster.cli.demo_images import demo_images
+from imgcluster.cli.duplicates import duplicates
 from imgcluster.cli.evaluate import evaluate
 from imgcluster.cli.extract import extract
 from imgcluster.cli.networks import networks
+from imgcluster.cli.similar import similar
+from imgcluster.cli.sweep import sweep
 from imgcluster.errors import ImgclusterError, Interrupted
 
 
@@ -56,8 +60,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (extract, cluster, evaluate, networks, demo_images):
+for command in (extract, cluster, sweep, evaluate, similar, duplicates, networks, demo_images):
     app.command()(command)
+app.add_typer(store_commands.app, name="store")
 
 
 def main() -> None:

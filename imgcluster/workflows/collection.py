@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from imgcluster.analysis.prepare import finite_rows
 from imgcluster.errors import ImgclusterError
+from imgcluster.store.store import FeatureStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from imgcluster.records import Embeddings, EmbeddingSource, Keys, PathEntry, Progress, StoredSpace
-    from imgcluster.store.store import FeatureStore
+    from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
 
 _BLOCK_BYTES = 64 << 20
 
@@ -50,6 +51,25 @@ class Collection:
     keys: Keys
     missing: tuple[str, ...]
     changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SpaceChoice:
+    """Which feature space of which store, as the options name it."""
+
+    store: str = "features.h5"
+    network: str | None = None
+    space: str | None = None
+    lock: bool = True
+
+    @contextmanager
+    def open(self, notify: Notify) -> Iterator[tuple[FeatureStore, StoredSpace]]:
+        """Open the store for reading and find the space. Raises StoreError where there is none."""
+        with FeatureStore(self.store, lock=self.lock, notify=notify) as store:
+            (space,) = choose_spaces(
+                store, networks=(self.network,) if self.network else (), space=self.space
+            )
+            yield store, space
 
 
 def choose_spaces(

@@ -13,10 +13,11 @@ import numpy as np
 from imgcluster.errors import ImgclusterError, Interrupted
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, Run, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.pipeline import EmbeddedBatch, ReadSettings, embed_files
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from imgcluster.records import NetworkSource
 
 DEFAULT_LIMITS = DecodeLimits()
+_MOST_NOTES = 10
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def extract(
     )
     if not found.files and not found.failures:
         raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
-    source = source or choose(options.choice, progress.note)
+    source = source or choose_network(options.choice, progress.note)
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = _recognise(store, found, source.space.name, retry_failed=options.retry_failed)
         tally = _Tally(known)
@@ -142,6 +144,8 @@ def extract(
         raise Interrupted(
             f"stopped: {tally.new} new embeddings are kept in {options.store}; run the same command to go on"
         )
+    if tally.notes > _MOST_NOTES:
+        progress.note(f"… and {tally.notes - _MOST_NOTES} more files with such remarks")
     result = ExtractResult(
         found=len(found.files) + len(found.failures),
         new=tally.new,
@@ -214,6 +218,7 @@ class _Tally:
         self.new = 0
         self.duplicates = 0
         self.failures = list(known.failures)
+        self.notes = 0
         self.provenance: Mapping[str, str] = {}
         self._keys_of_this_run: set[bytes] = set()
         self._first_batch: tuple[float, int] | None = None
@@ -231,6 +236,12 @@ class _Tally:
             self.provenance = batch.provenance
             self._last_batch = time.perf_counter()
             self._first_batch = self._first_batch or (self._last_batch, self.new)
+
+    def pass_on(self, notes: Sequence[str], progress: Progress) -> None:
+        """Let the user read the first notes; count the rest."""
+        for note in notes[: max(_MOST_NOTES - self.notes, 0)]:
+            progress.note(note)
+        self.notes += len(notes)
 
     @property
     def images_per_second(self) -> float | None:
@@ -266,8 +277,7 @@ def _embed_and_append(
         store.record_failures(batch.failures)
         store.commit()
         tally.count(batch)
-        for note in batch.notes:
-            progress.note(note)
+        tally.pass_on(batch.notes, progress)
         progress.advance(batch.files, failed=len(batch.failures))
 
 

@@ -12,6 +12,7 @@ from imgcluster.engines.local import Outcome, TimedOut, in_background, ordered_m
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.hashing import content_key
+from imgcluster.images.header import wrong_name
 from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.records import Embeddings, Failure, ImageFile, Keys, PathEntry, Pixels
@@ -91,7 +92,8 @@ def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings
     if key in known:
         return ReadImage(entry, None)
     decoded = decode(data, settings.limits, at_least=settings.input_size)
-    return ReadImage(entry, to_square(decoded.pixels, settings.input_size), decoded.note)
+    note = decoded.note or wrong_name(file.path, decoded.kind)
+    return ReadImage(entry, to_square(decoded.pixels, settings.input_size), note)
 
 
 def embed_files(
