@@ -40,7 +40,8 @@ def batch_size() -> int:
 
 def restarts_for(count: int, k: int) -> int:
     """Give how many restarts `count` points and k clusters get: their number alone decides, never a clock."""
-    return int(np.clip(WORK // max(count * k, 1), FEWEST_RESTARTS, MOST_RESTARTS))
+    sampled = min(count, _sample_size(k))
+    return int(np.clip(WORK // max(sampled * k, 1), FEWEST_RESTARTS, MOST_RESTARTS))
 
 
 def fit_centroids(
@@ -64,9 +65,9 @@ def fit_centroids(
     Up to `FINALISTS` arrays (k, d) float32.
     """
     run = _restarts_by(settings.algorithm)
-    rows = choose_rows(keys, max(SAMPLE, SAMPLE_PER_CLUSTER * k), settings.seed)
+    rows = choose_rows(keys, _sample_size(k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
-    count = settings.restarts or restarts_for(len(sample), k)
+    count = settings.restarts or restarts_for(len(points), k)
     with one_thread(), _duplicates_expected():
         return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
 
@@ -112,6 +113,10 @@ def count_distinct(points: NDArray[np.float32], enough: int) -> int:
         if distinct >= enough or looked_at >= len(points):
             return min(distinct, enough)
         looked_at *= 8
+
+
+def _sample_size(k: int) -> int:
+    return max(SAMPLE, SAMPLE_PER_CLUSTER * k)
 
 
 def _restarts_by(algorithm: str) -> Restarts:

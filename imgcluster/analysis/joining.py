@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 WHITENING = 0.5
 OFF_DIAGONAL = 0.7
 """How far the covariance within clusters is trusted: it is estimated from labels that are not all right."""
+FEWEST_FOR_UNIT_LENGTH = 3
+"""Two clusters are told apart in one direction; unit length would give the other ones a say in it."""
 _FLOOR = 1e-3
 _CHUNK = 4096
 
@@ -30,7 +32,7 @@ _CHUNK = 4096
 def join(features: NDArray[np.float32], clusters: int | None) -> Preparation:
     """Fit the step to the points in which clusters are first looked for.
 
-    Principal components, half whitening, unit length.
+    Principal components, half whitening, and unit length where there are three clusters and more.
 
     Parameters
     ----------
@@ -44,13 +46,15 @@ def join(features: NDArray[np.float32], clusters: int | None) -> Preparation:
         features[start : start + _CHUNK] / np.float32(length) for start in range(0, len(features), _CHUNK)
     )
     found = principal_components(blocks, len(features), automatic_dimensions(clusters))
-    return _step(found.mean * length, found.axes, (np.sqrt(found.variances) * length) ** WHITENING)
+    scale = (np.sqrt(found.variances) * length) ** WHITENING
+    return _step(found.mean * length, found.axes, scale, clusters)
 
 
 def sharpen(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Preparation:
-    """Fit the step to points in which the clusters that were found are round, then unit length.
+    """Fit the step to points in which the clusters that were found are round.
 
-    Features are divided by a root of the covariance within clusters, its entries off the diagonal shrunk.
+    Features are divided by a root of the covariance within clusters, its entries off the diagonal shrunk;
+    unit length where there are three clusters and more.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def sharpen(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Prepara
     shrunk += (_FLOOR * variance or 1.0) * np.eye(len(within))
     with one_thread():
         variances, axes = eigh(shrunk)
-    return _step(features.mean(axis=0, dtype=np.float64), axes.T, np.sqrt(variances))
+    return _step(features.mean(axis=0, dtype=np.float64), axes.T, np.sqrt(variances), k)
 
 
 def apply_join(step: Preparation | None, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -83,11 +87,13 @@ def apply_join(step: Preparation | None, features: NDArray[np.float32]) -> NDArr
     return features if step is None else apply_preparation(step, features)
 
 
-def _step(mean: NDArray[np.float64], axes: NDArray[np.float64], scale: NDArray[np.float64]) -> Preparation:
+def _step(
+    mean: NDArray[np.float64], axes: NDArray[np.float64], scale: NDArray[np.float64], clusters: int | None
+) -> Preparation:
     return Preparation(
         normalise=False,
         mean=mean.astype(np.float32),
         components=axes.astype(np.float32),
         scale=scale.astype(np.float32),
-        normalise_again=True,
+        normalise_again=clusters is None or clusters >= FEWEST_FOR_UNIT_LENGTH,
     )
