@@ -96,8 +96,8 @@ def _compare(
     for start in range(0, len(mine), 1024):
         rows, others = mine[start : start + 1024], theirs[start : start + 1024]
         order = np.argsort(others)
-        a = np.concatenate(list(read_rows(group, rows)))[order].astype(np.float64)
-        b = np.concatenate(list(read_rows(other, others[order]))).astype(np.float64)
+        a = read_rows(group, rows)[order].astype(np.float64)
+        b = read_rows(other, others[order]).astype(np.float64)
         apart = np.linalg.norm(a - b, axis=1)
         doubtful = np.flatnonzero(~(apart <= _TOLERANCE * np.linalg.norm(b, axis=1)))
         # Two that are not numbers agree as well.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -73,7 +74,8 @@ class StoreFile:
             self._pages = page_log.PagedFile(self.target, locking=self._locking)
         except OSError as error:
             raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
-        self._tell_recovery()
+        if self._pages.recovered:
+            self._say_recovered()
         with held_back(), self._damage_explained():
             return h5py.File(self._pages, "r+", libver="earliest")
 
@@ -183,45 +185,42 @@ class StoreFile:
                 time.sleep(0.01)
 
     def _try_reading(self) -> h5py.File:
-        if page_log.is_settled(self.target) or self._recovered_or_being_written():
-            with self._damage_explained():
-                return h5py.File(self.target, "r", locking=self._locking)
-        # The log cannot be put in place from here: read through it.
+        if self._locking and not page_log.is_settled(self.target):
+            self._recover_if_abandoned()
+        # From here on a shared lock keeps the file as it is, and what the log has beyond it is known.
         pages = page_log.PagedFile(self.target, writable=False, locking=self._locking)
-        self._through = pages
-        with self._damage_explained():
-            return h5py.File(pages, "r")
+        try:
+            with self._damage_explained():
+                if pages.in_place():
+                    return h5py.File(self.target, "r", locking=self._locking)
+                # The log cannot be put in place now, so this reads through it.
+                self._through = pages
+                return h5py.File(pages, "r")
+        finally:
+            if self._through is None:
+                pages.release()
 
-    def _recovered_or_being_written(self) -> bool:
-        """Whether the file itself can be read although a log is not empty."""
-        if not self._locking:
-            return False
+    def _recover_if_abandoned(self) -> None:
+        """Put in place what a dead writer left in the log, if that is possible from here."""
         try:
             lock = WriterLock(self.target, patience=0)
-        except StoreLocked:
-            return True
-        except OSError:
-            return False
+        except (StoreLocked, PermissionError):
+            return
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return
         try:
             pages = page_log.PagedFile(self.target)
-            try:
-                settled = pages.settle()
-            finally:
-                pages.release()
-        except PermissionError:
-            return False
-        else:
-            if settled and pages.recovered:
+            if pages.recovered and pages.in_place():
                 self._say_recovered()
-            return settled
+            pages.release()
+        except PermissionError:
+            return
         finally:
             lock.release()
 
     # Both.
-
-    def _tell_recovery(self) -> None:
-        if self._pages is not None and self._pages.recovered:
-            self._say_recovered()
 
     def _say_recovered(self) -> None:
         self._notify(

@@ -149,7 +149,7 @@ class PagedFile:
             self._committed_size = record.size if record else os.fstat(self._file).st_size
             self._sequence = record.sequence if record else 0
             self._size = self._committed_size
-            self._in_place = record is None
+            self._applied = record is None
             # How much of the file a reader may be looking at.
             self._visible_size = os.fstat(self._file).st_size
             if writable:
@@ -265,7 +265,7 @@ class PagedFile:
         )
         self._write_record(record)
         self._sequence, self._committed_size, self._pending = record.sequence, record.size, record.pages
-        self._in_place = False
+        self._applied = False
         self._dirty.clear()
         self._put_in_place()
 
@@ -316,18 +316,28 @@ class PagedFile:
             if self._locking:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
             self._pending = {}
-            self._in_place = True
+            self._applied = True
             self._visible_size = self._committed_size
 
     def settle(self) -> bool:
         """Put all that is committed in place and empty the logs; False where a reader is in the way."""
-        if not self._in_place:
+        if not self._applied:
             self._put_in_place()
-        if self._in_place and any(os.fstat(log).st_size for log in self._logs):
+        if self._applied and any(os.fstat(log).st_size for log in self._logs):
             self._sync_file()
             self._empty_log((self._sequence + 1) % 2)
             self._empty_log(self._sequence % 2)
-        return self._in_place
+        return self._applied
+
+    def in_place(self) -> bool:
+        """Whether the file itself, without the log, holds all that is committed."""
+        return os.fstat(self._file).st_size >= self._committed_size and all(
+            os.pread(self._file, PAGE, number * PAGE).ljust(PAGE, b"\0")[
+                : self._committed_size - number * PAGE
+            ]
+            == page[: self._committed_size - number * PAGE]
+            for number, page in self._pending.items()
+        )
 
     def drop(self) -> None:
         """Forget all changes since the last commit."""

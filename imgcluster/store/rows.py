@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from imgcluster.records import Embeddings, Keys
 
 
+_SLAB_ROWS = 512
+"""So few rows stay in the processor's cache between reading and checking them."""
+
+
 def checksums(keys: Keys, embeddings: NDArray[np.floating]) -> NDArray[np.uint32]:
     """Return the crc32 of each key followed by its embedding, as stored: (N, 32), (N, D) to (N,)."""
     embeddings = np.ascontiguousarray(embeddings)
@@ -69,31 +73,29 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
             first = last
 
 
-def read_rows(group: h5py.Group, rows: NDArray[np.int64], longest: int = 1 << 13) -> Iterator[Embeddings]:
-    """Read ascending rows in blocks of (n, D) float32.
+def read_rows(group: h5py.Group, rows: NDArray[np.int64]) -> Embeddings:
+    """Read ascending rows: (n,) to (n, D) float32.
 
     Raises
     ------
     StoreError
         A checksum is wrong; the message names the key.
     """
-    if not len(rows):
-        return
-    for start, stop, first, last in slabs(rows, longest):
-        wanted = rows[first:last] - start
+    result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
+    for start, stop, first, last in slabs(rows, _SLAB_ROWS) if len(rows) else ():
         try:
             keys, embeddings, sound = read_slab(group, start, stop)
         except DAMAGE as error:
             raise damaged(group.file.filename, error) from error
-        bad = wanted[~sound[wanted]]
-        if len(bad):
+        wanted = rows[first:last] - start
+        if not sound[wanted].all():
+            bad = wanted[~sound[wanted]]
             raise StoreError(
                 f"{group.file.filename}: {len(bad)} embeddings are damaged, the first belongs to the image "
                 f"{keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
             )
-        if len(wanted) < stop - start:
-            embeddings = embeddings[wanted]
-        yield np.asarray(embeddings, np.float32)
+        result[first:last] = embeddings if len(wanted) == stop - start else embeddings[wanted]
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,4 +110,5 @@ class StoredEmbeddings:
 
     def blocks(self) -> Iterator[Embeddings]:
         """Yield (n, D) float32 blocks in the order of `keys`."""
-        return read_rows(self.group, self.rows, self.block_rows)
+        for start in range(0, len(self.rows), self.block_rows):
+            yield read_rows(self.group, self.rows[start : start + self.block_rows])

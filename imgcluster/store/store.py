@@ -208,12 +208,7 @@ class FeatureStore:
             A key has no embedding, or its checksum is wrong.
         """
         rows, places = np.unique(self._rows(space, keys), return_inverse=True)
-        result = np.empty((len(rows), self._spaces[space].dimension), np.float32)
-        done = 0
-        for block in read_rows(self._group(space), rows):
-            result[done : done + len(block)] = block
-            done += len(block)
-        return result[places.reshape(-1)]
+        return read_rows(self._group(space), rows)[places.reshape(-1)]
 
     def source(self, space: str, keys: Keys, block_bytes: int = 64 << 20) -> EmbeddingSource:
         """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).

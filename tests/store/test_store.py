@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import StoreError, StoreLocked
 from imgcluster.records import Failure, ImageFile, PathEntry, Run
-from imgcluster.store import migrations
+from imgcluster.store import migrations, page_log
 from imgcluster.store.key_index import KeyIndex
+from imgcluster.store.lock import WriterLock
 from imgcluster.store.store import FeatureStore
 
 
@@ -425,3 +427,38 @@ def test_reading_a_store_imports_no_network_library(path):
     code += "print([m for m in ('tensorflow', 'keras', 'cv2', 'sklearn', 'PIL') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def abandoned(path, tmp_path):
+    """What a writer leaves that dies before its last commit is in place."""
+    fill(path, 100)
+    with FeatureStore(path):
+        store = FeatureStore(path, "a")
+        store.append(SPACE.name, *rows(100, 100))
+        store.commit()
+        folder = tmp_path / "abandoned"
+        folder.mkdir()
+        for end in ("", ".wal0", ".wal1"):
+            (folder / f"features.h5{end}").write_bytes((tmp_path / f"features.h5{end}").read_bytes())
+        store.close()
+    return folder / "features.h5"
+
+
+def assert_holds_200(path, **options):
+    with FeatureStore(path, **options) as store:
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 200)[0]), rows(0, 200)[1])
+
+
+def test_a_reader_sees_the_last_commit_even_where_it_cannot_be_put_in_place(path, tmp_path):
+    left = abandoned(path, tmp_path)
+    assert_holds_200(left, lock=False)
+    assert not page_log.is_settled(str(left))
+    with open(left, "rb") as other_reader:
+        fcntl.flock(other_reader, fcntl.LOCK_SH)
+        assert_holds_200(left)
+    held = WriterLock(str(left))
+    assert_holds_200(left)
+    held.release()
+    assert not page_log.is_settled(str(left))
+    assert_holds_200(left)
+    assert page_log.is_settled(str(left))
