@@ -1,0 +1,175 @@
+"""What a clustering says about itself: assignments.csv for people and programs, clustering.json for both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.paths import PathTexts, absolute, below
+from imgcluster.records import Placement, json_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ASSIGNMENTS = "assignments.csv"
+CLUSTERING = "clustering.json"
+SCHEMA = 1
+
+_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved")
+
+
+@dataclass(frozen=True)
+class ClusteringManifest:
+    """How a clustering was made, enough to make it again. No time is in it: the same command, the same bytes.
+
+    Attributes
+    ----------
+    store
+        The feature store, absolute.
+    spaces
+        Names of the feature spaces, in the order of the model.
+    sizes
+        Files per cluster.
+    options
+        Whatever else was chosen, as text.
+    versions
+        Of imgcluster and of the libraries that decide the numbers.
+    """
+
+    k: int
+    seed: int
+    algorithm: str
+    prepare: str
+    mode: str
+    store: str
+    spaces: tuple[str, ...]
+    sizes: tuple[int, ...]
+    images: int
+    inertia: float
+    silhouette: float = math.nan
+    options: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[str] | None = None) -> bytes:
+    r"""Write the table of all images.
+
+    Paths are relative to `out` where both lie below a common folder, and begin with ``./`` or ``/``, so that
+    no spreadsheet takes one for a formula. Names that are not UTF-8 keep their bytes. Lines end with
+    ``\r\n``.
+
+    Parameters
+    ----------
+    placements
+        With `path` where the image lies, `original` where it came from.
+    out
+        The output folder, absolute.
+    files
+        Where each image is shown, relative to `out`, such as ``0/a.jpg``.
+    """
+    texts = PathTexts(os.path.realpath(out))
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    shown = (f"./{file}" for file in files) if files is not None else (texts.text(p.path) for p in placements)
+    writer.writerows(
+        (
+            texts.text(p.original),
+            p.key.hex(),
+            p.cluster,
+            p.distance,
+            "" if math.isnan(p.silhouette) else p.silhouette,
+            file,
+            "no" if p.path == p.original else "yes",
+        )
+        for p, file in zip(placements, shown, strict=True)
+    )
+    return table.getvalue().encode("utf-8", "surrogateescape")
+
+
+def read_assignments(out: str) -> tuple[Placement, ...]:
+    """Read the table of the clustering in `out` back, in its order.
+
+    Raises
+    ------
+    ImgclusterError
+        When there is none, or it is damaged.
+    """
+    out = os.path.realpath(out)
+    text = _read(out, ASSIGNMENTS).decode("utf-8", "surrogateescape")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return tuple(_placement(row, out) for row in reader)
+    except (csv.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        path = os.path.join(out, ASSIGNMENTS)
+        raise ImgclusterError(
+            f"{path}, line {reader.line_num}, is damaged ({error}): run `imgcluster cluster` again"
+        ) from error
+
+
+def _placement(row: Mapping[str, str], out: str) -> Placement:
+    original = absolute(row["path"], out)
+    path = f"{out}/{below(row['file'])}" if row["moved"] == "yes" else original
+    key = bytes.fromhex(row["key"])
+    if len(key) != 32:
+        raise ValueError("a key has 64 hexadecimal digits")
+    silhouette = float(row["silhouette"] or "nan")
+    return Placement(path, original, key, int(row["cluster"]), float(row["distance"]), silhouette)
+
+
+def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:
+    """Write clustering.json; the store's path is relative to `out` where both lie together."""
+    document = asdict(manifest) | {
+        "store": PathTexts(os.path.realpath(out)).text(manifest.store),
+        "inertia": json_number(manifest.inertia),
+        "silhouette": json_number(manifest.silhouette),
+    }
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+
+
+def read_manifest(out: str) -> ClusteringManifest:
+    """Read clustering.json of the clustering in `out`.
+
+    Raises
+    ------
+    ImgclusterError
+        When there is none, a newer imgcluster wrote it, or it is damaged.
+    """
+    out = os.path.realpath(out)
+    path = os.path.join(out, CLUSTERING)
+    try:
+        document = json.loads(_read(out, CLUSTERING))
+        if document["schema"] > SCHEMA:
+            raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
+        document |= {
+            "store": absolute(document["store"], out),
+            "spaces": tuple(document["spaces"]),
+            "sizes": tuple(document["sizes"]),
+            "inertia": _number(document["inertia"]),
+            "silhouette": _number(document["silhouette"]),
+        }
+        return ClusteringManifest(**document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read(out: str, name: str) -> bytes:
+    path = os.path.join(out, name)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImgclusterError(f"no clustering in {out}: run `imgcluster cluster` first") from error
+    except OSError as error:
+        raise ImgclusterError(f"cannot read {path}: {error.strerror}") from error
