@@ -1,219 +1,218 @@
-"""Cluster folders: built beside their place, byte for byte, and put there all at once."""
+"""Cluster folders: built beside the output folder, put in its place all at once."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
+import hashlib
 import os
-import shutil
-import tempfile
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.names import choose_names
-from imgcluster.records import CLUSTERING_MARKER, Placement
+from imgcluster.output.file_system import locked_folder, sync_all, sync_file
+from imgcluster.output.folder_plan import FolderPlan, PlannedFile, plan_folders
+from imgcluster.output.link_modes import Placer
+from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
+from imgcluster.output.move_journal import MoveJournal, PlannedMove
+from imgcluster.output.ownership import check_replaceable
+from imgcluster.output.paths import PathTexts, below
+from imgcluster.output.recovery import (
+    give_up,
+    new_tree,
+    recover,
+    recover_locked,
+    swap_in,
+    sweep_old,
+    was_swapped,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from imgcluster.records import Progress
 
-_FALLBACK_ERRNOS = frozenset(
-    {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
-)
-_MARKER_SCHEMA = 1
+__all__ = ["BuiltFolders", "FolderPlan", "build_folders", "plan_folders", "recover"]
 
-
-@dataclass(frozen=True, slots=True)
-class PlacedFile:
-    """An image file and the place it gets, relative to the clusters' folder."""
-
-    placement: Placement
-    file: str
-
-
-@dataclass(frozen=True)
-class FolderPlan:
-    """Where every file goes; nothing is written yet. `sizes` counts files per cluster."""
-
-    out: str
-    mode: str
-    files: tuple[PlacedFile, ...]
-    sizes: tuple[int, ...]
-
-    @property
-    def bytes_to_copy(self) -> int:
-        """How much a copy would write; 0 where links are asked for."""
-        if self.mode != "copy":
-            return 0
-        return sum(os.stat(placed.placement.path).st_size for placed in self.files)
+_REPORT_EVERY = 512
+_KINDS: dict[str, Kind] = {"hardlink": "hardlink", "reflink": "copy", "copy": "copy", "symlink": "symlink"}
 
 
 @dataclass(frozen=True)
 class BuiltFolders:
-    """What was built: by which mode, and how many files had to be copied where a link was wanted."""
+    """What was made: how many files went each way.
+
+    The ways are ``hardlink``, ``reflink``, ``symlink``, ``copy`` and ``move``. `fallbacks` counts those that
+    could not go the way that the mode asks for first.
+    """
 
     mode: str
-    copied_instead: int
-
-
-def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> FolderPlan:
-    """Choose the name of every file in its cluster's folder; the same placements give the same names.
-
-    Raises
-    ------
-    ImgclusterError
-        Where `out` is, or holds, a folder of the images.
-    """
-    out = os.path.abspath(out)
-    inside = out.rstrip(os.sep) + os.sep
-    for placement in placements:
-        if os.path.realpath(os.path.dirname(placement.path)).startswith(os.path.realpath(out) + os.sep):
-            continue
-        if (os.path.dirname(placement.path) + os.sep).startswith(inside):
-            raise ImgclusterError(f"{out} holds images that are sorted: choose another --out")
-    clusters: dict[int, list[Placement]] = {}
-    for placement in placements:
-        clusters.setdefault(placement.cluster, []).append(placement)
-    files = []
-    for cluster in sorted(clusters):
-        members = clusters[cluster]
-        names = choose_names([member.original for member in members], [member.key for member in members])
-        files += [
-            PlacedFile(member, f"{cluster}/{name}") for member, name in zip(members, names, strict=True)
-        ]
-    sizes = tuple(len(clusters.get(cluster, ())) for cluster in range(max(clusters, default=-1) + 1))
-    return FolderPlan(out, mode, tuple(files), sizes)
+    ways: dict[str, int]
+    fallbacks: int
 
 
 def build_folders(
-    plan: FolderPlan, *, force: bool, extra_files: Mapping[str, bytes], progress: Progress
+    plan: FolderPlan,
+    *,
+    force: bool = False,
+    extra_files: Mapping[str, bytes] | None = None,
+    progress: Progress,
 ) -> BuiltFolders:
-    """Build the folders of a plan, and put them in the place of those that an earlier run made.
+    """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
+
+    All or nothing: the old clusters stay as they were until the new ones are complete, then the two change
+    places. Only what our marker says is ours is ever removed.
 
     Parameters
     ----------
     force
-        Take a place where other files lie; those are kept.
-    extra_files
-        Further files for the top of the folder, by name.
+        Replace also where others' files lie in the output folder; they are moved along.
 
     Raises
     ------
     ImgclusterError
-        Where the place is not ours; nothing was changed.
+        When something in the output folder is not ours (named), or could not be written or read.
+    KeyboardInterrupt
+        When `progress` says that the user wants to stop; as after Ctrl-C itself, nothing is changed then.
     """
-    _check_place(plan.out, force=force)
     parent = os.path.dirname(plan.out)
-    os.makedirs(parent, exist_ok=True)
-    building = tempfile.mkdtemp(prefix=f".{os.path.basename(plan.out)}.", dir=parent)
-    try:
-        os.chmod(building, 0o755)  # noqa: S103 - as any folder that a person makes
-        copied = _fill(building, plan, progress)
-        marker = {"schema": _MARKER_SCHEMA, "files": sorted([*extra_files, *(p.file for p in plan.files)])}
-        for name, data in {**extra_files, CLUSTERING_MARKER: json.dumps(marker).encode()}.items():
-            with open(os.path.join(building, name), "wb") as file:
-                file.write(data)
-        _put_in_place(building, plan.out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    if copied:
-        progress.note(f"{copied} files were copied, for the file system does not take links here")
-    return BuiltFolders("copy" if copied == len(plan.files) else plan.mode, copied)
+    with (
+        _existing(parent),
+        locked_folder(
+            parent, lambda: progress.note(f"waiting for another imgcluster that writes in {parent}")
+        ),
+    ):
+        recover_locked(plan.out, progress.note)
+        old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, force=force)
+        generation = 1 if old is None else old.generation + 1
+        try:
+            placer = _Builder(plan, generation, progress).build(extra_files or {})
+            swap_in(plan.out)
+        except BaseException as error:
+            if was_swapped(plan.out, generation):
+                sweep_old(plan.out, progress.note)
+            else:
+                give_up(plan.out)
+            if isinstance(error, OSError):
+                raise ImgclusterError(_explained(error, plan)) from error
+            raise
+        _sweep(plan.out, progress)
+    if placer.fallbacks:
+        progress.note(placer.summary())
+    moved = sum(file.moves for file in plan.files)
+    ways = dict(placer.used) | ({"move": moved} if moved else {})
+    return BuiltFolders(plan.mode, ways, placer.fallbacks)
 
 
-def _check_place(out: str, *, force: bool) -> None:
-    if not os.path.lexists(out):
-        return
-    if not os.path.isdir(out) or os.path.islink(out):
-        raise ImgclusterError(f"{out} is no folder: choose another --out")
-    foreign = _foreign_files(out)
-    if foreign and not force:
-        raise ImgclusterError(
-            f"{out} holds files that imgcluster did not put there, such as {foreign[0]}: "
-            "choose another --out, or --force to keep them and replace the rest"
+class _Builder:
+    """Fills the new tree, and notes each file in its marker."""
+
+    def __init__(self, plan: FolderPlan, generation: int, progress: Progress) -> None:
+        self._plan = plan
+        self._tree = new_tree(plan.out)
+        self._generation = generation
+        self._progress = progress
+        self._own: dict[str, OwnFile] = {}
+        self._texts = PathTexts(plan.out)
+        self._placer = Placer(plan.mode)
+
+    def build(self, extra_files: Mapping[str, bytes]) -> Placer:
+        os.mkdir(self._tree)
+        write_marker(self._tree, Marker(self._generation, building=True))
+        for cluster in self._plan.sizes:
+            os.mkdir(f"{self._tree}/{cluster}")
+        self._place_files()
+        for relative, data in extra_files.items():
+            self._write(below(f"./{relative}"), data)
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(self._tree, stat.S_IMODE(os.stat(self._plan.out).st_mode))
+        if self._placer.used["copy"]:
+            sync_all(self._tree)
+        write_marker(self._tree, Marker(self._generation, building=False, files=self._own))
+        sync_file(self._tree)
+        return self._placer
+
+    def _place_files(self) -> None:
+        moves = [PlannedMove(file.source, file.relative) for file in self._plan.files if file.moves]
+        journal = MoveJournal(self._tree, moves) if moves else None
+        self._progress.begin("making the cluster folders", len(self._plan.files))
+        for count, file in enumerate(self._plan.files, start=1):
+            target = f"{self._tree}/{file.relative}"
+            if journal is not None and file.moves:
+                journal.move(PlannedMove(file.source, file.relative))
+                self._note(file, target, "moved")
+            else:
+                folder = f"{self._plan.out}/{file.placement.cluster}"
+                self._note(file, target, _KINDS[self._placer.place(file.source, target, folder, file.device)])
+            if count % _REPORT_EVERY == 0:
+                self._progress.advance(_REPORT_EVERY)
+                if self._progress.stopping:
+                    raise KeyboardInterrupt
+        self._progress.advance(len(self._plan.files) % _REPORT_EVERY)
+
+    def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
+        status = os.lstat(target)
+        placement = file.placement
+        self._own[file.relative] = OwnFile(
+            kind,
+            placement.key.hex(),
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ino,
+            self._texts.text(placement.original),
+            os.readlink(target) if kind == "symlink" else "",
         )
 
-
-def _foreign_files(out: str) -> list[str]:
-    ours = _our_files(out)
-    found = []
-    for folder, _, names in os.walk(out):
-        for name in names:
-            file = os.path.relpath(os.path.join(folder, name), out)
-            if file not in ours and file != CLUSTERING_MARKER:
-                found.append(file)
-    return sorted(found)
-
-
-def _our_files(out: str) -> set[str]:
-    try:
-        with open(os.path.join(out, CLUSTERING_MARKER), encoding="utf-8") as file:
-            return set(json.load(file)["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
-def _fill(building: str, plan: FolderPlan, progress: Progress) -> int:
-    progress.begin("building folders", len(plan.files))
-    for cluster in range(len(plan.sizes)):
-        os.mkdir(os.path.join(building, str(cluster)))
-    place = _PLACERS[plan.mode]
-    copied = 0
-    for placed in plan.files:
-        copied += place(placed.placement.path, os.path.join(building, placed.file), plan.out)
-        progress.advance()
-    return copied
-
-
-def _link(source: str, target: str, out: str) -> bool:
-    """Hard link a file, or copy it where that cannot be; tell whether it was copied."""
-    try:
-        os.link(os.path.realpath(source), target)
-    except OSError as error:
-        if error.errno not in _FALLBACK_ERRNOS:
-            raise ImgclusterError(f"{source} cannot be linked into {out}: {error.strerror}") from error
-        return _copy(source, target, out)
-    return False
-
-
-def _symlink(source: str, target: str, out: str) -> bool:
-    folder = os.path.join(out, os.path.basename(os.path.dirname(target)))
-    os.symlink(os.path.relpath(source, folder), target)
-    return False
-
-
-def _copy(source: str, target: str, out: str) -> bool:
-    try:
-        shutil.copy2(source, target)
-    except OSError as error:
-        raise ImgclusterError(f"{source} cannot be copied into {out}: {error.strerror}") from error
-    return True
-
-
-_PLACERS: dict[str, Callable[[str, str, str], bool]] = {
-    "auto": _link,
-    "hardlink": _link,
-    "symlink": _symlink,
-    "copy": _copy,
-}
-
-
-def _put_in_place(building: str, out: str) -> None:
-    if not os.path.lexists(out):
-        os.rename(building, out)
-        return
-    foreign = _foreign_files(out)
-    for file in foreign:
-        target = os.path.join(building, file)
+    def _write(self, relative: str, data: bytes) -> None:
+        target = f"{self._tree}/{relative}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.lexists(target):
-            target += ".kept"
-    aside = f"{building}.old"
-    os.rename(out, aside)
-    os.rename(building, out)
-    for file in foreign:
-        target = os.path.join(out, file)
-        os.rename(os.path.join(aside, file), target if not os.path.lexists(target) else f"{target}.kept")
-    shutil.rmtree(aside)
+        with open(target, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        status = os.lstat(target)
+        key = hashlib.sha256(data).hexdigest()
+        self._own[relative] = OwnFile("written", key, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _sweep(out: str, progress: Progress) -> None:
+    try:
+        sweep_old(out, progress.note)
+    except OSError as error:
+        progress.note(
+            f"the new clusters are in place; the old ones in {new_tree(out)} could not be removed: {error}"
+        )
+    except KeyboardInterrupt:
+        sweep_old(out, progress.note)
+        raise
+
+
+@contextlib.contextmanager
+def _existing(folder: str) -> Iterator[None]:
+    """Make `folder`, and take it away again where nothing came of it."""
+    made = []
+    while not os.path.isdir(folder):
+        made.append(folder)
+        folder = os.path.dirname(folder)
+    try:
+        for path in reversed(made):
+            os.mkdir(path)
+        yield
+    except OSError as error:
+        raise ImgclusterError(f"cannot write to {made[0] if made else folder}: {error.strerror}") from error
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)  # only an empty one goes
+
+
+def _explained(error: OSError, plan: FolderPlan) -> str:
+    what = error.filename2 or error.filename or plan.out
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return (
+            f"no space left on the disk of {plan.out} ({plan.bytes_to_copy:,} bytes to copy): "
+            "free some, or choose another --mode or --out; the clusters are as they were"
+        )
+    reason = f"{os.fsdecode(what)}: {error.strerror}"
+    return f"{reason}; the clusters are as they were: choose another --out or --mode"

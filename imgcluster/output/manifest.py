@@ -1,143 +1,175 @@
-"""What is written beside the clusters, and read back: assignments.csv, clustering.json, model.npz."""
+"""What a clustering says about itself: assignments.csv for people and programs, clustering.json for both."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.tables import csv_bytes
-from imgcluster.records import ClusterModel, Placement, Preparation, json_number
+from imgcluster.output.paths import PathTexts, absolute, below
+from imgcluster.records import Placement, json_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from imgcluster.output.folders import FolderPlan
+    from collections.abc import Mapping, Sequence
 
 ASSIGNMENTS = "assignments.csv"
 CLUSTERING = "clustering.json"
-MODEL = "model.npz"
-_SCHEMA = 1
-_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file")
+SCHEMA = 1
+
+_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved")
 
 
 @dataclass(frozen=True)
 class ClusteringManifest:
-    """How a clustering was made, enough to make it again; without a time: same answer, same bytes."""
+    """How a clustering was made, enough to make it again. No time is in it: the same command, the same bytes.
+
+    Attributes
+    ----------
+    store
+        The feature store, absolute.
+    spaces
+        Names of the feature spaces, in the order of the model.
+    sizes
+        Files per cluster.
+    options
+        Whatever else was chosen, as text.
+    versions
+        Of imgcluster and of the libraries that decide the numbers.
+    """
 
     k: int
-    sizes: tuple[int, ...]
-    inertia: float
-    silhouette: float
     seed: int
+    algorithm: str
+    prepare: str
+    mode: str
     store: str
     spaces: tuple[str, ...]
-    options: Mapping[str, object]
+    sizes: tuple[int, ...]
+    images: int
+    inertia: float
+    silhouette: float = math.nan
+    options: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
-    schema: int = _SCHEMA
+    schema: int = SCHEMA
 
 
-def manifest_files(manifest: ClusteringManifest, model: ClusterModel, plan: FolderPlan) -> dict[str, bytes]:
-    """Make the three files, by name."""
-    described = {**asdict(manifest), "silhouette": json_number(manifest.silhouette)}
-    return {
-        ASSIGNMENTS: _assignments(plan),
-        CLUSTERING: (json.dumps(described, indent=2) + "\n").encode(),
-        MODEL: _model_bytes(model),
-    }
+def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[str] | None = None) -> bytes:
+    r"""Write the table of all images.
 
+    Paths are relative to `out` where both lie below a common folder, and begin with ``./`` or ``/``, so that
+    no spreadsheet takes one for a formula. Names that are not UTF-8 keep their bytes. Lines end with
+    ``\r\n``.
 
-def _assignments(plan: FolderPlan) -> bytes:
-    rows = [
+    Parameters
+    ----------
+    placements
+        With `path` where the image lies, `original` where it came from.
+    out
+        The output folder, absolute.
+    files
+        Where each image is shown, relative to `out`, such as ``0/a.jpg``.
+    """
+    texts = PathTexts(os.path.realpath(out))
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    shown = (f"./{file}" for file in files) if files is not None else (texts.text(p.path) for p in placements)
+    writer.writerows(
         (
-            _relative(placed.placement.original, plan.out),
-            placed.placement.key.hex(),
-            placed.placement.cluster,
-            f"{placed.placement.distance:.6f}",
-            "" if np.isnan(placed.placement.silhouette) else f"{placed.placement.silhouette:.6f}",
-            f"./{placed.file}",
+            texts.text(p.original),
+            p.key.hex(),
+            p.cluster,
+            p.distance,
+            "" if math.isnan(p.silhouette) else p.silhouette,
+            file,
+            "no" if p.path == p.original else "yes",
         )
-        for placed in sorted(plan.files, key=lambda placed: os.fsencode(placed.placement.original))
-    ]
-    return csv_bytes(_COLUMNS, rows)
-
-
-def _relative(path: str, out: str) -> str:
-    """Begin a path with ``./``, so that none is taken for a formula or an option."""
-    return f"./{os.path.relpath(path, out)}"
+        for p, file in zip(placements, shown, strict=True)
+    )
+    return table.getvalue().encode("utf-8", "surrogateescape")
 
 
 def read_assignments(out: str) -> tuple[Placement, ...]:
-    """Read which image is in which cluster.
+    """Read the table of the clustering in `out` back, in its order.
 
     Raises
     ------
     ImgclusterError
-        Where `out` holds no clustering, or one that was damaged.
+        When there is none, or it is damaged.
     """
-    out = os.path.abspath(out)
-    file = os.path.join(out, ASSIGNMENTS)
+    out = os.path.realpath(out)
+    text = _read(out, ASSIGNMENTS).decode("utf-8", "surrogateescape")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        with open(file, "rb") as stream:
-            text = stream.read().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise ImgclusterError(f"no clustering in {out}: run `imgcluster cluster` first") from error
-    try:
-        return tuple(_placement(row, out) for row in csv.DictReader(io.StringIO(text, newline="")))
-    except (KeyError, ValueError, TypeError) as error:
-        raise ImgclusterError(f"{file} is damaged: run `imgcluster cluster` again") from error
+        return tuple(_placement(row, out) for row in reader)
+    except (csv.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        path = os.path.join(out, ASSIGNMENTS)
+        raise ImgclusterError(
+            f"{path}, line {reader.line_num}, is damaged ({error}): run `imgcluster cluster` again"
+        ) from error
 
 
 def _placement(row: Mapping[str, str], out: str) -> Placement:
-    original = os.path.normpath(os.path.join(out, row["path"]))
+    original = absolute(row["path"], out)
+    path = f"{out}/{below(row['file'])}" if row["moved"] == "yes" else original
+    key = bytes.fromhex(row["key"])
+    if len(key) != 32:
+        raise ValueError("a key has 64 hexadecimal digits")
     silhouette = float(row["silhouette"] or "nan")
-    key, cluster, distance = bytes.fromhex(row["key"]), int(row["cluster"]), float(row["distance"])
-    return Placement(original, original, key, cluster, distance, silhouette)
+    return Placement(path, original, key, int(row["cluster"]), float(row["distance"]), silhouette)
 
 
-def _model_bytes(model: ClusterModel) -> bytes:
-    arrays: dict[str, Any] = {"spaces": np.array(model.spaces), "centroids": model.centroids}
-    for number, preparation in enumerate(model.preparations):
-        flags = np.array([preparation.normalise, preparation.normalise_again])
-        arrays |= {
-            f"flags{number}": flags,
-            f"mean{number}": preparation.mean,
-            f"components{number}": preparation.components,
-            f"scale{number}": preparation.scale,
-        }
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)
-    return stream.getvalue()
+def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:
+    """Write clustering.json; the store's path is relative to `out` where both lie together."""
+    document = asdict(manifest) | {
+        "store": PathTexts(os.path.realpath(out)).text(manifest.store),
+        "inertia": json_number(manifest.inertia),
+        "silhouette": json_number(manifest.silhouette),
+    }
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
-def read_model(out: str) -> ClusterModel:
-    """Read the fitted model; arrays only, nothing in it can run.
+def read_manifest(out: str) -> ClusteringManifest:
+    """Read clustering.json of the clustering in `out`.
 
     Raises
     ------
     ImgclusterError
-        Where there is none, or it is damaged.
+        When there is none, a newer imgcluster wrote it, or it is damaged.
     """
-    file = os.path.join(out, MODEL)
+    out = os.path.realpath(out)
+    path = os.path.join(out, CLUSTERING)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            spaces = tuple(str(space) for space in arrays["spaces"])
-            preparations = tuple(
-                Preparation(
-                    bool(arrays[f"flags{number}"][0]),
-                    arrays[f"mean{number}"],
-                    arrays[f"components{number}"],
-                    arrays[f"scale{number}"],
-                    bool(arrays[f"flags{number}"][1]),
-                )
-                for number in range(len(spaces))
-            )
-            return ClusterModel(spaces, preparations, arrays["centroids"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ImgclusterError(f"{file} holds no model: run `imgcluster cluster` again") from error
+        document = json.loads(_read(out, CLUSTERING))
+        if document["schema"] > SCHEMA:
+            raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
+        document |= {
+            "store": absolute(document["store"], out),
+            "spaces": tuple(document["spaces"]),
+            "sizes": tuple(document["sizes"]),
+            "inertia": _number(document["inertia"]),
+            "silhouette": _number(document["silhouette"]),
+        }
+        return ClusteringManifest(**document)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read(out: str, name: str) -> bytes:
+    path = os.path.join(out, name)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImgclusterError(f"no clustering in {out}: run `imgcluster cluster` first") from error
+    except OSError as error:
+        raise ImgclusterError(f"cannot read {path}: {error.strerror}") from error

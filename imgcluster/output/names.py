@@ -1,48 +1,78 @@
-"""Names of files in cluster folders: the image's own, told apart where two collide."""
+"""Names that no two files of one folder share, whatever file system it lies on."""
 
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST_BYTES = 255
+NAME_LIMIT = 255
+_LONGEST_EXTENSION = 20
+_TAG_DIGITS = 8
 
 
-def choose_names(paths: Sequence[str], keys: Sequence[bytes]) -> list[str]:
-    """Give each file a name of its own within one folder.
+def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LIMIT) -> list[str]:
+    """Give each file of one folder a name of its own, which does not depend on the order of `files`.
 
-    A file keeps its base name unless another file's differs from it in nothing but case; then both get the
-    beginning of their key, and a number where even that is equal. The names depend on the files alone, not on
-    their order, but for files that are equal: those are numbered in the order of their paths.
+    A file keeps its base name where no other asks for it. Those that differ by case or by Unicode composition
+    at most (one name to some file systems) all get the first digits of their key between stem and extension;
+    equal files of one name, which share a key, are numbered besides. A name longer than `limit` bytes is
+    shortened at a character boundary and gets the digits too.
+
+    Parameters
+    ----------
+    files
+        (base name, key, path) of each file; the path only orders equal files.
+    limit
+        Most bytes in a name.
+
+    Returns
+    -------
+    list of str
+        One name per file, in the order of `files`.
     """
-    wanted = [os.path.basename(path) for path in paths]
-    counts: dict[str, int] = {}
-    for name in wanted:
-        counts[name.casefold()] = counts.get(name.casefold(), 0) + 1
-    taken = {name.casefold() for name in wanted if counts[name.casefold()] == 1}
-    names = list(wanted)
-    for position in sorted(range(len(paths)), key=lambda row: os.fsencode(paths[row])):
-        if counts[wanted[position].casefold()] > 1:
-            names[position] = _free_name(wanted[position], keys[position].hex(), taken)
-            taken.add(names[position].casefold())
+    folded = [_folded(name) for name, _, _ in files]
+    wanted = Counter(folded)
+    plain = [wanted[folded[i]] == 1 and _fits(name, limit) for i, (name, _, _) in enumerate(files)]
+    names = [name for name, _, _ in files]
+    taken = {folded[i] for i, is_plain in enumerate(plain) if is_plain}
+    tried: defaultdict[str, int] = defaultdict(int)
+    crowded = [i for i, is_plain in enumerate(plain) if not is_plain]
+    for i in sorted(crowded, key=lambda i: (folded[i], files[i][1], os.fsencode(files[i][2]))):
+        name, key, _ = files[i]
+        tag = key.hex()[:_TAG_DIGITS]
+        first = _folded(tagged(name, tag, limit))
+        while True:
+            tried[first] += 1
+            number = "" if tried[first] == 1 else f"-{tried[first]}"
+            names[i] = tagged(name, tag + number, limit)
+            if _folded(names[i]) not in taken:
+                break
+        taken.add(_folded(names[i]))
     return names
 
 
-def _free_name(name: str, key: str, taken: set[str]) -> str:
-    number = 1
-    while True:
-        suffix = f"-{key[:8]}" if number == 1 else f"-{key[:8]}-{number}"
-        candidate = _with_suffix(name, suffix)
-        if candidate.casefold() not in taken:
-            return candidate
-        number += 1
+def tagged(name: str, tag: str, limit: int = NAME_LIMIT) -> str:
+    """Put `tag` between stem and extension, the stem shortened so that all fit in `limit` bytes."""
+    stem, extension = os.path.splitext(name)
+    if len(os.fsencode(extension)) > _LONGEST_EXTENSION:
+        stem, extension = name, ""
+    room = limit - len(os.fsencode(extension)) - len(tag) - 1
+    end = len(stem)
+    while len(os.fsencode(stem[:end])) > room:
+        end -= 1
+    return f"{stem[:end]}-{tag}{extension}"
 
 
-def _with_suffix(name: str, suffix: str) -> str:
-    stem, ending = os.path.splitext(name)
-    while len(os.fsencode(stem + suffix + ending)) > _LONGEST_BYTES:
-        stem = stem[:-1]
-    return stem + suffix + ending
+def _fits(name: str, limit: int) -> bool:
+    return 4 * len(name) <= limit or len(os.fsencode(name)) <= limit
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,0 +1,145 @@
+"""What the operating system can do beyond Python's os module: exchange, rename to a new name, flush."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HERE = -100  # AT_FDCWD
+_NO_REPLACE, _EXCHANGE = 1, 2
+_UNKNOWN = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def exchange(first: str, second: str) -> bool:
+    """Let two folders change places in one step; False where the file system cannot."""
+    try:
+        _renameat2(first, second, _EXCHANGE)
+    except OSError as error:
+        if error.errno in _UNKNOWN:
+            return False
+        raise
+    return True
+
+
+def rename_new(source: str, target: str) -> None:
+    """Rename without ever replacing: FileExistsError where `target` exists."""
+    try:
+        _renameat2(source, target, _NO_REPLACE)
+    except OSError as error:
+        if error.errno not in _UNKNOWN:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+        os.rename(source, target)
+
+
+def move_file(source: str, target: str, copied: Callable[[os.stat_result], None] | None = None) -> None:
+    """Move a file without ever replacing one, also to another file system.
+
+    There, the copy is complete and on the disk before it gets its name, and has its name before the source
+    goes. `copied` is told of the copy just before the source goes.
+    """
+    try:
+        rename_new(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_to_new(source, target)
+        if copied is not None:
+            copied(os.lstat(target))
+        os.unlink(source)
+
+
+def _copy_to_new(source: str, target: str) -> None:
+    folder, name = os.path.split(target)
+    # The name is always the same, so that the next attempt clears what a killed one left.
+    part = os.path.join(folder, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
+    try:
+        remove_if_there(part)
+        shutil.copy2(source, part, follow_symlinks=False)
+        if not os.path.islink(part):
+            sync_file(part)
+        rename_new(part, target)
+        sync_file(folder)
+    except BaseException:
+        remove_if_there(part)
+        raise
+
+
+def remove_if_there(path: str) -> None:
+    """Remove a file, or find it gone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def write_durably(path: str, data: bytes) -> None:
+    """Write a file so that after a crash it holds either what it held before or all of `data`."""
+    part = f"{path}.part"
+    with open(part, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def sync_file(path: str) -> None:
+    """Wait until a file or a folder's entries are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNKNOWN:  # some network file systems have no such call for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_all(folder: str) -> None:
+    """Wait until everything written to the file system of `folder` is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs = getattr(_libc, "syncfs", None)
+        if syncfs is None:
+            os.sync()
+        elif syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), folder)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_folder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a folder's lock, which dies with the process; `waiting` is called before a wait."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _UNKNOWN | {errno.ENOLCK, errno.EBADF}:  # a file system without locks
+                raise
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _renameat2(source: str, target: str, flags: int) -> None:
+    call = getattr(_libc, "renameat2", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if call(_HERE, os.fsencode(source), _HERE, os.fsencode(target), flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), source, None, target)

@@ -1,0 +1,165 @@
+"""Which file goes into which cluster folder under which name; nothing is written here."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.output.link_modes import MODES
+from imgcluster.output.marker import read_marker
+from imgcluster.output.names import NAME_LIMIT, distinct_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from imgcluster.records import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file of a plan.
+
+    `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
+    folder, such as ``0/a.jpg``. `moves` tells that the file itself goes there. `placement` says where the
+    image will lie.
+    """
+
+    source: str
+    relative: str
+    size: int
+    device: int
+    moves: bool
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """What `build_folders` will make.
+
+    Attributes
+    ----------
+    out
+        The output folder, absolute, without symbolic links.
+    mode
+        One of `link_modes.MODES`.
+    files
+        In the order of the placements.
+    missing
+        Paths of placements that are no files any more; they have no part in the plan.
+    """
+
+    out: str
+    mode: str
+    files: tuple[PlannedFile, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The placements as they are once the plan is carried out, in the order of `files`."""
+        return tuple(file.placement for file in self.files)
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """How many files each cluster gets."""
+        return dict(sorted(Counter(file.placement.cluster for file in self.files).items()))
+
+    @property
+    def bytes_to_copy(self) -> int:
+        """How many bytes have to be copied, as far as the file systems tell beforehand."""
+        here = os.stat(_nearest_folder(self.out)).st_dev
+        return sum(
+            f.size for f in self.files if (self.mode == "copy" and not f.moves) or self._must_copy(f, here)
+        )
+
+    def _must_copy(self, file: PlannedFile, here: int) -> bool:
+        return file.device != here and self.mode != "symlink"
+
+
+def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> FolderPlan:
+    """Decide on the name of every file below `out`; see `names.distinct_names`. Nothing is written.
+
+    Images that an earlier ``--mode move`` put into `out` have no other place, so they move in every mode.
+
+    Raises
+    ------
+    ImgclusterError
+        When `out` is a folder of images, or one above.
+    """
+    if mode not in MODES:
+        raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
+    out = os.path.realpath(out)
+    moved = _moved_before(out)
+    found, missing = [], []
+    for placement in placements:
+        file = _look(placement, mode, moved)
+        if file is None:
+            missing.append(placement.path)
+        else:
+            found.append(file)
+    _refuse_image_folders(
+        out, (path for f in found if f.source not in moved for path in (f.source, f.placement.path))
+    )
+    return FolderPlan(out, mode, _named(found, out), tuple(missing))
+
+
+def _moved_before(out: str) -> frozenset[str]:
+    marker = read_marker(out)
+    own = {} if marker is None else marker.files
+    return frozenset(f"{out}/{relative}" for relative, file in own.items() if file.kind == "moved")
+
+
+def _look(placement: Placement, mode: str, moved: frozenset[str]) -> PlannedFile | None:
+    source = placement.path
+    try:
+        status = os.lstat(source)
+        is_link = stat.S_ISLNK(status.st_mode)
+        if is_link:
+            source = os.path.realpath(source)
+            status = os.stat(source)
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    moves = source in moved or (mode == "move" and not is_link)
+    return PlannedFile(source, "", status.st_size, status.st_dev, moves, placement)
+
+
+def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
+    limit = _name_limit(out)
+    clusters: defaultdict[int, list[int]] = defaultdict(list)
+    for index, file in enumerate(files):
+        clusters[file.placement.cluster].append(index)
+    named = list(files)
+    for cluster, members in clusters.items():
+        placements = [files[i].placement for i in members]
+        wanted = [(os.path.basename(p.original), p.key, p.original) for p in placements]
+        for i, name in zip(members, distinct_names(wanted, limit), strict=True):
+            file, relative = files[i], f"{cluster}/{name}"
+            placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
+            named[i] = PlannedFile(file.source, relative, file.size, file.device, file.moves, placement)
+    return tuple(named)
+
+
+def _refuse_image_folders(out: str, sources: Iterable[str]) -> None:
+    for folder in {os.path.dirname(source) for source in sources}:
+        real = os.path.realpath(folder)
+        if os.path.commonpath((real, out)) == out:
+            what = "holds images itself" if real == out else f"lies above the images in {folder}"
+            raise ImgclusterError(f"{out} {what}: choose another --out")
+
+
+def _name_limit(out: str) -> int:
+    try:
+        return min(NAME_LIMIT, os.pathconf(_nearest_folder(out), "PC_NAME_MAX"))
+    except OSError:
+        return NAME_LIMIT
+
+
+def _nearest_folder(path: str) -> str:
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path

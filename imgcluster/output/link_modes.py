@@ -1,0 +1,131 @@
+"""How an image gets into a cluster folder: one function per way, one row per mode."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from imgcluster.output.paths import relative_if_together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FICLONE = 0x40049409
+_FALL_BACK = frozenset(
+    {
+        errno.EXDEV,  # another file system
+        errno.EPERM,  # a file system without links, or somebody else's file under protected_hardlinks
+        errno.EACCES,
+        errno.EMLINK,  # as many links as the file system counts
+        errno.ENOSYS,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+        errno.ENOTTY,  # these two: a file system that knows no reflinks
+        errno.EINVAL,
+    }
+)
+_ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
+
+
+def _hardlink(source: str, target: str, _folder: str) -> None:
+    os.link(source, target)
+
+
+def _symlink(source: str, target: str, folder: str) -> None:
+    os.symlink(link_text(source, folder), target)
+
+
+def _reflink(source: str, target: str, _folder: str) -> None:
+    with open(source, "rb") as whence, open(target, "xb") as whither:
+        try:
+            fcntl.ioctl(whither.fileno(), _FICLONE, whence.fileno())
+        except OSError:
+            os.unlink(target)
+            raise
+    shutil.copystat(source, target)
+
+
+def _copy(source: str, target: str, _folder: str) -> None:
+    shutil.copy2(source, target)
+
+
+_WAYS: dict[str, Callable[[str, str, str], None]] = {
+    "hardlink": _hardlink,
+    "reflink": _reflink,
+    "symlink": _symlink,
+    "copy": _copy,
+}
+
+MODES: dict[str, tuple[str, ...]] = {
+    "auto": ("hardlink", "reflink", "copy"),
+    "hardlink": ("hardlink", "reflink", "copy"),
+    "symlink": ("symlink", "copy"),
+    "copy": ("copy",),
+    "move": ("symlink", "copy"),  # for an image that is itself a link: its target stays where it is
+}
+"""The ways that each mode tries, in order. `move` renames, see `move_journal`."""
+
+
+def link_text(source: str, folder: str) -> str:
+    """Return what a symbolic link in `folder` (its final place) says: relative where both lie together."""
+    return relative_if_together(source, folder) or source
+
+
+@dataclass
+class Placer:
+    """Puts files in place in one mode, and counts how often it had to take another way than the first."""
+
+    mode: str
+    used: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    _refused: set[tuple[str, int]] = field(default_factory=set)
+
+    def place(self, source: str, target: str, folder: str, device: int) -> str:
+        """Put `source`, a file on `device`, at `target`, which will lie in `folder`; return the way taken."""
+        ways = MODES[self.mode]
+        for way in ways:
+            if (way, device) in self._refused:
+                continue
+            try:
+                _WAYS[way](source, target, folder)
+            except OSError as error:
+                if way == ways[-1] or error.errno not in _FALL_BACK:
+                    raise
+                if way == ways[0]:
+                    self.reasons[os.strerror(error.errno or 0)] += 1
+                if error.errno not in _ONE_FILE_ONLY:
+                    self._refused.add((way, device))
+                continue
+            self.used[way] += 1
+            return way
+        raise AssertionError("the last way is never refused")
+
+    @property
+    def fallbacks(self) -> int:
+        """How many files did not go the mode's first way."""
+        return self.used.total() - self.used[MODES[self.mode][0]]
+
+    def summary(self) -> str:
+        """Return one line about the fallbacks, or nothing where there were none."""
+        if not self.fallbacks:
+            return ""
+        first = MODES[self.mode][0]
+        others = " and ".join(
+            f"{count} {_PAST[way]}" for way, count in sorted(self.used.items()) if way != first and count
+        )
+        reason = next(iter(self.reasons), "not possible there")
+        count = f"{self.fallbacks} of {self.used.total()} files"
+        return f"{count} could not be {_PAST[first]} ({reason}): {others} instead"
+
+
+_PAST = {"hardlink": "hard-linked", "reflink": "reflinked", "symlink": "symlinked", "copy": "copied"}
+
+
+def data_was_written(placer: Placer) -> bool:
+    """Whether anything but directory entries was made."""
+    return placer.used["copy"] > 0

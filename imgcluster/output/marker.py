@@ -1,0 +1,128 @@
+"""The marker of a clustering: which files we put into the folder, and how to know each of them again."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import Literal
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.content import has_content
+from imgcluster.output.file_system import write_durably
+from imgcluster.output.paths import absolute, below
+from imgcluster.records import CLUSTERING_MARKER
+
+SCHEMA = 1
+
+Kind = Literal["hardlink", "copy", "symlink", "moved", "written"]
+_KINDS = frozenset({"hardlink", "copy", "symlink", "moved", "written"})
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """One file that we put into a clustering.
+
+    `source` tells where an image came from, as `PathTexts` writes it; `link` is what a symbolic link says.
+    `key` is the SHA-256 of its bytes.
+    """
+
+    kind: Kind
+    key: str
+    size: int
+    mtime_ns: int
+    inode: int
+    source: str = ""
+    link: str = ""
+
+    def is_exactly(self, found: os.stat_result) -> bool:
+        """Whether `found` is the very file, not changed since."""
+        return (found.st_ino, found.st_size, found.st_mtime_ns) == (self.inode, self.size, self.mtime_ns)
+
+    def is_at(self, path: str, found: os.stat_result) -> bool:
+        """Whether what lies at `path` is still ours: the very file, or (elsewhere copied) its exact bytes.
+
+        A hard link changed in place counts as ours as long as the original shares its bytes.
+        """
+        if stat.S_ISLNK(found.st_mode):
+            return self.kind == "symlink" and os.readlink(path) == self.link
+        if not stat.S_ISREG(found.st_mode) or self.kind == "symlink":
+            return False
+        if self.is_exactly(found):
+            return True
+        if self.kind == "hardlink" and found.st_ino == self.inode and found.st_nlink > 1:
+            return True
+        return found.st_size == self.size and has_content(path, self.key)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What the marker file says.
+
+    Attributes
+    ----------
+    generation
+        Counts the clusterings that this folder has held: of two folders, the higher is the newer.
+    building
+        Whether the folder is still being filled.
+    files
+        By path relative to the folder.
+    """
+
+    generation: int
+    building: bool
+    files: dict[str, OwnFile] = field(default_factory=dict)
+
+    def source_of(self, relative: str, folder: str) -> str:
+        """Return the absolute path that an image came from."""
+        return absolute(self.files[relative].source, folder)
+
+
+def write_marker(folder: str, marker: Marker) -> None:
+    """Write the marker into `folder`, all or nothing, and wait until it is on the disk."""
+    document = {
+        "schema": SCHEMA,
+        "generation": marker.generation,
+        "building": marker.building,
+        "files": {
+            f"./{relative}": (f.kind, f.key, f.size, f.mtime_ns, f.inode, f.source, f.link)
+            for relative, f in marker.files.items()
+        },
+    }
+    write_durably(os.path.join(folder, CLUSTERING_MARKER), json.dumps(document).encode())
+
+
+def read_marker(folder: str) -> Marker | None:
+    """Read the marker of `folder`; None where there is none or it is not one of ours.
+
+    Raises
+    ------
+    ImgclusterError
+        When a newer imgcluster wrote it.
+    """
+    path = os.path.join(folder, CLUSTERING_MARKER)
+    try:
+        with open(path, "rb") as file:
+            document = json.load(file)
+        if document["schema"] > SCHEMA:
+            raise ImgclusterError(
+                f"{folder} was made by a newer imgcluster: update imgcluster, or choose another --out"
+            )
+        files = {below(text): _own_file(*fields) for text, fields in document["files"].items()}
+        return Marker(int(document["generation"]), bool(document["building"]), files)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotADirectoryError):
+        return None  # not ours, or damaged: then nothing in the folder is known to be ours
+
+
+def _own_file(kind: Kind, key: str, size: int, mtime_ns: int, inode: int, source: str, link: str) -> OwnFile:
+    texts, numbers = (key, source, link), (size, mtime_ns, inode)
+    if kind not in _KINDS or not all(isinstance(text, str) for text in texts):
+        raise ValueError("not an entry of ours")
+    if not all(isinstance(number, int) for number in numbers):
+        raise ValueError("not an entry of ours")
+    if source:
+        absolute(source, "/")
+    return OwnFile(kind, key, size, mtime_ns, inode, source, link)

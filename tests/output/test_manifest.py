@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.manifest import (
+    ClusteringManifest,
+    assignments_csv,
+    manifest_json,
+    read_assignments,
+    read_manifest,
+)
+from imgcluster.output.model_file import model_npz, read_model
+from imgcluster.records import ClusterModel, Placement, Preparation
+
+MANIFEST = ClusteringManifest(
+    k=2,
+    seed=0,
+    algorithm="minibatch-kmeans",
+    prepare="auto",
+    mode="auto",
+    store="/home/someone/features.h5",
+    spaces=("inception_v3-299-avg-1a2b3c4d",),
+    sizes=(3, 1),
+    images=4,
+    inertia=1.5,
+    silhouette=0.25,
+    options={"restarts": "10"},
+    versions={"imgcluster": "0.1.0"},
+)
+
+name_bytes = st.binary(min_size=1, max_size=40).filter(
+    lambda b: b"/" not in b and b"\0" not in b and b.strip(b".")
+)
+paths = st.lists(name_bytes, min_size=1, max_size=4).map(lambda parts: os.fsdecode(b"/" + b"/".join(parts)))
+
+
+def write(out, name, data):
+    out.mkdir(exist_ok=True)
+    (out / name).write_bytes(data)
+    return str(out)
+
+
+@given(originals=st.lists(paths, max_size=5), distance=st.floats(0, 1e9, width=32))
+def test_the_table_reads_back_as_it_was_written(tmp_path_factory, originals, distance):
+    out = tmp_path_factory.mktemp("table") / "clusters"
+    placements = tuple(
+        Placement(path, path, bytes([i]) * 32, i, distance, 0.5) for i, path in enumerate(originals)
+    )
+    write(
+        out,
+        "assignments.csv",
+        assignments_csv(placements, str(out), [f"{i}/x" for i in range(len(originals))]),
+    )
+    assert read_assignments(str(out)) == placements
+
+
+def test_moved_images_say_where_they_are_and_where_they_came_from(tmp_path):
+    out = tmp_path / "clusters"
+    moved = Placement(f"{out}/0/a.jpg", f"{tmp_path}/photos/a.jpg", b"k" * 32, 0, 0.5, 0.5)
+    for files in (["0/a.jpg"], None):
+        write(out, "assignments.csv", assignments_csv([moved], str(out), files))
+        assert read_assignments(str(out)) == (moved,)
+
+
+def test_no_cell_of_the_table_is_a_formula_and_paths_are_as_promised(tmp_path):
+    names = ["=1+1.jpg", "+a.jpg", "-b.jpg", "@c.jpg", "\td.jpg"]
+    placements = [Placement(f"{tmp_path}/{n}", f"{tmp_path}/{n}", b"k" * 32, 0, 0.5) for n in names]
+    placements.append(Placement("/=root.jpg", "/=root.jpg", b"k" * 32, 1, 0.5))
+    data = assignments_csv(placements, str(tmp_path / "clusters"), ["0/x"] * 6)
+    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    assert rows[0][:4] == ["path", "key", "cluster", "distance"]
+    assert rows[1][0] == "./../=1+1.jpg"
+    assert rows[6][0] == "/=root.jpg"
+    assert not any(cell[:1] in set("=+-@\t\r") for row in rows for cell in row)
+    assert all(row[0].startswith(("./", "/")) for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "./../a.jpg,00,0,0.5,,./0/a.jpg,no",
+        f"a.jpg,{'0' * 64},0,0.5,,./0/a.jpg,no",
+        f"./../a.jpg,{'0' * 64},0,0.5,,./../../a.jpg,yes",
+        f"./../a.jpg,{'0' * 64},0,0.5,,/etc/passwd,yes",
+        f"./../a.jpg,{'0' * 64},x,0.5,,./0/a.jpg,no",
+        "./../a.jpg",
+        '"open',
+    ],
+)
+def test_a_damaged_or_crafted_table_is_refused_with_its_line(tmp_path, row):
+    out = write(
+        tmp_path, "assignments.csv", f"path,key,cluster,distance,silhouette,file,moved\r\n{row}\r\n".encode()
+    )
+    with pytest.raises(ImgclusterError, match=r"assignments.csv, line \d+, is damaged"):
+        read_assignments(out)
+
+
+@pytest.mark.parametrize("read", [read_assignments, read_manifest, read_model])
+def test_without_a_clustering_the_message_says_what_to_run(tmp_path, read):
+    with pytest.raises(ImgclusterError, match="run `imgcluster cluster` first"):
+        read(str(tmp_path / "nothing"))
+
+
+def test_the_manifest_reads_back_and_is_always_the_same_bytes(tmp_path):
+    data = manifest_json(MANIFEST, str(tmp_path))
+    assert data == manifest_json(MANIFEST, str(tmp_path))
+    assert read_manifest(write(tmp_path, "clustering.json", data)) == MANIFEST
+    assert json.loads(data)["schema"] == 1
+
+
+def test_what_is_not_defined_is_null_and_comes_back_as_nan(tmp_path):
+    manifest = ClusteringManifest(
+        1, 0, "kmeans", "l2", "copy", os.fsdecode(b"/caf\xe9.h5"), (), (4,), 4, 0.0, math.nan
+    )
+    data = manifest_json(manifest, str(tmp_path))
+    assert json.loads(data)["silhouette"] is None
+    back = read_manifest(write(tmp_path, "clustering.json", data))
+    assert math.isnan(back.silhouette)
+    assert back.store == manifest.store
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"schema": 1, "store": 3}', b"[" * 100_000])
+def test_a_damaged_manifest_is_named(tmp_path, data):
+    with pytest.raises(ImgclusterError, match=r"clustering.json is damaged"):
+        read_manifest(write(tmp_path, "clustering.json", data))
+
+
+def test_a_newer_manifest_asks_for_an_update(tmp_path):
+    with pytest.raises(ImgclusterError, match="update imgcluster"):
+        read_manifest(write(tmp_path, "clustering.json", b'{"schema": 2}'))
+
+
+def a_model():
+    rng = np.random.default_rng(0)
+    plain = Preparation(True, np.empty(0, "f4"), np.empty((0, 4), "f4"), np.empty(0, "f4"), False)
+    reduced = Preparation(
+        False, rng.random(6, "f4"), rng.random((2, 6), "f4"), rng.random(2, "f4"), normalise_again=True
+    )
+    return ClusterModel(
+        ("a-299-avg-00000000", "b-299-avg-11111111"), (plain, reduced), rng.random((3, 6), "f4")
+    )
+
+
+def test_the_model_reads_back_and_is_always_the_same_bytes(tmp_path):
+    model = a_model()
+    data = model_npz(model)
+    assert data == model_npz(model)
+    back = read_model(write(tmp_path, "model.npz", data))
+    assert back.spaces == model.spaces
+    np.testing.assert_array_equal(back.centroids, model.centroids)
+    for ours, theirs in zip(back.preparations, model.preparations, strict=True):
+        assert (ours.normalise, ours.normalise_again) == (theirs.normalise, theirs.normalise_again)
+        for name in ("mean", "components", "scale"):
+            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+            assert getattr(ours, name).shape == getattr(theirs, name).shape
+
+
+def test_a_model_is_never_a_pickle(tmp_path):
+    arrays = io.BytesIO()
+    np.savez(arrays, schema=np.array(1), spaces=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ImgclusterError, match=r"model.npz is damaged"):
+        read_model(write(tmp_path, "model.npz", arrays.getvalue()))
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"garbage" * 10, b"\x80\x04K\x01."])
+def test_a_damaged_model_is_named(tmp_path, data):
+    with pytest.raises(ImgclusterError, match=r"model.npz is damaged"):
+        read_model(write(tmp_path, "model.npz", data))
+
+
+def test_a_model_cut_anywhere_is_named(tmp_path):
+    data = model_npz(a_model())
+    for end in range(0, len(data), 97):
+        with pytest.raises(ImgclusterError, match=r"model.npz is damaged"):
+            read_model(write(tmp_path, "model.npz", data[:end]))
