@@ -10,14 +10,18 @@ from typer.core import TyperGroup
 
 from imgcluster.cli import console
 from imgcluster.cli import store as store_commands
+from imgcluster.cli.assign import assign
 from imgcluster.cli.cluster import cluster
+from imgcluster.cli.contact_sheet import contact_sheet
 from imgcluster.cli.demo_images import demo_images
 from imgcluster.cli.duplicates import duplicates
 from imgcluster.cli.evaluate import evaluate
 from imgcluster.cli.extract import extract
 from imgcluster.cli.networks import networks
+from imgcluster.cli.report import report
 from imgcluster.cli.similar import similar
 from imgcluster.cli.sweep import sweep
+from imgcluster.cli.undo import undo
 from imgcluster.errors import ImgclusterError, Interrupted
 
 
@@ -60,7 +64,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (extract, cluster, sweep, evaluate, similar, duplicates, networks, demo_images):
+_COMMANDS = (
+    extract,
+    cluster,
+    sweep,
+    evaluate,
+    assign,
+    report,
+    contact_sheet,
+    similar,
+    duplicates,
+    undo,
+    networks,
+    demo_images,
+)
+for command in _COMMANDS:
     app.command()(command)
 app.add_typer(store_commands.app, name="store")
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imgcluster.records import JsonObject
     from imgcluster.workflows.cluster import ClusterResult
 
-Mode = Literal["auto", "hardlink", "symlink", "copy"]
+Mode = Literal["auto", "hardlink", "symlink", "copy", "move"]
 Algorithm = Literal["minibatch-kmeans", "kmeans"]
 
 
@@ -69,6 +69,9 @@ def cluster(
     force: Annotated[
         bool, typer.Option("--force", help="Replace our files though others lie among them; those are kept.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Also write the pages to look at.")
+    ] = False,
     no_lock: NoLock = False,
     json: Json = False,
 ) -> None:
@@ -95,10 +98,20 @@ def cluster(
     )
     with console.progress() as progress:
         result = workflow.cluster(paths or (), options, progress=progress)
+        page = _write_report(str(out), no_lock=no_lock, progress=progress) if report and not dry_run else None
     if json:
-        console.show_json(_as_json(result))
+        console.show_json({**_as_json(result), "report": page})
     else:
         _show(result)
+        if page:
+            console.say(f"open {page}")
+
+
+def _write_report(out: str, *, no_lock: bool, progress: console.ConsoleProgress) -> str:
+    from imgcluster.cli.places import thumbnail_folder
+    from imgcluster.workflows.report import report
+
+    return report(out, thumbnails=thumbnail_folder(), lock=not no_lock, progress=progress).page
 
 
 def _as_json(result: ClusterResult) -> JsonObject:
@@ -120,6 +133,7 @@ def _as_json(result: ClusterResult) -> JsonObject:
         "seconds": round(result.seconds, 3),
         "dry_run": result.dry_run,
         "bytes_to_copy": result.bytes_to_copy,
+        "fallbacks": result.fallbacks,
     }
 
 
@@ -129,7 +143,7 @@ def _show(result: ClusterResult) -> None:
         f"{verb} {result.images} images into {result.k} clusters in {result.out} ({result.mode}), "
         f"silhouette {result.silhouette:.2f}, {result.seconds:.1f} s"
     )
-    for cluster_number, size in enumerate(result.sizes):
-        console.say(f"  {result.out}/{cluster_number}: {size} images")
+    for number, size in enumerate(result.sizes):
+        console.say(f"  {result.out}/{number}: {size} images")
     if result.dry_run:
         console.say(f"  {result.bytes_to_copy} bytes to copy; nothing was written")

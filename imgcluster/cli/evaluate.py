@@ -57,12 +57,18 @@ def _show(evaluation: Evaluation) -> None:
 
 def _confusions(evaluation: Evaluation) -> list[str]:
     """Put the mistakes into words, the most frequent first."""
+    owners = dict(zip(evaluation.matched, evaluation.labels, strict=True))
     mistakes = []
     for row, label in enumerate(evaluation.labels):
-        for column, count in enumerate(evaluation.confusion[row]):
-            if column != row and count:
-                owner = evaluation.labels[column] if column < len(evaluation.labels) else None
-                where = f"the {owner}' cluster" if owner and owner.endswith("s") else f"the {owner}'s cluster"
-                mistakes.append((int(count), label, where if owner else "a cluster of no class"))
+        for column, cluster in enumerate(evaluation.columns):
+            count, owner = int(evaluation.confusion[row][column]), owners.get(cluster)
+            if count and owner != label:
+                mistakes.append((count, label, _cluster_of(owner, cluster)))
     mistakes.sort(key=lambda mistake: (-mistake[0], mistake[1], mistake[2]))
     return [f"{count} {label} went to {where}" for count, label, where in mistakes]
+
+
+def _cluster_of(owner: str | None, cluster: int) -> str:
+    if owner is None:
+        return f"cluster {cluster}, which stands for no class"
+    return f"the {owner}' cluster" if owner.endswith("s") else f"the {owner}'s cluster"

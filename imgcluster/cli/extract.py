@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import DEFAULT_STORE, Json, NoLock, Store
+from imgcluster.cli.options import DEFAULT_STORE, Json, NetworkName, NoLock, Store, Weights
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
@@ -24,11 +24,8 @@ def extract(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files and folders; default: here.")] = None,
     *,
     store: Store = DEFAULT_STORE,
-    network: Annotated[str, typer.Option(help="A name that `imgcluster networks` lists.")] = "inception_v3",
-    weights: Annotated[
-        str,
-        typer.Option(envvar="IMGCLUSTER_WEIGHTS", help="imagenet, random, or a Keras no-top weights file."),
-    ] = "imagenet",
+    network: NetworkName = "inception_v3",
+    weights: Weights = "imagenet",
     pooling: Annotated[Pooling, typer.Option(help="How the last feature map becomes a vector.")] = "avg",
     input_size: Annotated[
         int | None, typer.Option(help="Side of the input square; default: the network's.")

@@ -39,6 +39,13 @@ Networks = Annotated[
     typer.Option("--network", help="The feature space of this network; again to join several."),
 ]
 Network = Annotated[str | None, typer.Option("--network", help="The feature space of this network.")]
+NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgcluster networks` lists.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights", envvar="IMGCLUSTER_WEIGHTS", help="imagenet, random, or a Keras no-top weights file."
+    ),
+]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="For file systems without locks.")]
 Prepare = Annotated[
     Literal["auto", "l2", "none"], typer.Option("--prepare", help="How embeddings are prepared for k-means.")

@@ -12,8 +12,16 @@ from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.folders import build_folders, plan_folders
-from imgcluster.output.manifest import ClusteringManifest, manifest_files
+from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
+from imgcluster.output.manifest import (
+    ASSIGNMENTS,
+    CLUSTERING,
+    ClusteringManifest,
+    assignments_csv,
+    manifest_json,
+    read_assignments,
+)
+from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
@@ -67,6 +75,7 @@ class ClusterResult:
     seconds: float
     dry_run: bool
     bytes_to_copy: int
+    fallbacks: int
 
 
 def cluster(
@@ -85,30 +94,25 @@ def cluster(
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
+    recover(options.out, progress.note)
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, {}, progress)
+        collection = collect(store, spaces, paths, _moved_images(options.out), progress)
         clustering = _fit(store, collection, options, progress)
-    placements = place(collection, clustering)
-    plan = plan_folders(placements, options.out, options.mode)
-    mode = options.mode
+    plan = plan_folders(place(collection, clustering), options.out, options.mode)
+    bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:
-        manifest = _manifest(clustering, placements, options)
-        built = build_folders(
-            plan,
-            force=options.force,
-            extra_files=manifest_files(manifest, clustering.model, plan),
-            progress=progress,
-        )
-        mode = built.mode
+        files = _manifest_files(clustering, plan, options)
+        built = build_folders(plan, force=options.force, extra_files=files, progress=progress)
+        fallbacks = built.fallbacks
     return ClusterResult(
         k=clustering.k,
-        images=len(placements),
-        missing=len(collection.missing),
+        images=len(plan.files),
+        missing=len(collection.missing) + len(plan.missing),
         changed=len(collection.changed),
-        sizes=_sizes(placements, clustering.k),
+        sizes=_sizes(plan, clustering.k),
         out=options.out,
-        mode=mode,
+        mode=options.mode,
         algorithm=options.algorithm,
         prepare=options.prepare,
         seed=options.seed,
@@ -116,7 +120,8 @@ def cluster(
         silhouette=clustering.silhouette,
         seconds=time.perf_counter() - started,
         dry_run=options.dry_run,
-        bytes_to_copy=plan.bytes_to_copy,
+        bytes_to_copy=bytes_to_copy,
+        fallbacks=fallbacks,
     )
 
 
@@ -171,25 +176,51 @@ def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ..
     return tuple(placements)
 
 
-def _sizes(placements: Sequence[Placement], k: int) -> tuple[int, ...]:
-    sizes = [0] * k
-    for placement in placements:
-        sizes[placement.cluster] += 1
-    return tuple(sizes)
+def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
+    return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
 
 
-def _manifest(
-    clustering: Clustering, placements: Sequence[Placement], options: ClusterOptions
-) -> ClusteringManifest:
-    ignored = {"store", "out", "dry_run", "force", "lock"}
+def _moved_images(out: str) -> dict[str, str]:
+    """Where an earlier ``--mode move`` put images: original path to present path."""
+    if not os.path.isdir(out):
+        return {}
+    try:
+        placements = read_assignments(out)
+    except ImgclusterError:
+        # Whatever lies there instead of a clustering, `build_folders` judges it.
+        return {}
+    return {p.original: p.path for p in placements if p.path != p.original}
+
+
+def _manifest_files(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> dict[str, bytes]:
+    relative = [file.relative for file in plan.files]
+    return {
+        ASSIGNMENTS: assignments_csv(plan.placements, plan.out, relative),
+        CLUSTERING: manifest_json(_manifest(clustering, plan, options), plan.out),
+        MODEL: model_npz(clustering.model),
+    }
+
+
+def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> ClusteringManifest:
+    own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
+    without_effect = {"out", "dry_run", "force", "lock"}
+    others = {
+        name: str(value)
+        for name, value in asdict(options).items()
+        if name not in own_fields | without_effect and value not in (None, ())
+    }
     return ClusteringManifest(
         k=clustering.k,
-        sizes=_sizes(placements, clustering.k),
+        seed=options.seed,
+        algorithm=options.algorithm,
+        prepare=options.prepare,
+        mode=options.mode,
+        store=os.path.abspath(options.store),
+        spaces=clustering.model.spaces,
+        sizes=_sizes(plan, clustering.k),
+        images=len(plan.files),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,
-        seed=options.seed,
-        store=os.path.relpath(options.store, options.out),
-        spaces=clustering.model.spaces,
-        options={name: value for name, value in asdict(options).items() if name not in ignored},
+        options=others,
         versions={package: version(package) for package in ("imgcluster", "numpy", "scikit-learn")},
     )
