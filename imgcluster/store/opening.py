@@ -224,7 +224,8 @@ class StoreFile:
 
     def _say_recovered(self) -> None:
         self._notify(
-            f"{self.path}: an earlier run ended abruptly; recovered everything that it had committed"
+            f"{self.path}: recovered the last changes of an earlier run that was interrupted "
+            "(or ended while the store was being read); nothing that it had committed is lost"
         )
 
     def _check_format(self) -> None:
