@@ -199,18 +199,18 @@ class StoreFile:
     def _try_reading(self) -> h5py.File:
         if self._locking and not page_log.is_settled(self.target):
             self._recover_if_abandoned()
-        # From here on a shared lock keeps the file as it is, and what the log has beyond it is known.
-        pages = page_log.PagedFile(self.target, writable=False, locking=self._locking)
+        # Its shared lock keeps the file as it is until this closes, also where HDF5's own locks are off.
+        self._through = page_log.PagedFile(self.target, writable=False, locking=self._locking)
         try:
             with self._damage_explained():
-                if pages.in_place():
+                if self._through.in_place():
                     return h5py.File(self.target, "r", locking=self._locking)
                 # The log cannot be put in place now, so this reads through it.
-                self._through = pages
-                return h5py.File(pages, "r")
-        finally:
-            if self._through is None:
-                pages.release()
+                return h5py.File(self._through, "r")
+        except BaseException:
+            self._through.release()
+            self._through = None
+            raise
 
     def _recover_if_abandoned(self) -> None:
         """Put in place what a dead writer left in the log, if that is possible from here."""

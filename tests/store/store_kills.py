@@ -35,7 +35,7 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            time.sleep(random_.uniform(0, 0.3))
+            time.sleep(random_.uniform(0, 0.2))
             assert process.poll() is None, "the writer ended by itself"
             process.kill()
         outcome.rounds += 1
