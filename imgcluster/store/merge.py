@@ -52,7 +52,8 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
     held = WriterLock(out) if lock else None
     try:
         shared = 0
-        with replacement(out) as new, h5py.File(new, "w", libver="earliest") as target:
+        room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+        with replacement(out, room=room) as new, h5py.File(new, "w", libver="earliest") as target:
             migrations.migrate(target)
             tables = PathTables(target, home(out))
             for path in map(os.path.abspath, paths):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from imgcluster.records import Notify
 
 _READER_PATIENCE_SECONDS = 30.0
+_READER_TRIES_WITHOUT_LOCK = 20
+_EMPTY_STORE_BYTES = 1 << 20
 
 
 class StoreFile:
@@ -52,10 +54,11 @@ class StoreFile:
         try:
             self.h5 = self._open_for_writing() if write else self._open_for_reading()
             try:
-                self._check_format()
-                if write:
-                    migrations.migrate(self.h5)
-                    self.commit()
+                with held_back():
+                    self._check_format()
+                    if write:
+                        migrations.migrate(self.h5)
+                        self.commit()
             except BaseException:
                 self.h5.close()
                 raise
@@ -85,7 +88,10 @@ class StoreFile:
             # It belonged to a store that someone removed.
             if os.path.exists(log):
                 os.truncate(log, 0)
-        with replacement(self.target) as new, h5py.File(new, "w", libver="earliest") as file:
+        with (
+            replacement(self.target, room=_EMPTY_STORE_BYTES) as new,
+            h5py.File(new, "w", libver="earliest") as file,
+        ):
             migrations.migrate(file)
 
     @contextmanager
@@ -124,10 +130,8 @@ class StoreFile:
 
     def close(self, *, keep: bool = True) -> None:
         """Commit (with `keep`), put everything in place and let others write."""
-        if not self.h5:
-            return
         try:
-            if self._pages is not None and keep and not self._broken:
+            if keep and self.h5 and self._pages is not None and not self._broken:
                 self.commit()
         finally:
             with held_back():
@@ -175,9 +179,17 @@ class StoreFile:
         if not os.path.exists(self.target):
             raise StoreError(f"no feature store at {self.path}: run `imgcluster extract` first")
         deadline = time.monotonic() + _READER_PATIENCE_SECONDS
+        tries = 0
         while True:
+            tries += 1
             try:
                 return self._try_reading()
+            except StoreError:
+                # Without a lock nothing keeps a writer's pages back while this looks.
+                being_written = not self._locking and not page_log.is_settled(self.target)
+                if not being_written or tries > _READER_TRIES_WITHOUT_LOCK:
+                    raise
+                time.sleep(0.05)
             except BlockingIOError as error:
                 # The writer holds the file for the moment that it takes to put pages in place.
                 if time.monotonic() > deadline:
@@ -187,18 +199,18 @@ class StoreFile:
     def _try_reading(self) -> h5py.File:
         if self._locking and not page_log.is_settled(self.target):
             self._recover_if_abandoned()
-        # From here on a shared lock keeps the file as it is, and what the log has beyond it is known.
-        pages = page_log.PagedFile(self.target, writable=False, locking=self._locking)
+        # Its shared lock keeps the file as it is until this closes, also where HDF5's own locks are off.
+        self._through = page_log.PagedFile(self.target, writable=False, locking=self._locking)
         try:
             with self._damage_explained():
-                if pages.in_place():
+                if self._through.in_place():
                     return h5py.File(self.target, "r", locking=self._locking)
                 # The log cannot be put in place now, so this reads through it.
-                self._through = pages
-                return h5py.File(pages, "r")
-        finally:
-            if self._through is None:
-                pages.release()
+                return h5py.File(self._through, "r")
+        except BaseException:
+            self._through.release()
+            self._through = None
+            raise
 
     def _recover_if_abandoned(self) -> None:
         """Put in place what a dead writer left in the log, if that is possible from here."""
@@ -224,7 +236,8 @@ class StoreFile:
 
     def _say_recovered(self) -> None:
         self._notify(
-            f"{self.path}: an earlier run ended abruptly; recovered everything that it had committed"
+            f"{self.path}: recovered the last changes of an earlier run that was interrupted "
+            "(or ended while the store was being read); nothing that it had committed is lost"
         )
 
     def _check_format(self) -> None:
@@ -258,10 +271,15 @@ def has_signature(path: str) -> bool:
 
 
 @contextmanager
-def replacement(path: str, put: Callable[[str, str], None] = os.replace) -> Iterator[str]:
-    """Give a name to write a file under that then takes the place of `path`, durably, or is removed."""
+def replacement(path: str, put: Callable[[str, str], None] = os.replace, *, room: int = 0) -> Iterator[str]:
+    """Give a name to write a file under that then takes the place of `path`, durably, or is removed.
+
+    `room` is how many bytes must be free: HDF5 itself crashes on a full disk.
+    """
     new = f"{path}.new-{os.getpid()}"
     try:
+        if shutil.disk_usage(os.path.dirname(path)).free < room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - explained below
         yield new
         if os.path.exists(path):
             shutil.copymode(path, new)

@@ -24,17 +24,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import struct
 import sys
-import zlib
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-PAGE = 4096
-_MAGIC = b"pagelog1"
-# magic, sequence, pages, size of the file after the commit; then the crc32 of these and of all that follows
-_HEADER = struct.Struct("<8sQQQ")
-_CRC = struct.Struct("<I")
-_NUMBER = struct.Struct("<Q")
+from imgcluster.store.log_record import PAGE, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def log_paths(path: str) -> tuple[str, str]:
@@ -62,44 +58,6 @@ def sync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-@dataclass(frozen=True)
-class Record:
-    """The pages of one commit that were not written past the end, and the file's size after it."""
-
-    sequence: int
-    size: int
-    pages: dict[int, bytes] = field(default_factory=dict)
-
-    def encode(self) -> bytes:
-        """Return the record as it lies in a log."""
-        parts = [_HEADER.pack(_MAGIC, self.sequence, len(self.pages), self.size)]
-        for number, page in self.pages.items():
-            parts += (_NUMBER.pack(number), page)
-        body = b"".join(parts)
-        return _CRC.pack(zlib.crc32(body)) + body
-
-    @staticmethod
-    def decode(data: bytes) -> Record | None:
-        """Read the record at the start of a log, or None where it is empty or torn."""
-        start = _CRC.size + _HEADER.size
-        if len(data) < start:
-            return None
-        magic, sequence, count, size = _HEADER.unpack_from(data, _CRC.size)
-        step = _NUMBER.size + PAGE
-        end = start + count * step
-        if (
-            magic != _MAGIC
-            or end > len(data)
-            or _CRC.unpack_from(data)[0] != zlib.crc32(data[_CRC.size : end])
-        ):
-            return None
-        pages = {
-            _NUMBER.unpack_from(data, at)[0]: data[at + _NUMBER.size : at + step]
-            for at in range(start, end, step)
-        }
-        return Record(sequence, size, pages)
 
 
 def newest_record(path: str) -> Record | None:
@@ -153,15 +111,12 @@ class PagedFile:
             # How much of the file a reader may be looking at.
             self._visible_size = os.fstat(self._file).st_size
             if writable:
-                self._open_logs()
+                self._logs = tuple(os.open(log, os.O_RDWR | os.O_CREAT, 0o666) for log in log_paths(path))
+                sync_folder(path)
                 self.settle()
         except BaseException:
             self.release()
             raise
-
-    def _open_logs(self) -> None:
-        self._logs = tuple(os.open(log, os.O_RDWR | os.O_CREAT, 0o666) for log in log_paths(self._path))
-        sync_folder(self._path)
 
     # The file as its user sees it.
 
@@ -181,8 +136,7 @@ class PagedFile:
         start = self._position
         view = view[: max(0, self._size - start)]
         self._read_committed(view, start)
-        for number in range(start // PAGE, -(-(start + len(view)) // PAGE)) if self._dirty else ():
-            _overlay(view, start, number, self._dirty.get(number))
+        _overlay(view, start, self._dirty)
         self._position += len(view)
         return len(view)
 
@@ -235,8 +189,7 @@ class PagedFile:
                 break
             done += count
         view[done:] = bytes(len(view) - done)
-        for number in range(start // PAGE, -(-(start + len(view)) // PAGE)) if self._pending else ():
-            _overlay(view, start, number, self._pending.get(number))
+        _overlay(view, start, self._pending)
 
     # Making it permanent.
 
@@ -251,18 +204,20 @@ class PagedFile:
         if self._torn_log:
             # A record whose sync failed may be whole all the same, and relies on pages now to be rewritten.
             self._empty_log((self._sequence + 1) % 2)
+        # A page that nobody wrote is zeros, whatever lies on the disk where a longer file once ended.
+        for number in range(-(-self._committed_size // PAGE), -(-self._size // PAGE)):
+            self._dirty.setdefault(number, bytearray(PAGE))
         end = max(self._committed_size, self._visible_size)
         changed = self._changed_pages()
         if not changed and self._size == self._committed_size:
             self._dirty.clear()
             return
-        beyond = {number: page for number, page in changed.items() if number * PAGE >= end}
-        logged = self._pending | {number: page for number, page in changed.items() if number not in beyond}
+        beyond = {n: page for n, page in changed.items() if n * PAGE >= end}
+        logged = self._pending | {n: page for n, page in changed.items() if n not in beyond}
+        logged = {n: page for n, page in logged.items() if n * PAGE < self._size}
         self._write_pages(beyond, self._size)
         self._sync_file()
-        record = Record(
-            self._sequence + 1, self._size, {n: page for n, page in logged.items() if n * PAGE < self._size}
-        )
+        record = Record(self._sequence + 1, self._size, logged)
         self._write_record(record)
         self._sequence, self._committed_size, self._pending = record.sequence, record.size, record.pages
         self._applied = False
@@ -331,11 +286,9 @@ class PagedFile:
 
     def in_place(self) -> bool:
         """Whether the file itself, without the log, holds all that is committed."""
+        ends = {number: min(PAGE, self._committed_size - number * PAGE) for number in self._pending}
         return os.fstat(self._file).st_size >= self._committed_size and all(
-            os.pread(self._file, PAGE, number * PAGE).ljust(PAGE, b"\0")[
-                : self._committed_size - number * PAGE
-            ]
-            == page[: self._committed_size - number * PAGE]
+            os.pread(self._file, ends[number], number * PAGE) == page[: ends[number]]
             for number, page in self._pending.items()
         )
 
@@ -363,8 +316,9 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         view = view[written:]
 
 
-def _overlay(view: memoryview, start: int, number: int, page: bytes | bytearray | None) -> None:
-    """Copy what page `number` has of the bytes `view`, which begin at `start` in the file."""
-    if page is not None:
-        low, high = max(start, number * PAGE), min(start + len(view), (number + 1) * PAGE)
-        view[low - start : high - start] = page[low - number * PAGE : high - number * PAGE]
+def _overlay(view: memoryview, start: int, pages: Mapping[int, bytes | bytearray]) -> None:
+    """Copy what `pages` have of the bytes `view`, which begin at `start` in the file."""
+    for number in range(start // PAGE, -(-(start + len(view)) // PAGE)) if pages else ():
+        if number in pages:
+            low, high = max(start, number * PAGE), min(start + len(view), (number + 1) * PAGE)
+            view[low - start : high - start] = pages[number][low - number * PAGE : high - number * PAGE]

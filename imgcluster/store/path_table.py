@@ -119,7 +119,10 @@ class PathTables:
             "failures",
             make_entries(
                 "failures",
-                [text + b"\0" + f.reason.encode() for text, f in zip(texts, values, strict=True)],
+                [
+                    text + b"\0" + f.reason.encode(errors="surrogateescape")
+                    for text, f in zip(texts, values, strict=True)
+                ],
                 flags=[flag | TEMPORARY * f.temporary for flag, f in zip(flags, values, strict=True)],
                 size=[f.size for f in values],
                 mtime_ns=[f.mtime_ns for f in values],
@@ -132,7 +135,7 @@ class PathTables:
     def _known_failures(self) -> dict[bytes, Failure]:
         if self._failures is None:
             entries = self._read("failures")
-            reasons = [text.partition(b"\0")[2].decode(errors="replace") for text in entries.texts]
+            reasons = [text.partition(b"\0")[2].decode(errors="surrogateescape") for text in entries.texts]
             names = [text.partition(b"\0")[0] for text in entries.texts]
             columns = entries.columns
             self._failures = {}

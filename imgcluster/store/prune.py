@@ -57,7 +57,7 @@ def prune(path: str, *, force: bool = False, lock: bool = True, notify: Notify |
         gone = len(tables.paths()) - len(kept)
         before = os.path.getsize(file.target)
         with (
-            replacement(file.target, file.replace_by) as new,
+            replacement(file.target, file.replace_by, room=before) as new,
             h5py.File(new, "w", libver="earliest") as target,
         ):
             _write(file.h5, tables, target, home(path), rows)

@@ -106,7 +106,7 @@ def _rewrite(path: str, target: str) -> Repair:
     keep = _free_name(f"{target}.damaged")
     with (
         _opened_somehow(path, target) as old,
-        replacement(target, _keeping(keep)) as new,
+        replacement(target, _keeping(keep), room=os.path.getsize(target)) as new,
         h5py.File(new, "w", libver="earliest") as file,
     ):
         migrations.migrate(file)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from power_loss import RecordingOs, state_after
 
 from imgcluster.store import page_log
-from imgcluster.store.page_log import PAGE, PagedFile, Record
+from imgcluster.store.log_record import PAGE, Record
+from imgcluster.store.page_log import PagedFile
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_a_file_edited_within_the_clock_s_granularity_is_not_taken_for_unchanged
 
 def test_failures_stay_until_the_file_is_read(path):
     failures = (
-        Failure("/a.jpg", "not an image: ü", 1, 2),
+        Failure("/a.jpg", "not an image: ü \udcff", 1, 2),
         Failure("/b\udcff.jpg", "I/O error", temporary=True),
     )
     with FeatureStore(path, "a") as store:

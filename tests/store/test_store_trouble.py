@@ -51,6 +51,15 @@ def test_a_full_disk_costs_at_most_the_batch_under_way(small_disk):
         assert assert_holds_batches(path, committed, 32, 512, folder) == committed
 
 
+def test_a_store_is_not_even_begun_on_a_full_disk(small_disk):
+    with open(small_disk / "ballast", "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(StoreError, match="No space left"):
+        FeatureStore(small_disk / "features.h5", "a")
+    assert "features.h5" not in os.listdir(small_disk)
+
+
 def test_a_commit_can_be_repeated_once_there_is_room(small_disk):
     path, ballast = str(small_disk / "features.h5"), small_disk / "ballast"
     with FeatureStore(path, "a") as store:
