@@ -238,7 +238,7 @@ def _fit_joined(
         points = apply_join(joint, features)
         centroids = lloyd(points, means_of(points, labels), _SHARPENING_PASSES)
         centroids = fill_empty(points, centroids)
-    again = (settings.restarts or restarts_for(len(points), len(centroids))) // _FEWER_RESTARTS
+    again = (settings.restarts or restarts_for(points.shape, len(centroids))) // _FEWER_RESTARTS
     return fit_points(points, keys, replace(settings, restarts=max(again, 1)), centroids), joint
 
 

@@ -193,9 +193,10 @@ def test_a_batch_is_never_smaller_than_what_the_threads_need() -> None:
 
 
 def test_restarts_depend_on_the_size_of_the_data_alone() -> None:
-    assert fitting.restarts_for(600, 6) == 100
-    assert fitting.restarts_for(16_384, 10) == 24
-    assert fitting.restarts_for(16_384, 1000) == fitting.FEWEST_RESTARTS
+    assert fitting.restarts_for((600, 16), 6) == 100
+    assert fitting.restarts_for((16_384, 64), 10) == 24
+    assert fitting.restarts_for((10**6, 64), 10) == 24
+    assert fitting.restarts_for((16_384, 64), 1000) == fitting.FEWEST_RESTARTS
 
 
 def test_mini_batches_find_what_full_passes_find(monkeypatch: pytest.MonkeyPatch) -> None:
