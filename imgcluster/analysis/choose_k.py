@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.analysis.joining import apply_join, join
-from imgcluster.analysis.kmeans import check_count, fit_points, load_points
+from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.prepare import fit_features
@@ -63,6 +63,7 @@ class Sweep:
 
 def sweep(
     sources: Sequence[EmbeddingSource],
+    spaces: Sequence[str],
     prepare: PrepareSettings,
     ks: Sequence[int],
     settings: KMeansSettings,
@@ -74,6 +75,8 @@ def sweep(
     ----------
     sources
         One per feature space; the same keys in the same order in each, embeddings finite.
+    spaces
+        Their names.
     prepare
         How embeddings become points.
     ks
@@ -89,7 +92,7 @@ def sweep(
     ImgclusterError
         Where a k is larger than the number of images.
     """
-    keys = sources[0].keys
+    keys = common_keys(sources, spaces)
     for k in ks:
         check_count(k, len(keys))
     progress.begin("preparing the features")

@@ -27,8 +27,10 @@ SAMPLE = 16_384
 SAMPLE_PER_CLUSTER = 256
 MOST_RESTARTS = 100
 FEWEST_RESTARTS = 12
-WORK = 4_000_000
-"""Point-centroid distances that all restarts of one step may take together."""
+WORK = 256_000_000
+"""Multiplications that one step of all restarts may take together."""
+_CHEAP_DIMENSIONS = 64
+"""Fewer cost no less: other work prevails."""
 FINALISTS = 3
 """So many of the best restarts are finished over all points: the best on a sample is not always the best."""
 
@@ -38,10 +40,11 @@ def batch_size() -> int:
     return max(4096, 256 * cores())
 
 
-def restarts_for(count: int, k: int) -> int:
-    """Give how many restarts `count` points and k clusters get: their number alone decides, never a clock."""
-    sampled = min(count, _sample_size(k))
-    return int(np.clip(WORK // max(sampled * k, 1), FEWEST_RESTARTS, MOST_RESTARTS))
+def restarts_for(shape: tuple[int, ...], k: int) -> int:
+    """Give how many restarts (N, d) points and k clusters get: sizes alone decide, never a clock."""
+    count, dimension = shape
+    work = min(count, _sample_size(k)) * k * max(dimension, _CHEAP_DIMENSIONS)
+    return int(np.clip(WORK // max(work, 1), FEWEST_RESTARTS, MOST_RESTARTS))
 
 
 def fit_centroids(
@@ -67,7 +70,7 @@ def fit_centroids(
     run = _restarts_by(settings.algorithm)
     rows = choose_rows(keys, _sample_size(k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
-    count = settings.restarts or restarts_for(len(points), k)
+    count = settings.restarts or restarts_for(points.shape, k)
     with one_thread(), _duplicates_expected():
         return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
 

@@ -120,7 +120,7 @@ def cluster(
     ImgclusterError
         Where k is larger than the number of images, or an embedding is not finite.
     """
-    keys = _common_keys(sources)
+    keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
     progress.begin("preparing the features")
     preparations = tuple(fit_features(source, prepare) for source in sources)
@@ -142,6 +142,22 @@ def cluster(
         silhouette=score,
         model=model,
     )
+
+
+def common_keys(sources: Sequence[EmbeddingSource], spaces: Sequence[str]) -> Keys:
+    """Give the keys that all sources hold, one source for each space.
+
+    Raises
+    ------
+    ValueError
+        Where the sources hold different images or another order of them, or are not as many as the spaces.
+    """
+    if len(sources) != len(spaces):
+        raise ValueError("there is one source for each space")
+    keys = sources[0].keys
+    if any(not np.array_equal(keys, source.keys) for source in sources[1:]):
+        raise ValueError("the sources hold different images")
+    return keys
 
 
 def check_count(k: int, images: int) -> None:
@@ -238,7 +254,7 @@ def _fit_joined(
         points = apply_join(joint, features)
         centroids = lloyd(points, means_of(points, labels), _SHARPENING_PASSES)
         centroids = fill_empty(points, centroids)
-    again = (settings.restarts or restarts_for(len(points), len(centroids))) // _FEWER_RESTARTS
+    again = (settings.restarts or restarts_for(points.shape, len(centroids))) // _FEWER_RESTARTS
     return fit_points(points, keys, replace(settings, restarts=max(again, 1)), centroids), joint
 
 
@@ -302,10 +318,3 @@ def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32
 
 def _fits(inputs: _Inputs, memory: int | None) -> bool:
     return memory is None or _COPIES * 4 * len(inputs.keys) * inputs.dimension <= memory
-
-
-def _common_keys(sources: Sequence[EmbeddingSource]) -> Keys:
-    keys = sources[0].keys
-    if any(not np.array_equal(keys, source.keys) for source in sources[1:]):
-        raise ValueError("the sources hold different images")
-    return keys

@@ -24,8 +24,8 @@ FEWEST_DIMENSIONS = 16
 MOST_DIMENSIONS = 64
 IMAGES_PER_DIMENSION = 10
 WHITENING = 0.5
-COVARIANCE_ROWS = 1 << 18
-"""More rows than this do not move the components visibly; the ones to use are chosen by key."""
+COVARIANCE_ROWS = 1 << 15
+"""So many settle the largest components of thousands of dimensions; of more rows, some are chosen by key."""
 
 _NO_VECTOR = np.zeros(0, np.float32)
 
