@@ -91,7 +91,6 @@ def swap_in(out: str) -> None:
     elif not exchange(built, out):
         os.rename(out, aside)
         os.rename(built, out)
-    sync_file(os.path.dirname(out))
 
 
 def was_swapped(out: str, generation: int) -> bool:
@@ -100,7 +99,8 @@ def was_swapped(out: str, generation: int) -> bool:
 
 
 def sweep_old(out: str, notify: Notify) -> None:
-    """Sort out the tree that was replaced."""
+    """Sort out the tree that was replaced, once the exchange is on the disk."""
+    sync_file(os.path.dirname(out))
     for tree in (new_tree(out), _beside(out, "old")):
         if os.path.lexists(tree):
             sweep(tree, out, notify)

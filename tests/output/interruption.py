@@ -1,0 +1,123 @@
+"""Stops the code at a chosen step. As a script: moves images into clusters, killed at steps and moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from cluster_files import make, photograph, placed
+
+from imgcluster.output import file_system
+from imgcluster.output.manifest import read_assignments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgcluster.records import Placement
+
+# Every call by which the code changes something; between two of them, nothing happens on the disk.
+STEPS = [
+    (os, name)
+    for name in (
+        "mkdir",
+        "rename",
+        "replace",
+        "unlink",
+        "rmdir",
+        "link",
+        "symlink",
+        "fsync",
+        "chmod",
+        "utime",
+        "open",
+    )
+] + [(file_system, "_renameat2"), (shutil, "copyfile")]
+
+
+class Interruption:
+    """Does something at one step: before the step is made, or just after.
+
+    `patch` replaces a function, as pytest's monkeypatch does.
+    """
+
+    def __init__(
+        self,
+        patch: Callable[[Any, str, Any], None],
+        at: int,
+        what: Callable[[], None],
+        *,
+        after: bool = False,
+    ) -> None:
+        self.count, self._at, self._what = 0, at, what
+        for module, name in STEPS:
+            patch(module, name, self._wrapped(getattr(module, name), after=after))
+
+    def _wrapped(self, call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+        def step(*arguments: Any, **options: Any) -> Any:
+            self.count += 1
+            mine = self.count == self._at
+            if mine and not after:
+                self._what()
+            result = call(*arguments, **options)
+            if mine and after:
+                self._what()
+            return result
+
+        return step
+
+    @property
+    def happened(self) -> bool:
+        return self.count >= self._at
+
+
+COUNT = 12
+
+
+def prepare(photos: str, out: str, story: str) -> list[Placement]:
+    """Photographs, for the story "again" moved into clusters before; what to build next."""
+    sources = [photograph(f"{photos}/{i}.jpg", f"image {i}") for i in range(COUNT)]
+    placements = [placed(source, i % 2) for i, source in enumerate(sources)]
+    if story == "again":
+        make(placements, out, "move")
+        known = read_assignments(out)
+        return [placed(p.path, i % 3, p.original) for i, p in enumerate(known)]
+    return placements
+
+
+def _killed(placements: list[Placement], out: str, when: str) -> None:
+    """Build in a child process that dies at step ``s17``, or is killed after ``t1500`` microseconds."""
+    child = os.fork()
+    if child == 0:
+        if when[0] == "s":
+            Interruption(setattr, int(when[1:]), lambda: os.kill(os.getpid(), signal.SIGKILL))
+        make(placements, out, "move")
+        os._exit(0)
+    if when[0] == "t":
+        time.sleep(int(when[1:]) / 1e6)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    print(when, os.WTERMSIG(status) if os.WIFSIGNALED(status) else "survived", flush=True)
+
+
+def main() -> None:
+    photos, outs, story, *moments = sys.argv[1:]
+    for when in moments:
+        out = f"{outs}/{when}/clusters"
+        _killed(prepare(f"{photos}/{when}/photos", out, story), out, when)
+
+
+def moments(steps: int, timed: int, seed: int) -> list[str]:
+    """Some steps and some points of time at which to kill."""
+    chance = random.Random(seed)
+    return [f"s{n}" for n in sorted(chance.sample(range(1, 80), steps))] + [
+        f"t{n}" for n in sorted(chance.sample(range(200, 12_000), timed))
+    ]
+
+
+if __name__ == "__main__":
+    main()
