@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def adopted(out: str, places: tuple[str, ...]) -> Iterator[None]:
     """Make what the block writes below `places` (relative to `out`) part of the clustering in `out`.
 
-    So the next clustering replaces it, and `undo` takes it away. What others had put there stays theirs. Where
-    `out` holds no clustering of ours, nothing is noted.
+    So the next clustering replaces it, and `undo` takes it away. What others had put there stays theirs.
+    Where `out` holds no clustering of ours, nothing is noted.
     """
     out = os.path.realpath(out)
     marker = read_marker(out)
