@@ -134,7 +134,7 @@ def _fit(
     k = options.k
     if k is None:
         ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
-        suggested = choose_k.sweep(embeddings, prepare, ks, kmeans_settings(2, options), progress)
+        suggested = choose_k.sweep(embeddings, names, prepare, ks, kmeans_settings(2, options), progress)
         progress.note(f"k = {suggested.suggestion}: {suggested.reason}")
         k = suggested.suggestion
     if k > len(collection.images):

@@ -61,6 +61,7 @@ def sweep(
         collection = collect(store, spaces, paths, {}, progress)
         table = choose_k.sweep(
             sources(store, collection),
+            tuple(space.name for space in spaces),
             prepare_settings(options),
             ks,
             kmeans_settings(2, options),
