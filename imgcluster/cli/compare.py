@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imgcluster.workflows.compare import CompareResult, Comparison
 
 _COLUMNS = (
-    "network", "algorithm", "accuracy", "spread", "errors", "ARI", "NMI", "extraction", "clustering", "",
+    "network", "algorithm", "accuracy", "spread", "errors", "ARI", "NMI", "extraction", "clustering",
 )  # fmt: skip
 
 
@@ -105,14 +105,15 @@ def _as_json(result: CompareResult, k: int, seeds: int) -> JsonObject:
 
 def _show(result: CompareResult, k: int, seeds: int) -> None:
     rows = [_cells(row) for row in result.rows]
-    blank = ("-",) * (len(_COLUMNS) - 2)
-    rows += [(each.network, *blank, f"left out: {each.reason}") for each in result.unavailable]
-    console.show_table(_COLUMNS, rows, numbers=range(2, len(_COLUMNS) - 1))
+    blanks = ("-",) * (len(_COLUMNS) - 2)
+    rows += [(each.network, "left out", *blanks) for each in result.unavailable]
+    console.show_table(_COLUMNS, rows, numbers=range(2, len(_COLUMNS)))
+    for each in result.unavailable:
+        console.say(f"{each.network}: {each.reason}")
     console.say(f"{result.images} images, k = {k}; means over {seeds} seeds, spread: highest less lowest")
 
 
 def _cells(row: Comparison) -> tuple[str, ...]:
-    known = "" if row.extraction.new else "the embeddings were in the store"
     return (
         row.network,
         row.algorithm,
@@ -121,7 +122,6 @@ def _cells(row: Comparison) -> tuple[str, ...]:
         f"{row.errors:.1f}",
         f"{row.ari:.3f}",
         f"{row.nmi:.3f}",
-        f"{row.extraction.seconds:.1f} s",
+        f"{row.extraction.seconds:.1f} s" if row.extraction.new else "in the store",
         f"{row.clustering_seconds:.2f} s",
-        known,
     )
