@@ -40,12 +40,12 @@ demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs
 	  network=efficientnet_lite2; \
 	  echo "So the demo takes EfficientNet-Lite2, whose ImageNet weights come inside a package."; \
 	  run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; }; fi; \
-	run imgcluster cluster $(if $(IMAGES),'$(IMAGES)' --k $(K),demo/images --k 8) --store demo/features.h5 --network $$network --out demo/clusters || exit; \
+	run imgcluster cluster $(if $(IMAGES),'$(IMAGES)' --k $(K),demo/images --k 8) --store demo/features.h5 --network $$network --out demo/clusters --report || exit; \
 	if [ -z '$(IMAGES)' ]; then \
 	  run imgcluster evaluate --clusters demo/clusters || exit; \
 	  echo; echo "Another k; the network does not run again:"; \
 	  run imgcluster cluster demo/images --k 4 --store demo/features.h5 --network $$network --out demo/clusters-4 || exit; fi; \
-	echo; echo "Look at demo/clusters: one folder per cluster, assignments.csv beside them."
+	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
 test: $(VENV)/.installed-dev ## run the tests (under five minutes)
 	@$(BIN)/python -m pytest -m 'not slow and not long'

@@ -282,7 +282,8 @@ class Clustering:
         (N,) float32, Euclidean, from each image to its centroid in the prepared space.
     silhouettes
         (N,) float32 simplified silhouette (distance to the own against the nearest other centroid), NaN where
-        there is one cluster.
+        there is one cluster. In the space in which clusters are first looked for, as `sweep` does; the one
+        that they sharpened would flatter them.
     inertia
         Sum of squared distances.
     silhouette

@@ -16,7 +16,7 @@ from imgcluster.analysis.fitting import (
     restarts_for,
 )
 from imgcluster.analysis.joining import apply_join, join, sharpen
-from imgcluster.analysis.nearest import find_nearest
+from imgcluster.analysis.nearest import find_nearest, simplified_silhouettes
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.prepare import fit_features
 from imgcluster.analysis.scoring import SILHOUETTE_SAMPLE, silhouette
@@ -89,6 +89,17 @@ class _Inputs:
         )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Clusters, the step that leads to their space, and how well each image lies in its own."""
+
+    centroids: NDArray[np.float32]
+    joint: Preparation | None
+    nearest: Nearest
+    silhouettes: NDArray[np.float32]
+    silhouette: float
+
+
 def cluster(
     sources: Sequence[EmbeddingSource],
     spaces: Sequence[str],
@@ -126,21 +137,20 @@ def cluster(
     preparations = tuple(fit_features(source, prepare) for source in sources)
     inputs = _Inputs(sources, preparations, keys, joined=prepare.automatic)
     fit = _fit_in_memory if _fits(inputs, settings.memory) else _fit_streamed
-    centroids, joint, nearest, score = fit(inputs, settings, progress)
-    if len(centroids) < settings.k:
+    found = fit(inputs, settings, progress)
+    count = len(found.centroids)
+    if count < settings.k:
         progress.note(
-            f"only {len(centroids)} distinct images among {len(keys)}: "
-            f"{len(centroids)} clusters instead of {settings.k}"
+            f"only {count} distinct images among {len(keys)}: {count} clusters instead of {settings.k}"
         )
-    model = ClusterModel(tuple(spaces), preparations, centroids, joint)
     return Clustering(
         keys=keys,
-        labels=nearest.labels,
-        distances=nearest.distances,
-        silhouettes=nearest.silhouettes,
-        inertia=nearest.inertia,
-        silhouette=score,
-        model=model,
+        labels=found.nearest.labels,
+        distances=found.nearest.distances,
+        silhouettes=found.silhouettes,
+        inertia=found.nearest.inertia,
+        silhouette=found.silhouette,
+        model=ClusterModel(tuple(spaces), preparations, found.centroids, found.joint),
     )
 
 
@@ -271,23 +281,26 @@ def _fit(
     return _fit_joined(features, keys, settings) if joined else (fit_points(features, keys, settings), None)
 
 
-def _fit_in_memory(
-    inputs: _Inputs, settings: KMeansSettings, progress: Progress
-) -> tuple[NDArray[np.float32], Preparation | None, Nearest, float]:
+def _unsharpened(features: NDArray[np.float32], joint: Preparation | None, k: int) -> NDArray[np.float32]:
+    """Give the points for silhouettes: in the sharpened space, made by the clusters, all would look good."""
+    return features if joint is None else apply_join(join(features, k), features)
+
+
+def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress) -> _Found:
     order = key_order(inputs.keys)
     keys = inputs.keys[order]
     features = load_points(inputs.sources, inputs.preparations, order)
     progress.begin("finding clusters")
     centroids, joint = _fit(features, keys, settings, joined=inputs.joined)
-    points = apply_join(joint, features)
-    nearest = find_nearest(points, centroids)
+    nearest = find_nearest(apply_join(joint, features), centroids)
+    points = _unsharpened(features, joint, settings.k)
+    silhouettes = simplified_silhouettes(points, nearest.labels, means_of(points, nearest.labels))
     score = silhouette(points, nearest.labels, settings.seed)
-    return centroids, joint, nearest.in_order(np.argsort(order)), score
+    back = np.argsort(order)
+    return _Found(centroids, joint, nearest.in_order(back), silhouettes[back], score)
 
 
-def _fit_streamed(
-    inputs: _Inputs, settings: KMeansSettings, progress: Progress
-) -> tuple[NDArray[np.float32], Preparation | None, Nearest, float]:
+def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, progress: Progress) -> _Found:
     """Restart on as many points as memory holds, then full Lloyd passes over the stream."""
     memory = settings.memory or 0
     count = max(memory // (_COPIES * 4 * inputs.dimension), 10 * settings.k, 1000)
@@ -305,9 +318,9 @@ def _fit_streamed(
     nearest = nearest.renumbered(np.argsort(numbers)[labels])
     features, _ = _sample(inputs, choose_rows(inputs.keys, SILHOUETTE_SAMPLE, settings.seed))
     centroids = centroids[kept[numbers]]
-    points = apply_join(joint, features)
-    score = silhouette(points, find_nearest(points, centroids).labels, settings.seed)
-    return centroids, joint, nearest, score
+    sampled = find_nearest(apply_join(joint, features), centroids).labels
+    score = silhouette(_unsharpened(features, joint, settings.k), sampled, settings.seed)
+    return _Found(centroids, joint, nearest, nearest.silhouettes, score)
 
 
 def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Keys]:

@@ -47,7 +47,7 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
                     assert committed == 0
                     continue
             outcome.recoveries += len(lines)
-            # A kill between a commit and its note leaves a batch that only the check before has seen.
+            # A kill between a commit and its note leaves a batch that only the last check has seen.
             safe = max(committed, outcome.batches)
             outcome.batches = assert_holds_batches(path, safe, size, dimension, folder)
             assert outcome.batches <= safe + 1
