@@ -17,11 +17,11 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
 	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
-# A stamp per set of extras: a second run installs nothing.
+# A stamp per set of extras: a second run installs nothing. The constraints hold for the build's own tools too.
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing imgcluster[$*] into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("opencv-python"))'); \
 	  echo "this machine lacks the graphics libraries that opencv-python links to: putting opencv-python-headless $$version in its place"; \

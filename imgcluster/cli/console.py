@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,16 +120,11 @@ class ConsoleProgress:
         self._bars.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
 
-class _Speed(TextColumn):
+class _Speed(ProgressColumn):
     """Steps per second."""
 
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task):  # type: ignore[no-untyped-def]
+    def render(self, task: Task) -> Text:
         """Render the speed of one task."""
-        from rich.text import Text
-
         return Text(f"{task.speed:,.1f}/s" if task.speed else "")
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import DEFAULT_STORE, Json, Network, NoLock, Space, Store
+from imgcluster.cli.options import (
+    DEFAULT_CLUSTERS,
+    DEFAULT_STORE,
+    Clusters,
+    Json,
+    Network,
+    NoLock,
+    Space,
+    Store,
+)
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
@@ -29,6 +38,7 @@ def duplicates(
         Path | None, typer.Option(metavar="FILE", help="CSV of pairs key_a,key_b that are no duplicates.")
     ] = None,
     store: Store = DEFAULT_STORE,
+    clusters: Clusters = DEFAULT_CLUSTERS,
     network: Network = None,
     space: Space = None,
     no_lock: NoLock = False,
@@ -42,7 +52,7 @@ def duplicates(
         result = workflow.duplicates(
             paths or (),
             threshold=threshold,
-            where=SpaceChoice(str(store), network, space, not no_lock),
+            where=SpaceChoice(str(store), network, space, not no_lock, str(clusters)),
             decisions=str(decisions) if decisions else None,
             plan=str(plan) if plan else None,
             progress=progress,

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import DEFAULT_STORE, Json, Network, NoLock, Space, Store
+from imgcluster.cli.options import (
+    DEFAULT_CLUSTERS,
+    DEFAULT_STORE,
+    Clusters,
+    Json,
+    Network,
+    NoLock,
+    Space,
+    Store,
+)
 
 
 def similar(
@@ -16,6 +25,7 @@ def similar(
     *,
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     store: Store = DEFAULT_STORE,
+    clusters: Clusters = DEFAULT_CLUSTERS,
     network: Network = None,
     space: Space = None,
     no_lock: NoLock = False,
@@ -27,7 +37,10 @@ def similar(
 
     with console.progress() as progress:
         found = workflow.similar(
-            image, top=top, where=SpaceChoice(str(store), network, space, not no_lock), progress=progress
+            image,
+            top=top,
+            where=SpaceChoice(str(store), network, space, not no_lock, str(clusters)),
+            progress=progress,
         )
     if json:
         images = [{"path": image.path, "cosine": round(image.cosine, 6)} for image in found]

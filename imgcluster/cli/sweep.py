@@ -10,7 +10,9 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.options import (
+    DEFAULT_CLUSTERS,
     DEFAULT_STORE,
+    Clusters,
     Json,
     Memory,
     Networks,
@@ -48,6 +50,7 @@ def sweep(
     *,
     k: Annotated[str, typer.Option("--k", help="Numbers of clusters: 2:12 or 2,5,8.")] = "2:12",
     store: Store = DEFAULT_STORE,
+    clusters: Clusters = DEFAULT_CLUSTERS,
     network: Networks = None,
     space: Space = None,
     prepare: Prepare = "auto",
@@ -65,6 +68,7 @@ def sweep(
 
     options = ClusterOptions(
         store=str(store),
+        out=str(clusters),
         network=tuple(network or ()),
         space=space,
         prepare=prepare,

@@ -68,7 +68,7 @@ def assign(
         extract(paths, options, source=source, progress=progress)
     with FeatureStore(manifest.store, lock=options.lock, notify=progress.note) as store:
         spaces = [store.find_space(name=name) for name in model.spaces]
-        collection = collect(store, spaces, paths, {}, progress)
+        collection = collect(store, spaces, paths, clusters, progress)
         embeddings = [store.read(space.name, collection.keys) for space in spaces]
     labels, distances = nearest_clusters(model, embeddings)
     rows = {bytes(key): row for row, key in enumerate(collection.keys)}

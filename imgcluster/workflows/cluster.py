@@ -22,7 +22,6 @@ from imgcluster.output.manifest import (
     ClusteringManifest,
     assignments_csv,
     manifest_json,
-    read_assignments,
 )
 from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
@@ -100,7 +99,7 @@ def cluster(
     recover(options.out, progress.note)
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, _moved_images(options.out), progress)
+        collection = collect(store, spaces, paths, options.out, progress)
         clustering = _fit(store, collection, options, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
@@ -195,18 +194,6 @@ def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ..
 
 def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
     return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
-
-
-def _moved_images(out: str) -> dict[str, str]:
-    """Where an earlier ``--mode move`` put images: original path to present path."""
-    if not os.path.isdir(out):
-        return {}
-    try:
-        placements = read_assignments(out)
-    except ImgclusterError:
-        # Whatever lies there instead of a clustering, `build_folders` judges it.
-        return {}
-    return {p.original: p.path for p in placements if p.path != p.original}
 
 
 def _manifest_files(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from imgcluster.analysis.prepare import finite_rows
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.manifest import read_assignments
 from imgcluster.store.store import FeatureStore
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ class Collection:
 
 @dataclass(frozen=True)
 class SpaceChoice:
-    """Which feature space of which store, as the options name it."""
+    """Which feature space of which store, as the options name it; `clusters` finds images that were moved."""
 
     store: str = "features.h5"
     network: str | None = None
     space: str | None = None
     lock: bool = True
+    clusters: str = "clusters"
 
     @contextmanager
     def open(self, notify: Notify) -> Iterator[tuple[FeatureStore, StoredSpace]]:
@@ -85,7 +87,7 @@ def collect(
     store: FeatureStore,
     spaces: Sequence[StoredSpace],
     paths: Sequence[str | os.PathLike[str]],
-    moved: Mapping[str, str],
+    clusters: str | os.PathLike[str],
     progress: Progress,
 ) -> Collection:
     """Collect the images below `paths` (all where there are none) that exist and have an embedding.
@@ -98,8 +100,8 @@ def collect(
         The feature spaces that must all know an image.
     paths
         Files and folders.
-    moved
-        Where `cluster --mode move` put images: original path to present path.
+    clusters
+        A folder of clusters: where ``--mode move`` put images there, they are found.
     progress
         Told about images that are gone, changed or not usable.
 
@@ -109,7 +111,7 @@ def collect(
         Where no image is left.
     """
     entries = _below(store.paths(), paths)
-    images, missing, changed = _existing(entries, moved)
+    images, missing, changed = _existing(entries, _moved_images(os.fspath(clusters)))
     images = _embedded(store, spaces, images)
     images = _usable(store, spaces, images, progress)
     if missing:
@@ -142,6 +144,18 @@ def _below(entries: Iterable[PathEntry], paths: Sequence[str | os.PathLike[str]]
         roots.append(root)
     folders = tuple(root.rstrip(os.sep) + os.sep for root in roots)
     return [entry for entry in entries if entry.path in roots or entry.path.startswith(folders)]
+
+
+def _moved_images(clusters: str) -> Mapping[str, str]:
+    """Original path to present path."""
+    if not os.path.isdir(clusters):
+        return {}
+    try:
+        placements = read_assignments(clusters)
+    except ImgclusterError:
+        # Something else lies there; whoever writes to it judges that.
+        return {}
+    return {p.original: p.path for p in placements if p.path != p.original}
 
 
 def _existing(

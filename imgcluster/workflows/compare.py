@@ -194,7 +194,7 @@ def compare(
             continue
         with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
-            collection = collect(store, stored, paths, {}, progress)
+            collection = collect(store, stored, paths, "", progress)
             classes = read_labels(options.labels, (image.original for image in collection.images))
             for algorithm in options.algorithms:
                 found = _over_seeds(store, collection, classes, algorithm, options, progress)

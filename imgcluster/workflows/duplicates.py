@@ -58,7 +58,7 @@ def duplicates(
     progress = progress or SilentProgress()
     distinct = tuple(_decisions(decisions)) if decisions else ()
     with where.open(progress.note) as (store, space):
-        collection = collect(store, (space,), paths, {}, progress)
+        collection = collect(store, (space,), paths, where.clusters, progress)
         source = store.source(space.name, collection.keys)
         progress.begin("comparing images")
         pairs = near_duplicates(source, threshold)

@@ -48,7 +48,7 @@ def similar(
         key = key_of_file(image)
         if not store.contains(space.name, key)[0]:
             raise ImgclusterError(f"{image} is not in {where.store}: run `imgcluster extract` on it first")
-        collection = collect(store, (space,), (), {}, progress)
+        collection = collect(store, (space,), (), where.clusters, progress)
         source = store.source(space.name, collection.keys)
         query = store.read(space.name, key)[0]
         rows, cosines = most_similar(query, source, top + 1)

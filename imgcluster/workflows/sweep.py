@@ -58,7 +58,7 @@ def sweep(
     progress = progress or SilentProgress()
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, {}, progress)
+        collection = collect(store, spaces, paths, options.out, progress)
         table = choose_k.sweep(
             sources(store, collection),
             tuple(space.name for space in spaces),
