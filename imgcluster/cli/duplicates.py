@@ -29,7 +29,7 @@ def duplicates(
     *,
     threshold: Annotated[
         float, typer.Option(min=0.01, max=1, help="Smallest cosine of near duplicates.")
-    ] = 0.95,
+    ] = 0.9,
     plan: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write which copies to keep as CSV; nothing is deleted."),
