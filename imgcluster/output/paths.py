@@ -32,9 +32,14 @@ def relative_if_together(path: str, base: str) -> str | None:
     return None if os.path.commonpath((path, base)) == "/" else os.path.relpath(path, base)
 
 
+def is_path(text: str) -> bool:
+    """Whether `text` is as `PathTexts` writes a path."""
+    return text.startswith(("/", "./")) and "\0" not in text
+
+
 def absolute(text: str, base: str) -> str:
     """Read back what `PathTexts` wrote. ValueError for anything else."""
-    if "\0" in text or not text.startswith(("/", "./")):
+    if not is_path(text):
         raise ValueError(f"not a path: {text!r}")
     return text if text.startswith("/") else os.path.normpath(f"{base}/{text}")
 
