@@ -46,12 +46,11 @@ def absolute(text: str, base: str) -> str:
 
 def below(text: str) -> str:
     """Return the ``0/a.jpg`` of ``./0/a.jpg``. ValueError where it would lead out of its folder."""
+    plain = text.startswith("./") and "/." not in text[1:] and "//" not in text
+    if plain and text[-1] != "/" and "\0" not in text:  # nearly all, a hundred thousand times
+        return text[2:]
     parts = text.split("/")
-    if (
-        parts[0] != "."
-        or len(parts) < 2
-        or "\0" in text
-        or any(part in {"", ".", ".."} for part in parts[1:])
-    ):
+    strange = any(part in {"", ".", ".."} for part in parts[1:])
+    if parts[0] != "." or len(parts) < 2 or "\0" in text or strange:
         raise ValueError(f"not a path below its folder: {text!r}")
     return text[2:]
