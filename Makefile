@@ -17,20 +17,35 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
 	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
-# A stamp per set of extras: a second run installs nothing.
+# A stamp per set of extras: a second run installs nothing. The constraints hold for the build's own tools too.
 $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing imgcluster[$*] into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  version=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("opencv-python"))'); \
 	  echo "this machine lacks the graphics libraries that opencv-python links to: putting opencv-python-headless $$version in its place"; \
 	  $(BIN)/python -m pip install --quiet --no-deps --force-reinstall "opencv-python-headless==$$version"; }
 	@touch $@
 
-DEMO_EXTRAS := offline,report,demo
-demo: $(VENV)/.installed-$(DEMO_EXTRAS) ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
-	@$(BIN)/python -m tests.demo $(if $(IMAGES),--images '$(IMAGES)' --k $(K))
+# The commands of the demo are shown as they run, for they are the ones to use.
+DEMO_IMAGES = $(or $(IMAGES),demo/images)
+RUN_DEMO    = PATH="$(abspath $(BIN)):$$PATH" && run() { echo; echo "$$ $$*"; "$$@"; }
+demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
+	@mkdir -p demo
+	@$(RUN_DEMO); \
+	if [ -z '$(IMAGES)' ]; then run imgcluster demo-images demo/images || exit; fi; \
+	if [ -n '$(NETWORK)' ]; then network=$(NETWORK); run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; \
+	else network=inception_v3; run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 || { \
+	  network=efficientnet_lite2; \
+	  echo "So the demo takes EfficientNet-Lite2, whose ImageNet weights come inside a package."; \
+	  run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; }; fi; \
+	run imgcluster cluster $(if $(IMAGES),'$(IMAGES)' --k $(K),demo/images --k 8) --store demo/features.h5 --network $$network --out demo/clusters --report || exit; \
+	if [ -z '$(IMAGES)' ]; then \
+	  run imgcluster evaluate --clusters demo/clusters || exit; \
+	  echo; echo "Another k; the network does not run again:"; \
+	  run imgcluster cluster demo/images --k 4 --store demo/features.h5 --network $$network --out demo/clusters-4 || exit; fi; \
+	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
 test: $(VENV)/.installed-dev ## run the tests (under five minutes)
 	@$(BIN)/python -m pytest -m 'not slow and not long'

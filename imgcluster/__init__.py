@@ -1,1 +1,31 @@
-"""Sort a folder of images by what they show."""
+"""Sort a folder of images by what they show.
+
+`extract` embeds images once and keeps the embeddings in a feature store; `cluster` sorts them into folders as
+often as you like. Names are loaded on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgcluster.api import cluster, evaluate, extract
+    from imgcluster.errors import ImgclusterError
+    from imgcluster.store.store import FeatureStore
+
+_HOMES = {
+    "FeatureStore": "imgcluster.store.store",
+    "ImgclusterError": "imgcluster.errors",
+    "cluster": "imgcluster.api",
+    "evaluate": "imgcluster.api",
+    "extract": "imgcluster.api",
+}
+
+__all__ = ["FeatureStore", "ImgclusterError", "cluster", "evaluate", "extract"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

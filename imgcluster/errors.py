@@ -14,7 +14,20 @@ class UsageError(ImgclusterError):
 
 
 class UnreadableImage(ImgclusterError):
-    """One file that could not be turned into pixels; the message is the reason, without the path."""
+    """One file that could not be turned into pixels; the message is the reason, without the path.
+
+    `temporary` marks trouble that may pass without the file changing: it is tried again on every run.
+    """
+
+    def __init__(self, reason: str, *, temporary: bool = False) -> None:
+        super().__init__(reason)
+        self.temporary = temporary
+
+
+class Interrupted(ImgclusterError):
+    """The user asked to stop; the message says what was kept."""
+
+    exit_code = 130
 
 
 class StoreError(ImgclusterError):

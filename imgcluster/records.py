@@ -256,13 +256,14 @@ class Preparation:
 class ClusterModel:
     """A finished clustering as `assign` needs it: one preparation per feature space, and the centroids.
 
-    The prepared vectors of the spaces stand side by side in the order of `spaces`. `centroids` is (k, d)
-    float32; row i is cluster i.
+    The prepared vectors of the spaces stand side by side in the order of `spaces`; `joint`, where there is
+    one, prepares that row once more, as a whole. `centroids` is (k, d) float32; row i is cluster i.
     """
 
     spaces: tuple[str, ...]
     preparations: tuple[Preparation, ...]
     centroids: NDArray[np.float32]
+    joint: Preparation | None = None
 
 
 @dataclass(frozen=True)
@@ -281,7 +282,8 @@ class Clustering:
         (N,) float32, Euclidean, from each image to its centroid in the prepared space.
     silhouettes
         (N,) float32 simplified silhouette (distance to the own against the nearest other centroid), NaN where
-        there is one cluster.
+        there is one cluster. In the space in which clusters are first looked for, as `sweep` does; the one
+        that they sharpened would flatter them.
     inertia
         Sum of squared distances.
     silhouette

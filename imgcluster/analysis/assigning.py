@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgcluster.analysis.joining import apply_join
 from imgcluster.analysis.nearest import find_nearest, prepare_all
 
 if TYPE_CHECKING:
@@ -34,5 +35,18 @@ def assign(
     distances
         (N,) float32, Euclidean, to the own centroid.
     """
-    nearest = find_nearest(prepare_all(model.preparations, embeddings), model.centroids)
+    nearest = find_nearest(model_points(model, embeddings), model.centroids)
     return nearest.labels, nearest.distances
+
+
+def model_points(model: ClusterModel, embeddings: Sequence[Embeddings]) -> NDArray[np.float32]:
+    """Give the points in which a clustering measured its distances: (N, d) float32, for a map of them.
+
+    Parameters
+    ----------
+    model
+        Of a clustering.
+    embeddings
+        One (N, D) float32 per feature space of the model, in its order.
+    """
+    return apply_join(model.joint, prepare_all(model.preparations, embeddings))

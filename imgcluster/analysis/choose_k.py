@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.kmeans import check_count, fit_points, load_points
+from imgcluster.analysis.joining import apply_join, join
+from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows, key_order
-from imgcluster.analysis.prepare import fit_preparation
+from imgcluster.analysis.prepare import fit_features
 from imgcluster.analysis.scoring import adjusted_rand, contingency, silhouette
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Sweep:
 
 def sweep(
     sources: Sequence[EmbeddingSource],
+    spaces: Sequence[str],
     prepare: PrepareSettings,
     ks: Sequence[int],
     settings: KMeansSettings,
@@ -73,6 +75,8 @@ def sweep(
     ----------
     sources
         One per feature space; the same keys in the same order in each, embeddings finite.
+    spaces
+        Their names.
     prepare
         How embeddings become points.
     ks
@@ -88,16 +92,17 @@ def sweep(
     ImgclusterError
         Where a k is larger than the number of images.
     """
-    keys = sources[0].keys
+    keys = common_keys(sources, spaces)
     for k in ks:
         check_count(k, len(keys))
     progress.begin("preparing the features")
-    preparations = [fit_preparation(source, prepare, clusters=max(ks)) for source in sources]
+    preparations = [fit_features(source, prepare) for source in sources]
     chosen = choose_rows(keys, _affordable(sources, preparations, settings.memory), settings.seed)
     if len(chosen) < len(keys):
         progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
     rows = chosen[key_order(keys[chosen])]
-    points = load_points(sources, preparations, rows)
+    features = load_points(sources, preparations, rows)
+    points = apply_join(join(features, max(ks)), features) if prepare.automatic else features
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:

@@ -27,8 +27,10 @@ SAMPLE = 16_384
 SAMPLE_PER_CLUSTER = 256
 MOST_RESTARTS = 100
 FEWEST_RESTARTS = 12
-WORK = 4_000_000
-"""Point-centroid distances that all restarts of one step may take together."""
+WORK = 256_000_000
+"""Multiplications that one step of all restarts may take together."""
+_CHEAP_DIMENSIONS = 64
+"""Fewer cost no less: other work prevails."""
 FINALISTS = 3
 """So many of the best restarts are finished over all points: the best on a sample is not always the best."""
 
@@ -38,9 +40,11 @@ def batch_size() -> int:
     return max(4096, 256 * cores())
 
 
-def restarts_for(count: int, k: int) -> int:
-    """Give how many restarts `count` points and k clusters get: their number alone decides, never a clock."""
-    return int(np.clip(WORK // max(count * k, 1), FEWEST_RESTARTS, MOST_RESTARTS))
+def restarts_for(shape: tuple[int, ...], k: int) -> int:
+    """Give how many restarts (N, d) points and k clusters get: sizes alone decide, never a clock."""
+    count, dimension = shape
+    work = min(count, _sample_size(k)) * k * max(dimension, _CHEAP_DIMENSIONS)
+    return int(np.clip(WORK // max(work, 1), FEWEST_RESTARTS, MOST_RESTARTS))
 
 
 def fit_centroids(
@@ -64,21 +68,29 @@ def fit_centroids(
     Up to `FINALISTS` arrays (k, d) float32.
     """
     run = _restarts_by(settings.algorithm)
-    rows = choose_rows(keys, max(SAMPLE, SAMPLE_PER_CLUSTER * k), settings.seed)
+    rows = choose_rows(keys, _sample_size(k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
-    count = settings.restarts or restarts_for(len(sample), k)
+    count = settings.restarts or restarts_for(points.shape, k)
     with one_thread(), _duplicates_expected():
         return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
 
 
-def lloyd(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Move centroids to the means of their points until nothing changes."""
-    from sklearn.cluster import KMeans  # noqa: PLC0415 - loaded where it is used: it takes a second
+def means_of(points: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Give the mean of each cluster's points, no cluster being empty: (k, d) float32."""
+    sums = np.stack([np.bincount(labels, column) for column in points.T], axis=1)
+    return np.asarray(sums / np.bincount(labels)[:, None], np.float32)
+
+
+def lloyd(
+    points: NDArray[np.float32], centroids: NDArray[np.float32], passes: int = 300
+) -> NDArray[np.float32]:
+    """Move centroids to the means of their points until nothing changes, or so many times."""
+    from sklearn.cluster import KMeans
 
     if len(centroids) == 1:
         return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
     with one_thread(), _duplicates_expected():
-        fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=300).fit(points)
+        fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=passes).fit(points)
     return np.asarray(fit.cluster_centers_, np.float32)
 
 
@@ -106,6 +118,10 @@ def count_distinct(points: NDArray[np.float32], enough: int) -> int:
         looked_at *= 8
 
 
+def _sample_size(k: int) -> int:
+    return max(SAMPLE, SAMPLE_PER_CLUSTER * k)
+
+
 def _restarts_by(algorithm: str) -> Restarts:
     if algorithm not in _RESTARTS:
         raise UsageError(f"there is no algorithm {algorithm!r}: choose one of {', '.join(_RESTARTS)}")
@@ -115,7 +131,7 @@ def _restarts_by(algorithm: str) -> Restarts:
 def _kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
-    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.cluster import KMeans
 
     fit = KMeans(k, n_init=count, random_state=random).fit(points)
     return [np.asarray(fit.cluster_centers_, np.float32)]
@@ -124,7 +140,7 @@ def _kmeans(
 def _minibatch_kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
-    from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415
+    from sklearn.cluster import MiniBatchKMeans
 
     if len(points) <= batch_size():  # one batch holds everything: a step is a Lloyd step
         return _kmeans(points, k, count, random)
@@ -137,7 +153,7 @@ def _minibatch_kmeans(
 @contextmanager
 def _duplicates_expected() -> Iterator[None]:
     """Repeated points leave clusters empty: that is repaired afterwards, and no news to the user."""
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

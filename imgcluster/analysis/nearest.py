@@ -48,7 +48,11 @@ class Nearest:
         larger = np.where(self.seconds > 0, self.seconds, 1)
         with np.errstate(invalid="ignore"):
             values = (self.seconds - self.distances) / larger
-        return values.astype(np.float32)
+        return np.asarray(values, np.float32)
+
+    def renumbered(self, labels: NDArray[np.intp]) -> Nearest:
+        """Give the same answers with other numbers of the centroids."""
+        return Nearest(labels.astype(np.int32), self.distances, self.seconds)
 
     def in_order(self, rows: NDArray[np.intp]) -> Nearest:
         """Give the answers of some rows, in their order."""
@@ -84,6 +88,23 @@ def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) ->
             gaps = squares - 2 * (rows @ wide.T) + np.einsum("ij,ij->i", rows, rows)[:, None]
             _enter(answer, place, np.sqrt(np.maximum(gaps[: place.stop - place.start], 0)))
     return answer
+
+
+def simplified_silhouettes(
+    points: NDArray[np.float32], labels: NDArray[np.int32], centroids: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Compare each point's distance to its own centroid with that to the nearest other one: (N,) float32.
+
+    The distances' difference over the larger of them (Vendramin et al. 2010); negative where another centroid
+    is nearer, NaN where there is one cluster.
+    """
+    near = find_nearest(points, centroids)
+    own = np.linalg.norm(points - centroids[labels], axis=1)
+    other = np.where(near.labels == labels, near.seconds, near.distances)
+    larger = np.maximum(np.maximum(own, other), np.finfo(np.float32).tiny)
+    with np.errstate(invalid="ignore"):
+        values = (other - own) / larger
+    return np.asarray(values, np.float32)
 
 
 def _enter(answer: Nearest, place: slice, distances: NDArray[np.float64]) -> None:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 FEWEST_DIMENSIONS = 16
 MOST_DIMENSIONS = 64
+IMAGES_PER_DIMENSION = 10
 WHITENING = 0.5
-COVARIANCE_ROWS = 1 << 18
-"""More rows than this do not move the components visibly; the ones to use are chosen by key."""
+COVARIANCE_ROWS = 1 << 15
+"""So many settle the largest components of thousands of dimensions; of more rows, some are chosen by key."""
 
 _NO_VECTOR = np.zeros(0, np.float32)
 
@@ -47,6 +48,11 @@ class PrepareSettings:
     how: Literal["auto", "l2", "none"] = "auto"
     pca: int | None = None
     whiten: float | None = None
+
+    @property
+    def automatic(self) -> bool:
+        """Whether everything is left to choose: then all spaces are joined, and the space is sharpened."""
+        return self.how == "auto" and self.pca is None and self.whiten is None
 
 
 def fit_preparation(
@@ -91,6 +97,17 @@ def fit_preparation(
         scale=((np.sqrt(found.variances) * unit) ** whitening).astype(np.float32),
         normalise_again=settings.how == "auto",
     )
+
+
+def fit_features(source: EmbeddingSource, settings: PrepareSettings) -> Preparation:
+    """Fit one space's part of a preparation: all of it, or, where all is automatic, what joining begins with.
+
+    That is unit length and as many components as the number of images supports, not yet whitened.
+    """
+    if not settings.automatic:
+        return fit_preparation(source, settings)
+    count = min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, len(source.keys) // IMAGES_PER_DIMENSION))
+    return fit_preparation(source, PrepareSettings("l2", pca=count))
 
 
 def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArray[np.float32]:

@@ -57,7 +57,7 @@ def project(points: NDArray[np.float32], seed: int = 0) -> Projection:
 
 
 def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    from openTSNE import TSNE  # noqa: PLC0415 - an optional library, and slow to load
+    from openTSNE import TSNE
 
     start = _principal_plane(points).astype(np.float64)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)

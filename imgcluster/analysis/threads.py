@@ -33,3 +33,8 @@ def cores() -> int:
 def _controller(*, with_sklearn: bool) -> ThreadpoolController:  # noqa: ARG001 - scikit-learn brings a pool of its own
     """Find the thread pools once: looking through all loaded libraries takes milliseconds."""
     return ThreadpoolController()
+
+
+# joblib, below scikit-learn, asks the system for physical cores, and complains at length where that has no
+# answer (in containers).
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores()))

@@ -157,14 +157,20 @@ class _Background(Generic[Item]):
     def abandon(self) -> None:
         self._abandoned.set()
 
+    def leftovers(self) -> Iterator[Item]:
+        while not self._ready.empty():
+            item = self._ready.get()
+            if not isinstance(item, _End):
+                yield item
+
 
 def in_background(
     items: Iterable[Item], *, depth: int, stopping: Callable[[], bool] = lambda: False
 ) -> Iterator[Item]:
     """Iterate over `items` in a thread of its own, at most `depth` items ahead of the consumer.
 
-    An exception in the thread is raised in the consumer. Once `stopping` says so, the iterator ends within a
-    moment, whatever the thread is at.
+    An exception in the thread is raised in the consumer. Once `stopping` says so, the iterator gives what is
+    ready and ends within a moment, whatever the thread is at.
     """
     background = _Background(items, depth)
     try:
@@ -179,5 +185,7 @@ def in_background(
                 raise item.error
             else:
                 return
+        background.abandon()
+        yield from background.leftovers()
     finally:
         background.abandon()

@@ -96,7 +96,10 @@ def decode(data: bytes, limits: DecodeLimits = _DEFAULT_LIMITS, *, at_least: int
         With a reason that a person understands: no image, damaged, cut short, too large.
     """
     kind = image_type(data)
-    raw = _DECODERS.get(kind, _decode_other)(data, kind, limits, at_least)
+    try:
+        raw = _DECODERS.get(kind, _decode_other)(data, kind, limits, at_least)
+    except MemoryError as error:
+        raise UnreadableImage("not enough memory to decode it") from error
     width, height = raw.width, raw.height
     if swaps_sides(raw.orientation):
         width, height = height, width

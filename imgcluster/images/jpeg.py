@@ -21,6 +21,7 @@ _APP1 = 0xE1
 _WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALL_COEFFICIENTS = b"\0\x3f\0"
 _SEGMENT = re.compile(rb"\xff[\xc4\xda\xdb\xdd\xe0-\xef\xfe](..)", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0]")
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
@@ -79,7 +80,8 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
             xmp = content
         elif marker == _START_OF_SCAN:
             # Further scans follow where this one has not all the components.
-            plain = plain and frame is not None and content[:1] == bytes([frame[3]])
+            whole = frame is not None and content[:1] == bytes([frame[3]])
+            plain = plain and whole and content[-3:] == _ALL_COEFFICIENTS
     if frame is None:
         raise UnreadableImage("a damaged JPEG: its header states no size")
     bits, height, width, _ = frame

@@ -18,7 +18,8 @@ def _fix() -> str:
 try:
     import cv2
 except ImportError as error:
-    raise ImgclusterError(f"OpenCV cannot be loaded ({error}); this mends it: {_fix()}") from error
+    cause = " ".join(str(error).split())
+    raise ImgclusterError(f"OpenCV cannot be loaded ({cause}); this mends it: {_fix()}") from error
 
 # Decoding runs in threads of ours, one image each; OpenCV's own threads would only fight them for the cores.
 cv2.setNumThreads(1)

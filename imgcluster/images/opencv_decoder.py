@@ -47,6 +47,8 @@ def decode_anything(data: bytes) -> Raw:
         rgb = grey_to_rgb(samples)
     elif samples.shape[2] == 4:
         rgb = over_white(samples[..., [2, 1, 0, 3]])
+    elif samples.shape[2] != 3:
+        raise UnreadableImage(f"an image of {samples.shape[2]} channels, which means nothing here")
     else:
         rgb = np.ascontiguousarray(samples[..., ::-1])
     return Raw(rgb, width, height)

@@ -122,7 +122,7 @@ def _draft(image: Image.Image, at_least: int) -> None:
 
 def _register_heif() -> None:
     try:
-        import pillow_heif  # noqa: PLC0415  an extra, needed for phones' pictures only
+        import pillow_heif
     except ImportError as error:
         raise UnreadableImage(str(MissingExtra("HEIC", "heic"))) from error
     if "HEIF" not in Image.OPEN:

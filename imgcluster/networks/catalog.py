@@ -120,7 +120,7 @@ NETWORKS: tuple[Network, ...] = (
             f"{_KERAS_FILES}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="ee4c566cf9a93f14d82f913c2dc6dd0c",
         ),
-        relative_speed=0.6,
+        relative_speed=0.3,
     ),
     Network(
         name="efficientnet_lite0",

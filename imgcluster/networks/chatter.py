@@ -21,8 +21,12 @@ _CHATTER = re.compile(
 @contextmanager
 def without_chatter() -> Iterator[None]:
     """Let through what is written to stderr meanwhile, by any thread, except log lines below an error."""
-    sys.stderr.flush()
-    original = os.dup(2)
+    try:
+        sys.stderr.flush()
+        original = os.dup(2)
+    except (AttributeError, OSError):  # stderr is closed, so nobody is bothered
+        yield
+        return
     reader, writer = os.pipe()
     thread = threading.Thread(target=_forward, args=(reader, original), daemon=True)
     thread.start()

@@ -24,7 +24,7 @@ class Recipe:
 
     def build(self) -> Any:
         """Build the Keras model; imports Keras."""
-        from imgcluster.networks.model import build_model  # noqa: PLC0415 - imports Keras
+        from imgcluster.networks.model import build_model
 
         return build_model(self.network, self.weights, self.input_size, self.pooling)
 

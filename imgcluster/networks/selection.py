@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
 from imgcluster.networks.catalog import find_network
+from imgcluster.networks.conversion import converted_model, default_cache, model_digest, quantised_model
 from imgcluster.networks.processor import has_native_bfloat16, has_nvidia_gpu
 from imgcluster.networks.recipe import Recipe
-from imgcluster.networks.weights import WeightsPlaces, locate
+from imgcluster.networks.weights import DEFAULT_PLACES, WeightsPlaces, locate
 from imgcluster.records import FeatureSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgcluster.networks.conversion import Calibration
     from imgcluster.records import EmbeddingNetwork, Notify
 
 POOLINGS = ("avg", "max", "flatten")
@@ -67,10 +71,15 @@ class ChosenNetwork:
     space: FeatureSpace
     recipe: Recipe
     runtime: str
+    make_model: Callable[[], str]
 
     def load(self) -> EmbeddingNetwork:
         """Import the runtime, build the network and run it once."""
-        from imgcluster.networks.keras_runtime import KerasNetwork  # noqa: PLC0415 - heavy from here on
+        if self.runtime == "openvino":
+            from imgcluster.networks.openvino_runtime import OpenVinoNetwork
+
+            return OpenVinoNetwork(self.recipe, self.make_model())
+        from imgcluster.networks.keras_runtime import KerasNetwork
 
         return KerasNetwork(self.recipe)
 
@@ -79,7 +88,9 @@ def choose(
     choice: NetworkChoice,
     notify: Notify,
     *,
-    places: WeightsPlaces = WeightsPlaces(),  # noqa: B008 - frozen
+    places: WeightsPlaces = DEFAULT_PLACES,
+    cache: str | None = None,
+    calibration: Calibration | None = None,
     preprocessing: int = 1,
 ) -> ChosenNetwork:
     """Settle weights, runtime and precision; downloads the weights where that is what it takes.
@@ -87,7 +98,12 @@ def choose(
     Parameters
     ----------
     notify
-        Is told of downloads and of random weights.
+        Is told of downloads, of random weights and of a quantisation.
+    cache
+        Folder for converted models; None is the user's cache folder.
+    calibration
+        Images for int8. The first choice of an int8 network quantises it, because its feature space is named
+        after the result.
     preprocessing
         Version of the resampling that makes the network's input, for the feature space.
 
@@ -113,17 +129,31 @@ def choose(
     recipe = Recipe(
         network, weights.path, space.input_size, choice.pooling, choice.precision, choice.batch_size
     )
-    return ChosenNetwork(space, recipe, runtime)
+    folder = cache or default_cache()
+    if choice.precision == "int8":
+        return _choose_int8(recipe, space, folder, calibration, notify)
+    return ChosenNetwork(space, recipe, runtime, lambda: converted_model(recipe, space, folder))
+
+
+def _choose_int8(
+    recipe: Recipe, space: FeatureSpace, cache: str, calibration: Calibration | None, notify: Notify
+) -> ChosenNetwork:
+    if calibration is None:
+        raise ImgclusterError("--precision int8 needs images to calibrate on")
+    model = quantised_model(recipe, space, cache, calibration, notify)
+    return ChosenNetwork(replace(space, quantisation=model_digest(model)), recipe, "openvino", lambda: model)
 
 
 def _runtime(choice: NetworkChoice) -> str:
+    if choice.precision == "int8":
+        if any(importlib.util.find_spec(library) is None for library in ("openvino", "nncf")):
+            raise MissingExtra("--precision int8", "int8")
+        return "openvino"
     if choice.runtime == "tensorflow" or choice.precision == "float16":
         return "tensorflow"
-    if importlib.util.find_spec("openvino") is not None:
-        asked = choice.runtime == "openvino" or choice.precision == "int8"
-        return "openvino" if asked or not has_nvidia_gpu() else "tensorflow"
-    if choice.precision == "int8":
-        raise MissingExtra("--precision int8", "int8")
-    if choice.runtime == "openvino":
+    installed = importlib.util.find_spec("openvino") is not None
+    if choice.runtime == "openvino" and not installed:
         raise MissingExtra("--runtime openvino", "openvino")
-    return "tensorflow"
+    return (
+        "openvino" if installed and (choice.runtime == "openvino" or not has_nvidia_gpu()) else "tensorflow"
+    )

@@ -45,11 +45,14 @@ class WeightsPlaces:
         return os.path.join(os.path.abspath(home), "models", published.file_name)
 
 
+DEFAULT_PLACES = WeightsPlaces()
+
+
 def locate(
     network: Network,
     choice: str = "imagenet",
     *,
-    places: WeightsPlaces = WeightsPlaces(),
+    places: WeightsPlaces = DEFAULT_PLACES,
     notify: Notify = lambda _: None,
 ) -> Weights:
     """Find weights for `network`, downloading them where that is what it takes.
@@ -86,7 +89,7 @@ def locate(
 
 def availability(
     network: Network,
-    places: WeightsPlaces = WeightsPlaces(),
+    places: WeightsPlaces = DEFAULT_PLACES,
 ) -> Literal["here", "package", "download"]:
     """Say whether the published weights are on this machine, come with a package, or are fetched."""
     if isinstance(network.weights, PackagedWeights):

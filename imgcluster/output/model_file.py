@@ -14,6 +14,7 @@ from imgcluster.records import ClusterModel, Preparation
 
 MODEL = "model.npz"
 SCHEMA = 1
+_JOINT = "joint"
 
 # All that numpy and zipfile raise over a file that is not as they wrote it.
 _DAMAGE = (
@@ -37,12 +38,9 @@ def model_npz(model: ClusterModel) -> bytes:
         "centroids": model.centroids,
     }
     for i, preparation in enumerate(model.preparations):
-        arrays |= {
-            f"normalise_{i}": np.array([preparation.normalise, preparation.normalise_again]),
-            f"mean_{i}": preparation.mean,
-            f"components_{i}": preparation.components,
-            f"scale_{i}": preparation.scale,
-        }
+        arrays |= _arrays(preparation, str(i))
+    if model.joint is not None:
+        arrays |= _arrays(model.joint, _JOINT)
     buffer = io.BytesIO()
     # numpy's own writer gives the files of the archive no time either, but does not promise it.
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -67,17 +65,27 @@ def read_model(out: str) -> ClusterModel:
             if int(arrays["schema"]) > SCHEMA:
                 raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
             spaces = tuple(str(name) for name in arrays["spaces"])
-            preparations = tuple(_preparation(arrays, i) for i in range(len(spaces)))
-            return ClusterModel(spaces, preparations, np.asarray(arrays["centroids"], np.float32))
+            preparations = tuple(_preparation(arrays, str(i)) for i in range(len(spaces)))
+            joint = _preparation(arrays, _JOINT) if f"mean_{_JOINT}" in arrays else None
+            return ClusterModel(spaces, preparations, np.asarray(arrays["centroids"], np.float32), joint)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImgclusterError(f"no model in {out}: run `imgcluster cluster` first") from error
     except _DAMAGE as error:
         raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
 
 
-def _preparation(arrays: np.lib.npyio.NpzFile, i: int) -> Preparation:
-    normalise, again = (bool(value) for value in arrays[f"normalise_{i}"])
+def _arrays(preparation: Preparation, which: str) -> dict[str, np.ndarray]:
+    return {
+        f"normalise_{which}": np.array([preparation.normalise, preparation.normalise_again]),
+        f"mean_{which}": preparation.mean,
+        f"components_{which}": preparation.components,
+        f"scale_{which}": preparation.scale,
+    }
+
+
+def _preparation(arrays: np.lib.npyio.NpzFile, which: str) -> Preparation:
+    normalise, again = (bool(value) for value in arrays[f"normalise_{which}"])
     mean, components, scale = (
-        np.asarray(arrays[f"{name}_{i}"], np.float32) for name in ("mean", "components", "scale")
+        np.asarray(arrays[f"{name}_{which}"], np.float32) for name in ("mean", "components", "scale")
     )
     return Preparation(normalise, mean, components, scale, again)

@@ -48,12 +48,12 @@ def sweep_plot(
     if kind not in PLOT_KINDS:
         raise UsageError(f"a plot cannot be written as {kind!r}; choose one of {', '.join(PLOT_KINDS)}")
     try:
-        import matplotlib as mpl  # noqa: PLC0415
+        import matplotlib as mpl
     except ImportError as error:
         raise MissingExtra("the plot", "plot") from error
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     measures = (
         ("Inertia", "lower is tighter; look for the bend", inertia),

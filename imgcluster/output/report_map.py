@@ -87,7 +87,7 @@ def draw_map(
 def bokeh_scripts() -> dict[str, str]:
     """Return Bokeh's own scripts, as files to lie beside the page: nothing is loaded from a network."""
     _require_bokeh()
-    from bokeh.resources import Resources  # noqa: PLC0415
+    from bokeh.resources import Resources
 
     plain, webgl = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw[:2]
     return {"bokeh.min.js": plain, "bokeh-gl.min.js": webgl}
@@ -95,7 +95,7 @@ def bokeh_scripts() -> dict[str, str]:
 
 def _empty_plot() -> Any:
     _require_bokeh()
-    from bokeh.models import (  # noqa: PLC0415
+    from bokeh.models import (
         BoxSelectTool,
         HoverTool,
         LassoSelectTool,
@@ -106,7 +106,7 @@ def _empty_plot() -> Any:
         ZoomInTool,
         ZoomOutTool,
     )
-    from bokeh.plotting import figure  # noqa: PLC0415
+    from bokeh.plotting import figure
 
     # The page has buttons, legend and tooltip of its own, which the keyboard reaches and the dark scheme
     # suits; Bokeh's tools do the work behind them.
@@ -183,7 +183,7 @@ def _if_other(text: str, usual: str) -> str:
 
 
 def _json(plot: Any) -> str:
-    from bokeh.embed import json_item  # noqa: PLC0415
+    from bokeh.embed import json_item
 
     # No "<" inside the script element: no name can end it.
     return json.dumps(json_item(plot, "map"), separators=(",", ":")).replace("<", "\\u003c")
@@ -191,6 +191,6 @@ def _json(plot: Any) -> str:
 
 def _require_bokeh() -> None:
     try:
-        import bokeh  # noqa: F401, PLC0415
+        import bokeh  # noqa: F401
     except ImportError as error:
         raise MissingExtra("the report's map", "report") from error

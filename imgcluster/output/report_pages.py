@@ -273,7 +273,7 @@ def _measure(value: float) -> str:
 def load_templates() -> Environment:
     """Return the templates, which escape every value; raises MissingExtra where Jinja2 is not installed."""
     try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError as error:
         raise MissingExtra("the report", "report") from error
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")

@@ -14,7 +14,9 @@ from imgcluster.records import SilentProgress
 
 
 def swept(rows: np.ndarray, ks: list[int], **options: int) -> Sweep:
-    return sweep([source_of(rows)], PrepareSettings(), ks, KMeansSettings(ks[0], **options), SilentProgress())
+    return sweep(
+        [source_of(rows)], ["a"], PrepareSettings(), ks, KMeansSettings(ks[0], **options), SilentProgress()
+    )
 
 
 def test_blobs_are_counted() -> None:
@@ -33,7 +35,8 @@ def test_a_sweep_does_not_depend_on_the_order_of_rows() -> None:
     settings = KMeansSettings(2, restarts=5)
     shuffled = source.taken(np.random.default_rng(0).permutation(50), block=11)
     first, other = (
-        sweep([each], PrepareSettings(), [2, 3], settings, SilentProgress()) for each in (source, shuffled)
+        sweep([each], ["a"], PrepareSettings(), [2, 3], settings, SilentProgress())
+        for each in (source, shuffled)
     )
     assert first == other
 

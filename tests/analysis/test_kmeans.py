@@ -162,7 +162,7 @@ def test_assigning_the_same_images_gives_the_same_bits() -> None:
 
 def test_two_spaces_stand_side_by_side() -> None:
     rows, truth = blobs((50, 40))
-    other, _ = blobs((50, 40), dimension=25)
+    other = np.sqrt(rows[:, :25])
     sources = [source_of(rows, block=32), source_of(other, block=19)]
     result = cluster(sources, ["a", "b"], PrepareSettings(), KMeansSettings(2), SilentProgress())
     assert result.model.spaces == ("a", "b")
@@ -188,14 +188,30 @@ def test_points_that_do_not_fit_in_memory_are_streamed_to_the_same_clusters() ->
     assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
 
 
+def test_the_automatic_preparation_streams_too() -> None:
+    rows, truth = blobs((900, 700, 500), dimension=64)
+    streamed = fit(source_of(rows, block=250), 3, memory=100_000)
+    assert same_partition(streamed.labels, truth) == 1
+    assert np.bincount(streamed.labels).tolist() == [900, 700, 500]
+    assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
+
+
+def test_there_is_one_source_for_each_space() -> None:
+    with pytest.raises(ValueError, match="one source for each"):
+        cluster(
+            [source_of(np.eye(4, dtype=np.float32))], ["a", "b"], AUTO, KMeansSettings(2), SilentProgress()
+        )
+
+
 def test_a_batch_is_never_smaller_than_what_the_threads_need() -> None:
     assert fitting.batch_size() >= 256 * fitting.cores()
 
 
 def test_restarts_depend_on_the_size_of_the_data_alone() -> None:
-    assert fitting.restarts_for(600, 6) == 100
-    assert fitting.restarts_for(16_384, 10) == 24
-    assert fitting.restarts_for(16_384, 1000) == fitting.FEWEST_RESTARTS
+    assert fitting.restarts_for((600, 16), 6) == 100
+    assert fitting.restarts_for((16_384, 64), 10) == 24
+    assert fitting.restarts_for((10**6, 64), 10) == 24
+    assert fitting.restarts_for((16_384, 64), 1000) == fitting.FEWEST_RESTARTS
 
 
 def test_mini_batches_find_what_full_passes_find(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, features
 
 RED, GREEN, BLUE, YELLOW = (200, 30, 60), (20, 160, 40), (30, 40, 190), (230, 210, 50)
 WIDTH, HEIGHT = 96, 64
+LOSSY_TOLERANCE = 8
 
 _TO_STORE = {
     1: None,
@@ -86,3 +88,23 @@ def png_claiming(width: int, height: int, bits: int = 8, colour: int = 2, data: 
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, content) for name, content in chunks)
+
+
+def needs(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow cannot write AVIF")
+
+
+def corners(pixels: np.ndarray) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters, row by row."""
+    height, width = pixels.shape[:2]
+    return [
+        tuple(int(level) for level in pixels[row, column])
+        for row in (height // 4, 3 * height // 4)
+        for column in (width // 4, 3 * width // 4)
+    ]
+
+
+def assert_four_colours(pixels: np.ndarray, tolerance: float = LOSSY_TOLERANCE) -> None:
+    expected = [RED, GREEN, BLUE, YELLOW]
+    np.testing.assert_allclose(corners(pixels), expected, atol=tolerance)

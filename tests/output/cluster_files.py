@@ -40,10 +40,10 @@ class Recorder(SilentProgress):
     steps: int = 0
     total: int | None = None
 
-    def begin(self, what: str, total: int | None = None) -> None:  # noqa: ARG002
+    def begin(self, what: str, total: int | None = None) -> None:
         self.total, self.steps = total, 0
 
-    def advance(self, steps: int = 1, *, failed: int = 0) -> None:  # noqa: ARG002
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
         self.steps += steps
 
     def note(self, message: str) -> None:

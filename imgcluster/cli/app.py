@@ -1,0 +1,88 @@
+"""The typer app, and the one place where an error becomes a line of text."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from imgcluster.cli import console
+from imgcluster.cli import store as store_commands
+from imgcluster.cli.assign import assign
+from imgcluster.cli.cluster import cluster
+from imgcluster.cli.contact_sheet import contact_sheet
+from imgcluster.cli.demo_images import demo_images
+from imgcluster.cli.duplicates import duplicates
+from imgcluster.cli.evaluate import evaluate
+from imgcluster.cli.extract import extract
+from imgcluster.cli.networks import networks
+from imgcluster.cli.report import report
+from imgcluster.cli.similar import similar
+from imgcluster.cli.sweep import sweep
+from imgcluster.cli.undo import undo
+from imgcluster.errors import ImgclusterError, Interrupted
+
+
+class _ErrorBoundary(TyperGroup):
+    """Turns what is foreseeable into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ImgclusterError as error:
+            _report(str(error))
+            if isinstance(error, Interrupted):
+                _leave(error.exit_code)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _report("stopped")
+            raise typer.Exit(130) from None
+
+
+def _report(message: str) -> None:
+    console.note(message)
+    if "--json" in sys.argv:
+        console.show_json({"error": message})
+
+
+def _leave(code: int) -> None:
+    """End now: threads that still compute cannot be ended otherwise."""
+    import os
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+app = typer.Typer(
+    cls=_ErrorBoundary,
+    help="Sort a folder of images by what they show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_COMMANDS = (
+    extract,
+    cluster,
+    sweep,
+    evaluate,
+    assign,
+    report,
+    contact_sheet,
+    similar,
+    duplicates,
+    undo,
+    networks,
+    demo_images,
+)
+for command in _COMMANDS:
+    app.command()(command)
+app.add_typer(store_commands.app, name="store")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,154 @@
+"""Everything that is shown: results on stdout; progress, notes and errors on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from rich.progress import TaskID
+
+    from imgcluster.records import JsonObject
+
+MOST_FAILURES_SHOWN = 20
+
+
+def printable(text: str) -> str:
+    """Text that cannot move the cursor, hide or break a line: what is not printable is escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def note(message: str) -> None:
+    """One line on stderr."""
+    _stderr().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """One line on stdout."""
+    _stdout().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def show_json(result: JsonObject) -> None:
+    """One JSON object on stdout."""
+    json.dump(result, sys.stdout, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
+    """Print a table on stdout; the columns at the positions `numbers` are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position in numbers else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(printable(cell).replace("[", "\\[") for cell in row))
+    _stdout().print(table, soft_wrap=True)
+
+
+def show_failures(failures: Sequence[tuple[str, str]]) -> None:
+    """List files and reasons on stderr, the first of them where there are many."""
+    for path, reason in failures[:MOST_FAILURES_SHOWN]:
+        note(f"  {path}: {reason}")
+    if len(failures) > MOST_FAILURES_SHOWN:
+        note(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; --json or --failures FILE lists all")
+
+
+def _stderr() -> Console:
+    return Console(file=sys.stderr)
+
+
+def _stdout() -> Console:
+    return Console(file=sys.stdout)
+
+
+class ConsoleProgress:
+    """Progress as bars on stderr; no bars where stderr is no terminal."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+        self._failed = 0
+        self.stopping = False
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        """Start a bar in place of the last one."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._failed = 0
+        self._task = self._bars.add_task(what, total=total, failures="")
+
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+        """Move the bar."""
+        if self._task is None:
+            return
+        self._failed += failed
+        self._bars.update(
+            self._task, advance=steps, failures=f"{self._failed} failed" if self._failed else ""
+        )
+
+    def note(self, message: str) -> None:
+        """Print a line above the bar."""
+        self._bars.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
+class _Speed(ProgressColumn):
+    """Steps per second."""
+
+    def render(self, task: Task) -> Text:
+        """Render the speed of one task."""
+        return Text(f"{task.speed:,.1f}/s" if task.speed else "")
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[ConsoleProgress]:
+    """Bars while the block runs."""
+    console = _stderr()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[failures]}"),
+    )
+    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        yield ConsoleProgress(bars)
+
+
+@contextlib.contextmanager
+def stoppable(progress: ConsoleProgress) -> Iterator[None]:
+    """Let the first Ctrl-C ask the workflow to stop and the second end the process at once."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if progress.stopping:
+            os._exit(130)
+        progress.stopping = True
+        progress.note("stopping; Ctrl-C again ends at once")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,23 @@
+"""`imgcluster demo-images`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgcluster.cli import console
+
+
+def demo_images(folder: Annotated[Path, typer.Argument(help="The folder to fill.")]) -> None:
+    """Fill a folder with views of a few freely licensed photographs, to try things out."""
+    from imgcluster.workflows.demo_images import make_demo_images
+
+    made = make_demo_images(folder)
+    console.say(
+        f"{made.images} views (crops, mirrored, turned, other colours) of {len(made.photographs)} "
+        f"photographs in {made.folder}:"
+    )
+    for photograph in made.photographs:
+        console.say(f"  {photograph.name} ({photograph.credit})")

@@ -1,0 +1,63 @@
+"""The options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def _bytes(text: str) -> int:
+    """Parse ``2GB``, ``512MB`` or a plain number of bytes."""
+    units = {"GB": 10**9, "MB": 10**6, "KB": 10**3, "B": 1}
+    number = text.strip().upper()
+    for unit, factor in units.items():
+        if number.endswith(unit):
+            number, scale = number.removesuffix(unit), factor
+            break
+    else:
+        scale = 1
+    try:
+        value = int(float(number) * scale)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise typer.BadParameter(f"{text} is no amount of memory: write for example 2GB")
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+Store = Annotated[Path, typer.Option("--store", help="The feature store.", metavar="FILE")]
+Clusters = Annotated[Path, typer.Option("--clusters", help="The folder that `cluster` made.", metavar="DIR")]
+Seed = Annotated[int, typer.Option("--seed", help="Fixes everything random.", min=0)]
+Space = Annotated[
+    str | None, typer.Option("--space", help="A feature space by name, where the store has several.")
+]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", help="The feature space of this network; again to join several."),
+]
+Network = Annotated[str | None, typer.Option("--network", help="The feature space of this network.")]
+NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgcluster networks` lists.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights", envvar="IMGCLUSTER_WEIGHTS", help="imagenet, random, or a Keras no-top weights file."
+    ),
+]
+NoLock = Annotated[bool, typer.Option("--no-lock", help="For file systems without locks.")]
+Prepare = Annotated[
+    Literal["auto", "l2", "none"], typer.Option("--prepare", help="How embeddings are prepared for k-means.")
+]
+Pca = Annotated[int | None, typer.Option("--pca", min=1, help="Components to keep; default: by the data.")]
+Whiten = Annotated[
+    float | None, typer.Option("--whiten", min=0, max=1, help="0: none, 0.5: half, 1: full whitening.")
+]
+Memory = Annotated[
+    int | None,
+    typer.Option("--memory", parser=_bytes, metavar="SIZE", help="Most memory for embeddings, such as 2GB."),
+]
+
+DEFAULT_STORE = Path("features.h5")
+DEFAULT_CLUSTERS = Path("clusters")

@@ -1,0 +1,48 @@
+"""Copying rows and tables from one store to another, as `prune` and `merge` do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import StoreError
+from imgcluster.store.damage import DAMAGE, damaged
+from imgcluster.store.rows import append_rows, read_slab, slabs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import h5py
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imgcluster.store.path_table import PathTables
+
+_ROWS_AT_ONCE = 1024
+
+
+def copy_rows(source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64]) -> None:
+    """Copy ascending rows as they are.
+
+    Raises
+    ------
+    StoreError
+        One of them is damaged.
+    """
+    for start, stop, first, last in slabs(rows, _ROWS_AT_ONCE) if len(rows) else ():
+        try:
+            keys, embeddings, sound = read_slab(source, start, stop)
+        except DAMAGE as error:
+            raise damaged(source.file.filename, error) from error
+        wanted = rows[first:last] - start
+        if not sound[wanted].all():
+            raise StoreError(f"{source.file.filename} has damaged rows: run `imgcluster store repair` first")
+        append_rows(target, keys[wanted], embeddings[wanted])
+
+
+def copy_tables(source: PathTables, target: PathTables, keep: Callable[[str], bool] | None = None) -> None:
+    """Copy what counts of each table, of paths those that `keep` likes: outdated entries stay behind."""
+    target.record_paths(entry for entry in source.paths() if keep is None or keep(entry.path))
+    target.record_failures(failure for failure in source.failures() if keep is None or keep(failure.path))
+    target.record_folders(source.folders())
+    for run in source.runs():
+        target.record_run(run)

@@ -1,0 +1,122 @@
+"""Several stores joined into one, such as those of several machines."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from imgcluster.errors import StoreError
+from imgcluster.store import migrations, schema
+from imgcluster.store.copying import copy_rows, copy_tables
+from imgcluster.store.key_index import KeyIndex
+from imgcluster.store.lock import WriterLock
+from imgcluster.store.opening import StoreFile, replacement
+from imgcluster.store.path_table import PathTables, home
+from imgcluster.store.rows import read_rows
+from imgcluster.store.schema import KEYS, SPACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from imgcluster.records import Notify
+
+_TOLERANCE = 0.05
+"""Relative difference between two embeddings of one image that other processors or precisions explain."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """How many rows the new store has, and how many were in more than one of the old ones."""
+
+    rows: int
+    shared: int
+
+
+def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify | None = None) -> Merged:
+    """Join stores: rows of the same space stand together, equal keys once; of a path the latest entry counts.
+
+    Raises
+    ------
+    StoreError
+        `out` exists; a store cannot be read; or two of them disagree about an image's embedding.
+    """
+    out = os.path.abspath(out)
+    if os.path.exists(out):
+        raise StoreError(f"{out} exists already: name a new file")
+    held = WriterLock(out) if lock else None
+    try:
+        shared = 0
+        room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+        with replacement(out, room=room) as new, h5py.File(new, "w", libver="earliest") as target:
+            migrations.migrate(target)
+            tables = PathTables(target, home(out))
+            for path in map(os.path.abspath, paths):
+                file = StoreFile(path, write=False, lock=lock, notify=notify)
+                try:
+                    shared += _add_spaces(path, file.h5, target)
+                    _add_tables(PathTables(file.h5, home(path)), tables)
+                finally:
+                    file.close(keep=False)
+            rows = sum(len(group[KEYS]) for group in target[SPACES].values())
+        return Merged(rows, shared)
+    finally:
+        if held is not None:
+            held.release()
+
+
+def _add_spaces(path: str, source: h5py.File, target: h5py.File) -> int:
+    shared = 0
+    for name, group in source[SPACES].items():
+        stored = schema.read_space(group)
+        if name not in target[SPACES]:
+            schema.create_space(target[SPACES], stored.space, stored.dimension, stored.dtype)
+        there = schema.read_space(target[SPACES][name])
+        if (there.dimension, there.dtype) != (stored.dimension, stored.dtype):
+            raise StoreError(
+                f"{path}: {name} has {stored.dimension} numbers of {stored.dtype}, in a store before it "
+                f"{there.dimension} of {there.dtype}: such stores cannot be joined"
+            )
+        found = KeyIndex(target[SPACES][name][KEYS][:]).find(group[KEYS][:])
+        both = np.flatnonzero(found >= 0)
+        _compare(path, group, target[SPACES][name], both, found[both])
+        copy_rows(group, target[SPACES][name], np.flatnonzero(found < 0))
+        shared += len(both)
+    return shared
+
+
+def _compare(
+    path: str, group: h5py.Group, other: h5py.Group, mine: NDArray[np.int64], theirs: NDArray[np.int64]
+) -> None:
+    keys = group[KEYS]
+    for start in range(0, len(mine), 1024):
+        rows, others = mine[start : start + 1024], theirs[start : start + 1024]
+        order = np.argsort(others)
+        a = read_rows(group, rows)[order].astype(np.float64)
+        b = read_rows(other, others[order]).astype(np.float64)
+        apart = np.linalg.norm(a - b, axis=1)
+        doubtful = np.flatnonzero(~(apart <= _TOLERANCE * np.linalg.norm(b, axis=1)))
+        # Two that are not numbers agree as well.
+        bad = [i for i in doubtful.tolist() if not np.array_equal(a[i], b[i], equal_nan=True)]
+        if bad:
+            key = keys[rows[order][bad[0]]].tobytes().hex()
+            raise StoreError(
+                f"{path}: its embedding of the image {key} in {group.name.rpartition('/')[2]} differs from "
+                "that of a store before it: extract that image again in one of them"
+            )
+
+
+def _add_tables(source: PathTables, target: PathTables) -> None:
+    known = {entry.path: entry for entry in target.paths()}
+    copy_tables(source, target)
+    newer = [
+        known[entry.path]
+        for entry in source.paths()
+        if entry.path in known and known[entry.path].read_ns > entry.read_ns
+    ]
+    target.record_paths(newer)

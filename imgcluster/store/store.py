@@ -1,0 +1,312 @@
+"""The feature store: embeddings by content, and what is known of the files they came from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from imgcluster.errors import StoreError
+from imgcluster.store import schema
+from imgcluster.store.damage import DAMAGE, damaged
+from imgcluster.store.key_index import KeyIndex
+from imgcluster.store.opening import StoreFile
+from imgcluster.store.path_table import PathTables, home
+from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
+from imgcluster.store.schema import KEYS, SPACES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    import h5py
+    from numpy.typing import NDArray
+
+    from imgcluster.records import (
+        Embeddings,
+        EmbeddingSource,
+        Failure,
+        FeatureSpace,
+        Keys,
+        Notify,
+        PathEntry,
+        Run,
+        StoredSpace,
+    )
+
+
+class FeatureStore:
+    """A feature store, open for reading or as the one writer; a context manager.
+
+    Changes become permanent with `commit` and when the store is closed; after an exception in its ``with``
+    block, what was not committed is gone. May be used from any one thread at a time.
+
+    Parameters
+    ----------
+    path
+        The file, usually ``features.h5``.
+    mode
+        ``r`` reads an existing store, after recovering it if a writer died; ``a`` writes, and creates it.
+    lock
+        Whether to lock; only to be given up on file systems without locks.
+    notify
+        Takes one line that the user should read.
+
+    Raises
+    ------
+    StoreLocked
+        Another process writes this store.
+    StoreError
+        There is no store, or the file is none, is damaged, or comes from a newer version.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        mode: Literal["r", "a"] = "r",
+        *,
+        lock: bool = True,
+        notify: Notify | None = None,
+    ) -> None:
+        self.path = os.path.abspath(os.fspath(path))
+        self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
+        self._tables = PathTables(self._file.h5, home(self.path))
+        self._indices: dict[str, KeyIndex] = {}
+        try:
+            self._spaces = self._read_spaces()
+        except BaseException:
+            self._file.close(keep=False)
+            raise
+
+    # Feature spaces.
+
+    def _read_spaces(self) -> dict[str, StoredSpace]:
+        try:
+            groups = self._h5[SPACES].values()
+            return {space.name: space for space in map(schema.read_space, groups)}
+        except DAMAGE as error:
+            raise damaged(self.path, error) from error
+
+    @property
+    def spaces(self) -> tuple[StoredSpace, ...]:
+        """The feature spaces in the store, sorted by name."""
+        return tuple(self._spaces[name] for name in sorted(self._spaces))
+
+    def find_space(
+        self, *, name: str | None = None, network: str | None = None, space: FeatureSpace | None = None
+    ) -> StoredSpace:
+        """Return the one feature space that fits what is given; with nothing given, the only one there is.
+
+        Raises
+        ------
+        StoreError
+            None fits, or several; the message lists those that are there.
+        """
+        found = [
+            stored
+            for stored in self.spaces
+            if name in (None, stored.name)
+            and network in (None, stored.space.network)
+            and space in (None, stored.space)
+        ]
+        if len(found) == 1:
+            return found[0]
+        wanted = name or network or (space.name if space else None)
+        listed = ", ".join(f"{s.name} ({s.rows} rows)" for s in found or self.spaces)
+        if found:
+            raise StoreError(f"{self.path} has several feature spaces, name one with --space: {listed}")
+        if not listed:
+            raise StoreError(f"{self.path} holds no embeddings yet: run `imgcluster extract` first")
+        raise StoreError(
+            f"{self.path} has no feature space {wanted}, only {listed}: choose one with --space, "
+            "or run `imgcluster extract` for the missing one"
+        )
+
+    def add_space(self, space: FeatureSpace, dimension: int, dtype: str = "float32") -> StoredSpace:
+        """Return the feature space, making it if it is new; an existing one keeps its dtype.
+
+        Raises
+        ------
+        StoreError
+            It exists with another dimension.
+        """
+        stored = self._spaces.get(space.name)
+        if stored is None:
+            if dtype not in schema.EMBEDDING_DTYPES:
+                raise StoreError(
+                    f"embeddings are stored as {' or '.join(schema.EMBEDDING_DTYPES)}, not {dtype}"
+                )
+            with self._file.changing():
+                schema.create_space(self._h5[SPACES], space, dimension, dtype)
+            stored = self._spaces[space.name] = schema.read_space(self._h5[SPACES][space.name])
+        if stored.dimension != dimension:
+            raise StoreError(
+                f"{self.path}: {space.name} has embeddings of {stored.dimension} numbers, not {dimension}: "
+                "use another store"
+            )
+        return stored
+
+    # Rows.
+
+    def keys(self, space: str) -> Keys:
+        """Return all keys of a space in file order: (rows, 32) uint8."""
+        try:
+            keys: Keys = self._group(space)[KEYS][:]
+        except DAMAGE as error:
+            raise damaged(self.path, error) from error
+        return keys
+
+    def contains(self, space: str, keys: Keys) -> NDArray[np.bool_]:
+        """Tell which keys have an embedding: (N, 32) uint8 to (N,) bool."""
+        return self._index(space).find(keys) >= 0
+
+    def append(self, space: str, keys: Keys, embeddings: Embeddings) -> None:
+        """Add rows; they are durable after the next `commit`. Rows whose key is there already are left out.
+
+        Parameters
+        ----------
+        space
+            Name of a space in the store.
+        keys
+            (N, 32) uint8.
+        embeddings
+            (N, D) float32.
+        """
+        stored = self.find_space(name=space)
+        if keys.dtype != np.uint8 or keys.shape != (len(keys), schema.KEY_BYTES):
+            raise ValueError(f"keys are (N, 32) uint8, not {keys.shape} {keys.dtype}")
+        if embeddings.shape != (len(keys), stored.dimension):
+            raise ValueError(f"embeddings are ({len(keys)}, {stored.dimension}), not {embeddings.shape}")
+        index = self._index(space)
+        first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
+        new = first[index.find(keys[first]) < 0]
+        if not len(new):
+            return
+        with self._file.changing():
+            append_rows(self._group(space), keys[new], embeddings[new])
+        index.add(keys[new])
+        self._spaces[space] = schema.read_space(self._group(space))
+
+    def commit(self) -> None:
+        """Make everything so far permanent: it survives whatever happens next.
+
+        Raises
+        ------
+        StoreError
+            The disk is full or failing; what was committed before is safe.
+        """
+        self._file.commit()
+
+    def read(self, space: str, keys: Keys) -> Embeddings:
+        """Read the embeddings of keys, in their order: (N, 32) uint8 to (N, D) float32.
+
+        Raises
+        ------
+        StoreError
+            A key has no embedding, or its checksum is wrong.
+        """
+        rows, places = np.unique(self._rows(space, keys), return_inverse=True)
+        return read_rows(self._group(space), rows)[places.reshape(-1)]
+
+    def source(self, space: str, keys: Keys, block_bytes: int = 64 << 20) -> EmbeddingSource:
+        """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).
+
+        A block takes about `block_bytes` as float32.
+        """
+        rows = np.unique(self._rows(space, keys))
+        group = self._group(space)
+        stored = self._spaces[space]
+        own = self.keys(space)[rows]
+        block_rows = max(1, block_bytes // (4 * stored.dimension))
+        return StoredEmbeddings(own, stored.dimension, group, rows, block_rows)
+
+    def _rows(self, space: str, keys: Keys) -> NDArray[np.int64]:
+        rows = self._index(space).find(keys)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            raise StoreError(
+                f"{self.path}: {space} lacks the embeddings of {len(missing)} of {len(keys)} images, first "
+                f"{keys[missing[0]].tobytes().hex()}: run `imgcluster extract` on them"
+            )
+        return rows
+
+    def _index(self, space: str) -> KeyIndex:
+        if space not in self._indices:
+            self._indices[space] = KeyIndex(self.keys(space))
+        return self._indices[space]
+
+    def _group(self, space: str) -> h5py.Group:
+        return self._h5[SPACES][self.find_space(name=space).name]
+
+    @property
+    def _h5(self) -> h5py.File:
+        return self._file.h5
+
+    # Files.
+
+    def paths(self) -> tuple[PathEntry, ...]:
+        """Return the latest entry of each path, absolute, sorted by the paths' bytes."""
+        return self._tables.paths()
+
+    def record_paths(self, entries: Iterable[PathEntry]) -> None:
+        """Remember which content lies at which path; an earlier failure of that path is settled."""
+        with self._file.changing():
+            self._tables.record_paths(entries)
+
+    def forget_paths(self, paths: Iterable[str]) -> None:
+        """Forget paths and their failures; embeddings stay."""
+        with self._file.changing():
+            self._tables.forget_paths(paths)
+
+    def failures(self) -> tuple[Failure, ...]:
+        """Return the latest failure of each path that has not been read since, sorted by the paths' bytes."""
+        return self._tables.failures()
+
+    def record_failures(self, failures: Iterable[Failure]) -> None:
+        """Remember failures.
+
+        A failure of a file that has changed since it was last read also makes the store forget what it was; a
+        temporary one does not.
+        """
+        with self._file.changing():
+            self._tables.record_failures(failures)
+
+    def scanned_folders(self) -> tuple[str, ...]:
+        """Return the folders that were ever scanned, sorted."""
+        return self._tables.folders()
+
+    def record_scanned(self, folders: Iterable[str]) -> None:
+        """Remember scanned folders."""
+        with self._file.changing():
+            self._tables.record_folders(folders)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Return the runs, oldest first."""
+        return self._tables.runs()
+
+    def record_run(self, run: Run) -> None:
+        """Remember how an extraction was run."""
+        with self._file.changing():
+            self._tables.record_run(run)
+
+    # The end.
+
+    def close(self) -> None:
+        """Commit and close.
+
+        Raises
+        ------
+        StoreError
+            The disk is full or failing; what was committed before is safe.
+        """
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close(keep=kind is None)

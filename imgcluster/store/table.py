@@ -1,0 +1,94 @@
+"""A table in the store that only grows: fixed columns per entry, and a text of any bytes.
+
+HDF5's own variable-length strings leak space when changed and cannot hold every file name, so all texts lie
+in one column of bytes that the entries point into.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcluster.store.schema import ENTRIES, TABLES, TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import h5py
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Entries of a table in the order in which they were added.
+
+    Attributes
+    ----------
+    columns
+        (N,) of the table's type.
+    texts
+        N texts.
+    damaged
+        How many more there were whose checksum is wrong.
+    """
+
+    columns: NDArray[np.void]
+    texts: list[bytes]
+    damaged: int = 0
+
+
+def make_entries(table: str, texts: Sequence[bytes], **columns: Any) -> Entries:
+    """Make entries for `table` from its columns, each a sequence as long as `texts` or one value for all."""
+    entries = np.zeros(len(texts), TABLES[table])
+    for name, values in columns.items():
+        entries[name] = values
+    return Entries(entries, list(texts))
+
+
+def append_entries(group: h5py.Group, new: Entries) -> None:
+    """Add entries at the end; their place and checksum are filled in here."""
+    if not new.texts:
+        return
+    entries, text = group[ENTRIES], group[TEXT]
+    columns = new.columns.copy()
+    columns["length"] = [len(t) for t in new.texts]
+    columns["offset"] = len(text) + np.cumsum(columns["length"], dtype=np.int64) - columns["length"]
+    columns["crc32"] = _checksums(columns, new.texts)
+    for dataset, values in (
+        (text, np.frombuffer(b"".join(new.texts), np.uint8)),
+        (entries, columns),
+    ):
+        start = len(dataset)
+        dataset.resize(start + len(values), axis=0)
+        dataset[start:] = values
+
+
+def read_entries(group: h5py.Group) -> Entries:
+    """Read all entries whose checksum is right."""
+    columns = group[ENTRIES][:]
+    blob = group[TEXT][:].tobytes()
+    ends = columns["offset"] + columns["length"]
+    texts = [blob[a:b] for a, b in zip(columns["offset"].tolist(), ends.tolist(), strict=True)]
+    sound = _checksums(columns, texts) == columns["crc32"]
+    if sound.all():
+        return Entries(columns, texts)
+    kept = [text for text, good in zip(texts, sound.tolist(), strict=True) if good]
+    return Entries(columns[sound], kept, int((~sound).sum()))
+
+
+def _checksums(columns: NDArray[np.void], texts: list[bytes]) -> NDArray[np.uint32]:
+    """Return the crc32 of each text followed by its entry without the checksum itself."""
+    width = columns.dtype.itemsize - np.dtype(np.uint32).itemsize  # it is the last column
+    raw = np.ascontiguousarray(columns).view(np.uint8).reshape(len(columns), columns.dtype.itemsize)
+    heads = np.ascontiguousarray(raw[:, :width]).tobytes()
+    return np.fromiter(
+        (
+            zlib.crc32(heads[at : at + width], zlib.crc32(text))
+            for at, text in zip(range(0, len(heads), width), texts, strict=True)
+        ),
+        np.uint32,
+        len(texts),
+    )

@@ -1,0 +1,213 @@
+"""Clustering: load, prepare and fit; then folders and manifest."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from imgcluster.analysis import choose_k, kmeans
+from imgcluster.analysis.kmeans import KMeansSettings
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
+from imgcluster.output.manifest import (
+    ASSIGNMENTS,
+    CLUSTERING,
+    ClusteringManifest,
+    assignments_csv,
+    manifest_json,
+)
+from imgcluster.output.model_file import MODEL, model_npz
+from imgcluster.records import Clustering, Placement, Progress, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+AUTO_KS = range(2, 13)
+"""The numbers of clusters that ``--k auto`` chooses from."""
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``."""
+
+    k: int | None = 2
+    store: str = "features.h5"
+    network: tuple[str, ...] = ()
+    space: str | None = None
+    out: str = "clusters"
+    mode: str = "auto"
+    algorithm: str = "minibatch-kmeans"
+    prepare: Literal["auto", "l2", "none"] = "auto"
+    pca: int | None = None
+    whiten: float | None = None
+    seed: int = 0
+    restarts: int | None = None
+    memory: int | None = None
+    dry_run: bool = False
+    force: bool = False
+    lock: bool = True
+
+
+@dataclass(frozen=True)
+class ClusterResult:
+    """What a clustering gave; `images`, `missing`, `changed` and `sizes` count files."""
+
+    k: int
+    images: int
+    missing: int
+    changed: int
+    sizes: tuple[int, ...]
+    out: str
+    mode: str
+    algorithm: str
+    prepare: str
+    seed: int
+    inertia: float
+    silhouette: float
+    seconds: float
+    dry_run: bool
+    bytes_to_copy: int
+    fallbacks: int
+
+
+def cluster(
+    paths: Sequence[str | os.PathLike[str]] = (),
+    options: ClusterOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ClusterResult:
+    """Sort the embedded images below `paths` (default: all that still exist) into one folder per cluster.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
+    """
+    options = options or ClusterOptions()
+    progress = progress or SilentProgress()
+    started = time.perf_counter()
+    recover(options.out, progress.note)
+    with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+        spaces = choose_spaces(store, networks=options.network, space=options.space)
+        collection = collect(store, spaces, paths, options.out, progress)
+        clustering = _fit(store, collection, options, progress)
+    plan = plan_folders(place(collection, clustering), options.out, options.mode)
+    bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
+    if not options.dry_run:
+        files = _manifest_files(clustering, plan, options)
+        built = build_folders(plan, force=options.force, extra_files=files, progress=progress)
+        fallbacks = built.fallbacks
+    return ClusterResult(
+        k=clustering.k,
+        images=len(plan.files),
+        missing=len(collection.missing) + len(plan.missing),
+        changed=len(collection.changed),
+        sizes=_sizes(plan, clustering.k),
+        out=options.out,
+        mode=options.mode,
+        algorithm=options.algorithm,
+        prepare=options.prepare,
+        seed=options.seed,
+        inertia=clustering.inertia,
+        silhouette=clustering.silhouette,
+        seconds=time.perf_counter() - started,
+        dry_run=options.dry_run,
+        bytes_to_copy=bytes_to_copy,
+        fallbacks=fallbacks,
+    )
+
+
+def _fit(
+    store: FeatureStore, collection: Collection, options: ClusterOptions, progress: Progress
+) -> Clustering:
+    names = tuple(space.name for space in collection.spaces)
+    prepare = prepare_settings(options)
+    embeddings = sources(store, collection)
+    k = options.k
+    if k is None:
+        ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
+        suggested = choose_k.sweep(embeddings, names, prepare, ks, kmeans_settings(2, options), progress)
+        progress.note(f"k = {suggested.suggestion}: {suggested.reason}")
+        k = suggested.suggestion
+    if k > len(collection.images):
+        raise ImgclusterError(
+            f"{k} clusters were asked of {len(collection.images)} images: choose a k up to their number"
+        )
+    if k > len(collection.keys):
+        k = len(collection.keys)
+        progress.note(f"only {k} of {len(collection.images)} images are distinct: so many clusters")
+    return kmeans.cluster(embeddings, names, prepare, kmeans_settings(k, options), progress)
+
+
+def prepare_settings(options: ClusterOptions) -> PrepareSettings:
+    """Take from the options what is about the preparation."""
+    return PrepareSettings(options.prepare, options.pca, options.whiten)
+
+
+def kmeans_settings(k: int, options: ClusterOptions) -> KMeansSettings:
+    """Take from the options what is about k-means."""
+    return KMeansSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
+
+
+def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ...]:
+    """Give every image file the cluster of its key, in the order of the paths."""
+    rows = {bytes(key): row for row, key in enumerate(clustering.keys)}
+    placements = []
+    for image in collection.images:
+        row = rows[image.key]
+        placements.append(
+            Placement(
+                image.path,
+                image.original,
+                image.key,
+                int(clustering.labels[row]),
+                float(clustering.distances[row]),
+                float(clustering.silhouettes[row]),
+            )
+        )
+    return tuple(placements)
+
+
+def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
+    return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
+
+
+def _manifest_files(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> dict[str, bytes]:
+    relative = [file.relative for file in plan.files]
+    return {
+        ASSIGNMENTS: assignments_csv(plan.placements, plan.out, relative),
+        CLUSTERING: manifest_json(_manifest(clustering, plan, options), plan.out),
+        MODEL: model_npz(clustering.model),
+    }
+
+
+def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> ClusteringManifest:
+    own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
+    without_effect = {"out", "dry_run", "force", "lock"}
+    others = {
+        name: str(value)
+        for name, value in asdict(options).items()
+        if name not in own_fields | without_effect and value not in (None, ())
+    }
+    return ClusteringManifest(
+        k=clustering.k,
+        seed=options.seed,
+        algorithm=options.algorithm,
+        prepare=options.prepare,
+        mode=options.mode,
+        store=os.path.abspath(options.store),
+        spaces=clustering.model.spaces,
+        sizes=_sizes(plan, clustering.k),
+        images=len(plan.files),
+        inertia=clustering.inertia,
+        silhouette=clustering.silhouette,
+        options=others,
+        versions={package: version(package) for package in ("imgcluster", "numpy", "scikit-learn")},
+    )

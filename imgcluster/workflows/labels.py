@@ -1,0 +1,59 @@
+"""The class of each image, as a person has sorted them: by folder, or in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FOLDERS = "folders"
+
+
+def read_labels(choice: str, originals: Iterable[str]) -> Mapping[str, str]:
+    """Read the class of each labelled image, by the path that it came from.
+
+    Parameters
+    ----------
+    choice
+        ``folders`` (the class is the name of the image's folder), or a CSV file with the columns path and
+        label; its paths are absolute or relative to the file.
+    originals
+        Absolute paths of the images.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the file is missing, has other columns, or labels none of the images.
+    """
+    wanted = set(originals)
+    if choice == FOLDERS:
+        return {path: os.path.basename(os.path.dirname(path)) for path in wanted}
+    labels = {path: label for path, label in _rows(choice) if path in wanted}
+    if not labels:
+        raise ImgclusterError(
+            f"{choice} labels none of the images: its paths are taken relative to its folder"
+        )
+    return labels
+
+
+def _rows(file: str) -> Iterable[tuple[str, str]]:
+    folder = os.path.dirname(os.path.abspath(file))
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise ImgclusterError(
+            f"{file}: {error.strerror}: name a CSV file with the columns path,label, or `folders`"
+        ) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if not {"path", "label"} <= set(reader.fieldnames or ()):
+        raise ImgclusterError(f"{file} needs the columns path and label in its first line")
+    for row in reader:
+        if row["path"] and row["label"] is not None:
+            yield os.path.normpath(os.path.join(folder, row["path"])), row["label"]

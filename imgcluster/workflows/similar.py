@@ -1,0 +1,75 @@
+"""Similar images: what in the store looks most like one image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.analysis.neighbours import most_similar
+from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.images.hashing import content_key
+from imgcluster.images.reading import read_file
+from imgcluster.records import Progress, SilentProgress
+from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
+
+if TYPE_CHECKING:
+    from imgcluster.records import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarImage:
+    """One image and the cosine of its embedding with that of the query."""
+
+    path: str
+    cosine: float
+
+
+def similar(
+    image: str | os.PathLike[str],
+    *,
+    top: int = 20,
+    where: SpaceChoice = SpaceChoice(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+) -> tuple[SimilarImage, ...]:
+    """Find the images most similar to one whose embedding is in the store, the most similar first.
+
+    Equal files count once, under the path that sorts first; the image itself is left out.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the image cannot be read, or was not extracted.
+    """
+    progress = progress or SilentProgress()
+    with where.open(progress.note) as (store, space):
+        key = key_of_file(image)
+        if not store.contains(space.name, key)[0]:
+            raise ImgclusterError(f"{image} is not in {where.store}: run `imgcluster extract` on it first")
+        collection = collect(store, (space,), (), where.clusters, progress)
+        source = store.source(space.name, collection.keys)
+        query = store.read(space.name, key)[0]
+        rows, cosines = most_similar(query, source, top + 1)
+        found = [(bytes(source.keys[row]), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
+    paths = first_paths(collection.images)
+    others = [(key_, cosine) for key_, cosine in found if key_ != key.tobytes()]
+    return tuple(SimilarImage(paths[key_], cosine) for key_, cosine in others[:top])
+
+
+def key_of_file(path: str | os.PathLike[str]) -> Keys:
+    """Hash a file: (1, 32) uint8."""
+    try:
+        data = read_file(os.path.abspath(os.fspath(path)))
+    except UnreadableImage as error:
+        raise ImgclusterError(f"{path}: {error}") from error
+    return np.frombuffer(content_key(data), np.uint8)[None]
+
+
+def first_paths(images: tuple[StoredImage, ...]) -> dict[bytes, str]:
+    """For each key the path that sorts first."""
+    paths: dict[bytes, str] = {}
+    for image in images:
+        paths.setdefault(image.key, image.path)
+    return paths

@@ -1,0 +1,83 @@
+"""Sweep: one clustering per k, to choose a k by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcluster.analysis import choose_k
+from imgcluster.output.plots import sweep_plot
+from imgcluster.records import Progress, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.cluster import ClusterOptions, kmeans_settings, prepare_settings
+from imgcluster.workflows.collection import choose_spaces, collect, sources
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from imgcluster.analysis.choose_k import Sweep
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The table, with how many distinct images it is about."""
+
+    images: int
+    sweep: Sweep
+
+
+def sweep(
+    ks: Sequence[int],
+    paths: Sequence[str | os.PathLike[str]] = (),
+    options: ClusterOptions | None = None,
+    *,
+    plot: str | None = None,
+    progress: Progress | None = None,
+) -> SweepResult:
+    """Cluster with every k of `ks`; measure each; suggest one. Nothing is written but the plot.
+
+    Parameters
+    ----------
+    ks
+        Numbers of clusters, each from 1 on.
+    paths, options
+        As for `cluster`; what is about folders does not count.
+    plot
+        A PNG or SVG file to draw the measures into.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the store knows no image.
+    MissingExtra
+        Where a plot is asked for without Matplotlib.
+    """
+    options = options or ClusterOptions()
+    progress = progress or SilentProgress()
+    with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+        spaces = choose_spaces(store, networks=options.network, space=options.space)
+        collection = collect(store, spaces, paths, options.out, progress)
+        table = choose_k.sweep(
+            sources(store, collection),
+            tuple(space.name for space in spaces),
+            prepare_settings(options),
+            ks,
+            kmeans_settings(2, options),
+            progress,
+        )
+    if plot is not None:
+        Path(plot).write_bytes(_plot(table, plot))
+    return SweepResult(len(collection.keys), table)
+
+
+def _plot(table: Sweep, plot: str) -> bytes:
+    return sweep_plot(
+        [row.k for row in table.rows],
+        [row.inertia for row in table.rows],
+        [row.silhouette for row in table.rows],
+        [row.stability for row in table.rows],
+        table.suggestion,
+        kind=Path(plot).suffix.lstrip(".").lower() or "png",
+    )

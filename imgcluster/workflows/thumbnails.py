@@ -1,0 +1,53 @@
+"""Thumbnails of images, made once and kept by the key of the image."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from imgcluster.engines.local import ordered_map
+from imgcluster.images.decode import decode
+from imgcluster.images.reading import read_file
+from imgcluster.images.thumbnails import thumbnail_jpeg
+from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcluster.records import Progress
+
+_TIMEOUT_SECONDS = 60.0
+
+
+def make_thumbnails(folder: str, paths: Mapping[str, str], progress: Progress) -> int:
+    """Make the thumbnails that `folder` lacks, in threads; tell how many were made.
+
+    Parameters
+    ----------
+    paths
+        For each key, in hex, a file with that content.
+
+    An image that can no longer be read has no thumbnail; one line says how many those are.
+    """
+    wanted = missing_thumbnails(folder, paths)
+    progress.begin("making thumbnails", len(wanted))
+    made = 0
+    threads = os.cpu_count() or 1
+    outcomes = ordered_map(
+        lambda key: save_thumbnail(folder, key, _thumbnail(paths[key])),
+        wanted,
+        threads=threads,
+        window=16 * threads,
+        timeout=_TIMEOUT_SECONDS,
+        stopping=lambda: progress.stopping,
+    )
+    for outcome in outcomes:
+        made += outcome.error is None
+        progress.advance()
+    if made < len(wanted):
+        progress.note(f"{len(wanted) - made} images cannot be read any more and have no thumbnail")
+    return made
+
+
+def _thumbnail(path: str) -> bytes:
+    return thumbnail_jpeg(decode(read_file(path), at_least=THUMBNAIL_SIDE).pixels, THUMBNAIL_SIDE)

@@ -1,0 +1,50 @@
+"""What the default preparation reaches on features of real photographs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from analysis_data import source_of
+
+from imgcluster.analysis.kmeans import KMeansSettings, cluster
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.scoring import evaluate
+from imgcluster.records import SilentProgress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOTH = ("inception_v3", "efficientnet_lite2")
+
+
+def accuracy(assets: Path, name: str, networks: tuple[str, ...], seed: int) -> float:
+    loaded = [np.load(assets / "features" / f"{name}-{network}.npz") for network in networks]
+    classes = [str(label) for label in loaded[0]["labels"]]
+    found = cluster(
+        [source_of(each["embeddings"].astype(np.float32)) for each in loaded],
+        networks,
+        PrepareSettings(),
+        KMeansSettings(len(set(classes)), seed=seed),
+        SilentProgress(),
+    )
+    return evaluate(found.labels, classes).accuracy
+
+
+@pytest.mark.parametrize(
+    ("name", "networks", "reached"),
+    [
+        ("cats_dogs", BOTH[:1], 0.985),
+        ("cats_dogs", BOTH[1:], 0.985),
+        ("cats_dogs", BOTH, 0.99),
+        ("scenes", BOTH[:1], 0.80),
+        ("natural", BOTH, 0.95),
+    ],
+)
+def test_the_default_finds_what_people_see_and_the_seed_hardly_matters(
+    assets: Path, name: str, networks: tuple[str, ...], reached: float
+) -> None:
+    found = [accuracy(assets, name, networks, seed) for seed in (0, 1)]
+    assert min(found) >= reached
+    assert max(found) - min(found) <= 0.01

@@ -1,0 +1,130 @@
+"""Seconds, memory and inertia of clustering many wide rows, beside scikit-learn's on the matrix in memory.
+
+    python tests/benchmarks/clustering_scale.py --rows 100000
+    python tests/benchmarks/clustering_scale.py --rows 1000000 --no-reference --memory 2000000000
+
+The rows lie in a raw float32 file and are read block by block, as from a store. Reading that file once is
+timed too. Inertias are taken in both spaces: that of scikit-learn's PCA and that of the clustering.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import Normalizer
+
+from imgcluster.analysis.assigning import model_points
+from imgcluster.analysis.fitting import means_of
+from imgcluster.analysis.kmeans import KMeansSettings, cluster
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.records import Keys, SilentProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from imgcluster.records import Embeddings
+
+BLOCK = 8192
+GROUPS = 10
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """An EmbeddingSource over a raw float32 file; nothing of it stays in memory."""
+
+    path: Path
+    keys: Keys
+    dimension: int
+
+    def blocks(self) -> Iterator[Embeddings]:
+        with self.path.open("rb") as file:
+            for start in range(0, len(self.keys), BLOCK):
+                rows = min(BLOCK, len(self.keys) - start)
+                yield np.fromfile(file, np.float32, rows * self.dimension).reshape(rows, self.dimension)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--dimension", type=int, default=2048)
+    parser.add_argument("--memory", type=int, help="bytes that prepared points may take")
+    parser.add_argument("--prepare", choices=["auto", "l2", "none"], default="auto")
+    parser.add_argument("--reference", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        source = make(Path(folder) / "rows.f32", options.rows, options.dimension)
+        reading = timed(lambda: sum(len(block) for block in source.blocks()))[1]
+        settings = KMeansSettings(GROUPS, memory=options.memory)
+        before = peak()
+        result, seconds = timed(
+            lambda: cluster([source], ["space"], PrepareSettings(options.prepare), settings, SilentProgress())
+        )
+        print(f"{options.rows} x {options.dimension}, k = {GROUPS}")
+        print(f"reading once          {reading:8.1f} s")
+        print(f"imgcluster            {seconds:8.1f} s   {seconds / reading:.1f} times reading once")
+        print(f"peak memory           {before:8.2f} GB before, {peak():.2f} GB after")
+        if options.reference:
+            rows = np.concatenate(list(source.blocks()))
+            (labels, space), reference = timed(lambda: scikit_learn(rows))
+            print(
+                f"scikit-learn          {reference:8.1f} s   imgcluster takes {seconds / reference:.2f} of it"
+            )
+            points = model_points(result.model, [rows])
+            for name, where in (("scikit-learn's", space), ("imgcluster's", points)):
+                ours, theirs = inertia(where, result.labels), inertia(where, labels)
+                print(f"inertia in {name:15} space: imgcluster {ours:.2f}, scikit-learn {theirs:.2f}")
+
+
+def make(path: Path, rows: int, dimension: int) -> FileSource:
+    """Write rows that look like features: rectified, around overlapping groups, with a falling spectrum."""
+    random = np.random.default_rng(0)
+    latent = random.normal(size=(GROUPS, 48)).astype(np.float32) * 1.2
+    mixing = (random.normal(size=(48, dimension)) / np.sqrt(np.arange(1, 49))[:, None]).astype(np.float32)
+    with path.open("wb") as file:
+        for start in range(0, rows, BLOCK):
+            count = min(BLOCK, rows - start)
+            hidden = latent[random.integers(GROUPS, size=count)] + random.normal(size=(count, 48))
+            noise = random.standard_normal((count, dimension), np.float32)
+            np.maximum(hidden.astype(np.float32) @ mixing + noise, 0).tofile(file)
+    keys = random.integers(256, size=(rows, 32), dtype=np.uint8)
+    return FileSource(path, keys, dimension)
+
+
+def scikit_learn(rows: Embeddings) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Give the labels of the usual three lines, and the points that they were found in."""
+    points = PCA(64, random_state=0).fit_transform(Normalizer().fit_transform(rows))
+    return KMeans(GROUPS, n_init=10, random_state=0).fit(points).labels_, points
+
+
+def inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    """Sum of squared distances to the clusters' means."""
+    return float(np.square(points - means_of(points, labels)[labels], dtype=np.float64).sum())
+
+
+def timed(work):
+    """Run it, and give its answer and its seconds."""
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def peak() -> float:
+    """Largest memory so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+if __name__ == "__main__":
+    main()

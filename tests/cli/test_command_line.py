@@ -1,0 +1,130 @@
+"""What only a fresh process shows: start-up, modules loaded, exit codes, what goes to which stream."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import write_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAVY = ("tensorflow", "keras", "openvino", "cv2", "h5py", "sklearn", "bokeh", "jinja2", "matplotlib")
+
+
+def imgcluster(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "imgcluster", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images and a store that the real command line made, with a random network."""
+    folder = tmp_path_factory.mktemp("embedded")
+    write_images(folder / "photos", 3, {"red": (200, 30, 30), "blue": (30, 30, 200)})
+    done = imgcluster(
+        "extract", "photos", "--network", "efficientnet_lite0", "--weights", "random", "--json", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["new"] == 6
+    return folder
+
+
+def modules_loaded(*arguments: str, cwd: Path) -> set[str]:
+    """The top-level modules that a command loads, told by the interpreter itself."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "imgcluster", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    assert not modules_loaded("--help", cwd=tmp_path) & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("cluster", "--k", "2"),
+        ("evaluate",),
+        ("extract", "photos", "--network", "efficientnet_lite0", "--weights", "random"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_loads_a_network_that_it_does_not_run(embedded: Path, arguments: tuple[str, ...]) -> None:
+    loaded = modules_loaded(*arguments, cwd=embedded)
+    assert not loaded & {"tensorflow", "keras", "openvino"}
+
+
+def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
+    done = imgcluster("cluster", "--k", "2", "--out", "sorted", "--json", cwd=embedded)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["k"], result["images"], sum(result["sizes"])) == (2, 6, 6)
+    originals = sorted(path.read_bytes() for path in (embedded / "photos").rglob("*.png"))
+    assert sorted(path.read_bytes() for path in (embedded / "sorted").rglob("*.png")) == originals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("extract", "nowhere"), 1, "nowhere"),
+        (("extract", "empty"), 1, "no image found"),
+        (("cluster", "--k", "0"), 2, "auto"),
+        (("cluster", "--k", "100"), 1, "100"),
+        (("cluster", "--k", "2", "--store", "nowhere.h5"), 1, "nowhere.h5"),
+        (("cluster", "--k", "2", "--store", "text.h5"), 1, "text.h5"),
+        (("cluster", "--k", "2", "--mode", "teleport"), 2, "teleport"),
+        (("extract", "photos", "--network", "alexnet"), 2, "alexnet"),
+        (("evaluate", "--clusters", "nowhere"), 1, "nowhere"),
+        (("frobnicate",), 2, "frobnicate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_foreseeable_mistake_is_one_line_and_an_exit_code(
+    embedded: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    (embedded / "empty").mkdir(exist_ok=True)
+    (embedded / "text.h5").write_text("no HDF5 at all")
+    done = imgcluster(*arguments, cwd=embedded)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_under_json_stdout_holds_the_error(tmp_path: Path) -> None:
+    done = imgcluster("extract", "nowhere", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "nowhere" in json.loads(done.stdout)["error"]
+
+
+def test_strict_turns_a_failed_file_into_exit_1_after_the_rest_is_done(
+    embedded: Path, tmp_path: Path
+) -> None:
+    write_images(tmp_path / "photos", 1, {"green": (30, 200, 30)})
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"text")
+    options = ("--network", "efficientnet_lite0", "--weights", "random", "--json", "--strict")
+    done = imgcluster("extract", "photos", *options, "--failures", "failed.csv", cwd=tmp_path)
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert (result["new"], result["failed"]) == (1, 1)
+    assert result["failures"][0]["path"].endswith("broken.jpg")
+    assert "broken.jpg" in (tmp_path / "failed.csv").read_text()
+
+
+def test_networks_lists_the_catalogue(tmp_path: Path) -> None:
+    done = imgcluster("networks", "--json", cwd=tmp_path)
+    names = [network["name"] for network in json.loads(done.stdout)["networks"]]
+    assert names[0] == "inception_v3"
+    assert {"vgg16", "vgg19", "resnet152", "efficientnet_lite0", "efficientnet_lite2"} <= set(names)

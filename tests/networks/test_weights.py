@@ -1,0 +1,158 @@
+import hashlib
+import http.server
+import socket
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.networks.catalog import PackagedWeights, PublishedWeights, find_network
+from imgcluster.networks.weights import WeightsPlaces, availability, locate
+
+CONTENT = b"arrays" * 1000
+
+
+@pytest.fixture
+def places(tmp_path):
+    return WeightsPlaces(keras_home=str(tmp_path / "keras"), seconds=2)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a web server on this machine that has one file."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "weights.h5").write_bytes(CONTENT)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(tmp_path / "web"))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def published_at(base, content=CONTENT):
+    md5 = hashlib.md5(content).hexdigest()
+    return replace(find_network("vgg16"), weights=PublishedWeights(f"{base}/weights.h5", md5))
+
+
+def closed_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_published_weights_are_fetched_once_and_then_come_from_the_cache(places, server):
+    network = published_at(server)
+    said = []
+    assert availability(network, places) == "download"
+    found = locate(network, places=places, notify=said.append)
+    assert Path(found.path).read_bytes() == CONTENT
+    assert found.path == places.cache_path(network.weights)
+    assert found.digest == hashlib.sha256(CONTENT).hexdigest()
+    assert availability(network, places) == "here"
+    assert locate(network, places=places, notify=said.append) == found
+    assert len(said) == 1
+
+
+def test_a_download_with_another_checksum_is_not_kept(places, server):
+    with pytest.raises(ImgclusterError, match="another checksum"):
+        locate(published_at(server, b"something else"), places=places)
+    assert list(Path(places.keras_home, "models").iterdir()) == []
+
+
+def test_a_cached_file_with_another_checksum_is_not_used_silently(places):
+    network = published_at(f"http://127.0.0.1:{closed_port()}")
+    path = Path(places.cache_path(network.weights))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half of it")
+    with pytest.raises(ImgclusterError, match=f"its MD5 differs.*--weights {path}"):
+        locate(network, places=places)
+    assert path.read_bytes() == b"half of it"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "no-such-host.invalid"])
+def test_without_a_server_one_line_says_what_to_do(places, host):
+    network = published_at(f"http://{host.format(port=closed_port())}")
+    started = time.monotonic()
+    with pytest.raises(ImgclusterError) as caught:
+        locate(network, places=places)
+    assert time.monotonic() - started < 6
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (
+        "weights.h5",
+        network.weights.url,
+        places.cache_path(network.weights),
+        "--weights FILE",
+        "--network efficientnet_lite2",
+    ):
+        assert part in message
+
+
+def test_a_server_that_never_answers_is_given_up(places):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        with pytest.raises(ImgclusterError, match="no answer within 2 seconds"):
+            locate(published_at(f"http://127.0.0.1:{silent.getsockname()[1]}"), places=places)
+        assert time.monotonic() - started < 6
+
+
+def test_a_missing_file_on_the_server_is_named(places, server):
+    network = replace(find_network("vgg16"), weights=PublishedWeights(f"{server}/absent.h5", ""))
+    with pytest.raises(ImgclusterError, match=r"could not be fetched.*absent\.h5"):
+        locate(network, places=places)
+
+
+def test_packaged_weights_are_found_without_importing_the_package():
+    network = find_network("efficientnet_lite0")
+    found = locate(network)
+    assert found.digest == network.weights.sha256
+    assert availability(network) == "here"
+
+
+def test_a_missing_package_names_its_extra():
+    network = replace(find_network("efficientnet_lite0"), weights=PackagedWeights("no_such_package", "f", ""))
+    assert availability(network) == "package"
+    with pytest.raises(MissingExtra, match=r"imgcluster\[offline\]"):
+        locate(network)
+
+
+def test_random_weights_say_so_and_have_a_digest_of_their_own():
+    said = []
+    found = locate(find_network("vgg16"), "random", notify=said.append)
+    assert found.path is None
+    assert "random" in said[0]
+    assert found.digest != locate(find_network("vgg19"), "random").digest
+    assert found == locate(find_network("vgg16"), "random")
+
+
+def test_a_file_is_taken_as_it_is(tmp_path):
+    (tmp_path / "mine.h5").write_bytes(CONTENT)
+    found = locate(find_network("vgg16"), str(tmp_path / "mine.h5"))
+    assert found.path == str(tmp_path / "mine.h5")
+    assert found.digest == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ImgclusterError, match=f"no weights file {tmp_path}/mine.h5"):
+        locate(find_network("vgg16"), str(tmp_path / "mine.h5"))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.pkl", "model.pth", "model.npz"])
+def test_files_that_may_hold_more_than_arrays_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(CONTENT)
+    with pytest.raises(ImgclusterError, match="only files that hold nothing but arrays"):
+        locate(find_network("vgg16"), str(tmp_path / name))

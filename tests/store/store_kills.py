@@ -1,0 +1,70 @@
+"""Kill a real writer again and again on one store: store_kills.py [ROUNDS] [BATCH_SIZE] [DIMENSION]."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+from store_helpers import assert_holds_batches
+
+from imgcluster.store.store import FeatureStore
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    rounds: int = 0
+    batches: int = 0
+    recoveries: int = 0
+
+
+def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int) -> Outcome:
+    """Start a writer, kill it at a random moment, check every committed row; all on the same store."""
+    path, notes = os.path.join(folder, "features.h5"), os.path.join(folder, "notes")
+    random_ = random.Random(seed)
+    writer = os.path.join(os.path.dirname(__file__), "store_writer.py")
+    outcome = Outcome()
+    for _ in range(rounds):
+        command = [sys.executable, writer, path, notes, str(size), str(dimension)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(random_.uniform(0, 0.2))
+            assert process.poll() is None, "the writer ended by itself"
+            process.kill()
+        outcome.rounds += 1
+        if os.path.exists(path):
+            lines: list[str] = []
+            committed = _last_note(notes)
+            with FeatureStore(path, "r", notify=lines.append) as store:
+                if not store.spaces:
+                    assert committed == 0
+                    continue
+            outcome.recoveries += len(lines)
+            # A kill between a commit and its note leaves a batch that only the last check has seen.
+            safe = max(committed, outcome.batches)
+            outcome.batches = assert_holds_batches(path, safe, size, dimension, folder)
+            assert outcome.batches <= safe + 1
+    return outcome
+
+
+def _last_note(notes: str) -> int:
+    with open(notes) as file:
+        return max((int(line) for line in file), default=0)
+
+
+def main() -> None:
+    """Run and print."""
+    rounds, size, dimension = ([int(a) for a in sys.argv[1:]] + [100, 16, 256][len(sys.argv) - 1 :])[:3]
+    with tempfile.TemporaryDirectory() as folder:
+        print(kill_writers(folder, rounds, size, dimension, seed=time.time_ns()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""A full disk, Ctrl-C, and a folder that cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from power_loss import RecordingOs
+from store_helpers import DIMENSION, SPACE, assert_holds_batches, fill, rows, write_batch
+
+from imgcluster.errors import StoreError
+from imgcluster.store import page_log
+from imgcluster.store.interrupts import held_back
+from imgcluster.store.repair import verify
+from imgcluster.store.store import FeatureStore
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own with room for 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True, capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a small disk is not permitted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_at_most_the_batch_under_way(small_disk):
+    path, folder = str(small_disk / "features.h5"), "/photos"
+    committed = 0
+    with FeatureStore(path, "a") as store:
+        store.add_space(SPACE, 512)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="No space left"), FeatureStore(path, "a") as store:  # noqa: PT012
+            while True:
+                write_batch(store, committed, 32, 512, folder)
+                store.commit()
+                committed += 1
+        assert committed > 10
+        assert verify(path).problems == ()
+        assert assert_holds_batches(path, committed, 32, 512, folder) == committed
+
+
+def test_a_store_is_not_even_begun_on_a_full_disk(small_disk):
+    with open(small_disk / "ballast", "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(StoreError, match="No space left"):
+        FeatureStore(small_disk / "features.h5", "a")
+    assert "features.h5" not in os.listdir(small_disk)
+
+
+def test_a_commit_can_be_repeated_once_there_is_room(small_disk):
+    path, ballast = str(small_disk / "features.h5"), small_disk / "ballast"
+    with FeatureStore(path, "a") as store:
+        store.add_space(SPACE, DIMENSION)
+        store.append(SPACE.name, *rows(0, 100))
+        with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):  # noqa: PT012
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(StoreError, match="make room"):
+            store.commit()
+        ballast.unlink()
+        store.commit()
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 100)[0]), rows(0, 100)[1])
+
+
+def test_no_space_in_the_middle_of_a_write(tmp_path, monkeypatch):
+    """Report C3: earlier rows stay readable, and the message names the file."""
+
+    class Filling(RecordingOs):
+        room = 40_000
+
+        def pwrite(self, descriptor, data, offset):
+            if self.room <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.room -= len(data)
+            return super().pwrite(descriptor, data, offset)
+
+    path = str(tmp_path / "features.h5")
+    fill(path, 100)
+    monkeypatch.setattr(page_log, "os", Filling())
+    with pytest.raises(StoreError, match=f"{path}: No space left"):
+        fill(path, 2000, start=100)
+    monkeypatch.setattr(page_log, "os", os)
+    with FeatureStore(path) as store:
+        assert store.find_space().rows == 100
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 100)[0]), rows(0, 100)[1])
+    assert verify(path).problems == ()
+
+
+def test_ctrl_c_waits_until_hdf5_is_done():
+    done = False
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+        done = True
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_at_any_moment_keeps_what_was_committed(tmp_path):
+    path = str(tmp_path / "features.h5")
+    with FeatureStore(path, "a") as store:
+        store.add_space(SPACE, DIMENSION)
+    committed = 0
+    for round_ in range(10):
+        timer = threading.Timer(0.005 + 0.004 * round_, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt), FeatureStore(path, "a") as store:  # noqa: PT012
+            committed = store.find_space(name=SPACE.name).rows // 4
+            timer.start()
+            while True:
+                write_batch(store, committed, 4, DIMENSION, "/photos")
+                store.commit()
+                committed += 1
+        timer.join()
+        assert_holds_batches(path, committed, 4, DIMENSION, "/photos")
+
+
+def test_a_store_may_be_written_by_another_thread_than_the_one_that_opened_it(tmp_path):
+    path = str(tmp_path / "features.h5")
+    with FeatureStore(path, "a") as store:
+        store.add_space(SPACE, DIMENSION)
+
+        def write():
+            for i in range(10):
+                store.append(SPACE.name, *rows(10 * i, 10))
+                store.commit()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 100)[0]), rows(0, 100)[1])
+
+
+def test_nothing_can_be_appended_to_a_store_that_is_only_read(tmp_path):
+    fill(tmp_path / "features.h5", 3)
+    with FeatureStore(tmp_path / "features.h5") as store, pytest.raises(StoreError, match="for reading"):
+        store.append(SPACE.name, *rows(3, 1))
+
+
+def test_a_missing_folder_is_one_clear_line(tmp_path):
+    with pytest.raises(StoreError, match=r"cannot write .*No such file"):
+        FeatureStore(tmp_path / "missing" / "features.h5", "a")
+
+
+def test_the_recovery_is_told_in_one_line(tmp_path):
+    path = str(tmp_path / "features.h5")
+    fill(path, 10)
+    store = FeatureStore(path, "a")
+    store.append(SPACE.name, *rows(10, 10))
+    store.commit()
+    for end in ("", ".wal0", ".wal1"):
+        (tmp_path / f"copy.h5{end}").write_bytes((tmp_path / f"features.h5{end}").read_bytes())
+    store.close()
+    lines: list[str] = []
+    with FeatureStore(tmp_path / "copy.h5", notify=lines.append) as copy:
+        assert copy.find_space().rows == 20
+    assert len(lines) == 1
+    assert "recovered" in lines[0]

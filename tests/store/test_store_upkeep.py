@@ -1,0 +1,259 @@
+"""verify, repair, prune, merge, export."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
+
+from imgcluster.errors import StoreError
+from imgcluster.records import PathEntry, Run
+from imgcluster.store.export import EXPORTERS, Sprite
+from imgcluster.store.merge import merge
+from imgcluster.store.prune import prune
+from imgcluster.store.repair import repair, verify
+from imgcluster.store.store import FeatureStore
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "features.h5")
+
+
+def touch(folder, numbers):
+    folder.mkdir(exist_ok=True)
+    for i in numbers:
+        (folder / f"image {i}.jpg").write_bytes(b"image")
+
+
+def assert_sound(path, expected_rows=None):
+    found = verify(path)
+    assert found.problems == ()
+    if expected_rows is not None:
+        assert found.rows == expected_rows
+
+
+def damage(path, dataset, row):
+    with h5py.File(path, "r+") as file:
+        values = file[dataset][row]
+        file[dataset][row] = values + 1
+    return values
+
+
+def test_a_sound_store_has_no_problems_and_nothing_to_repair(path):
+    fill(path, 100, folder="/photos")
+    assert_sound(path, 100)
+    done = repair(path)
+    assert (done.rows, done.lost, done.damaged_file) == (100, (), None)
+
+
+@pytest.mark.parametrize("column", ["embeddings", "keys", "crc32"])
+def test_repair_drops_the_damaged_row_and_keeps_all_others(path, column):
+    fill(path, 100, folder="/photos")
+    damage(path, f"spaces/{SPACE.name}/{column}", 41)
+    (problem,) = verify(path).problems
+    assert "row 41 is damaged" in problem
+    done = repair(path)
+    assert (done.rows, done.lost) == (99, (problem,))
+    assert done.damaged_file is not None
+    assert os.path.exists(done.damaged_file)
+    assert_sound(path, 99)
+    others = np.delete(np.arange(100), 41)
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(
+            store.read(SPACE.name, rows(0, 100)[0][others]), rows(0, 100)[1][others]
+        )
+        assert len(store.paths()) == 100
+    fill(path, 100)
+    assert_sound(path, 100)
+
+
+def test_repair_drops_a_damaged_path(path):
+    fill(path, 10, folder="/photos")
+    damage(path, "paths/text", 3)
+    with FeatureStore(path) as store, pytest.raises(StoreError, match="store repair"):
+        store.paths()
+    assert repair(path).lost == ("table of paths: 1 damaged entries",)
+    with FeatureStore(path) as store:
+        assert len(store.paths()) == 9
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.floats(0, 1))
+def test_a_store_that_was_cut_off_keeps_every_row_that_is_left(fraction):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "features.h5")
+        fill(path, 400)
+        os.truncate(path, int(fraction * os.path.getsize(path)))
+        _assert_repairable(path, 400)
+
+
+def test_a_store_without_its_last_tenth_keeps_most_rows(path):
+    fill(path, 4000)
+    os.truncate(path, os.path.getsize(path) * 9 // 10)
+    assert verify(path).problems != ()
+    done = repair(path)
+    assert 2000 < done.rows < 4000
+    assert_sound(path, done.rows)
+
+
+@settings(max_examples=45, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=3))
+def test_no_flipped_bit_goes_unnoticed(flips):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "features.h5")
+        shutil.copy(_sample(), path)
+        with open(path, "r+b") as file:
+            for where, bit in flips:
+                at = int(where * os.path.getsize(path))
+                file.seek(at)
+                byte = file.read(1)[0]
+                file.seek(at)
+                file.write(bytes([byte ^ (1 << bit)]))
+        _assert_repairable(path, 400)
+
+
+SAMPLES: list[str] = []
+
+
+def _sample():
+    if not SAMPLES:
+        folder = tempfile.mkdtemp()
+        fill(os.path.join(folder, "features.h5"), 400, folder="/photos")
+        SAMPLES.append(os.path.join(folder, "features.h5"))
+    return SAMPLES[0]
+
+
+def _assert_repairable(path, count):
+    """Whatever comes out is right; or one line says that nothing can be saved."""
+    keys, embeddings = rows(0, count)
+    expected = {key.tobytes(): row for key, row in zip(keys, embeddings, strict=True)}
+    try:
+        done = repair(path)
+    except StoreError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert done.rows == count or done.lost
+    assert_sound(path, done.rows)
+    with FeatureStore(path) as store:
+        for space in store.spaces:
+            held = store.keys(space.name)
+            for key, row in zip(held, store.read(space.name, held), strict=True):
+                np.testing.assert_array_equal(row, expected[key.tobytes()])
+
+
+def test_prune_removes_what_is_gone_and_the_file_shrinks(path, tmp_path):
+    fill(path, 2000, folder=tmp_path / "photos")
+    touch(tmp_path / "photos", range(1024))
+    with FeatureStore(path, "a") as store:
+        store.record_scanned([str(tmp_path / "photos")])
+        store.record_run(Run("2026", SPACE.name, 1, 1.0))
+    done = prune(path)
+    assert (done.rows, done.paths) == (976, 976)
+    assert done.bytes_after < 0.75 * done.bytes_before
+    assert os.path.getsize(path) == done.bytes_after
+    assert sorted(os.listdir(tmp_path)) == ["features.h5", "features.h5.lock", "photos"]
+    assert_sound(path, 1024)
+    with FeatureStore(path) as store:
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 1024)[0]), rows(0, 1024)[1])
+        assert {e.path for e in store.paths()} == {entry(tmp_path / "photos", i).path for i in range(1024)}
+        assert len(store.runs()) == 1
+    fill(path, 2000)
+    assert_sound(path, 2000)
+
+
+@pytest.mark.parametrize("photos", ["missing", "empty"])
+def test_prune_refuses_when_a_drive_may_only_be_offline(path, tmp_path, photos):
+    """Report C4: an unmounted drive is not a deletion."""
+    folder = tmp_path / "photos"
+    fill(path, 10, folder=folder)
+    with FeatureStore(path, "a") as store:
+        store.record_scanned([str(folder)])
+    if photos == "empty":
+        folder.mkdir()
+    with pytest.raises(StoreError, match="--force"):
+        prune(path)
+    assert_sound(path, 10)
+    done = prune(path, force=True)
+    assert (done.rows, done.paths) == (10, 10)
+    assert_sound(path, 0)
+
+
+def test_a_reader_keeps_what_it_sees_when_the_store_is_pruned(path, tmp_path):
+    fill(path, 10, folder=tmp_path / "photos")
+    touch(tmp_path / "photos", range(10))
+    with FeatureStore(path) as reader:
+        prune(path)
+        assert len(reader.read(SPACE.name, rows(0, 10)[0])) == 10
+
+
+def test_merge_joins_spaces_and_takes_equal_keys_once(tmp_path):
+    a, b, out = (str(tmp_path / name) for name in ("a.h5", "b.h5", "out.h5"))
+    fill(a, 100, folder=tmp_path)
+    fill(b, 100, start=50, folder=tmp_path)
+    fill(b, 10, space=OTHER)
+    with FeatureStore(b, "a") as store:
+        store.record_paths([PathEntry("/x.jpg", 1, 2, 3, bytes(32))])
+    with FeatureStore(a, "a") as store:
+        store.record_paths([PathEntry("/x.jpg", 1, 2, 99, bytes(32))])
+    done = merge([a, b], out)
+    assert (done.rows, done.shared) == (160, 50)
+    assert_sound(out, 160)
+    with FeatureStore(out) as store:
+        np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 150)[0]), rows(0, 150)[1])
+        np.testing.assert_array_equal(store.read(OTHER.name, rows(0, 10)[0]), rows(0, 10)[1])
+        assert len(store.paths()) == 151
+        assert store.paths()[-1].read_ns == 99
+    with pytest.raises(StoreError, match="exists already"):
+        merge([a, b], out)
+
+
+def test_merge_refuses_stores_that_disagree_about_an_image(tmp_path):
+    a, b, out = (str(tmp_path / name) for name in ("a.h5", "b.h5", "out.h5"))
+    fill(a, 10)
+    keys, embeddings = rows(0, 10)
+    embeddings = embeddings * 1.001
+    embeddings[4] += 1
+    with FeatureStore(b, "a") as store:
+        store.add_space(SPACE, DIMENSION)
+        store.append(SPACE.name, keys, embeddings)
+    with pytest.raises(StoreError, match=keys[4].tobytes().hex()):
+        merge([a, b], out)
+    assert not os.path.exists(out)
+
+
+def test_npz_holds_keys_and_embeddings(path, tmp_path):
+    fill(path, 100)
+    with FeatureStore(path) as store:
+        EXPORTERS["npz"](store, SPACE.name, str(tmp_path / "out.npz"))
+    with np.load(tmp_path / "out.npz") as archive:
+        assert sorted(archive) == ["embeddings", "keys"]
+        assert archive["keys"].tolist() == [key.tobytes().hex() for key in rows(0, 100)[0]]
+        np.testing.assert_array_equal(archive["embeddings"], rows(0, 100)[1])
+        assert archive["embeddings"].dtype == np.float32
+
+
+def test_tensorboard_export_is_what_the_projector_reads(path, tmp_path):
+    fill(path, 20)
+    with FeatureStore(path, "a") as store:
+        store.record_paths([PathEntry("/a\tb\n\udcff.jpg", 1, 2, 3, rows(3, 1)[0].tobytes())])
+        EXPORTERS["tensorboard"](store, SPACE.name, str(tmp_path / "out"), Sprite(b"png", 32))
+    tensors = np.loadtxt(tmp_path / "out" / "tensors.tsv", delimiter="\t")
+    np.testing.assert_allclose(tensors, rows(0, 20)[1], rtol=1e-6)
+    lines = (tmp_path / "out" / "metadata.tsv").read_text().split("\n")
+    assert lines[0] == "path\tkey"
+    assert lines[-1] == ""
+    cells = [line.split("\t") for line in lines[1:-1]]
+    assert [cell[1] for cell in cells] == [key.tobytes().hex() for key in rows(0, 20)[0]]
+    assert cells[3][0] == r"/a\tb\n\xff.jpg"
+    assert (tmp_path / "out" / "sprite.png").read_bytes() == b"png"
+    config = (tmp_path / "out" / "projector_config.pbtxt").read_text()
+    assert 'tensor_path: "tensors.tsv"' in config
+    assert config.count("single_image_dim: 32") == 2

@@ -1,0 +1,191 @@
+"""What `extract` promises, with a network that counts its batches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeNetwork, FakeSource, write_image, write_images
+
+from imgcluster.errors import ImgclusterError, Interrupted
+from imgcluster.records import FeatureSpace, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
+
+COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    write_images(tmp_path / "photos", 5, COLOURS)
+    backdate(tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+def backdate(folder: Path) -> None:
+    """Files that were made just now are not trusted by their time; these were made long ago."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, ns=(10**18, 10**18))
+
+
+def run(photos: Path, source: FakeSource | None = None, **options: object) -> ExtractResult:
+    store = str(photos.parent / "features.h5")
+    return extract([photos], ExtractOptions(store=store, **options), source=source or FakeSource())  # type: ignore[arg-type]
+
+
+def embedding_of(photos: Path, path: Path) -> np.ndarray:
+    with FeatureStore(photos.parent / "features.h5") as store:
+        entry = next(entry for entry in store.paths() if entry.path == str(path))
+        return store.read(FakeSource().space.name, np.frombuffer(entry.key, np.uint8)[None])[0]
+
+
+def test_every_image_is_embedded_in_full_batches(photos: Path) -> None:
+    source = FakeSource()
+    result = run(photos, source)
+    assert (result.found, result.new, result.cached, result.duplicates, result.failed) == (10, 10, 0, 0, 0)
+    assert source.network.batches == [4, 4, 2]
+
+
+def test_a_second_run_neither_loads_the_network_nor_reads_a_file(photos: Path) -> None:
+    run(photos)
+    for path in photos.rglob("*.png"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    backdate(photos)
+    source = FakeSource()
+    result = run(photos, source)
+    assert (result.cached, result.new, source.loads) == (10, 0, 0)
+
+
+def test_a_changed_file_is_embedded_again(photos: Path) -> None:
+    run(photos)
+    write_image(photos / "red" / "red0.png", (30, 200, 30))
+    source = FakeSource()
+    result = run(photos, source)
+    assert (result.new, result.cached, source.network.batches) == (1, 9, [1])
+
+
+def test_a_renamed_file_is_not(photos: Path) -> None:
+    run(photos)
+    shutil.move(photos / "red", photos / "crimson")
+    source = FakeSource()
+    result = run(photos, source)
+    assert (result.cached, result.new, source.loads) == (10, 0, 0)
+
+
+def test_equal_files_go_through_the_network_once(photos: Path) -> None:
+    shutil.copytree(photos / "red", photos / "copies")
+    source = FakeSource()
+    result = run(photos, source)
+    assert (result.found, result.new, result.duplicates) == (15, 10, 5)
+    assert sum(source.network.batches) == 10
+
+
+def test_an_edit_within_the_clocks_granularity_is_noticed(photos: Path) -> None:
+    path = write_image(photos / "red" / "red0.png", (200, 30, 30), side=24)
+    before = path.stat()
+    run(photos)
+    write_image(path, (30, 200, 30), side=24)
+    data = path.read_bytes()
+    path.write_bytes(data[: before.st_size].ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    source = FakeSource()
+    assert run(photos, source).new == 1
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_names_and_vectors_stay_paired_around_a_broken_file(
+    photos: Path, position: int, tmp_path: Path
+) -> None:
+    paths = sorted(photos.rglob("*.png"))
+    broken = paths[position]
+    broken.write_bytes(broken.read_bytes()[:60])
+    result = run(photos)
+    assert [failure.path for failure in result.failures] == [str(broken)]
+    for number, path in enumerate(paths):
+        if path == broken:
+            continue
+        alone = tmp_path / f"alone{number}" / "photos"
+        alone.mkdir(parents=True)
+        shutil.copy(path, alone / path.name)
+        run(alone)
+        np.testing.assert_allclose(embedding_of(photos, path), embedding_of(alone, alone / path.name))
+
+
+def test_a_broken_file_is_tried_again_when_it_was_repaired_and_not_before(photos: Path) -> None:
+    broken = photos / "red" / "red0.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:60])
+    backdate(photos)
+    assert run(photos).failed == 1
+    source = FakeSource()
+    assert run(photos, source).failed == 1
+    assert source.loads == 0
+    broken.write_bytes(whole)
+    result = run(photos, source)
+    assert (result.failed, result.new) == (0, 1)
+
+
+def test_an_empty_file_is_always_tried_again(photos: Path) -> None:
+    (photos / "red" / "red0.png").write_bytes(b"")
+    backdate(photos)
+    assert run(photos).failed == 1
+    whole = (photos / "red" / "red1.png").read_bytes()
+    (photos / "red" / "red0.png").write_bytes(whole)
+    assert run(photos).failed == 0
+
+
+def test_failed_files_are_tried_again_on_demand(photos: Path) -> None:
+    (photos / "red" / "red0.png").write_bytes(b"no image at all")
+    backdate(photos)
+    run(photos)
+    result = run(photos, retry_failed=True)
+    assert result.failed == 1
+    assert "red0.png" in result.failures[0].path
+
+
+def test_two_feature_spaces_share_a_store_and_never_mix(photos: Path) -> None:
+    run(photos)
+    other = FakeSource(FakeNetwork(), FeatureSpace("fake", "11" * 32, 16))
+    result = run(photos, other)
+    assert result.new == 10
+    with FeatureStore(photos.parent / "features.h5") as store:
+        assert sorted(space.rows for space in store.spaces) == [10, 10]
+
+
+def test_nothing_to_embed_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ImgclusterError, match="no image found"):
+        run(tmp_path / "photos")
+    assert not (tmp_path / "features.h5").exists()
+
+
+def test_only_broken_files_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"text")
+    with pytest.raises(ImgclusterError, match="none of 1 images could be read"):
+        run(tmp_path / "photos")
+
+
+def test_stopping_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    class StopAfterFirstBatch(SilentProgress):
+        stopping = False
+        stage = ""
+
+        def begin(self, what: str, total: int | None = None) -> None:
+            self.stage = what
+
+        def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+            self.stopping = self.stage == "embedding"
+
+    photos = tmp_path / "photos"
+    write_images(photos, 20, COLOURS)
+    store = str(tmp_path / "features.h5")
+    with pytest.raises(Interrupted, match="are kept"):
+        extract([photos], ExtractOptions(store=store), source=FakeSource(), progress=StopAfterFirstBatch())
+    result = run(photos)
+    assert 0 < result.new < 40
+    assert result.new + result.cached == 40
