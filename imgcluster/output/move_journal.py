@@ -102,7 +102,7 @@ def _line(source: str, relative: str, identity: _Identity) -> str:
 
 
 def _read(path: str) -> dict[tuple[str, str], list[_Identity]]:
-    """Return what is known of each file, by source and target. A line cut off by a crash counts for nothing."""
+    """Return what is known of each file, by source and target; a line that a crash cut off does not count."""
     moves: dict[tuple[str, str], list[_Identity]] = {}
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         for line in file:
