@@ -161,3 +161,6 @@ def _duplicates_expected() -> Iterator[None]:
 
 
 _RESTARTS: dict[str, Restarts] = {"minibatch-kmeans": _minibatch_kmeans, "kmeans": _kmeans}
+
+ALGORITHMS = tuple(_RESTARTS)
+"""The names of the ways in which restarts run."""

@@ -12,6 +12,7 @@ from imgcluster.cli import console
 from imgcluster.cli import store as store_commands
 from imgcluster.cli.assign import assign
 from imgcluster.cli.cluster import cluster
+from imgcluster.cli.compare import compare
 from imgcluster.cli.contact_sheet import contact_sheet
 from imgcluster.cli.demo_images import demo_images
 from imgcluster.cli.duplicates import duplicates
@@ -69,6 +70,7 @@ _COMMANDS = (
     cluster,
     sweep,
     evaluate,
+    compare,
     assign,
     report,
     contact_sheet,

@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,7 +20,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -57,13 +57,21 @@ def show_json(result: JsonObject) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
-    """Print a table on stdout; the columns at the positions `numbers` are aligned to the right."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position in numbers else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(printable(cell).replace("[", "\\[") for cell in row))
-    _stdout().print(table, soft_wrap=True)
+    """Print a table on stdout; the columns at the positions `numbers` are aligned to the right.
+
+    No cell is ever cut, for a path that is cut leads nowhere: lines may be longer than the terminal is wide.
+    """
+    lines = [[printable(cell) for cell in line] for line in (columns, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    console = _stdout()
+    for number, line in enumerate(lines):
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
+        padded = (
+            blank + cell if position in numbers else cell + blank
+            for position, (cell, blank) in enumerate(zip(line, blanks, strict=True))
+        )
+        style = None if number else "bold"
+        console.print("  ".join(padded).rstrip(), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_failures(failures: Sequence[tuple[str, str]]) -> None:

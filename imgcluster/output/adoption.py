@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcluster.output.marker import OwnFile, read_marker, write_marker
+from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.output.ownership import examine
 
 if TYPE_CHECKING:
@@ -25,15 +25,21 @@ def adopted(out: str, places: tuple[str, ...]) -> Iterator[None]:
     """
     out = os.path.realpath(out)
     marker = read_marker(out)
-    others = set(examine(out, marker).foreign) if marker is not None else set()
+    others = set(_files_of_others(out, marker, places)) if marker is not None else set()
     yield
     if marker is None:
         return
     files = {name: own for name, own in marker.files.items() if not _is_below(name, places)}
     for name in _files(out, places):
-        if not any(_is_below(name, (other,)) for other in others):
+        if name not in others:
             files[name] = _own(os.path.join(out, name))
     write_marker(out, replace(marker, files=files))
+
+
+def _files_of_others(out: str, marker: Marker, places: tuple[str, ...]) -> Iterator[str]:
+    """Yield single files: a folder may hold files of others and be a place of ours all the same."""
+    foreign = (path for path in examine(out, marker).foreign if _is_below(path, places))
+    yield from _files(out, tuple(foreign))
 
 
 def _is_below(name: str, places: tuple[str, ...]) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis.assigning import assign as nearest_clusters
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
+from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
@@ -79,7 +79,7 @@ def assign(
     )
     if table is not None:
         lines = [(image.path, image.key.hex(), image.cluster, image.distance) for image in found]
-        Path(table).write_bytes(csv_bytes(("path", "key", "cluster", "distance"), lines))
+        write_file(table, csv_bytes(("path", "key", "cluster", "distance"), lines))
     return found
 
 

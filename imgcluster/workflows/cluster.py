@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
@@ -143,7 +146,21 @@ def _fit(
     if k > len(collection.keys):
         k = len(collection.keys)
         progress.note(f"only {k} of {len(collection.images)} images are distinct: so many clusters")
-    return kmeans.cluster(embeddings, names, prepare, kmeans_settings(k, options), progress)
+    found = kmeans.cluster(embeddings, names, prepare, kmeans_settings(k, options), progress)
+    return _numbered_by_files(found, collection)
+
+
+def _numbered_by_files(clustering: Clustering, collection: Collection) -> Clustering:
+    """Give the lowest numbers to clusters of the most files: folder 0 is the largest also among copies."""
+    copies = Counter(image.key for image in collection.images)
+    weights = [copies[bytes(key)] for key in clustering.keys]
+    files = np.bincount(clustering.labels, weights, clustering.k)
+    order = np.argsort(-files, kind="stable")
+    return replace(
+        clustering,
+        labels=np.argsort(order)[clustering.labels].astype(np.int32),
+        model=replace(clustering.model, centroids=clustering.model.centroids[order]),
+    )
 
 
 def prepare_settings(options: ClusterOptions) -> PrepareSettings:

@@ -11,6 +11,7 @@ from imgcluster.images.contact_sheet import contact_sheet, encode_image
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
 from imgcluster.output.manifest import read_assignments
+from imgcluster.output.single_file import write_file
 from imgcluster.records import Pixels, Progress, SilentProgress
 
 _CELL = 160
@@ -51,7 +52,7 @@ def make_contact_sheet(
         else:
             pictures.append(outcome.result)
     sheet = contact_sheet(pictures, min(columns, max(len(pictures), 1)), _CELL)
-    Path(out).write_bytes(encode_image(sheet, Path(out).suffix or ".png"))
+    write_file(out, encode_image(sheet, Path(out).suffix or ".png"))
     return len(pictures)
 
 

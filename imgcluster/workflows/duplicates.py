@@ -14,6 +14,7 @@ from imgcluster.analysis.neighbours import near_duplicates
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
+from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
@@ -66,7 +67,7 @@ def duplicates(
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
     groups = duplicate_groups(_copies(collection.images, paired), keys, pairs, distinct)
     if plan is not None:
-        Path(plan).write_bytes(_plan_csv(groups))
+        write_file(plan, _plan_csv(groups))
     return DuplicatesResult(len(collection.images), groups)
 
 

@@ -14,6 +14,7 @@ from imgcluster.errors import ImgclusterError, Interrupted
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
 from imgcluster.networks.selection import NetworkChoice
+from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, Run, SilentProgress
 from imgcluster.store.store import FeatureStore
@@ -171,8 +172,7 @@ def extract(
 def write_failures(result: ExtractResult, path: str) -> None:
     """Write the failed files as CSV with columns path, reason."""
     rows = [(failure.path, failure.reason) for failure in result.failures]
-    with open(path, "wb") as file:
-        file.write(csv_bytes(("path", "reason"), rows))
+    write_file(path, csv_bytes(("path", "reason"), rows))
 
 
 def _recognise(store: FeatureStore, found: FoundImages, space: str, *, retry_failed: bool) -> _Known:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
 from imgcluster.output.plots import sweep_plot
+from imgcluster.output.single_file import write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import ClusterOptions, kmeans_settings, prepare_settings
@@ -68,7 +69,7 @@ def sweep(
             progress,
         )
     if plot is not None:
-        Path(plot).write_bytes(_plot(table, plot))
+        write_file(plot, _plot(table, plot))
     return SweepResult(len(collection.keys), table)
 
 

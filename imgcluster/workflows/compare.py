@@ -1,0 +1,296 @@
+"""Comparison: networks × algorithms on labelled images, over several seeds. No folder is written."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from imgcluster.analysis import kmeans
+from imgcluster.analysis.fitting import ALGORITHMS
+from imgcluster.analysis.kmeans import KMeansSettings
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.scoring import Evaluation, evaluate
+from imgcluster.errors import ImgclusterError, Interrupted, UsageError
+from imgcluster.networks.catalog import PublishedWeights, find_network
+from imgcluster.records import Progress, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.collection import collect, sources
+from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.labels import FOLDERS, read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from imgcluster.networks.selection import NetworkChoice
+    from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource, Notify
+    from imgcluster.workflows.collection import Collection
+
+    Choose = Callable[[NetworkChoice, Notify], NetworkSource]
+
+PUBLISHED_NETWORKS = ("vgg16", "vgg19", "inception_v3", "resnet152")
+PUBLISHED_ALGORITHMS = ("kmeans", "minibatch-kmeans")
+TOGETHER = "+"
+"""Between the names of networks that are joined, side by side, for one comparison."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """The options of `compare`, named as on the command line.
+
+    `networks` holds names of the catalogue, or several joined by ``+``. UsageError for what cannot be.
+    """
+
+    k: int = 2
+    labels: str = FOLDERS
+    networks: tuple[str, ...] = PUBLISHED_NETWORKS
+    algorithms: tuple[str, ...] = PUBLISHED_ALGORITHMS
+    seeds: int = 5
+    weights_dir: str | None = None
+    store: str = "features.h5"
+    prepare: Literal["auto", "l2", "none"] = "auto"
+    pca: int | None = None
+    whiten: float | None = None
+    restarts: int | None = None
+    memory: int | None = None
+    lock: bool = True
+
+    def __post_init__(self) -> None:
+        for name in (name for joined in self.networks for name in joined.split(TOGETHER)):
+            find_network(name)
+        for algorithm in self.algorithms:
+            if algorithm not in ALGORITHMS:
+                raise UsageError(f"no algorithm {algorithm!r}: choose from {', '.join(ALGORITHMS)}")
+        if not self.networks or not self.algorithms or min(self.seeds, self.k) < 1:
+            raise UsageError("a comparison needs a network, an algorithm, and a k and seeds from 1 on")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What it took to have a network's embeddings: seconds, and how many images were not in the store."""
+
+    new: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One network, or several side by side, with one algorithm; one evaluation per seed, from 0 on."""
+
+    network: str
+    algorithm: str
+    evaluations: tuple[Evaluation, ...]
+    extraction: Extraction
+    clustering_seconds: float
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """One per seed."""
+        return tuple(evaluation.accuracy for evaluation in self.evaluations)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def spread(self) -> float:
+        """The highest accuracy less the lowest."""
+        return max(self.accuracies) - min(self.accuracies)
+
+    @property
+    def errors(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean([evaluation.errors for evaluation in self.evaluations]))
+
+    @property
+    def ari(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean([evaluation.ari for evaluation in self.evaluations]))
+
+    @property
+    def nmi(self) -> float:
+        """The mean over the seeds."""
+        return float(np.mean([evaluation.nmi for evaluation in self.evaluations]))
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A network that could not be had, and why."""
+
+    network: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The table in the order of the options, with the networks that are not in it. `images` counts files."""
+
+    images: int
+    rows: tuple[Comparison, ...]
+    unavailable: tuple[Unavailable, ...]
+
+
+class _CannotBeHad(ImgclusterError):
+    """A network's weights or library are missing, or it cannot be built from them."""
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """A network source whose trouble is told from all other trouble of an extraction."""
+
+    chosen: NetworkSource
+
+    @property
+    def space(self) -> FeatureSpace:
+        return self.chosen.space
+
+    def load(self) -> EmbeddingNetwork:
+        try:
+            return self.chosen.load()
+        except ImgclusterError as error:
+            raise _CannotBeHad(str(error)) from error
+
+
+def compare(
+    paths: Sequence[str | os.PathLike[str]],
+    options: CompareOptions | None = None,
+    *,
+    choose: Choose = choose_network,
+    progress: Progress | None = None,
+) -> CompareResult:
+    """Embed the images below `paths` with each network, cluster with each algorithm and seed, and evaluate.
+
+    A network that cannot be had is named in the result, and the others are compared.
+
+    Parameters
+    ----------
+    choose
+        Makes a network source of a choice and of what takes notes.
+
+    Raises
+    ------
+    ImgclusterError
+        Where no network can be had, and for what `extract` and `cluster` refuse.
+    Interrupted
+        Where `progress` asked to stop; the embeddings are in the store.
+    """
+    options = options or CompareOptions()
+    progress = progress or SilentProgress()
+    embedder = _Embedder(paths, options, choose, progress)
+    rows: list[Comparison] = []
+    unavailable: list[Unavailable] = []
+    images = 0
+    for network in options.networks:
+        try:
+            spaces, extraction = embedder.embed(network.split(TOGETHER))
+        except _CannotBeHad as error:
+            progress.note(f"{network} is left out: {error}")
+            unavailable.append(Unavailable(network, str(error)))
+            continue
+        with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+            stored = tuple(store.find_space(space=space) for space in spaces)
+            collection = collect(store, stored, paths, "", progress)
+            classes = read_labels(options.labels, (image.original for image in collection.images))
+            for algorithm in options.algorithms:
+                found = _over_seeds(store, collection, classes, algorithm, options, progress)
+                rows.append(Comparison(network, algorithm, found[0], extraction, found[1]))
+            images = len(collection.images)
+    if not rows:
+        first = unavailable[0]
+        raise ImgclusterError(f"no network could be used; {first.network}: {first.reason}")
+    return CompareResult(images, tuple(rows), tuple(unavailable))
+
+
+class _Embedder:
+    """Embeds with each network once, however often it is named."""
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        options: CompareOptions,
+        choose: Choose,
+        progress: Progress,
+    ) -> None:
+        self._paths = paths
+        self._options = options
+        self._choose = choose
+        self._progress = progress
+        self._embedded: dict[str, tuple[FeatureSpace, Extraction]] = {}
+        self._failed: dict[str, str] = {}
+        if options.weights_dir is not None and not os.path.isdir(options.weights_dir):
+            raise ImgclusterError(f"{options.weights_dir} is no folder: --weights-dir takes one with weights")
+
+    def embed(self, names: Sequence[str]) -> tuple[tuple[FeatureSpace, ...], Extraction]:
+        parts = [self._embed_one(name) for name in names]
+        total = Extraction(sum(e.new for _, e in parts), sum(e.seconds for _, e in parts))
+        return tuple(space for space, _ in parts), total
+
+    def _embed_one(self, name: str) -> tuple[FeatureSpace, Extraction]:
+        if name in self._failed:
+            raise _CannotBeHad(self._failed[name])
+        if name not in self._embedded:
+            try:
+                self._embedded[name] = self._extract(name)
+            except _CannotBeHad as error:
+                self._failed[name] = str(error)
+                raise
+        return self._embedded[name]
+
+    def _extract(self, name: str) -> tuple[FeatureSpace, Extraction]:
+        options = ExtractOptions(
+            store=self._options.store,
+            network=name,
+            weights=weights_for(name, self._options.weights_dir),
+            lock=self._options.lock,
+        )
+        try:
+            source = self._choose(options.choice, self._progress.note)
+        except ImgclusterError as error:
+            raise _CannotBeHad(str(error)) from error
+        result = extract(self._paths, options, source=_Guarded(source), progress=self._progress)
+        return source.space, Extraction(result.new, result.seconds)
+
+
+def weights_for(network: str, folder: str | None) -> str:
+    """Give the file in `folder` that Keras publishes for a network, else ``imagenet``."""
+    published = find_network(network).weights
+    if folder is not None and isinstance(published, PublishedWeights):
+        path = os.path.join(os.path.abspath(folder), published.file_name)
+        if os.path.isfile(path):
+            return path
+    return "imagenet"
+
+
+def _over_seeds(
+    store: FeatureStore,
+    collection: Collection,
+    classes: Mapping[str, str],
+    algorithm: str,
+    options: CompareOptions,
+    progress: Progress,
+) -> tuple[tuple[Evaluation, ...], float]:
+    """Cluster with the seeds from 0 on: an evaluation for each, and the mean of the seconds."""
+    embeddings = sources(store, collection)
+    names = tuple(space.name for space in collection.spaces)
+    prepare = PrepareSettings(options.prepare, options.pca, options.whiten)
+    settings = KMeansSettings(options.k, algorithm, restarts=options.restarts, memory=options.memory)
+    labelled = [image for image in collection.images if image.original in classes]
+    evaluations = []
+    started = time.perf_counter()
+    for seed in range(options.seeds):
+        if progress.stopping:
+            raise Interrupted(f"stopped: all embeddings are kept in {options.store}")
+        found = kmeans.cluster(embeddings, names, prepare, replace(settings, seed=seed), progress)
+        clusters = dict(zip(map(bytes, found.keys), found.labels, strict=True))
+        evaluations.append(
+            evaluate(
+                np.array([clusters[image.key] for image in labelled], np.int32),
+                [classes[image.original] for image in labelled],
+            )
+        )
+    return tuple(evaluations), (time.perf_counter() - started) / options.seeds

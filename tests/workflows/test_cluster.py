@@ -1,0 +1,276 @@
+"""What `cluster` promises, on images that a stand-in network embedded."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clusterings import COLOURS, IMAGES, Desk, backdate, contents, desk_with_photos, pictures
+from fakes import FakeNetwork, FakeSource, write_image, write_images
+
+from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.records import Embeddings, FeatureSpace, Pixels
+from imgcluster.workflows.undo import undo
+
+WRITTEN = ("assignments.csv", "clustering.json", "model.npz")
+OTHER = FeatureSpace("other", "11" * 32, 16)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    return desk
+
+
+def written(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in WRITTEN]
+
+
+# Folders.
+
+
+@pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy", "move"])
+def test_images_arrive_byte_for_byte_under_their_own_names(desk: Desk, mode: str) -> None:
+    before = contents(pictures(desk.photos))
+    result = desk.cluster(mode=mode)
+    assert (result.k, result.images, result.sizes, result.missing) == (3, IMAGES, (5, 5, 5), 0)
+    for number in range(3):
+        names = {path.stem.rstrip("0123456789") for path in pictures(desk.out / str(number))}
+        assert len(names) == 1
+    assert contents(pictures(desk.out)) == before
+    assert len(pictures(desk.photos)) == (0 if mode == "move" else IMAGES)
+
+
+def test_the_largest_cluster_is_number_0(desk: Desk) -> None:
+    write_images(desk.photos / "more", 4, {"blue": COLOURS["blue"], "green": COLOURS["green"]})
+    for number in range(3):
+        write_image(desk.photos / "most" / f"blue{number}.png", COLOURS["blue"], noise=100 + number)
+    desk.extract()
+    result = desk.cluster()
+    assert result.sizes == (12, 9, 5)
+    assert all(path.name.startswith("blue") for path in pictures(desk.out / "0"))
+
+
+def test_equal_files_all_arrive_and_count_as_files(desk: Desk) -> None:
+    shutil.copytree(desk.photos / "red", desk.photos / "copies")
+    desk.extract()
+    result = desk.cluster()
+    assert (result.images, result.sizes) == (20, (10, 5, 5))
+    assert contents(pictures(desk.out)) == contents(pictures(desk.photos))
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(desk: Desk) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    told = desk.cluster(mode="copy", dry_run=True)
+    assert sorted(desk.folder.rglob("*")) == before
+    made = desk.cluster(mode="copy")
+    assert (told.k, told.images, told.sizes, told.inertia) == (made.k, made.images, made.sizes, made.inertia)
+    assert told.bytes_to_copy == sum(path.stat().st_size for path in pictures(desk.photos))
+
+
+def test_a_foreign_file_stops_it_and_force_keeps_it(desk: Desk) -> None:
+    desk.cluster()
+    (desk.out / "0" / "notes.txt").write_text("mine")
+    with pytest.raises(ImgclusterError, match=r"notes\.txt"):
+        desk.cluster(2)
+    assert len(list(desk.out.glob("[0-9]"))) == 3
+    desk.cluster(2, force=True)
+    assert "mine" in [path.read_text() for path in desk.out.rglob("notes.txt")]
+
+
+def test_a_folder_of_others_is_refused(desk: Desk) -> None:
+    desk.out.mkdir()
+    (desk.out / "letter.txt").write_text("mine")
+    with pytest.raises(ImgclusterError, match="not made by imgcluster"):
+        desk.cluster()
+    assert [path.name for path in desk.out.iterdir()] == ["letter.txt"]
+
+
+def test_clusters_inside_the_photos_do_not_feed_back(desk: Desk) -> None:
+    desk.cluster(out=desk.photos / "clusters")
+    desk.extract()
+    assert desk.cluster(2, out=desk.photos / "clusters").images == IMAGES
+
+
+def test_moved_images_are_clustered_again_with_another_k_and_go_back(desk: Desk) -> None:
+    before = {path: path.read_bytes() for path in pictures(desk.photos)}
+    desk.cluster(3, mode="move")
+    result = desk.cluster(2, mode="move")
+    assert (result.k, result.images, result.missing) == (2, IMAGES, 0)
+    again = desk.cluster(3)
+    assert (again.images, again.sizes) == (IMAGES, (5, 5, 5))
+    assert {p.original for p in read_assignments(str(desk.out))} == {str(path) for path in before}
+    undo(desk.out)
+    assert {path: path.read_bytes() for path in pictures(desk.photos)} == before
+    assert not desk.out.exists()
+
+
+# How many clusters.
+
+
+def test_k_can_be_found(desk: Desk) -> None:
+    result = desk.cluster(None)
+    assert result.sizes == (5, 5, 5)
+    assert desk.progress.said("k = 3: ")
+
+
+def test_more_clusters_than_images_are_an_error(desk: Desk) -> None:
+    with pytest.raises(ImgclusterError, match=f"{IMAGES + 1} clusters"):
+        desk.cluster(IMAGES + 1)
+    assert not desk.out.exists()
+    assert desk.cluster(IMAGES).sizes == (1,) * IMAGES
+
+
+def test_fewer_distinct_images_make_fewer_clusters_and_a_line_says_so(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path, 1)
+    for number in range(4):
+        shutil.copytree(desk.photos / "red", desk.photos / f"copies{number}")
+    desk.extract()
+    result = desk.cluster(5)
+    assert (result.k, result.images, result.sizes) == (3, 7, (5, 1, 1))
+    assert desk.progress.said("only 3 ")
+    assert sorted(path.name for path in desk.out.iterdir() if path.is_dir()) == ["0", "1", "2"]
+
+
+def test_images_that_differ_in_their_bytes_only_make_fewer_clusters_too(desk: Desk) -> None:
+    for number in range(3):
+        picture = desk.photos / "same" / f"{number}.png"
+        write_image(picture, (9, 9, 9))
+        picture.write_bytes(picture.read_bytes() + b"\0" * number)
+    desk.extract()
+    result = desk.cluster(3, desk.photos / "same")
+    assert (result.k, result.sizes) == (1, (3,))
+    assert desk.progress.said("only 1 ")
+
+
+# The same every time.
+
+
+def test_the_same_command_twice_gives_the_same_bytes(desk: Desk) -> None:
+    desk.cluster(4, seed=7)
+    first = written(desk.out)
+    for _ in range(3):
+        desk.cluster(4, seed=7)
+        assert written(desk.out) == first
+
+
+def test_the_order_in_which_images_were_extracted_does_not_matter(tmp_path: Path) -> None:
+    tables = []
+    for number, order in enumerate([("red", "green", "blue"), ("blue", "red", "green")]):
+        desk = desk_with_photos(tmp_path / str(number))
+        for colour in order:
+            desk.extract(desk.photos / colour)
+        desk.cluster(4)
+        tables.append(((desk.out / "assignments.csv").read_bytes(), (desk.out / "model.npz").read_bytes()))
+    assert tables[0] == tables[1]
+
+
+def test_the_manifest_says_how_to_make_it_again(desk: Desk) -> None:
+    desk.cluster(2, algorithm="kmeans", prepare="l2", pca=4, seed=3)
+    manifest = read_manifest(str(desk.out))
+    assert (manifest.k, manifest.algorithm, manifest.prepare, manifest.seed) == (2, "kmeans", "l2", 3)
+    assert (manifest.store, manifest.spaces) == (desk.store, (FakeSource().space.name,))
+    assert manifest.options["pca"] == "4"
+    assert manifest.images == sum(manifest.sizes) == IMAGES
+
+
+# Which images.
+
+
+def test_paths_restrict_what_is_clustered(desk: Desk) -> None:
+    result = desk.cluster(2, desk.photos / "red", desk.photos / "blue" / "blue0.png")
+    assert result.sizes == (5, 1)
+    with pytest.raises(ImgclusterError, match="does not exist"):
+        desk.cluster(2, desk.photos / "nowhere")
+    (desk.photos / "empty").mkdir()
+    with pytest.raises(ImgclusterError, match="knows no image below"):
+        desk.cluster(2, desk.photos / "empty")
+
+
+def test_images_that_are_gone_are_counted_and_named(desk: Desk) -> None:
+    gone = desk.photos / "red" / "red0.png"
+    gone.unlink()
+    result = desk.cluster()
+    assert (result.images, result.missing, result.sizes) == (IMAGES - 1, 1, (5, 5, 4))
+    assert desk.progress.said(str(gone))
+
+
+def test_images_that_changed_are_left_out_and_named(desk: Desk) -> None:
+    changed = write_image(desk.photos / "red" / "red0.png", (9, 200, 9))
+    result = desk.cluster()
+    assert (result.images, result.changed) == (IMAGES - 1, 1)
+    assert desk.progress.said(str(changed))
+    desk.extract()
+    assert desk.cluster().sizes == (6, 5, 4)
+
+
+def test_an_embedding_with_values_that_are_no_numbers_is_left_out_and_named(tmp_path: Path) -> None:
+    class Flawed(FakeNetwork):
+        def embed(self, pixels: Pixels) -> Embeddings:
+            rows = super().embed(pixels)
+            rows[pixels.max(axis=(1, 2, 3)) < 5, 3] = np.nan
+            return rows
+
+    desk = desk_with_photos(tmp_path)
+    black = write_image(desk.photos / "black.png", (-100, -100, -100))
+    desk.extract(source=FakeSource(Flawed()))
+    result = desk.cluster()
+    assert (result.images, result.sizes) == (IMAGES, (5, 5, 5))
+    assert desk.progress.said(str(black))
+
+
+def test_blank_images_are_a_cluster_like_others(tmp_path: Path) -> None:
+    class WithoutOffset(FakeNetwork):
+        def embed(self, pixels: Pixels) -> Embeddings:
+            return super().embed(pixels) - 1
+
+    desk = desk_with_photos(tmp_path)
+    for number in range(2):
+        black = write_image(desk.photos / "black" / f"{number}.png", (-100, -100, -100))
+        black.write_bytes(black.read_bytes() + b"\0" * number)
+    desk.extract(source=FakeSource(WithoutOffset()))
+    assert desk.cluster(4).sizes == (5, 5, 5, 2)
+
+
+# Feature spaces.
+
+
+def test_spaces_never_mix_and_two_of_them_are_listed(desk: Desk) -> None:
+    desk.extract(source=FakeSource(space=OTHER))
+    with pytest.raises(StoreError) as refused:
+        desk.cluster()
+    assert all(name in str(refused.value) for name in (OTHER.name, FakeSource().space.name))
+    assert not desk.out.exists()
+    desk.cluster(network=("other",))
+    assert read_manifest(str(desk.out)).spaces == (OTHER.name,)
+    desk.cluster(space=FakeSource().space.name)
+    assert read_manifest(str(desk.out)).spaces == (FakeSource().space.name,)
+    with pytest.raises(StoreError, match="no feature space third"):
+        desk.cluster(network=("third",))
+
+
+def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
+    class TopOnly(FakeNetwork):
+        def embed(self, pixels: Pixels) -> Embeddings:
+            return super().embed(pixels)[:, :6]
+
+    desk.extract(desk.photos / "blue", source=FakeSource(TopOnly(dimension=6), OTHER))
+    desk.extract(source=FakeSource(TopOnly(dimension=6), OTHER))
+    result = desk.cluster(network=("fake", "other"))
+    assert result.sizes == (5, 5, 5)
+    assert read_manifest(str(desk.out)).spaces == (FakeSource().space.name, OTHER.name)
+
+
+def test_only_images_that_all_spaces_know_are_joined(desk: Desk) -> None:
+    desk.extract(desk.photos / "red", desk.photos / "blue", source=FakeSource(space=OTHER))
+    backdate(desk.photos)
+    assert desk.cluster(2, network=("fake", "other")).sizes == (5, 5)
+
+
+def test_a_store_without_images_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="run `imgcluster extract` first"):
+        Desk(tmp_path).cluster()

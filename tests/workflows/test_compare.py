@@ -1,0 +1,194 @@
+"""What `compare` promises, with stand-ins for the networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import FakeNetwork, FakeSource, write_images
+
+from imgcluster.errors import ImgclusterError, Interrupted, StoreError, UsageError
+from imgcluster.networks.selection import NetworkChoice
+from imgcluster.records import FeatureSpace, NetworkSource, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.compare import CompareOptions, CompareResult, compare, weights_for
+
+if TYPE_CHECKING:
+    from imgcluster.records import Notify
+
+COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+
+
+class Networks:
+    """Chooses stand-ins; `missing` ones cannot be had, `broken` ones cannot be loaded."""
+
+    def __init__(self, *, missing: tuple[str, ...] = (), broken: tuple[str, ...] = ()) -> None:
+        self.missing = missing
+        self.broken = broken
+        self.choices: list[NetworkChoice] = []
+        self.sources: dict[str, FakeSource] = {}
+
+    def __call__(self, choice: NetworkChoice, notify: Notify) -> NetworkSource:
+        self.choices.append(choice)
+        if choice.network in self.missing:
+            raise ImgclusterError(f"the weights of {choice.network} could not be fetched")
+        space = FeatureSpace(choice.network, "00" * 32, 16)
+        source = Broken(FakeNetwork(), space) if choice.network in self.broken else FakeSource(space=space)
+        return self.sources.setdefault(choice.network, source)
+
+
+class Broken(FakeSource):
+    def load(self) -> FakeNetwork:
+        raise ImgclusterError("these weights are not those of this network")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    write_images(tmp_path / "photos", 6, COLOURS)
+    return tmp_path / "photos"
+
+
+def run(
+    photos: Path, choose: Networks, *networks: str, paths: tuple[Path, ...] = (), **options: object
+) -> CompareResult:
+    settings = CompareOptions(
+        networks=networks or ("vgg16", "vgg19"),
+        store=str(photos.parent / "features.h5"),
+        **{"seeds": 2, "restarts": 2, **options},  # type: ignore[arg-type]
+    )
+    return compare(paths or [photos], settings, choose=choose)
+
+
+def test_there_is_a_row_for_each_network_and_algorithm_and_an_evaluation_for_each_seed(photos: Path) -> None:
+    result = run(photos, Networks(), seeds=3)
+    assert [(row.network, row.algorithm) for row in result.rows] == [
+        ("vgg16", "kmeans"),
+        ("vgg16", "minibatch-kmeans"),
+        ("vgg19", "kmeans"),
+        ("vgg19", "minibatch-kmeans"),
+    ]
+    assert result.images == 12
+    for row in result.rows:
+        assert row.accuracies == (1.0, 1.0, 1.0)
+        assert (row.accuracy, row.spread, row.errors, row.ari, row.nmi) == (1.0, 0.0, 0.0, 1.0, 1.0)
+        assert row.extraction.new == 12
+        assert min(row.extraction.seconds, row.clustering_seconds) > 0
+
+
+def test_nothing_is_written_but_the_store(photos: Path) -> None:
+    before = sorted(photos.rglob("*"))
+    run(photos, Networks())
+    assert sorted(photos.rglob("*")) == before
+    assert {path.name for path in photos.parent.iterdir()} <= {"photos", "features.h5", "features.h5.lock"}
+
+
+def test_a_second_comparison_runs_no_network_and_gives_the_same(photos: Path) -> None:
+    first = run(photos, Networks(), k=3)
+    again = Networks()
+    second = run(photos, again, k=3)
+    assert [row.accuracies for row in second.rows] == [row.accuracies for row in first.rows]
+    assert [row.extraction.new for row in second.rows] == [0] * 4
+    assert all(source.loads == 0 for source in again.sources.values())
+
+
+@pytest.mark.parametrize("trouble", ["missing", "broken"])
+def test_a_network_that_cannot_be_had_is_named_with_its_reason_and_the_rest_goes_on(
+    photos: Path, trouble: str
+) -> None:
+    choose = Networks(**{trouble: ("vgg16",)})  # type: ignore[arg-type]
+    result = run(photos, choose)
+    assert {row.network for row in result.rows} == {"vgg19"}
+    (left_out,) = result.unavailable
+    assert left_out.network == "vgg16"
+    assert "weights" in left_out.reason
+
+
+def test_where_no_network_can_be_had_the_reason_is_the_error(photos: Path) -> None:
+    with pytest.raises(ImgclusterError, match="no network could be used; vgg16: the weights of vgg16"):
+        run(photos, Networks(missing=("vgg16", "vgg19")))
+
+
+def test_two_networks_are_compared_side_by_side_and_each_is_tried_once(photos: Path) -> None:
+    choose = Networks()
+    result = run(photos, choose, "vgg16", "vgg16+vgg19", algorithms=("kmeans",))
+    assert [row.network for row in result.rows] == ["vgg16", "vgg16+vgg19"]
+    assert [choice.network for choice in choose.choices] == ["vgg16", "vgg19"]
+    choose = Networks(missing=("vgg19",))
+    result = run(photos, choose, "vgg19", "vgg16+vgg19", "vgg16", algorithms=("kmeans",))
+    assert [row.network for row in result.rows] == ["vgg16"]
+    assert [each.network for each in result.unavailable] == ["vgg19", "vgg16+vgg19"]
+    assert [choice.network for choice in choose.choices].count("vgg19") == 1
+
+
+def test_trouble_that_is_not_the_networks_ends_the_comparison(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImgclusterError, match="nowhere"):
+        run(photos, Networks(), paths=(tmp_path / "nowhere",))
+    with pytest.raises(ImgclusterError, match="13 clusters"):
+        run(photos, Networks(), k=13)
+    with pytest.raises(ImgclusterError, match="no folder"):
+        run(photos, Networks(), weights_dir=str(tmp_path / "nowhere"))
+    (photos.parent / "features.h5").write_bytes(b"no HDF5 at all")
+    with pytest.raises(StoreError):
+        run(photos, Networks())
+
+
+def test_labels_come_from_a_file_too_and_images_without_one_do_not_count(photos: Path) -> None:
+    wrong = photos / "red" / "red0.png"
+    rows = [f"{path},{'blue' if path == wrong else path.parent.name}" for path in photos.rglob("*[0-4].png")]
+    table = photos.parent / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    (row,) = run(photos, Networks(), "vgg16", algorithms=("kmeans",), labels=str(table)).rows
+    assert row.evaluations[0].images == 10
+    assert (row.errors, row.accuracy) == (1, 0.9)
+
+
+def test_weights_are_taken_from_the_folder_under_their_published_names(tmp_path: Path, photos: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    file = weights / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    file.touch()
+    assert weights_for("vgg16", str(weights)) == str(file)
+    assert weights_for("vgg19", str(weights)) == "imagenet"
+    assert weights_for("efficientnet_lite2", str(weights)) == "imagenet"
+    choose = Networks()
+    run(photos, choose, weights_dir=str(weights))
+    assert [choice.weights for choice in choose.choices] == [str(file), "imagenet"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"networks": ("alexnet",)},
+        {"networks": ("vgg16+alexnet",)},
+        {"networks": ()},
+        {"algorithms": ("guessing",)},
+        {"seeds": 0},
+        {"k": 0},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_before_anything_runs(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        CompareOptions(**options)  # type: ignore[arg-type]
+
+
+def test_the_published_table_is_what_comes_without_options() -> None:
+    options = CompareOptions()
+    assert options.networks == ("vgg16", "vgg19", "inception_v3", "resnet152")
+    assert set(options.algorithms) == {"kmeans", "minibatch-kmeans"}
+
+
+def test_stopping_keeps_the_embeddings(photos: Path) -> None:
+    class StopWhenEmbedded(SilentProgress):
+        stopping = False
+
+        def begin(self, what: str, total: int | None = None) -> None:
+            self.stopping = "clusters" in what
+
+    store = str(photos.parent / "features.h5")
+    options = CompareOptions(networks=("vgg16",), store=store)
+    with pytest.raises(Interrupted, match="are kept"):
+        compare([photos], options, choose=Networks(), progress=StopWhenEmbedded())
+    with FeatureStore(store) as kept:
+        assert [space.rows for space in kept.spaces] == [12]

@@ -1,0 +1,66 @@
+"""What `contact-sheet` promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+from clusterings import COLOURS, Desk, desk_with_photos
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.manifest import read_assignments
+from imgcluster.workflows.contact_sheet import make_contact_sheet
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    desk.cluster()
+    return desk
+
+
+def colours_of_cluster(desk: Desk, cluster: int) -> tuple[int, int, int]:
+    member = next(p for p in read_assignments(str(desk.out)) if p.cluster == cluster)
+    return COLOURS[Path(member.original).parent.name]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_the_images_of_one_cluster_are_on_one_picture(desk: Desk, suffix: str) -> None:
+    out = desk.folder / f"sheet{suffix}"
+    assert make_contact_sheet(1, str(out), clusters=desk.out, columns=3) == 5
+    sheet = cv2.imread(str(out))
+    assert sheet.shape[0] < sheet.shape[1]
+    for channel, value in enumerate(reversed(colours_of_cluster(desk, 1))):
+        assert abs(int(sheet[80, 80, channel]) - value) < 25
+
+
+def test_it_shows_so_many_as_are_asked_for(desk: Desk) -> None:
+    out = str(desk.folder / "sheet.png")
+    assert make_contact_sheet(0, out, clusters=desk.out, count=2) == 2
+
+
+def test_an_image_that_is_gone_is_left_out_and_named(desk: Desk) -> None:
+    gone = Path(next(p for p in read_assignments(str(desk.out)) if p.cluster == 0).original)
+    gone.unlink()
+    out = str(desk.folder / "sheet.png")
+    assert make_contact_sheet(0, out, clusters=desk.out, progress=desk.progress) == 4
+    assert desk.progress.said(str(gone))
+
+
+def test_moved_images_are_shown_from_where_they_are(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    assert make_contact_sheet(0, str(desk.folder / "sheet.png"), clusters=desk.out) == 5
+
+
+def test_what_cannot_be_drawn_is_an_error(desk: Desk) -> None:
+    sheet = str(desk.folder / "sheet.png")
+    with pytest.raises(ImgclusterError, match="no cluster 3"):
+        make_contact_sheet(3, sheet, clusters=desk.out)
+    with pytest.raises(ImgclusterError, match="run `imgcluster cluster` first"):
+        make_contact_sheet(0, sheet, clusters=desk.photos)
+    with pytest.raises(ImgclusterError, match="txt"):
+        make_contact_sheet(0, str(desk.folder / "sheet.txt"), clusters=desk.out)
+    with pytest.raises(ImgclusterError, match="nowhere"):
+        make_contact_sheet(0, str(desk.folder / "nowhere" / "sheet.png"), clusters=desk.out)

@@ -1,0 +1,74 @@
+"""What `sweep` promises."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from clusterings import IMAGES, Desk, desk_with_photos
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.workflows.cluster import ClusterOptions
+from imgcluster.workflows.sweep import SweepResult, sweep
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    return desk
+
+
+def run(desk: Desk, *ks: int, paths: tuple[Path, ...] = (), plot: Path | None = None) -> SweepResult:
+    options = ClusterOptions(store=desk.store, out=str(desk.out), restarts=3)
+    return sweep(ks, paths, options, plot=str(plot) if plot else None, progress=desk.progress)
+
+
+def test_it_suggests_the_number_of_colours_and_says_why(desk: Desk) -> None:
+    result = run(desk, 2, 3, 4, 5)
+    assert result.images == IMAGES
+    assert [row.k for row in result.sweep.rows] == [2, 3, 4, 5]
+    assert (result.sweep.suggestion, result.sweep.rows[1].stability) == (3, 1.0)
+    assert "halves agree" in result.sweep.reason
+
+
+def test_it_is_the_same_every_time_and_cluster_auto_takes_its_suggestion(desk: Desk) -> None:
+    first, again = run(desk, *range(2, 13)), run(desk, *range(2, 13))
+    assert str(first) == str(again)  # for a measure that is not defined does not equal itself
+    assert desk.cluster(None).k == first.sweep.suggestion
+
+
+def test_measures_of_one_cluster_and_of_as_many_as_images_are_not_defined(desk: Desk) -> None:
+    one, all_apart = run(desk, 1, IMAGES).sweep.rows
+    assert math.isnan(one.silhouette)
+    assert math.isnan(one.stability)
+    assert math.isnan(all_apart.stability)
+    assert all_apart.inertia == pytest.approx(0, abs=1e-6)
+
+
+def test_more_clusters_than_images_are_an_error(desk: Desk) -> None:
+    with pytest.raises(ImgclusterError, match=f"{IMAGES + 1} clusters"):
+        run(desk, 2, IMAGES + 1)
+
+
+def test_paths_restrict_it_and_nothing_is_written(desk: Desk) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    assert run(desk, 2, paths=(desk.photos / "red", desk.photos / "blue")).images == 10
+    assert sorted(desk.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("name", "begins"), [("plot.png", b"\x89PNG"), ("plot.svg", b"<?xml")])
+def test_a_plot_is_drawn_on_demand(desk: Desk, name: str, begins: bytes) -> None:
+    run(desk, 2, 3, plot=desk.folder / name)
+    assert (desk.folder / name).read_bytes().startswith(begins)
+
+
+def test_moved_images_still_count(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    assert run(desk, 3).images == IMAGES
+
+
+def test_a_plot_that_cannot_be_written_is_an_error_that_names_it(desk: Desk) -> None:
+    with pytest.raises(ImgclusterError, match=r"cannot write .*nowhere.plot\.png: No such file"):
+        run(desk, 2, plot=desk.folder / "nowhere" / "plot.png")

@@ -1,0 +1,76 @@
+"""What `undo` promises: what `cluster` made goes, all else stays as it was before."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from clusterings import IMAGES, Desk, desk_with_photos, pictures
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.workflows.undo import undo
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    return desk
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink", "copy", "move"])
+def test_everything_is_as_before(desk: Desk, mode: str) -> None:
+    before = files_of(desk.folder)
+    desk.cluster(mode=mode)
+    done = undo(desk.out)
+    assert files_of(desk.folder) == before
+    assert not desk.out.exists()
+    assert done.returned == (IMAGES if mode == "move" else 0)
+    assert done.left == ()
+
+
+def test_files_of_others_stay_and_are_named(desk: Desk) -> None:
+    desk.cluster()
+    note = desk.out / "1" / "note.txt"
+    note.write_text("mine")
+    done = undo(desk.out)
+    assert done.left == (str(note),)
+    assert files_of(desk.out) == {note: b"mine"}
+
+
+def test_a_moved_image_goes_back_into_a_folder_that_is_gone(desk: Desk) -> None:
+    before = {path.name for path in pictures(desk.photos)}
+    desk.cluster(mode="move")
+    shutil.rmtree(desk.photos)
+    undo(desk.out)
+    assert {path.name for path in pictures(desk.photos)} == before
+
+
+def test_nothing_happens_where_another_file_took_the_place_of_a_moved_image(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    (desk.photos / "red" / "red0.png").write_text("another")
+    before = files_of(desk.folder)
+    with pytest.raises(ImgclusterError, match=r"red0\.png has taken the place"):
+        undo(desk.out)
+    assert files_of(desk.folder) == before
+
+
+def test_copies_whose_originals_are_gone_are_not_taken_away(desk: Desk) -> None:
+    desk.cluster(mode="copy")
+    (desk.photos / "red" / "red0.png").unlink()
+    done = undo(desk.out)
+    assert [Path(path).name for path in done.left] == ["red0.png"]
+    assert [path.name for path in pictures(desk.out)] == ["red0.png"]
+
+
+def test_a_folder_that_is_not_ours_is_refused(desk: Desk) -> None:
+    before = files_of(desk.photos)
+    for folder in (desk.photos, desk.folder / "nowhere"):
+        with pytest.raises(ImgclusterError, match="no clustering in"):
+            undo(folder)
+    assert files_of(desk.photos) == before
