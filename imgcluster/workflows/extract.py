@@ -16,14 +16,17 @@ from imgcluster.images.find import FoundImages, find_images
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, Run, SilentProgress
+from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.pipeline import EmbeddedBatch, ReadSettings, embed_files
+from imgcluster.workflows.pipeline import EmbeddedBatch, embed_files
+from imgcluster.workflows.reading import DEADLY, ReadSettings, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imgcluster.records import NetworkSource
+    from imgcluster.workflows.reading import Reading
 
 DEFAULT_LIMITS = DecodeLimits()
 _MOST_NOTES = 10
@@ -100,6 +103,7 @@ def extract(
     *,
     source: NetworkSource | None = None,
     progress: Progress | None = None,
+    reading: Reading = read_image,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
 
@@ -113,6 +117,8 @@ def extract(
         The network to use in place of the one that `options` choose.
     progress
         Told what happens; asked whether to stop.
+    reading
+        How a file becomes pixels; a function that a module defines, for a child process may have to find it.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def extract(
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = _recognise(store, found, source.space.name, retry_failed=options.retry_failed)
         tally = _Tally(known)
-        _embed_and_append(store, known.to_read, source, options, progress, tally)
+        _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
         store.record_failures(found.failures)
         store.record_scanned(found.folders)
         seconds = time.perf_counter() - started
@@ -258,6 +264,7 @@ def _embed_and_append(
     options: ExtractOptions,
     progress: Progress,
     tally: _Tally,
+    reading: Reading,
 ) -> None:
     space = source.space.name
     stored = any(known.name == space for known in store.spaces)
@@ -269,16 +276,38 @@ def _embed_and_append(
         threads=max(2, os.cpu_count() or 1),
     )
     progress.begin("embedding", len(files))
-    for batch in embed_files(files, known, source, settings, lambda: progress.stopping):
-        if batch.embeddings is not None:
-            store.add_space(source.space, batch.embeddings.shape[1], options.dtype)
-            store.append(space, batch.keys, batch.embeddings)
-        store.record_paths(batch.entries)
-        store.record_failures(batch.failures)
-        store.commit()
-        tally.count(batch)
-        tally.pass_on(batch.notes, progress)
-        progress.advance(batch.files, failed=len(batch.failures))
+    with InFlight(store.path) as in_flight:
+        suspects = (in_flight.suspects | _deadly(store)) & {file.path for file in files}
+        if suspects:
+            progress.note(
+                f"{len(suspects)} files were being read when an earlier run died: each is read in a process "
+                "of its own"
+            )
+        batches = embed_files(
+            files,
+            known,
+            source,
+            settings,
+            lambda: progress.stopping,
+            suspects=suspects,
+            watch=in_flight,
+            reading=reading,
+        )
+        for batch in batches:
+            if batch.embeddings is not None:
+                store.add_space(source.space, batch.embeddings.shape[1], options.dtype)
+                store.append(space, batch.keys, batch.embeddings)
+            store.record_paths(batch.entries)
+            store.record_failures(batch.failures)
+            store.commit()
+            in_flight.settle(batch.paths)
+            tally.count(batch)
+            tally.pass_on(batch.notes, progress)
+            progress.advance(batch.files, failed=len(batch.failures))
+
+
+def _deadly(store: FeatureStore) -> set[str]:
+    return {failure.path for failure in store.failures() if failure.reason.startswith(DEADLY)}
 
 
 def _run(source: NetworkSource, tally: _Tally, seconds: float) -> Run:
