@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from imgcluster.workflows.reading import Reading
 
 DEFAULT_LIMITS = DecodeLimits()
+EMBEDDING = "embedding"
+"""The stage from which on there is work to keep."""
+
 _MOST_NOTES = 10
 
 
@@ -133,6 +136,8 @@ def extract(
     found = find_images(
         [os.fspath(path) for path in paths], follow_links=options.follow_links, progress=progress
     )
+    if progress.stopping:
+        raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
         raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
     source = source or choose_network(options.choice, progress.note)
@@ -275,7 +280,7 @@ def _embed_and_append(
         timeout=options.timeout,
         threads=max(2, os.cpu_count() or 1),
     )
-    progress.begin("embedding", len(files))
+    progress.begin(EMBEDDING, len(files))
     with InFlight(store.path) as in_flight:
         suspects = (in_flight.suspects | _deadly(store)) & {file.path for file in files}
         if suspects:
