@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -169,7 +170,7 @@ def extract(
         store=options.store,
         network=source.space.network,
         space=source.space.name,
-        failures=found.failures + tuple(tally.failures),
+        failures=_in_order(found.failures, tally.failures),
     )
     if result.failed == result.found:
         first = result.failures[0]
@@ -177,6 +178,10 @@ def extract(
             f"none of {result.found} images could be read; the first: {first.path}: {first.reason}"
         )
     return result
+
+
+def _in_order(*groups: Sequence[Failure]) -> tuple[Failure, ...]:
+    return tuple(sorted(chain(*groups), key=lambda failure: os.fsencode(failure.path)))
 
 
 def write_failures(result: ExtractResult, path: str) -> None:
