@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,7 +98,7 @@ def embed_files(
         How a file is read; a function that a module defines.
     """
 
-    def embedded() -> Iterator[EmbeddedBatch]:
+    def loaded() -> Iterator[tuple[_Collected, EmbeddingNetwork | None]]:
         network: EmbeddingNetwork | None = None
         collected = _Collected()
         for outcome in _outcomes(files, known, settings, stopping, suspects, watch, reading):
@@ -106,10 +107,18 @@ def embed_files(
                 network = source.load()
             full = network is not None and len(collected.pixels) == network.batch_size
             if full or collected.files >= _FILES_PER_BATCH:
-                yield _embed(collected, network)
+                yield collected, network
                 collected = _Collected()
         if collected.files:
-            yield _embed(collected, network)
+            yield collected, network
+
+    def embedded() -> Iterator[EmbeddedBatch]:
+        # Two at a time: the network finds the next batch ready when it ends one.
+        outcomes = ordered_map(_embed, loaded(), threads=2, window=2, timeout=math.inf, stopping=stopping)
+        for outcome in outcomes:
+            if outcome.result is None:
+                raise outcome.error or RuntimeError("a batch was lost")
+            yield outcome.result
 
     return in_background(embedded(), depth=_BATCHES_AHEAD, stopping=stopping)
 
@@ -163,7 +172,8 @@ def _collect(image: ReadImage | Failure, known: set[bytes], collected: _Collecte
         collected.pixels.append(image.pixels)
 
 
-def _embed(collected: _Collected, network: EmbeddingNetwork | None) -> EmbeddedBatch:
+def _embed(loaded: tuple[_Collected, EmbeddingNetwork | None]) -> EmbeddedBatch:
+    collected, network = loaded
     embeddings, provenance = None, {}
     if collected.pixels and network is not None:
         embeddings, provenance = network.embed(np.stack(collected.pixels)), dict(network.provenance)
