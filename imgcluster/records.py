@@ -164,7 +164,10 @@ class EmbeddingNetwork(Protocol):
         """Precision, runtime and library versions, for the record of the run."""
 
     def embed(self, pixels: Pixels) -> Embeddings:
-        """Embed a batch: (n, S, S, 3) uint8 RGB with 1 <= n <= batch_size to (n, D) float32."""
+        """Embed a batch: (n, S, S, 3) uint8 RGB with 1 <= n <= batch_size to (n, D) float32.
+
+        May be called from two threads at once.
+        """
 
 
 class NetworkSource(Protocol):

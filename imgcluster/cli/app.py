@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from imgcluster.cli import console
+from imgcluster.cli import console, interrupts
 from imgcluster.cli import store as store_commands
 from imgcluster.cli.assign import assign
 from imgcluster.cli.cluster import cluster
@@ -39,7 +39,7 @@ class _ErrorBoundary(TyperGroup):
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             _report("stopped")
-            raise typer.Exit(130) from None
+            _leave(interrupts.EXIT_CODE)
 
 
 def _report(message: str) -> None:
@@ -87,4 +87,5 @@ app.add_typer(store_commands.app, name="store")
 
 def main() -> None:
     """Run the command line."""
+    interrupts.watch()
     app()

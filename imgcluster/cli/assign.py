@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgcluster.cli import console
+from imgcluster.cli import console, interrupts
 from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NetworkName, NoLock, Weights
 
 
@@ -23,10 +23,10 @@ def assign(
 ) -> None:
     """Tell which existing cluster each image belongs to; nothing is fitted again."""
     from imgcluster.workflows import assign as workflow
-    from imgcluster.workflows.extract import ExtractOptions
+    from imgcluster.workflows.extract import EMBEDDING, ExtractOptions
 
     options = ExtractOptions(network=network, weights=weights, lock=not no_lock)
-    with console.progress() as progress, console.stoppable(progress):
+    with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
         found = workflow.assign(
             paths, options, clusters=clusters, table=str(out) if out else None, progress=progress
         )

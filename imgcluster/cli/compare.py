@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import console
+from imgcluster.cli import console, interrupts
 from imgcluster.cli.options import DEFAULT_STORE, Json, Memory, NoLock, Pca, Prepare, Store, Whiten
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def compare(
 ) -> None:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
     from imgcluster.workflows import compare as workflow
+    from imgcluster.workflows.extract import EMBEDDING
 
     options = workflow.CompareOptions(
         k=k,
@@ -70,7 +71,7 @@ def compare(
         memory=memory,
         lock=not no_lock,
     )
-    with console.progress() as progress, console.stoppable(progress):
+    with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
         result = workflow.compare(paths, options, progress=progress)
     if json:
         console.show_json(_as_json(result, options.k, options.seeds))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,9 +20,10 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from imgcluster.cli.streams import without_noise
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
     from rich.progress import TaskID
 
@@ -97,12 +96,14 @@ class ConsoleProgress:
         self._bars = bars
         self._task: TaskID | None = None
         self._failed = 0
+        self.stage = ""
         self.stopping = False
 
     def begin(self, what: str, total: int | None = None) -> None:
         """Start a bar in place of the last one."""
         if self._task is not None:
             self._bars.remove_task(self._task)
+        self.stage = what
         self._failed = 0
         self._task = self._bars.add_task(what, total=total, failures="")
 
@@ -130,8 +131,7 @@ class _Speed(ProgressColumn):
 
 @contextlib.contextmanager
 def progress() -> Iterator[ConsoleProgress]:
-    """Bars while the block runs."""
-    console = _stderr()
+    """Bars while the block runs, and no noise of libraries between them."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -140,23 +140,7 @@ def progress() -> Iterator[ConsoleProgress]:
         TimeRemainingColumn(),
         TextColumn("[red]{task.fields[failures]}"),
     )
-    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-        yield ConsoleProgress(bars)
-
-
-@contextlib.contextmanager
-def stoppable(progress: ConsoleProgress) -> Iterator[None]:
-    """Let the first Ctrl-C ask the workflow to stop and the second end the process at once."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        if progress.stopping:
-            os._exit(130)
-        progress.stopping = True
-        progress.note("stopping; Ctrl-C again ends at once")
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with without_noise():
+        console = _stderr()
+        with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+            yield ConsoleProgress(bars)

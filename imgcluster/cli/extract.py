@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from imgcluster.cli import console
+from imgcluster.cli import console, interrupts
 from imgcluster.cli.options import DEFAULT_STORE, Json, NetworkName, NoLock, Store, Weights
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ def extract(
         timeout=timeout,
         lock=not no_lock,
     )
-    with console.progress() as progress, console.stoppable(progress):
+    with (
+        console.progress() as progress,
+        interrupts.keeping_work(progress, since=workflow.EMBEDDING),
+    ):
         result = workflow.extract(paths or [Path()], options, progress=progress)
     if failures is not None:
         workflow.write_failures(result, str(failures))

@@ -98,8 +98,8 @@ def ordered_map(
     """
     pool = _Threads(function, threads)
     remaining = iter(items)
-    pending = deque(pool.submit(item) for item in itertools.islice(remaining, window))
     try:
+        pending = deque(pool.submit(item) for item in itertools.islice(remaining, window))
         while pending and not stopping():
             head = pending[0]
             if head.done.wait(_POLL_SECONDS):

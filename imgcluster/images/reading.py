@@ -30,7 +30,7 @@ _REASONS = {
     errno.EISDIR: "a folder, not a file",
 }
 
-_LASTING = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
+_LASTING = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR})
 
 
 class UnreadableFile(UnreadableImage):

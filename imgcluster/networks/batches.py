@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 def embed_padded(
-    run: Callable[[Pixels], Embeddings], pixels: Pixels, batch_size: int, size: int
+    run: Callable[[Pixels], Embeddings], pixels: Pixels, batch_size: int, size: int, part: int = 0
 ) -> Embeddings:
-    """Run (n, S, S, 3) uint8 pixels as one full batch, filled up with black images; (n, D) float32.
+    """Run (n, S, S, 3) uint8 pixels, filled up with black images to whole parts; (n, D) float32.
+
+    `part` is how many images are computed together, a divisor of `batch_size`, and by default all of it.
 
     ValueError where the pixels are not 1 to `batch_size` images of `size`.
     """
@@ -24,7 +26,8 @@ def embed_padded(
         raise ValueError(
             f"expected 1 to {batch_size} uint8 images of {size} x {size}, got {pixels.dtype} {pixels.shape}"
         )
-    if count < batch_size:
-        padding = np.zeros((batch_size - count, size, size, 3), np.uint8)
+    missing = -count % (part or batch_size)
+    if missing:
+        padding = np.zeros((missing, size, size, 3), np.uint8)
         pixels = np.concatenate((pixels, padding))
     return run(pixels)[:count]

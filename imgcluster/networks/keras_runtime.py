@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _REWRITERS = {"bfloat16": "auto_mixed_precision_onednn_bfloat16", "float16": "au
 
 
 class KerasNetwork:
-    """An EmbeddingNetwork on TensorFlow."""
+    """An EmbeddingNetwork on TensorFlow; one batch at a time takes all cores."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._tensorflow = tensorflow = _import_tensorflow()
@@ -36,6 +37,7 @@ class KerasNetwork:
         self._batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH)
         self._size = recipe.input_size
         self._precision = precision
+        self._alone = threading.Lock()
         model = recipe.build()
         with _computing_in(precision, tensorflow):
             self._function = _trace(tensorflow, model, self._batch_size, self._size)
@@ -70,7 +72,7 @@ class KerasNetwork:
 
     def _run(self, batch: Pixels) -> Embeddings:
         tensorflow = self._tensorflow
-        with _computing_in(self._precision, tensorflow):
+        with self._alone, _computing_in(self._precision, tensorflow):
             return np.asarray(self._function(tensorflow.constant(batch))[0])
 
 

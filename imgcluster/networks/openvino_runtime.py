@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import os
+import queue
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import openvino
 
 from imgcluster.networks.batches import embed_padded
@@ -14,28 +18,37 @@ if TYPE_CHECKING:
     from imgcluster.networks.recipe import Recipe
     from imgcluster.records import Embeddings, Pixels
 
-_BATCH = 16
+_PART = 4
+_PARTS_PER_STREAM = 4
+_MOST_STREAMS = 16
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
 class OpenVinoNetwork:
     """An EmbeddingNetwork on OpenVINO; `model` is the path of the converted or quantised model.
 
-    One stream over all cores: two streams halve the speed on processors whose caches cannot hold the weights
-    twice.
+    A batch is cut into parts, and one stream per core takes one part after the other, so that no core waits
+    for another that the decoding of images keeps busy. Small parts keep the caches from
+    overflowing. `embed` may be called from several threads.
     """
 
     def __init__(self, recipe: Recipe, model: str) -> None:
         precision = recipe.precision_with(gpu=False)
-        self._batch_size = recipe.batch_size or _BATCH
+        streams = min(_cores(), _MOST_STREAMS)
+        self._batch_size = recipe.batch_size or _PART * _PARTS_PER_STREAM * streams
+        self._part = math.gcd(self._batch_size, _PART)
         self._size = recipe.input_size
         core = openvino.Core()
         graph = core.read_model(model)
-        graph.reshape([self._batch_size, self._size, self._size, 3])
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
-        compiled = core.compile_model(graph, "CPU", settings)
-        self._request = compiled.create_infer_request()
-        self._dimension = int(compiled.output(0).shape[1])
+        graph.reshape([self._part, self._size, self._size, 3])
+        settings = {
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        }
+        self._compiled = core.compile_model(graph, "CPU", settings)
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._dimension = int(self._compiled.output(0).shape[1])
         self._provenance = {
             "runtime": "openvino",
             "precision": precision,
@@ -60,8 +73,28 @@ class OpenVinoNetwork:
 
     def embed(self, pixels: Pixels) -> Embeddings:
         """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
-        return embed_padded(self._run, pixels, self._batch_size, self._size)
+        return embed_padded(self._run, pixels, self._batch_size, self._size, self._part)
 
     def _run(self, batch: Pixels) -> Embeddings:
-        result: Embeddings = self._request.infer({0: batch})[0].copy()
-        return result
+        running = []
+        for start in range(0, len(batch), self._part):
+            request = self._request()
+            request.start_async({0: batch[start : start + self._part]})
+            running.append(request)
+        vectors = np.empty((len(batch), self._dimension), np.float32)
+        for number, request in enumerate(running):
+            request.wait()
+            vectors[number * self._part : (number + 1) * self._part] = request.get_output_tensor(0).data
+            self._idle.put(request)
+        return vectors
+
+    def _request(self) -> Any:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return self._compiled.create_infer_request()
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

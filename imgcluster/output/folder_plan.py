@@ -14,7 +14,7 @@ from imgcluster.output.marker import read_marker
 from imgcluster.output.names import NAME_LIMIT, distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from imgcluster.records import Placement
 
@@ -92,7 +92,8 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
     if mode not in MODES:
         raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
     out = os.path.realpath(out)
-    moved = _moved_before(out)
+    inside = any(placement.path.startswith(f"{out}/") for placement in placements)
+    moved = _moved_before(out) if inside else frozenset()
     found, missing = [], []
     for placement in placements:
         file = _look(placement, mode, moved)
@@ -100,9 +101,9 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
             missing.append(placement.path)
         else:
             found.append(file)
-    _refuse_image_folders(
-        out, (path for f in found if f.source not in moved for path in (f.source, f.placement.path))
-    )
+    outside = [file for file in found if file.source not in moved]
+    _refuse_image_folders(out, {f.source.rpartition("/")[0] for f in outside})
+    _refuse_image_folders(out, {f.placement.path.rpartition("/")[0] for f in outside})
     return FolderPlan(out, mode, _named(found, out), tuple(missing))
 
 
@@ -136,7 +137,7 @@ def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
     named = list(files)
     for cluster, members in clusters.items():
         placements = [files[i].placement for i in members]
-        wanted = [(os.path.basename(p.original), p.key, p.original) for p in placements]
+        wanted = [(p.original.rpartition("/")[2], p.key, p.original) for p in placements]
         for i, name in zip(members, distinct_names(wanted, limit), strict=True):
             file, relative = files[i], f"{cluster}/{name}"
             placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
@@ -144,9 +145,9 @@ def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
     return tuple(named)
 
 
-def _refuse_image_folders(out: str, sources: Iterable[str]) -> None:
-    for folder in {os.path.dirname(source) for source in sources}:
-        real = os.path.realpath(folder)
+def _refuse_image_folders(out: str, folders: set[str]) -> None:
+    for folder in sorted(folders):
+        real = os.path.realpath(folder or "/")
         if os.path.commonpath((real, out)) == out:
             what = "holds images itself" if real == out else f"lies above the images in {folder}"
             raise ImgclusterError(f"{out} {what}: choose another --out")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BuiltFolders", "FolderPlan", "build_folders", "plan_folders", "recover"]
 
-_REPORT_EVERY = 512
+_REPORT_EVERY = 64
 _KINDS: dict[str, Kind] = {"hardlink": "hardlink", "reflink": "copy", "copy": "copy", "symlink": "symlink"}
 
 
@@ -147,8 +147,8 @@ class _Builder:
                 self._note(file, target, _KINDS[self._placer.place(file.source, target, folder, file.device)])
             if count % _REPORT_EVERY == 0:
                 self._progress.advance(_REPORT_EVERY)
-                if self._progress.stopping:
-                    raise KeyboardInterrupt
+            if self._progress.stopping:
+                raise KeyboardInterrupt
         self._progress.advance(len(self._plan.files) % _REPORT_EVERY)
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
@@ -177,6 +177,8 @@ class _Builder:
 
 
 def _sweep(out: str, progress: Progress) -> None:
+    if os.path.lexists(new_tree(out)):
+        progress.begin("clearing away the old clusters")
     try:
         sweep_old(out, progress.note)
     except OSError as error:
@@ -200,7 +202,9 @@ def _existing(folder: str) -> Iterator[None]:
             os.mkdir(path)
         yield
     except OSError as error:
-        raise ImgclusterError(f"cannot write to {made[0] if made else folder}: {error.strerror}") from error
+        raise ImgclusterError(
+            f"cannot write {error.filename2 or error.filename}: {error.strerror}"
+        ) from error
     finally:
         for path in made:
             with contextlib.suppress(OSError):

@@ -6,12 +6,12 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.content import has_content
 from imgcluster.output.file_system import write_durably
-from imgcluster.output.paths import absolute, below
+from imgcluster.output.paths import absolute, below, is_path
 from imgcluster.records import CLUSTERING_MARKER
 
 SCHEMA = 1
@@ -35,6 +35,10 @@ class OwnFile:
     inode: int
     source: str = ""
     link: str = ""
+
+    def original(self, folder: str) -> str:
+        """Return the absolute path that the image came from; `folder` is the clustering."""
+        return absolute(self.source, folder)
 
     def is_exactly(self, found: os.stat_result) -> bool:
         """Whether `found` is the very file, not changed since."""
@@ -74,10 +78,6 @@ class Marker:
     building: bool
     files: dict[str, OwnFile] = field(default_factory=dict)
 
-    def source_of(self, relative: str, folder: str) -> str:
-        """Return the absolute path that an image came from."""
-        return absolute(self.files[relative].source, folder)
-
 
 def write_marker(folder: str, marker: Marker) -> None:
     """Write the marker into `folder`, all or nothing, and wait until it is on the disk."""
@@ -109,7 +109,7 @@ def read_marker(folder: str) -> Marker | None:
             raise ImgclusterError(
                 f"{folder} was made by a newer imgcluster: update imgcluster, or choose another --out"
             )
-        files = {below(text): _own_file(*fields) for text, fields in document["files"].items()}
+        files = {below(text): _own_file(fields) for text, fields in document["files"].items()}
         return Marker(int(document["generation"]), bool(document["building"]), files)
     except FileNotFoundError:
         return None
@@ -117,12 +117,10 @@ def read_marker(folder: str) -> Marker | None:
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
 
 
-def _own_file(kind: Kind, key: str, size: int, mtime_ns: int, inode: int, source: str, link: str) -> OwnFile:
-    texts, numbers = (key, source, link), (size, mtime_ns, inode)
-    if kind not in _KINDS or not all(isinstance(text, str) for text in texts):
+def _own_file(fields: list[Any]) -> OwnFile:
+    kind, key, size, mtime_ns, inode, source, link = fields
+    numbers = isinstance(size, int) and isinstance(mtime_ns, int) and isinstance(inode, int)
+    texts = isinstance(key, str) and isinstance(source, str) and isinstance(link, str)
+    if kind not in _KINDS or not numbers or not texts or (kind != "written" and not is_path(source)):
         raise ValueError("not an entry of ours")
-    if not all(isinstance(number, int) for number in numbers):
-        raise ValueError("not an entry of ours")
-    if source:
-        absolute(source, "/")
     return OwnFile(kind, key, size, mtime_ns, inode, source, link)

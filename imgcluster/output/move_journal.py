@@ -1,7 +1,7 @@
 """The journal of a move: what will go where, on the disk before anything goes, so that all can be put back.
 
-One JSON line per planned move: where from, where to (relative to the new folder), and the file's inode. A
-file that had to be copied to another file system adds a line with the copy's inode before the original goes.
+One JSON line per planned move: where from, where to (relative to the new folder), and the file's inode, size
+and time. A file that had to be copied to another file system adds such a line for the copy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_Identity = tuple[int, int, int]
+
+
 @dataclass(frozen=True)
 class PlannedMove:
     """`source`, an absolute path, goes to `relative`, below the new folder."""
@@ -36,7 +39,7 @@ class MoveJournal:
     def __init__(self, folder: str, moves: Sequence[PlannedMove]) -> None:
         self._folder = folder
         self._path = os.path.join(folder, JOURNAL)
-        lines = [_line(move.source, move.relative, os.lstat(move.source).st_ino) for move in moves]
+        lines = [_line(move.source, move.relative, _identity(os.lstat(move.source))) for move in moves]
         write_durably(self._path, "".join(lines).encode())
         sync_file(folder)
 
@@ -47,7 +50,7 @@ class MoveJournal:
 
     def _record_copy(self, move: PlannedMove, copy: os.stat_result) -> None:
         with open(self._path, "ab") as file:
-            file.write(_line(move.source, move.relative, copy.st_ino).encode())
+            file.write(_line(move.source, move.relative, _identity(copy)).encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -63,13 +66,13 @@ def put_back(folder: str) -> int:
         When a file in `folder` is not the one that was moved there.
     """
     moved = 0
-    for (source, relative), inodes in _read(os.path.join(folder, JOURNAL)).items():
+    for (source, relative), known in _read(os.path.join(folder, JOURNAL)).items():
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
-        if os.path.lexists(source) and os.lstat(source).st_ino == inodes[0]:
+        if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:
             continue  # a copy, made before its original would have gone
-        if os.lstat(path).st_ino not in inodes:
+        if _identity(os.lstat(path)) not in known:
             raise ImgclusterError(
                 f"{path} is not the file that was moved there from {source}: move it back yourself"
             )
@@ -90,20 +93,24 @@ def _move_to_free_name(path: str, wanted: str) -> None:
         target = os.path.join(folder, tagged(name, "moved-back" if attempt == 1 else f"moved-back-{attempt}"))
 
 
-def _line(source: str, relative: str, inode: int) -> str:
-    return json.dumps([source, f"./{relative}", inode]) + "\n"
+def _identity(status: os.stat_result) -> _Identity:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _read(path: str) -> dict[tuple[str, str], list[int]]:
-    """Return the inodes by (source, relative). A last line that a crash cut off was never acted upon."""
-    moves: dict[tuple[str, str], list[int]] = {}
+def _line(source: str, relative: str, identity: _Identity) -> str:
+    return json.dumps([source, f"./{relative}", *identity]) + "\n"
+
+
+def _read(path: str) -> dict[tuple[str, str], list[_Identity]]:
+    """Return what is known of each file, by source and target; a line that a crash cut off does not count."""
+    moves: dict[tuple[str, str], list[_Identity]] = {}
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         for line in file:
             try:
-                source, target, inode = json.loads(line)
-                if not (os.path.isabs(source) and isinstance(inode, int)):
+                source, target, inode, size, mtime_ns = json.loads(line)
+                if not os.path.isabs(source):
                     break
-                moves.setdefault((source, below(target)), []).append(inode)
+                moves.setdefault((source, below(target)), []).append((inode, size, mtime_ns))
             except (ValueError, TypeError, AttributeError):
                 break
     return moves

@@ -40,27 +40,28 @@ def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LI
     plain = [wanted[folded[i]] == 1 and _fits(name, limit) for i, (name, _, _) in enumerate(files)]
     names = [name for name, _, _ in files]
     taken = {folded[i] for i, is_plain in enumerate(plain) if is_plain}
-    tried: defaultdict[str, int] = defaultdict(int)
+    tried: defaultdict[str, int] = defaultdict(lambda: 1)
     crowded = [i for i, is_plain in enumerate(plain) if not is_plain]
-    for i in sorted(crowded, key=lambda i: (folded[i], files[i][1], os.fsencode(files[i][2]))):
+    for i in sorted(crowded, key=lambda i: (folded[i], files[i][1], files[i][2])):
         name, key, _ = files[i]
-        tag = key.hex()[:_TAG_DIGITS]
-        first = _folded(tagged(name, tag, limit))
-        while True:
+        tag = key[: _TAG_DIGITS // 2].hex()
+        names[i] = tagged(name, tag, limit)
+        first = own = _folded(names[i])
+        while own in taken:
             tried[first] += 1
-            number = "" if tried[first] == 1 else f"-{tried[first]}"
-            names[i] = tagged(name, tag + number, limit)
-            if _folded(names[i]) not in taken:
-                break
-        taken.add(_folded(names[i]))
+            names[i] = tagged(name, f"{tag}-{tried[first]}", limit)
+            own = _folded(names[i])
+        taken.add(own)
     return names
 
 
 def tagged(name: str, tag: str, limit: int = NAME_LIMIT) -> str:
     """Put `tag` between stem and extension, the stem shortened so that all fit in `limit` bytes."""
     stem, extension = os.path.splitext(name)
-    if len(os.fsencode(extension)) > _LONGEST_EXTENSION:
+    if not _fits(extension, _LONGEST_EXTENSION):
         stem, extension = name, ""
+    if _fits(name, limit - len(tag) - 1):
+        return f"{stem}-{tag}{extension}"
     room = limit - len(os.fsencode(extension)) - len(tag) - 1
     end = len(stem)
     while len(os.fsencode(stem[:end])) > room:

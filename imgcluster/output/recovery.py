@@ -119,13 +119,11 @@ def sweep(old: str, out: str, notify: Notify) -> None:
     for relative, known_as in contents.ours.items():
         assert marker is not None  # noqa: S101 - nothing is ours without one
         own, path = marker.files[known_as], os.path.join(old, relative)
-        original = marker.source_of(known_as, out) if own.source else ""
-        if own.kind == "moved":
-            kept += not _return_to(original, path, own) and _carry(
-                path, out, f"{KEPT}/{os.path.basename(relative)}"
-            )
-        elif is_last_copy(own, original, path):
-            kept += _carry(path, out, f"{KEPT}/{os.path.basename(relative)}")
+        if own.kind == "moved" and _return_to(own.original(out), path, own):
+            continue
+        if own.kind == "moved" or is_last_copy(own, path, out):
+            kept += 1
+            _carry(path, out, f"{KEPT}/{os.path.basename(relative)}")
         else:
             os.unlink(path)
     for relative in contents.foreign:
@@ -135,11 +133,11 @@ def sweep(old: str, out: str, notify: Notify) -> None:
         notify(f"{kept} images that have no other place any more are kept in {os.path.join(out, KEPT)}")
 
 
-def is_last_copy(own: OwnFile, original: str, path: str) -> bool:
+def is_last_copy(own: OwnFile, path: str, out: str) -> bool:
     """Whether removing our file at `path` would lose an image: neither original nor link is left."""
     if own.kind == "hardlink" and os.lstat(path).st_nlink > 1:
         return False
-    return own.kind in {"hardlink", "copy"} and not os.path.lexists(original)
+    return own.kind in {"hardlink", "copy"} and not os.path.lexists(own.original(out))
 
 
 def remove_skeleton(folder: str, contents: Contents) -> None:
@@ -168,14 +166,14 @@ def _return_to(original: str, path: str, own: OwnFile) -> bool:
     return True
 
 
-def _carry(path: str, out: str, relative: str) -> bool:
+def _carry(path: str, out: str, relative: str) -> None:
     """Move a file or folder into `out`, under another name where its own is taken."""
     folder, name = os.path.split(os.path.join(out, relative))
     if _is_folder(path) and _is_folder(os.path.join(folder, name)):
         for child in os.listdir(path):
             _carry(os.path.join(path, child), out, f"{relative}/{child}")
         os.rmdir(path)
-        return True
+        return
     try:
         os.makedirs(folder, exist_ok=True)
     except (FileExistsError, NotADirectoryError):  # a file of the new tree has the name of the folder
@@ -185,7 +183,7 @@ def _carry(path: str, out: str, relative: str) -> bool:
     while True:
         with contextlib.suppress(FileExistsError):
             rename_new(path, os.path.join(folder, target))
-            return True
+            return
         attempt += 1
         target = tagged(name, KEPT if attempt == 1 else f"{KEPT}-{attempt}")
 

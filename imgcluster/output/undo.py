@@ -82,7 +82,7 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
         own = marker.files[known_as]
         if own.kind != "moved":
             continue
-        path, original = os.path.join(out, relative), marker.source_of(known_as, out)
+        path, original = os.path.join(out, relative), own.original(out)
         if os.path.lexists(original) and not has_content(original, own.key):
             raise ImgclusterError(
                 f"{original} has taken the place of {path}: move it away, and run `imgcluster undo` again"
@@ -102,12 +102,12 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress)
     in_order = sorted(contents.ours.items(), key=lambda item: marker.files[item[1]].kind == "written")
     for count, (relative, known_as) in enumerate(in_order, start=1):
         own, path = marker.files[known_as], os.path.join(out, relative)
-        original = marker.source_of(known_as, out) if own.source else ""
-        if own.kind == "moved" and not os.path.lexists(original):
+        original = own.original(out) if own.kind == "moved" else ""
+        if original and not os.path.lexists(original):
             os.makedirs(os.path.dirname(original), exist_ok=True)
             move_file(path, original)
             returned += 1
-        elif is_last_copy(own, original, path):
+        elif is_last_copy(own, path, out):
             left.append(path)
         else:
             os.unlink(path)

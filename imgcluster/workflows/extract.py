@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +18,22 @@ from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, Run, SilentProgress
+from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.pipeline import EmbeddedBatch, ReadSettings, embed_files
+from imgcluster.workflows.pipeline import EmbeddedBatch, embed_files
+from imgcluster.workflows.reading import DEADLY, ReadSettings, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imgcluster.records import NetworkSource
+    from imgcluster.workflows.reading import Reading
 
 DEFAULT_LIMITS = DecodeLimits()
+EMBEDDING = "embedding"
+"""The stage from which on there is work to keep."""
+
 _MOST_NOTES = 10
 
 
@@ -101,6 +108,7 @@ def extract(
     *,
     source: NetworkSource | None = None,
     progress: Progress | None = None,
+    reading: Reading = read_image,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
 
@@ -114,6 +122,8 @@ def extract(
         The network to use in place of the one that `options` choose.
     progress
         Told what happens; asked whether to stop.
+    reading
+        How a file becomes pixels; a function that a module defines, for a child process may have to find it.
 
     Raises
     ------
@@ -128,13 +138,15 @@ def extract(
     found = find_images(
         [os.fspath(path) for path in paths], follow_links=options.follow_links, progress=progress
     )
+    if progress.stopping:
+        raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
         raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
     source = source or choose_network(options.choice, progress.note)
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = _recognise(store, found, source.space.name, retry_failed=options.retry_failed)
         tally = _Tally(known)
-        _embed_and_append(store, known.to_read, source, options, progress, tally)
+        _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
         store.record_failures(found.failures)
         store.record_scanned(found.folders)
         seconds = time.perf_counter() - started
@@ -159,7 +171,7 @@ def extract(
         store=options.store,
         network=source.space.network,
         space=source.space.name,
-        failures=found.failures + tuple(tally.failures),
+        failures=_in_order(found.failures, tally.failures),
     )
     if result.failed == result.found:
         first = result.failures[0]
@@ -167,6 +179,10 @@ def extract(
             f"none of {result.found} images could be read; the first: {first.path}: {first.reason}"
         )
     return result
+
+
+def _in_order(*groups: Sequence[Failure]) -> tuple[Failure, ...]:
+    return tuple(sorted(chain(*groups), key=lambda failure: os.fsencode(failure.path)))
 
 
 def write_failures(result: ExtractResult, path: str) -> None:
@@ -258,6 +274,7 @@ def _embed_and_append(
     options: ExtractOptions,
     progress: Progress,
     tally: _Tally,
+    reading: Reading,
 ) -> None:
     space = source.space.name
     stored = any(known.name == space for known in store.spaces)
@@ -268,17 +285,39 @@ def _embed_and_append(
         timeout=options.timeout,
         threads=max(2, os.cpu_count() or 1),
     )
-    progress.begin("embedding", len(files))
-    for batch in embed_files(files, known, source, settings, lambda: progress.stopping):
-        if batch.embeddings is not None:
-            store.add_space(source.space, batch.embeddings.shape[1], options.dtype)
-            store.append(space, batch.keys, batch.embeddings)
-        store.record_paths(batch.entries)
-        store.record_failures(batch.failures)
-        store.commit()
-        tally.count(batch)
-        tally.pass_on(batch.notes, progress)
-        progress.advance(batch.files, failed=len(batch.failures))
+    progress.begin(EMBEDDING, len(files))
+    with InFlight(store.path) as in_flight:
+        suspects = (in_flight.suspects | _deadly(store)) & {file.path for file in files}
+        if suspects:
+            progress.note(
+                f"{len(suspects)} files were being read when an earlier run died: each is read in a process "
+                "of its own"
+            )
+        batches = embed_files(
+            files,
+            known,
+            source,
+            settings,
+            lambda: progress.stopping,
+            suspects=suspects,
+            watch=in_flight,
+            reading=reading,
+        )
+        for batch in batches:
+            if batch.embeddings is not None:
+                store.add_space(source.space, batch.embeddings.shape[1], options.dtype)
+                store.append(space, batch.keys, batch.embeddings)
+            store.record_paths(batch.entries)
+            store.record_failures(batch.failures)
+            store.commit()
+            in_flight.settle(batch.paths)
+            tally.count(batch)
+            tally.pass_on(batch.notes, progress)
+            progress.advance(batch.files, failed=len(batch.failures))
+
+
+def _deadly(store: FeatureStore) -> set[str]:
+    return {failure.path for failure in store.failures() if failure.reason.startswith(DEADLY)}
 
 
 def _run(source: NetworkSource, tally: _Tally, seconds: float) -> Run:

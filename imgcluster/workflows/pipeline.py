@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import time
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from imgcluster.engines.local import Outcome, TimedOut, in_background, ordered_map
-from imgcluster.errors import UnreadableImage
-from imgcluster.images.decode import DecodeLimits, decode
-from imgcluster.images.hashing import content_key
-from imgcluster.images.header import wrong_name
-from imgcluster.images.reading import read_file
-from imgcluster.images.resize import to_square
-from imgcluster.records import Embeddings, Failure, ImageFile, Keys, PathEntry, Pixels
+from imgcluster.engines.local import in_background, ordered_map
+from imgcluster.records import Embeddings, Failure, Keys, PathEntry
+from imgcluster.workflows.reading import ReadImage, ReadSettings, failure, read_apart, read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from imgcluster.records import EmbeddingNetwork, NetworkSource
+    from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource, Pixels
+    from imgcluster.workflows.reading import Reading
 
 _FILES_PER_BATCH = 1024
 """A batch is also complete with so many files that need no network, so that their paths are kept soon."""
 
 _BATCHES_AHEAD = 2
-
-
-@dataclass(frozen=True)
-class ReadImage:
-    """A file that was read: its entry for the path table, and its pixels unless its embedding is known."""
-
-    entry: PathEntry
-    pixels: Pixels | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +40,11 @@ class EmbeddedBatch:
         """How many files it accounts for."""
         return len(self.entries) + len(self.failures)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Their paths."""
+        return tuple(file.path for files in (self.entries, self.failures) for file in files)
+
 
 @dataclass
 class _Collected:
@@ -67,77 +59,109 @@ class _Collected:
         return len(self.entries) + len(self.failures)
 
 
-@dataclass(frozen=True)
-class ReadSettings:
-    """How files are read and decoded; `timeout` in seconds per file."""
+class Watch(Protocol):
+    """Learns which file is in a decoder's hands, from whatever thread it is in."""
 
-    input_size: int
-    limits: DecodeLimits
-    timeout: float
-    threads: int
+    def start(self, path: str) -> None:
+        """Learn that the file goes to a decoder."""
 
-
-def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
-    """Read a file once; hash it; decode it to the network's size unless its key is known.
-
-    Raises
-    ------
-    UnreadableImage
-        With the reason.
-    """
-    read_ns = time.time_ns()
-    data = read_file(file.path)
-    key = content_key(data)
-    entry = PathEntry(file.path, file.size, file.mtime_ns, read_ns, key)
-    if key in known:
-        return ReadImage(entry, None)
-    decoded = decode(data, settings.limits, at_least=settings.input_size)
-    note = decoded.note or wrong_name(file.path, decoded.kind)
-    return ReadImage(entry, to_square(decoded.pixels, settings.input_size), note)
+    def finish(self, path: str) -> None:
+        """Learn that the decoder has come back."""
 
 
 def embed_files(
-    files: Iterable[ImageFile],
+    files: Sequence[ImageFile],
     known: set[bytes],
     source: NetworkSource,
     settings: ReadSettings,
     stopping: Callable[[], bool],
-    started_file: Callable[[ImageFile], None] = lambda _: None,
+    *,
+    suspects: Collection[str] = (),
+    watch: Watch | None = None,
+    reading: Reading = read_image,
 ) -> Iterator[EmbeddedBatch]:
-    """Embed files in their order; every file is in exactly one batch, as an entry or as a failure.
+    """Embed files; every file is in exactly one batch, as an entry or as a failure.
 
-    The network is loaded when the first file needs it. `known` holds the keys that need no network; those
-    embedded here are added to it.
+    The network is loaded when the first file needs it.
+
+    Parameters
+    ----------
+    files
+        Read in this order, but for the suspects, which come first.
+    known
+        The keys that need no network; those embedded here are added to it.
+    suspects
+        Paths of files that are read in a child process each.
+    watch
+        Told about the files that are read in this process.
+    reading
+        How a file is read; a function that a module defines.
     """
 
-    def read(file: ImageFile) -> ReadImage:
-        started_file(file)
-        return read_image(file, known, settings)
-
-    def embedded() -> Iterator[EmbeddedBatch]:
+    def loaded() -> Iterator[tuple[_Collected, EmbeddingNetwork | None]]:
         network: EmbeddingNetwork | None = None
         collected = _Collected()
-        outcomes = ordered_map(
-            read, files, threads=settings.threads, window=128, timeout=settings.timeout, stopping=stopping
-        )
-        for outcome in outcomes:
+        for outcome in _outcomes(files, known, settings, stopping, suspects, watch, reading):
             _collect(outcome, known, collected)
             if collected.pixels and network is None:
                 network = source.load()
             full = network is not None and len(collected.pixels) == network.batch_size
             if full or collected.files >= _FILES_PER_BATCH:
-                yield _embed(collected, network)
+                yield collected, network
                 collected = _Collected()
         if collected.files:
-            yield _embed(collected, network)
+            yield collected, network
+
+    def embedded() -> Iterator[EmbeddedBatch]:
+        # Two at a time: the network finds the next batch ready when it ends one.
+        outcomes = ordered_map(_embed, loaded(), threads=2, window=2, timeout=math.inf, stopping=stopping)
+        for outcome in outcomes:
+            if outcome.result is None:
+                raise outcome.error or RuntimeError("a batch was lost")
+            yield outcome.result
 
     return in_background(embedded(), depth=_BATCHES_AHEAD, stopping=stopping)
 
 
-def _collect(outcome: Outcome[ImageFile, ReadImage], known: set[bytes], collected: _Collected) -> None:
-    image = outcome.result
-    if image is None:
-        collected.failures.append(_failure(outcome.item, outcome.error))
+def _outcomes(
+    files: Sequence[ImageFile],
+    known: Collection[bytes],
+    settings: ReadSettings,
+    stopping: Callable[[], bool],
+    suspects: Collection[str],
+    watch: Watch | None,
+    reading: Reading,
+) -> Iterator[ReadImage | Failure]:
+    apart = [file for file in files if file.path in suspects]
+    for tried in ordered_map(
+        lambda file: read_apart(file, settings, reading),
+        apart,
+        threads=settings.threads,
+        window=settings.threads,
+        timeout=float("inf"),  # the child has its own
+        stopping=stopping,
+    ):
+        yield tried.result or failure(tried.item, tried.error)
+
+    def read(file: ImageFile) -> ReadImage:
+        if watch is None:
+            return reading(file, known, settings)
+        watch.start(file.path)
+        try:
+            return reading(file, known, settings)
+        finally:
+            watch.finish(file.path)
+
+    others = (file for file in files if file.path not in suspects)
+    for outcome in ordered_map(
+        read, others, threads=settings.threads, window=128, timeout=settings.timeout, stopping=stopping
+    ):
+        yield outcome.result or failure(outcome.item, outcome.error)
+
+
+def _collect(image: ReadImage | Failure, known: set[bytes], collected: _Collected) -> None:
+    if isinstance(image, Failure):
+        collected.failures.append(image)
         return
     collected.entries.append(image.entry)
     if image.note:
@@ -148,17 +172,8 @@ def _collect(outcome: Outcome[ImageFile, ReadImage], known: set[bytes], collecte
         collected.pixels.append(image.pixels)
 
 
-def _failure(file: ImageFile, error: Exception | None) -> Failure:
-    if isinstance(error, UnreadableImage):
-        reason, temporary = str(error), error.temporary
-    elif isinstance(error, TimedOut):
-        reason, temporary = str(error), True
-    else:
-        reason, temporary = f"could not be decoded: {type(error).__name__}: {error}", False
-    return Failure(file.path, reason, file.size, file.mtime_ns, temporary)
-
-
-def _embed(collected: _Collected, network: EmbeddingNetwork | None) -> EmbeddedBatch:
+def _embed(loaded: tuple[_Collected, EmbeddingNetwork | None]) -> EmbeddedBatch:
+    collected, network = loaded
     embeddings, provenance = None, {}
     if collected.pixels and network is not None:
         embeddings, provenance = network.embed(np.stack(collected.pixels)), dict(network.provenance)

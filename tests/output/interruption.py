@@ -75,7 +75,7 @@ class Interruption:
         return self.count >= self._at
 
 
-COUNT = 12
+COUNT = 30
 
 
 def prepare(photos: str, out: str, story: str) -> list[Placement]:
@@ -114,7 +114,7 @@ def main() -> None:
 def moments(steps: int, timed: int, seed: int) -> list[str]:
     """Some steps and some points of time at which to kill."""
     chance = random.Random(seed)
-    return [f"s{n}" for n in sorted(chance.sample(range(1, 80), steps))] + [
+    return [f"s{n}" for n in sorted(chance.sample(range(1, 60), steps))] + [
         f"t{n}" for n in sorted(chance.sample(range(200, 12_000), timed))
     ]
 

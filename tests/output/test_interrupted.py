@@ -15,7 +15,7 @@ from cluster_files import contents, images, make, names_in, photograph, placed
 from interruption import COUNT, Interruption, moments
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output import recovery
+from imgcluster.output import folders, recovery
 from imgcluster.output.folders import recover
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.undo import undo
@@ -161,23 +161,25 @@ def other_disk(tmp_path):
 
 @pytest.mark.parametrize("story", ["first", "again", "other disk"])
 def test_kill_9_in_the_middle_of_a_move_loses_no_image(tmp_path, request, story):
-    check_kills(tmp_path, request, story, moments(8, 8, seed=1))
+    check_kills(tmp_path, request, story, moments(12, 6, seed=1), at_least=12)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("story", ["first", "again", "other disk"])
 def test_kill_9_at_every_step_of_a_move_loses_no_image(tmp_path, request, story):
-    check_kills(tmp_path, request, story, [f"s{n}" for n in range(1, 160)] + moments(0, 100, seed=2))
+    check_kills(
+        tmp_path, request, story, [f"s{n}" for n in range(1, 200)] + moments(0, 60, seed=2), at_least=60
+    )
 
 
-def check_kills(tmp_path, request, story, when):
+def check_kills(tmp_path, request, story, when, at_least):
     outs = request.getfixturevalue("other_disk") if story == "other disk" else tmp_path
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     script = Path(__file__).with_name("interruption.py")
     command = [sys.executable, script, tmp_path, outs, "again" if story == "again" else "first", *when]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     killed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" 9")]
-    assert len(killed) >= len(when) // 2
+    assert len(killed) >= at_least
     wanted = {f"image {i}".encode() for i in range(COUNT)}
     for number, moment in enumerate(when):
         photos, out = tmp_path / moment / "photos", outs / moment / "clusters"
@@ -205,3 +207,42 @@ def finish_by_a_second_run(photos, out):
     assert len(images(out)) == COUNT
     assert contents(photos) == {}
     assert len(read_assignments(str(out))) == COUNT
+
+
+@pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "no exchange"])
+def test_a_run_that_dies_after_the_exchange_leaves_the_old_tree_to_the_next(tmp_path, monkeypatch, exchange):
+    old_clusters(tmp_path, "move")
+    placements = next_placements(tmp_path)
+    if not exchange:
+        monkeypatch.setattr(recovery, "exchange", lambda *_: False)
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "_sweep", lambda *_: None)
+        make(placements, tmp_path / "clusters", "move", force=True)
+    assert len(names_in(tmp_path)) == 3
+    recover(str(tmp_path / "clusters"), lambda _: None)
+    assert images(tmp_path / "clusters") == NEW
+    assert contents(tmp_path / "photos") == {"4.jpg": b"image 4"}
+    no_litter(tmp_path)
+
+
+def test_a_run_that_dies_between_two_renames_is_put_right(tmp_path, monkeypatch):
+    """On a file system that cannot exchange, there is a moment without any output folder."""
+    old_clusters(tmp_path, "move")
+    before = images(tmp_path / "clusters")
+    placements = next_placements(tmp_path)
+    out, built, aside = (str(tmp_path / "clusters"), *trees_of(str(tmp_path / "clusters")))
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "swap_in", lambda out: os.rename(out, aside))
+        patch.setattr(folders, "give_up", lambda _: None)
+        patch.setattr(folders, "_sweep", lambda *_: None)
+        make(placements, out, "move", force=True)
+    assert not os.path.exists(out)
+    assert os.path.exists(built)
+    recover(out, lambda _: None)
+    assert images(out) == before
+    no_litter(tmp_path)
+
+
+def trees_of(out):
+    built = recovery.new_tree(out)
+    return built, built.removesuffix(".new") + ".old"

@@ -1,0 +1,42 @@
+"""Whose stderr is it: ours, or that of the libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def without_noise() -> Iterator[None]:
+    """Keep what C libraries write to stderr off the terminal; what Python writes still goes there.
+
+    Decoders remark on damaged files there, in the midst of a progress bar and without the file's name. Should
+    one of them crash, Python says where.
+    """
+    python = sys.stderr
+    try:
+        python.flush()
+        terminal = os.dup(2) if python.fileno() == 2 else -1
+    except (AttributeError, OSError, ValueError):  # stderr is closed, or stands for something else
+        terminal = -1
+    if terminal < 0:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with open(terminal, "w", buffering=1, encoding=python.encoding, errors=python.errors) as ours:
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        sys.stderr = ours
+        faulthandler.enable(ours, all_threads=False)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            sys.stderr = python
+            os.dup2(terminal, 2)

@@ -1,0 +1,100 @@
+"""Which files are being decoded right now, beside the store: what killed a process stays known."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Self
+
+from imgcluster.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+_SLOT_BYTES = 4096
+"""A system's longest path, with its final zero, is as long."""
+
+
+class InFlight:
+    """The file ``<store>.inflight``: a slot of fixed size for each file in a decoder's hands.
+
+    To be opened by the store's one writer. A slot is written with one call and never waits for the disk: it
+    is to outlive the process, not the machine. Its methods may be called from any thread.
+
+    Attributes
+    ----------
+    suspects
+        Paths that were in flight when an earlier process died.
+    """
+
+    def __init__(self, store: str | Path) -> None:
+        self.path = f"{os.path.realpath(os.fspath(store))}.inflight"
+        self._lock = threading.Lock()
+        self._closed = False
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._slots = self._read()
+        except OSError as error:
+            raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
+        self.suspects = frozenset(self._slots)
+        self._free = sorted(set(range(len(self._slots))) - set(self._slots.values()))
+
+    def _read(self) -> dict[str, int]:
+        size = os.fstat(self._descriptor).st_size
+        slots = {}
+        for slot in range(-(-size // _SLOT_BYTES)):
+            path = os.pread(self._descriptor, _SLOT_BYTES, slot * _SLOT_BYTES).split(b"\0")[0]
+            if path:
+                slots[os.fsdecode(path)] = slot
+        return slots
+
+    def start(self, path: str) -> None:
+        """Note that the file goes to a decoder."""
+        with self._lock:
+            # A decoder thread may be at its queue still when the store is closed.
+            if self._closed or path in self._slots:
+                return
+            slot = self._free.pop() if self._free else len(self._slots)
+            self._slots[path] = slot
+            self._write(slot, os.fsencode(path))
+
+    def finish(self, path: str) -> None:
+        """Note that the decoder has come back; a suspect stays noted until it is settled."""
+        if path not in self.suspects:
+            self.settle([path])
+
+    def settle(self, paths: Iterable[str]) -> None:
+        """Note that what became of files is in the store."""
+        with self._lock:
+            for path in () if self._closed else paths:
+                slot = self._slots.pop(path, None)
+                if slot is not None:
+                    self._write(slot, b"")
+                    self._free.append(slot)
+
+    def _write(self, slot: int, path: bytes) -> None:
+        # On a full disk only the note is lost; what to do about the disk, the store itself will say.
+        if len(path) < _SLOT_BYTES:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._descriptor, path.ljust(_SLOT_BYTES, b"\0"), slot * _SLOT_BYTES)
+
+    def close(self) -> None:
+        """Forget all but the suspects that this process had no occasion to try."""
+        untried = self.suspects & self._slots.keys()
+        self.settle(self._slots.keys() - untried)
+        with self._lock:
+            self._closed = True
+            os.close(self._descriptor)
+            if not untried:
+                os.unlink(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

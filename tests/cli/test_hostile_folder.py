@@ -1,0 +1,161 @@
+"""One of everything, through the real command line: every failure has a reason, every name survives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import hostile_folder
+import pytest
+
+from imgcluster.store.store import FeatureStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hostile_folder import HostileFolder
+
+NETWORK = ("--network", "efficientnet_lite0", "--weights", "random")
+
+
+def unprivileged() -> list[str]:
+    """What makes a command unable to read files that forbid it, even for root."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may read everything, and there is no setpriv to give that up")
+    without = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--inh-caps={without}", f"--bounding-set={without}"]
+
+
+def run(cwd: Path, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [*unprivileged(), sys.executable, "-m", "imgcluster", *arguments, "--json"],
+        cwd=cwd,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> HostileFolder:
+    return hostile_folder.make(tmp_path_factory.mktemp("hostile") / "photos")
+
+
+@pytest.fixture(scope="module")
+def extracted(folder: HostileFolder) -> dict[str, Any]:
+    return run(folder.root.parent, "extract", "photos", *NETWORK, "--failures", "failures.csv")
+
+
+@pytest.fixture(scope="module")
+def clustered(folder: HostileFolder, extracted: dict[str, Any]) -> Path:
+    run(folder.root.parent, "cluster", "--k", "2", "--report")
+    return folder.root.parent / "clusters"
+
+
+def test_every_good_file_is_embedded_and_every_other_has_a_reason(
+    folder: HostileFolder, extracted: dict[str, Any]
+) -> None:
+    assert sorted(f["path"] for f in extracted["failures"]) == sorted(folder.broken)
+    assert extracted["new"] == len(folder.good)
+    assert extracted["hidden"] == folder.hidden
+    for failure in extracted["failures"]:
+        assert failure["reason"]
+        assert failure["reason"].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("cut5.jpg", "cut short"),
+        ("cut5.png", "cut short"),
+        ("empty.jpg", "empty"),
+        ("text.jpg", "text file"),
+        ("bomb.png", "pixels"),
+        ("pipe.jpg", "pipe"),
+        ("socket.jpg", "socket"),
+        ("dangling.jpg", "link to nothing"),
+        ("loop.jpg", "circle"),
+        ("forbidden.jpg", "permission"),
+    ],
+)
+def test_a_reason_says_what_is_wrong(extracted: dict[str, Any], name: str, reason: str) -> None:
+    (said,) = [f["reason"] for f in extracted["failures"] if os.path.basename(f["path"]) == name]
+    assert reason in said
+
+
+def test_names_survive_in_the_store(folder: HostileFolder, extracted: dict[str, Any]) -> None:
+    with FeatureStore(folder.root.parent / "features.h5") as store:
+        assert sorted(entry.path for entry in store.paths()) == sorted(folder.good)
+
+
+def test_names_survive_in_the_list_of_failures(folder: HostileFolder, extracted: dict[str, Any]) -> None:
+    with open(
+        folder.root.parent / "failures.csv", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["reason"]) for row in rows] == [
+        (f["path"], f["reason"]) for f in extracted["failures"]
+    ]
+    assert all(os.path.isabs(row["path"]) for row in rows)
+
+
+def test_names_survive_in_the_folders_and_the_list_of_assignments(
+    folder: HostileFolder, clustered: Path
+) -> None:
+    with open(clustered / "assignments.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    assert sorted(os.path.normpath(os.path.join(clustered, path)) for path in paths) == sorted(folder.good)
+    arrived = [path for cluster in ("0", "1") for path in (clustered / cluster).iterdir()]
+    assert len(arrived) == len(folder.good)
+    kept = {os.path.basename(path) for path in folder.good}
+    named_alike = {"IMG_1.jpg", "UPPER.PNG"}
+    assert kept - {path.name for path in arrived} <= named_alike | {"n" * 251 + ".png"}
+    contents = sorted(path.read_bytes() for path in arrived)
+    assert contents == sorted(_bytes(path) for path in folder.good)
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def test_the_rest_works_as_well(folder: HostileFolder, clustered: Path) -> None:
+    work = folder.root.parent
+    assert run(work, "evaluate", "--labels", "folders")["images"] == len(folder.good)
+    run(work, "store", "export", "-o", "vectors.npz")
+    assert run(work, "similar", "photos/-rf.png")["similar"]
+    assert run(work, "store", "info")["paths"] == len(folder.good)
+    for page in [clustered / "report.html", *(clustered / "report").rglob("*.html")]:
+        assert "<img src=x>" not in page.read_text()
+        assert 'onerror="alert' not in page.read_text()
+
+
+def test_a_second_run_reads_only_what_may_have_changed(
+    folder: HostileFolder, extracted: dict[str, Any]
+) -> None:
+    again = run(folder.root.parent, "extract", "photos", *NETWORK)
+    assert (again["new"], again["cached"]) == (0, len(folder.good))
+    assert again["failures"] == extracted["failures"]
+
+
+def test_what_was_mended_is_embedded_though_only_its_permission_changed(
+    folder: HostileFolder, extracted: dict[str, Any]
+) -> None:
+    mended = [path for path in folder.broken if os.path.basename(path) in {"forbidden.jpg", "empty.jpg"}]
+    for number, path in enumerate(mended):
+        os.chmod(path, 0o644)
+        if not os.path.getsize(path):
+            hostile_folder.write_image(folder.root / "empty.jpg", (30, 200, 30), noise=number)
+    again = run(folder.root.parent, "extract", "photos", *NETWORK)
+    assert (again["new"], again["cached"]) == (2, len(folder.good))
+    assert not set(mended) & {failure["path"] for failure in again["failures"]}

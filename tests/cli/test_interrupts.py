@@ -1,0 +1,117 @@
+"""Ctrl-C in fresh processes: how soon it is answered, what is kept, what is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fakes import write_images
+
+TESTS = Path(__file__).parents[1]
+SOON = 2.0
+"""A second, and one more for a machine that runs other tests beside this one."""
+
+
+class Command:
+    """A running command on a machine where something is slow."""
+
+    def __init__(self, folder: Path, slow: str, *arguments: str) -> None:
+        self.log = folder / f"{time.monotonic_ns()}.log"
+        self.process = subprocess.Popen(
+            [sys.executable, str(TESTS / "cli" / "slow_commands.py"), slow, str(self.log), *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def reach(self, steps: int) -> Command:
+        deadline = time.monotonic() + 60
+        while not self.log.exists() or len(self.log.read_text().splitlines()) < steps:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self
+
+    def send(self, number: int = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str, float]:
+        """Exit status, stdout, stderr and how long it took."""
+        start = time.monotonic()
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err, time.monotonic() - start
+
+
+def run(folder: Path, *arguments: str) -> dict[str, int]:
+    status, out, err, _ = Command(folder, "nothing", *arguments, "--json").end()
+    assert status == 0, err
+    return json.loads(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_finished_is_kept_and_the_next_run_goes_on(tmp_path: Path, number: int) -> None:
+    write_images(tmp_path / "photos", 100, {"red": (200, 30, 30)})
+    command = Command(tmp_path, "network", "extract", "photos", "--json").reach(6)
+    command.send(number)
+    status, out, err, seconds = command.end()
+    assert status == 130, err
+    assert seconds < SOON
+    kept = int(re.search(r"(\d+) new embeddings are kept", json.loads(out)["error"])[1])
+    assert 0 < kept < 100
+    assert "Traceback" not in err
+    assert sorted(path.name for path in tmp_path.glob("*.inflight")) == []
+    again = run(tmp_path, "extract", "photos")
+    assert (again["cached"], again["new"]) == (kept, 100 - kept)
+
+
+def test_a_download_is_broken_off(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", 1, {"red": (200, 30, 30)})
+    command = Command(tmp_path, "download", "extract", "photos").reach(1)
+    command.send()
+    status, _, err, seconds = command.end()
+    assert (status, err) == (130, "stopped\n")
+    assert seconds < SOON
+    assert not (tmp_path / "features.h5").exists()
+
+
+def test_the_second_ends_the_process_whatever_it_is_at(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", 1, {"red": (200, 30, 30)})
+    command = Command(tmp_path, "library", "extract", "photos").reach(1)
+    command.send()
+    assert command.process.stderr.readline() == "stopping; Ctrl-C again ends at once\n"
+    assert command.process.poll() is None
+    command.send()
+    status, _, _, seconds = command.end()
+    assert status == 130
+    assert seconds < SOON
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_old_folders_stay_when_clustering_is_stopped(tmp_path: Path, number: int) -> None:
+    write_images(tmp_path / "photos", 20, {"red": (200, 30, 30), "blue": (30, 30, 200)})
+    run(tmp_path, "extract", "photos")
+    run(tmp_path, "cluster", "--k", "2", "--mode", "hardlink")
+    before = tree(tmp_path)
+    command = Command(tmp_path, "links", "cluster", "--k", "3", "--mode", "hardlink").reach(5)
+    command.send(number)
+    status, _, err, seconds = command.end()
+    assert (status, err) == (130, "stopped\n")
+    assert seconds < SOON
+    assert tree(tmp_path) == before
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in {".log", ".lock"}
+    }

@@ -1,0 +1,66 @@
+"""Decoders that take the process with them, or never come back. As a script: one extraction with one.
+
+usage: dangerous_reading.py PHOTOS STORE READING TIMEOUT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from fakes import FakeSource
+
+from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.reading import ReadImage, ReadSettings, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from imgcluster.records import ImageFile
+
+
+def deadly(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+    if "killer" in file.path:
+        time.sleep(0.1)  # so that others are in flight as well
+        os._exit(3)
+    return read_image(file, known, settings)
+
+
+def deadly_once(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+    """Dies while the file says so, and makes it harmless."""
+    if "killer" in file.path and not os.path.exists(f"{file.path}.died"):
+        os.close(os.open(f"{file.path}.died", os.O_CREAT))
+        os._exit(3)
+    return read_image(file, known, settings)
+
+
+def endless(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+    if "killer" in file.path:
+        time.sleep(3600)
+    return read_image(file, known, settings)
+
+
+def main() -> None:
+    photos, store, reading, timeout = sys.argv[1:]
+    import dangerous_reading  # under its own name, by which a child process finds its functions
+
+    source = FakeSource()
+    options = ExtractOptions(store=store, timeout=float(timeout))
+    result = extract([photos], options, source=source, reading=getattr(dangerous_reading, reading))
+    print(
+        json.dumps(
+            {
+                "new": result.new,
+                "cached": result.cached,
+                "failures": [[os.path.basename(f.path), f.reason] for f in result.failures],
+                "temporary": [f.temporary for f in result.failures],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

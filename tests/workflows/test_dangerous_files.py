@@ -1,0 +1,94 @@
+"""Files that take the process with them, or hang: the others finish, and the file is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import write_images
+
+from imgcluster.store.store import FeatureStore
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    paths = write_images(tmp_path / "photos", 6, {"red": (200, 30, 30), "blue": (30, 30, 200)})
+    for path in paths:
+        os.utime(path, ns=(10**18, 10**18))
+    paths[3].rename(tmp_path / "photos" / "red" / "killer.png")
+    return tmp_path / "photos"
+
+
+def run(photos: Path, reading: str, *, timeout: float = 30.0) -> dict[str, Any] | None:
+    """Extract in a process of its own; None where it died."""
+    path = os.pathsep.join([str(TESTS), str(TESTS / "workflows"), *filter(None, sys.path)])
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(TESTS / "workflows" / "dangerous_reading.py"),
+            *(str(photos), str(photos.parent / "features.h5"), reading, str(timeout)),
+        ],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 3:
+        return None
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_a_file_that_ends_two_processes_is_left_out_and_the_others_finish(photos: Path) -> None:
+    assert run(photos, "deadly") is None
+    second = run(photos, "deadly")
+    assert second is not None
+    assert second["new"] + second["cached"] == 11
+    ((name, reason),) = second["failures"]
+    assert name == "killer.png"
+    assert "ended the process that decoded it, twice (exit status 3)" in reason
+    third = run(photos, "deadly")
+    assert third is not None
+    assert (third["cached"], third["failures"]) == (11, second["failures"])
+    assert not list(photos.parent.glob("*.inflight"))
+
+
+def test_one_death_is_forgiven(photos: Path) -> None:
+    assert run(photos, "deadly_once") is None
+    second = run(photos, "deadly_once")
+    assert second is not None
+    assert (second["new"] + second["cached"], second["failures"]) == (12, [])
+    with FeatureStore(photos.parent / "features.h5") as store:
+        assert len(store.paths()) == 12
+
+
+def test_what_was_read_apart_is_the_same_as_what_a_thread_reads(photos: Path, tmp_path: Path) -> None:
+    assert run(photos, "deadly_once") is None
+    run(photos, "deadly_once")
+    apart = FeatureStore(photos.parent / "features.h5")
+    (tmp_path / "plain").mkdir()
+    os.symlink(photos, tmp_path / "plain" / "photos")
+    run(tmp_path / "plain" / "photos", "read_image")
+    plain = FeatureStore(tmp_path / "plain" / "features.h5")
+    with apart, plain:
+        (space,) = apart.spaces
+        keys = plain.keys(space.name)
+        assert (apart.read(space.name, keys) == plain.read(space.name, keys)).all()
+
+
+def test_a_file_that_hangs_is_given_up_and_tried_again_next_time(photos: Path) -> None:
+    first = run(photos, "endless", timeout=0.5)
+    assert first is not None
+    assert (first["new"], first["temporary"]) == (11, [True])
+    assert first["failures"] == [["killer.png", "gave no answer within 0.5 s"]]
+    second = run(photos, "read_image")
+    assert second is not None
+    assert (second["new"], second["cached"], second["failures"]) == (1, 11, [])
