@@ -112,7 +112,7 @@ def collect(
     """
     entries = _below(store.paths(), paths)
     images, missing, changed = _existing(entries, _moved_images(os.fspath(clusters)))
-    images = _embedded(store, spaces, images)
+    images = _embedded(store, spaces, images, progress)
     images = _usable(store, spaces, images, progress)
     if missing:
         progress.note(f"{len(missing)} images are gone since extraction, the first: {missing[0]}")
@@ -136,13 +136,11 @@ def distinct_keys(images: Iterable[StoredImage]) -> Keys:
 def _below(entries: Iterable[PathEntry], paths: Sequence[str | os.PathLike[str]]) -> list[PathEntry]:
     if not paths:
         return list(entries)
-    roots = []
-    for path in paths:
-        root = os.path.abspath(os.fspath(path))
+    roots = {os.path.abspath(os.fspath(path)) for path in paths}
+    for root in sorted(roots):
         if not os.path.lexists(root):
             raise ImgclusterError(f"{root} does not exist: name a folder or file that does")
-        roots.append(root)
-    folders = tuple(root.rstrip(os.sep) + os.sep for root in roots)
+    folders = tuple(root.rstrip(os.sep) + os.sep for root in roots if os.path.isdir(root))
     return [entry for entry in entries if entry.path in roots or entry.path.startswith(folders)]
 
 
@@ -185,12 +183,19 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _embedded(
-    store: FeatureStore, spaces: Sequence[StoredSpace], images: list[StoredImage]
+    store: FeatureStore, spaces: Sequence[StoredSpace], images: list[StoredImage], progress: Progress
 ) -> list[StoredImage]:
     keys = np.frombuffer(b"".join(image.key for image in images), np.uint8).reshape(-1, 32)
     known = np.ones(len(images), bool)
     for space in spaces:
         known &= store.contains(space.name, keys)
+    unknown = np.flatnonzero(~known)
+    if len(unknown):
+        names = " and ".join(space.name for space in spaces)
+        progress.note(
+            f"{len(unknown)} images have no embedding in {names} and are left out, the first: "
+            f"{images[unknown[0]].path}: run `imgcluster extract` on them"
+        )
     return [image for image, is_known in zip(images, known, strict=True) if is_known]
 
 

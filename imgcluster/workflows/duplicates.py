@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEFAULT_THRESHOLD = 0.9
-"""Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (a fifth
-of the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
+"""Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of
+the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
 
 
 @dataclass(frozen=True)

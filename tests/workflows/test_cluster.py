@@ -265,10 +265,11 @@ def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
     assert read_manifest(str(desk.out)).spaces == (FakeSource().space.name, OTHER.name)
 
 
-def test_only_images_that_all_spaces_know_are_joined(desk: Desk) -> None:
+def test_only_images_that_all_spaces_know_are_joined_and_a_line_says_so(desk: Desk) -> None:
     desk.extract(desk.photos / "red", desk.photos / "blue", source=FakeSource(space=OTHER))
     backdate(desk.photos)
     assert desk.cluster(2, network=("fake", "other")).sizes == (5, 5)
+    assert desk.progress.said("5 images have no embedding in ")
 
 
 def test_a_store_without_images_says_what_to_run(tmp_path: Path) -> None:
