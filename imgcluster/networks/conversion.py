@@ -1,7 +1,7 @@
 """OpenVINO models on disk: made once in a process of their own, then found by what went into them.
 
-A process of its own, because Keras runs on OpenVINO instead of TensorFlow only from its first import on,
-and because the memory that building a network takes goes with it. This process needs neither of them.
+A process of its own, because the memory that Keras and TensorFlow take to build a network goes with it. This
+process imports neither of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from imgcluster.networks.recipe import Recipe
     from imgcluster.records import FeatureSpace, JsonObject, Notify, Pixels
 
-_FORMAT = 1  # to be raised when the graph that `model` or `quantise` builds changes
+_FORMAT = 2  # to be raised when the graph that `model` or `quantise` builds changes
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from imgcluster.networks.convert_process import main; sys.exit(main(sys.argv[2]))"
@@ -57,7 +57,7 @@ def converted_model(recipe: Recipe, space: FeatureSpace, cache: str) -> str:
 
     ImgclusterError where the weights do not fit or the cache cannot be written.
     """
-    libraries = {name: version(name) for name in ("keras", "openvino")}
+    libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino")}
     folder = _folder(cache, space, libraries)
     request: JsonObject = {
         "network": recipe.network.name,
@@ -75,7 +75,7 @@ def quantised_model(
 
     `space` is that of the model before quantisation. ImgclusterError as of `converted_model`.
     """
-    libraries = {name: version(name) for name in ("keras", "openvino", "nncf")}
+    libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino", "nncf")}
     folder = _folder(cache, space, libraries | {"calibration": calibration.name})
     if os.path.exists(os.path.join(folder, MODEL_NAME)):
         return os.path.join(folder, MODEL_NAME)

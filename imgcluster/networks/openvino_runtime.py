@@ -28,8 +28,8 @@ class OpenVinoNetwork:
     """An EmbeddingNetwork on OpenVINO; `model` is the path of the converted or quantised model.
 
     A batch is cut into parts, and one stream per core takes one part after the other, so that no core waits
-    for another that the decoding of images keeps busy. Small parts keep the caches from
-    overflowing. `embed` may be called from several threads.
+    for another that the decoding of images keeps busy. Small parts keep the caches from overflowing.
+    `embed` may be called from several threads.
     """
 
     def __init__(self, recipe: Recipe, model: str) -> None:
