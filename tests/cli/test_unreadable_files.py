@@ -93,7 +93,7 @@ def test_larger_images_are_refused_by_their_header_where_so_asked(folder: Path) 
     Image.new("RGB", (300, 200)).save(folder / "photos" / "large.png")
     _, result = extract(folder, "--max-pixels", "59999")
     assert "300 x 200" in reasons(result)["large.png"]
-    _, result = extract(folder, "--max-pixels", "60000", "--retry-failed")
+    _, result = extract(folder, "--max-pixels", "60000")
     assert "large.png" not in reasons(result)
 
 
@@ -102,7 +102,7 @@ def test_a_truncated_image_is_taken_on_demand_and_marked(folder: Path) -> None:
     (folder / "photos" / "cut.jpg").write_bytes(whole[: len(whole) * 6 // 10])
     _, result = extract(folder)
     assert "--accept-truncated" in reasons(result)["cut.jpg"]
-    done, result = extract(folder, "--accept-truncated", "--retry-failed")
+    done, result = extract(folder, "--accept-truncated")
     assert result["new"] == 1
     assert "cut.jpg: cut short" in done.stderr
 
