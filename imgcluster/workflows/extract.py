@@ -56,6 +56,7 @@ class ExtractOptions:
     follow_links: bool = False
     max_pixels: int = DEFAULT_LIMITS.max_pixels
     timeout: float = 60.0
+    failures: str | None = None
     lock: bool = True
 
     @property
@@ -149,6 +150,7 @@ def extract(
     if not found.files and not found.failures:
         raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
     source = source or choose_network(options.choice, progress.note)
+    _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = _recognise(store, found, source.space.name, options)
         tally = _Tally(known)
@@ -159,6 +161,8 @@ def extract(
         if tally.new:
             store.record_run(_run(source, tally, seconds))
         store.commit()
+    failures = _in_order(found.failures, tally.failures)
+    _write_failures(failures, options.failures)
     if progress.stopping:
         raise Interrupted(
             f"stopped: {tally.new} new embeddings are kept in {options.store}; run the same command to go on"
@@ -170,14 +174,14 @@ def extract(
         new=tally.new,
         cached=tally.cached,
         duplicates=tally.duplicates,
-        failed=len(found.failures) + len(tally.failures),
+        failed=len(failures),
         hidden=found.hidden,
         seconds=seconds,
         images_per_second=tally.images_per_second,
         store=options.store,
         network=source.space.network,
         space=source.space.name,
-        failures=_in_order(found.failures, tally.failures),
+        failures=failures,
     )
     if result.failed == result.found:
         first = result.failures[0]
@@ -191,10 +195,11 @@ def _in_order(*groups: Sequence[Failure]) -> tuple[Failure, ...]:
     return tuple(sorted(chain(*groups), key=lambda failure: os.fsencode(failure.path)))
 
 
-def write_failures(result: ExtractResult, path: str) -> None:
-    """Write the failed files as CSV with columns path, reason."""
-    rows = [(failure.path, failure.reason) for failure in result.failures]
-    write_file(path, csv_bytes(("path", "reason"), rows))
+def _write_failures(failures: Sequence[Failure], path: str | None) -> None:
+    """Write failed files as CSV with columns path, reason."""
+    if path is not None:
+        rows = [(failure.path, failure.reason) for failure in failures]
+        write_file(path, csv_bytes(("path", "reason"), rows))
 
 
 def _recognise(store: FeatureStore, found: FoundImages, space: str, options: ExtractOptions) -> _Known:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_failed_files_go_to_a_table_with_absolute_paths(folder: Path) -> None:
     with open(folder / "failed.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [{"path": str(folder / "photos" / "broken.jpg"), "reason": reasons(result)["broken.jpg"]}]
+
+
+def test_the_table_is_written_although_no_file_could_be_read(folder: Path) -> None:
+    shutil.rmtree(folder / "photos" / "red")
+    done, result = extract(folder, "--failures", "failed.csv")
+    assert (done.returncode, list(result)) == (1, ["error"])
+    assert "broken.jpg" in (folder / "failed.csv").read_text()
+
+
+def test_a_table_that_cannot_be_written_shows_before_the_long_work(folder: Path) -> None:
+    done, result = extract(folder, "--failures", "nowhere/failed.csv")
+    assert done.returncode == 1
+    assert "cannot write nowhere/failed.csv" in result["error"]
+    assert not (folder / "features.h5").exists()
 
 
 def test_failed_files_are_tried_again_on_demand_though_they_did_not_change(folder: Path) -> None:
