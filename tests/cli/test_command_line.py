@@ -87,6 +87,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("cluster", "--k", "2", "--mode", "teleport"), 2, "teleport"),
         (("extract", "photos", "--network", "alexnet"), 2, "alexnet"),
         (("evaluate", "--clusters", "nowhere"), 1, "nowhere"),
+        (("sweep", "--k", "2:3", "--plot", "nowhere/x.png"), 1, "nowhere/x.png: No such file"),
+        (("demo-images", "text.h5/x"), 1, "text.h5/x: Not a directory"),
         (("frobnicate",), 2, "frobnicate"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
