@@ -11,7 +11,7 @@ OUT    ?= clusters
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check extract cluster bench clean
+.PHONY: help demo test test-slow fuzz kills check extract cluster bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -52,6 +52,12 @@ test: $(VENV)/.installed-dev ## run the tests (under five minutes)
 
 test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (under fifteen minutes)
 	@$(BIN)/python -m pytest -m slow; code=$$?; [ $$code -eq 5 ] && exit 0 || exit $$code  # 5: no such test yet
+
+fuzz: $(VENV)/.installed-dev ## decode thousands of damaged files; IMGCLUSTER_FUZZ_FILES=20000 takes more
+	@$(BIN)/python -m pytest -s -m long tests/images/test_fuzz.py
+
+kills: $(VENV)/.installed-dev ## kill writers of stores and moves of images by the hundred
+	@$(BIN)/python -m pytest -m long tests/store tests/output
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict and the rules of the house
 	@$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Any
 
@@ -37,6 +39,12 @@ class _ErrorBoundary(TyperGroup):
             if isinstance(error, Interrupted):
                 _leave(error.exit_code)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has had enough
+                raise
+            where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
+            _report(f"cannot use {where}: {error.strerror or error}")
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             _report("stopped")
             _leave(interrupts.EXIT_CODE)
@@ -50,8 +58,6 @@ def _report(message: str) -> None:
 
 def _leave(code: int) -> None:
     """End now: threads that still compute cannot be ended otherwise."""
-    import os
-
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

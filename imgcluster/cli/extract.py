@@ -70,6 +70,7 @@ def extract(
         follow_links=follow_links,
         max_pixels=max_pixels or workflow.DEFAULT_LIMITS.max_pixels,
         timeout=timeout,
+        failures=str(failures) if failures else None,
         lock=not no_lock,
     )
     with (
@@ -77,8 +78,6 @@ def extract(
         interrupts.keeping_work(progress, since=workflow.EMBEDDING),
     ):
         result = workflow.extract(paths or [Path()], options, progress=progress)
-    if failures is not None:
-        workflow.write_failures(result, str(failures))
     if json:
         console.show_json(_as_json(result))
     else:

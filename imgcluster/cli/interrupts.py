@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_CODE = 130
 _PATIENCE_SECONDS = 0.3
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 def watch() -> None:
@@ -39,9 +41,16 @@ def _answer(reader: int) -> None:
     while True:
         asked += sum(number in (signal.SIGINT, signal.SIGTERM) for number in os.read(reader, 64))
         if asked > 1:
-            os._exit(EXIT_CODE)
+            _end()
         if asked and not select.select([reader], [], [], _PATIENCE_SECONDS)[0]:
             console.note("stopping; Ctrl-C again ends at once")
+
+
+def _end() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)  # progress bars hide it
+    os._exit(EXIT_CODE)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from imgcluster.errors import ImgclusterError, Interrupted
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
+from imgcluster.images.second_chance import may_be_read_now
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
@@ -55,7 +56,13 @@ class ExtractOptions:
     follow_links: bool = False
     max_pixels: int = DEFAULT_LIMITS.max_pixels
     timeout: float = 60.0
+    failures: str | None = None
     lock: bool = True
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """The part that says what is decoded."""
+        return DecodeLimits(self.max_pixels, self.accept_truncated)
 
     @property
     def choice(self) -> NetworkChoice:
@@ -143,8 +150,9 @@ def extract(
     if not found.files and not found.failures:
         raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
     source = source or choose_network(options.choice, progress.note)
+    _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
-        known = _recognise(store, found, source.space.name, retry_failed=options.retry_failed)
+        known = _recognise(store, found, source.space.name, options)
         tally = _Tally(known)
         _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
         store.record_failures(found.failures)
@@ -153,6 +161,8 @@ def extract(
         if tally.new:
             store.record_run(_run(source, tally, seconds))
         store.commit()
+    failures = _in_order(found.failures, tally.failures)
+    _write_failures(failures, options.failures)
     if progress.stopping:
         raise Interrupted(
             f"stopped: {tally.new} new embeddings are kept in {options.store}; run the same command to go on"
@@ -164,14 +174,14 @@ def extract(
         new=tally.new,
         cached=tally.cached,
         duplicates=tally.duplicates,
-        failed=len(found.failures) + len(tally.failures),
+        failed=len(failures),
         hidden=found.hidden,
         seconds=seconds,
         images_per_second=tally.images_per_second,
         store=options.store,
         network=source.space.network,
         space=source.space.name,
-        failures=_in_order(found.failures, tally.failures),
+        failures=failures,
     )
     if result.failed == result.found:
         first = result.failures[0]
@@ -185,13 +195,14 @@ def _in_order(*groups: Sequence[Failure]) -> tuple[Failure, ...]:
     return tuple(sorted(chain(*groups), key=lambda failure: os.fsencode(failure.path)))
 
 
-def write_failures(result: ExtractResult, path: str) -> None:
-    """Write the failed files as CSV with columns path, reason."""
-    rows = [(failure.path, failure.reason) for failure in result.failures]
-    write_file(path, csv_bytes(("path", "reason"), rows))
+def _write_failures(failures: Sequence[Failure], path: str | None) -> None:
+    """Write failed files as CSV with columns path, reason."""
+    if path is not None:
+        rows = [(failure.path, failure.reason) for failure in failures]
+        write_file(path, csv_bytes(("path", "reason"), rows))
 
 
-def _recognise(store: FeatureStore, found: FoundImages, space: str, *, retry_failed: bool) -> _Known:
+def _recognise(store: FeatureStore, found: FoundImages, space: str, options: ExtractOptions) -> _Known:
     """Tell the files that need nothing from those to read, by their folder entries alone."""
     entries = {entry.path: entry for entry in store.paths()}
     failures = {failure.path: failure for failure in store.failures()}
@@ -203,7 +214,7 @@ def _recognise(store: FeatureStore, found: FoundImages, space: str, *, retry_fai
         failure = failures.get(file.path)
         if entry is not None and entry.describes(file):
             unchanged.append(entry)
-        elif failure is not None and not retry_failed and _still_holds(failure, file):
+        elif failure is not None and _still_holds(failure, file, options):
             still_failed.append(failure)
         else:
             to_read.append(file)
@@ -214,9 +225,10 @@ def _recognise(store: FeatureStore, found: FoundImages, space: str, *, retry_fai
     return _Known(sum(embedded), tuple(still_failed), tuple(to_read))
 
 
-def _still_holds(failure: Failure, file: ImageFile) -> bool:
-    unchanged = (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns)
-    return unchanged and not failure.temporary
+def _still_holds(failure: Failure, file: ImageFile, options: ExtractOptions) -> bool:
+    if options.retry_failed or failure.temporary or may_be_read_now(failure.reason, options.limits):
+        return False
+    return (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns)
 
 
 def _are_embedded(store: FeatureStore, space: str, entries: list[PathEntry]) -> list[bool]:
@@ -281,7 +293,7 @@ def _embed_and_append(
     known = {bytes(key) for key in store.keys(space)} if stored and files else set()
     settings = ReadSettings(
         input_size=source.space.input_size,
-        limits=DecodeLimits(options.max_pixels, options.accept_truncated),
+        limits=options.limits,
         timeout=options.timeout,
         threads=max(2, os.cpu_count() or 1),
     )

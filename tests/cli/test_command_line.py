@@ -90,6 +90,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("compare", "nowhere", "--networks", "efficientnet_lite0"), 1, "nowhere"),
         (("compare", "photos", "--networks", "vgg16,alexnet"), 2, "alexnet"),
         (("compare", "photos", "--algorithms", "guessing"), 2, "guessing"),
+        (("sweep", "--k", "2:3", "--plot", "nowhere/x.png"), 1, "nowhere/x.png: No such file"),
+        (("demo-images", "text.h5/x"), 1, "text.h5/x: Not a directory"),
         (("frobnicate",), 2, "frobnicate"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,20 @@ def test_failed_files_go_to_a_table_with_absolute_paths(folder: Path) -> None:
     assert rows == [{"path": str(folder / "photos" / "broken.jpg"), "reason": reasons(result)["broken.jpg"]}]
 
 
+def test_the_table_is_written_although_no_file_could_be_read(folder: Path) -> None:
+    shutil.rmtree(folder / "photos" / "red")
+    done, result = extract(folder, "--failures", "failed.csv")
+    assert (done.returncode, list(result)) == (1, ["error"])
+    assert "broken.jpg" in (folder / "failed.csv").read_text()
+
+
+def test_a_table_that_cannot_be_written_shows_before_the_long_work(folder: Path) -> None:
+    done, result = extract(folder, "--failures", "nowhere/failed.csv")
+    assert done.returncode == 1
+    assert "cannot write nowhere/failed.csv" in result["error"]
+    assert not (folder / "features.h5").exists()
+
+
 def test_failed_files_are_tried_again_on_demand_though_they_did_not_change(folder: Path) -> None:
     extract(folder)
     broken = folder / "photos" / "broken.jpg"
@@ -93,7 +108,7 @@ def test_larger_images_are_refused_by_their_header_where_so_asked(folder: Path) 
     Image.new("RGB", (300, 200)).save(folder / "photos" / "large.png")
     _, result = extract(folder, "--max-pixels", "59999")
     assert "300 x 200" in reasons(result)["large.png"]
-    _, result = extract(folder, "--max-pixels", "60000", "--retry-failed")
+    _, result = extract(folder, "--max-pixels", "60000")
     assert "large.png" not in reasons(result)
 
 
@@ -102,7 +117,7 @@ def test_a_truncated_image_is_taken_on_demand_and_marked(folder: Path) -> None:
     (folder / "photos" / "cut.jpg").write_bytes(whole[: len(whole) * 6 // 10])
     _, result = extract(folder)
     assert "--accept-truncated" in reasons(result)["cut.jpg"]
-    done, result = extract(folder, "--accept-truncated", "--retry-failed")
+    done, result = extract(folder, "--accept-truncated")
     assert result["new"] == 1
     assert "cut.jpg: cut short" in done.stderr
 
