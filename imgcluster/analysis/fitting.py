@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows
-from imgcluster.analysis.threads import cores, one_thread
+from imgcluster.analysis.threads import one_thread
 from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,13 +31,11 @@ WORK = 256_000_000
 """Multiplications that one step of all restarts may take together."""
 _CHEAP_DIMENSIONS = 64
 """Fewer cost no less: other work prevails."""
+BATCH = 8192
+"""Points of a mini-batch, the same on every machine, for the clusters depend on it. 256 for each of 32 cores:
+scikit-learn warns, and some systems leak memory, where a thread has fewer."""
 FINALISTS = 3
 """So many of the best restarts are finished over all points: the best on a sample is not always the best."""
-
-
-def batch_size() -> int:
-    """Give the points of a mini-batch; at least 256 a core, below which a step is not worth its threads."""
-    return max(4096, 256 * cores())
 
 
 def restarts_for(shape: tuple[int, ...], k: int) -> int:
@@ -142,9 +140,9 @@ def _minibatch_kmeans(
 ) -> list[NDArray[np.float32]]:
     from sklearn.cluster import MiniBatchKMeans
 
-    if len(points) <= batch_size():  # one batch holds everything: a step is a Lloyd step
+    if len(points) <= BATCH:  # one batch holds everything: a step is a Lloyd step
         return _kmeans(points, k, count, random)
-    settings = MiniBatchKMeans(k, batch_size=batch_size(), n_init=1, max_iter=20, random_state=random)
+    settings = MiniBatchKMeans(k, batch_size=BATCH, n_init=1, max_iter=20, random_state=random)
     tried = [np.asarray(settings.fit(points).cluster_centers_, np.float32) for _ in range(count)]
     inertias = [find_nearest(points, centroids).inertia for centroids in tried]
     return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]

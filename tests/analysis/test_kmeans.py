@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -203,8 +204,18 @@ def test_there_is_one_source_for_each_space() -> None:
         )
 
 
-def test_a_batch_is_never_smaller_than_what_the_threads_need() -> None:
-    assert fitting.batch_size() >= 256 * fitting.cores()
+def test_a_batch_is_as_large_as_threads_need_on_usual_machines() -> None:
+    assert fitting.BATCH >= 256 * 32
+
+
+def test_the_answer_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "SAMPLE", 9000)
+    source = source_of(np.random.default_rng(0).random((9000, 4), np.float32))
+    answers = []
+    for cores in (2, 64):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        answers.append(by_key(fit(source, 12, AS_THEY_COME, restarts=2)))
+    assert answers[0] == answers[1]
 
 
 def test_restarts_depend_on_the_size_of_the_data_alone() -> None:
@@ -215,7 +226,7 @@ def test_restarts_depend_on_the_size_of_the_data_alone() -> None:
 
 
 def test_mini_batches_find_what_full_passes_find(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "batch_size", lambda: 512)
+    monkeypatch.setattr(fitting, "BATCH", 512)
     rows, truth = blobs((900, 700, 500))
     result = fit(source_of(rows), 3)
     assert same_partition(result.labels, truth) == 1
