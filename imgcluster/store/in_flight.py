@@ -36,16 +36,16 @@ class InFlight:
         self._closed = False
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._count = -(-os.fstat(self._descriptor).st_size // _SLOT_BYTES)
             self._slots = self._read()
         except OSError as error:
             raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
         self.suspects = frozenset(self._slots)
-        self._free = sorted(set(range(len(self._slots))) - set(self._slots.values()))
+        self._free = sorted(set(range(self._count)) - set(self._slots.values()))
 
     def _read(self) -> dict[str, int]:
-        size = os.fstat(self._descriptor).st_size
         slots = {}
-        for slot in range(-(-size // _SLOT_BYTES)):
+        for slot in range(self._count):
             path = os.pread(self._descriptor, _SLOT_BYTES, slot * _SLOT_BYTES).split(b"\0")[0]
             if path:
                 slots[os.fsdecode(path)] = slot
@@ -57,8 +57,10 @@ class InFlight:
             # A decoder thread may be at its queue still when the store is closed.
             if self._closed or path in self._slots:
                 return
-            slot = self._free.pop() if self._free else len(self._slots)
-            self._slots[path] = slot
+            if not self._free:
+                self._free.append(self._count)
+                self._count += 1
+            slot = self._slots[path] = self._free.pop()
             self._write(slot, os.fsencode(path))
 
     def finish(self, path: str) -> None:

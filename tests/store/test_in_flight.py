@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from imgcluster.store.in_flight import InFlight
 
@@ -57,6 +58,27 @@ def test_slots_are_used_again(tmp_path):
             watch.start(f"{number}")
             watch.finish(f"{number}")
         assert os.path.getsize(watch.path) == 2 * 4096
+
+
+def test_no_two_files_share_a_slot_after_a_death_that_left_gaps(tmp_path):
+    store = tmp_path / "features.h5"
+    names = [f"/{number}" for number in range(6)]
+    with InFlight(store) as watch:
+        for name in names:
+            watch.start(name)
+        for name in names[:-1]:
+            watch.finish(name)
+        gaps = Path(watch.path).read_bytes()
+    Path(f"{store}.inflight").write_bytes(gaps)
+    with InFlight(store) as watch:
+        assert watch.suspects == {names[-1]}
+        started = {f"/new{number}" for number in range(20)}
+        for name in started:
+            watch.start(name)
+        left = Path(watch.path).read_bytes()
+    Path(f"{store}.inflight").write_bytes(left)
+    with InFlight(store) as watch:
+        assert watch.suspects == {names[-1], *started}
 
 
 def test_a_thread_that_comes_back_after_the_end_changes_nothing(tmp_path):
