@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console, interrupts
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import DEFAULT_STORE, Json, Memory, NoLock, Pca, Prepare, Store, Whiten
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def compare(
         pca=pca,
         whiten=whiten,
         restarts=restarts,
-        memory=memory,
+        memory=memory or default_memory(),
         lock=not no_lock,
     )
     with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):

@@ -20,7 +20,7 @@ def _bytes(text: str) -> int:
         scale = 1
     try:
         value = int(float(number) * scale)
-    except ValueError:
+    except (ValueError, OverflowError):  # `inf` overflows
         value = 0
     if value < 1:
         raise typer.BadParameter(f"{text} is no amount of memory: write for example 2GB")
@@ -56,7 +56,12 @@ Whiten = Annotated[
 ]
 Memory = Annotated[
     int | None,
-    typer.Option("--memory", parser=_bytes, metavar="SIZE", help="Most memory for embeddings, such as 2GB."),
+    typer.Option(
+        "--memory",
+        parser=_bytes,
+        metavar="SIZE",
+        help="Most memory for embeddings, such as 2GB; default: a quarter of the machine's.",
+    ),
 ]
 
 DEFAULT_STORE = Path("features.h5")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import write_images
 
+from imgcluster.cli.machine import default_memory
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,6 +73,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["k"], result["images"], sum(result["sizes"])) == (2, 6, 6)
+    options = json.loads((embedded / "sorted/clustering.json").read_text())["options"]
+    assert int(options["memory"]) == default_memory()
     originals = sorted(path.read_bytes() for path in (embedded / "photos").rglob("*.png"))
     assert sorted(path.read_bytes() for path in (embedded / "sorted").rglob("*.png")) == originals
 
@@ -86,6 +90,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("cluster", "--k", "2", "--store", "text.h5"), 1, "text.h5"),
         (("cluster", "--k", "2", "--mode", "teleport"), 2, "teleport"),
         (("extract", "photos", "--network", "alexnet"), 2, "alexnet"),
+        (("cluster", "--memory", "inf"), 2, "inf is no amount of memory"),
+        (("store", "info", "--store", "photos"), 1, "photos"),
         (("evaluate", "--clusters", "nowhere"), 1, "nowhere"),
         (("compare", "nowhere", "--networks", "efficientnet_lite0"), 1, "nowhere"),
         (("compare", "photos", "--networks", "vgg16,alexnet"), 2, "alexnet"),
