@@ -54,6 +54,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
+    from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import compare as workflow
     from imgcluster.workflows.extract import EMBEDDING
 
@@ -73,7 +74,7 @@ def compare(
         lock=not no_lock,
     )
     with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
-        result = workflow.compare(paths, options, progress=progress)
+        result = workflow.compare(paths, options, choose=network_chooser(), progress=progress)
     if json:
         console.show_json(_as_json(result, options.k, options.seeds))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,7 +44,11 @@ NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgclu
 Weights = Annotated[
     str,
     typer.Option(
-        "--weights", envvar="IMGCLUSTER_WEIGHTS", help="imagenet, random, or a Keras no-top weights file."
+        "--weights",
+        envvar="IMGCLUSTER_WEIGHTS",
+        parser=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
+        metavar="TEXT",
+        help="imagenet, random, or a Keras no-top weights file.",
     ),
 ]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="For file systems without locks.")]
