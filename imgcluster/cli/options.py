@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,16 @@ def _bytes(text: str) -> int:
     return value
 
 
+def _weights(text: str) -> Any:
+    return typer.Option(
+        "--weights",
+        envvar="IMGCLUSTER_WEIGHTS",
+        parser=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
+        metavar="TEXT",
+        help=text,
+    )
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Store = Annotated[Path, typer.Option("--store", help="The feature store.", metavar="FILE")]
 Clusters = Annotated[Path, typer.Option("--clusters", help="The folder that `cluster` made.", metavar="DIR")]
@@ -41,15 +51,9 @@ Networks = Annotated[
 ]
 Network = Annotated[str | None, typer.Option("--network", help="The feature space of this network.")]
 NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgcluster networks` lists.")]
-Weights = Annotated[
-    str,
-    typer.Option(
-        "--weights",
-        envvar="IMGCLUSTER_WEIGHTS",
-        parser=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
-        metavar="TEXT",
-        help="imagenet, random, or a Keras no-top weights file.",
-    ),
+Weights = Annotated[str, _weights("imagenet, random, or a Keras no-top weights file.")]
+WeightsAsBefore = Annotated[
+    str | None, _weights("As for `extract`; default: what the clustering's embeddings were made with.")
 ]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="For file systems without locks.")]
 Prepare = Annotated[

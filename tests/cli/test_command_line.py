@@ -149,6 +149,21 @@ def test_strict_turns_a_failed_file_into_exit_1_after_the_rest_is_done(
     assert "broken.jpg" in (tmp_path / "failed.csv").read_text()
 
 
+def test_assign_takes_the_network_of_the_clustering_and_lists_what_failed(embedded: Path) -> None:
+    assert imgcluster("cluster", "--out", "known", cwd=embedded).returncode == 0
+    write_images(embedded / "new", 1, {"red": (190, 40, 30)})
+    (embedded / "new/red/broken.png").write_bytes(b"text")
+    done = imgcluster("assign", "new", "--clusters", "known", "--json", cwd=embedded)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [image["path"].rpartition("/")[2] for image in answer["images"]] == ["red0.png"]
+    assert (answer["new"], answer["failed"]) == (1, 1)
+    assert answer["failures"][0]["path"].endswith("broken.png")
+    done = imgcluster("assign", "new", "--clusters", "known", cwd=embedded)
+    assert "1 images, 1 failed" in done.stdout
+    assert "broken.png: not an image" in done.stderr
+
+
 def test_networks_lists_the_catalogue(tmp_path: Path) -> None:
     done = imgcluster("networks", "--json", cwd=tmp_path)
     names = [network["name"] for network in json.loads(done.stdout)["networks"]]
