@@ -22,6 +22,7 @@ from imgcluster.output.manifest import (
     ClusteringManifest,
     assignments_csv,
     manifest_json,
+    read_manifest,
 )
 from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
@@ -31,6 +32,7 @@ from imgcluster.workflows.collection import Collection, choose_spaces, collect, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imgcluster.records import StoredSpace
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
@@ -38,13 +40,17 @@ AUTO_KS = range(2, 13)
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``."""
+    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``.
+
+    `clusters` is a clustering that images were moved into, where that is another one than `out`.
+    """
 
     k: int | None = 2
     store: str = "features.h5"
     network: tuple[str, ...] = ()
     space: str | None = None
     out: str = "clusters"
+    clusters: str | None = None
     mode: str = "auto"
     algorithm: str = "minibatch-kmeans"
     prepare: Literal["auto", "l2", "none"] = "auto"
@@ -60,12 +66,13 @@ class ClusterOptions:
 
 @dataclass(frozen=True)
 class ClusterResult:
-    """What a clustering gave; `images`, `missing`, `changed` and `sizes` count files."""
+    """What a clustering gave; `images`, `missing`, `changed`, `unembedded` and `sizes` count files."""
 
     k: int
     images: int
     missing: int
     changed: int
+    unembedded: int
     sizes: tuple[int, ...]
     out: str
     mode: str
@@ -99,7 +106,7 @@ def cluster(
     recover(options.out, progress.note)
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, options.out, progress)
+        collection = collect_for(store, spaces, paths, options, progress)
         clustering = _fit(store, collection, options, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
@@ -112,6 +119,7 @@ def cluster(
         images=len(plan.files),
         missing=len(collection.missing) + len(plan.missing),
         changed=len(collection.changed),
+        unembedded=len(collection.unembedded),
         sizes=_sizes(plan, clustering.k),
         out=options.out,
         mode=options.mode,
@@ -125,6 +133,19 @@ def cluster(
         bytes_to_copy=bytes_to_copy,
         fallbacks=fallbacks,
     )
+
+
+def collect_for(
+    store: FeatureStore,
+    spaces: Sequence[StoredSpace],
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+    progress: Progress,
+) -> Collection:
+    """Collect the images; ImgclusterError where there are none, or `options.clusters` is no clustering."""
+    if options.clusters is not None:
+        read_manifest(options.clusters)
+    return collect(store, spaces, paths, options.clusters or options.out, progress, also=options.out)
 
 
 def _fit(

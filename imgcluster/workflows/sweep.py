@@ -11,8 +11,8 @@ from imgcluster.output.plots import sweep_plot
 from imgcluster.output.single_file import write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.cluster import ClusterOptions, kmeans_settings, prepare_settings
-from imgcluster.workflows.collection import choose_spaces, collect, sources
+from imgcluster.workflows.cluster import ClusterOptions, collect_for, kmeans_settings, prepare_settings
+from imgcluster.workflows.collection import choose_spaces, sources
 
 if TYPE_CHECKING:
     import os
@@ -59,7 +59,7 @@ def sweep(
     progress = progress or SilentProgress()
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, options.out, progress)
+        collection = collect_for(store, spaces, paths, options, progress)
         table = choose_k.sweep(
             sources(store, collection),
             tuple(space.name for space in spaces),

@@ -109,6 +109,79 @@ def test_moved_images_are_clustered_again_with_another_k_and_go_back(desk: Desk)
     assert not desk.out.exists()
 
 
+def test_a_new_image_at_the_old_path_of_a_moved_one_does_not_evict_it(desk: Desk) -> None:
+    old = desk.photos / "red" / "red0.png"
+    before = old.read_bytes()
+    desk.cluster(mode="move")
+    write_image(old, COLOURS["blue"], noise=99)
+    backdate(desk.photos)
+    desk.extract()
+    result = desk.cluster(mode="move")
+    assert (result.images, result.sizes, result.missing) == (IMAGES + 1, (6, 5, 5), 0)
+    assert before in contents(pictures(desk.out))
+    # Both came from one path: one can go back there, and none is lost.
+    everything = contents(pictures(desk.out))
+    assert len(undo(desk.out).left) == 1
+    assert contents(pictures(desk.folder)) == everything
+
+
+def test_an_edited_moved_image_is_left_out_until_it_is_extracted_where_it_lies(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    edited = write_image(pictures(desk.out / "0")[0], (220, 220, 220))
+    assert desk.cluster(dry_run=True, force=True).changed == 1
+    assert desk.progress.said(str(edited))
+    desk.extract(edited)
+    result = desk.cluster(4, mode="move", force=True)
+    assert (result.images, result.missing, result.changed, result.sizes) == (IMAGES, 0, 0, (5, 5, 4, 1))
+
+
+def test_a_moved_image_that_somebody_moved_on_is_found_there(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    moved = pictures(desk.out / "0")[0]
+    moved.rename(desk.out / "1" / "other name.png")
+    with pytest.raises(ImgclusterError, match="imgcluster correct"):
+        desk.cluster(mode="move")
+    result = desk.cluster(mode="move", force=True)
+    assert (result.images, result.missing) == (IMAGES, 0)
+    assert len(pictures(desk.out)) == IMAGES
+
+
+def test_moved_images_are_found_from_another_folder(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    elsewhere = desk.folder / "elsewhere"
+    with pytest.raises(ImgclusterError, match=rf"all {IMAGES} images are gone .*photos.*--clusters"):
+        desk.cluster(2, out=elsewhere)
+    with pytest.raises(ImgclusterError, match=r"no clustering in .*nowhere"):
+        desk.cluster(2, out=elsewhere, clusters=str(desk.folder / "nowhere"))
+    for _ in range(2):
+        result = desk.cluster(2, out=elsewhere, clusters=str(desk.out))
+        assert (result.images, result.missing) == (IMAGES, 0)
+    assert len(pictures(desk.out)) == IMAGES
+    moved_on = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode="move")
+    assert (moved_on.images, len(pictures(elsewhere)), len(pictures(desk.out))) == (IMAGES, IMAGES, 0)
+    undo(elsewhere)
+    assert len(pictures(desk.photos)) == IMAGES
+
+
+def test_paths_mean_moved_images_by_where_they_were_and_by_where_they_are(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    assert desk.cluster(2, desk.photos / "red", dry_run=True).images == 5
+    assert desk.cluster(1, desk.photos / "red" / "red0.png", dry_run=True).images == 1
+    shutil.rmtree(desk.photos / "blue")
+    assert desk.cluster(2, desk.photos / "blue", dry_run=True).images == 5
+    assert desk.cluster(2, desk.out / "1", dry_run=True).images == 5
+
+
+def test_images_moved_from_another_store_do_not_count(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    other = Desk(desk.folder / "other")
+    for number, colour in enumerate([*COLOURS.values()] * 2):
+        write_image(other.photos / f"{number}.png", colour, noise=100 + number)
+    other.extract()
+    result = other.cluster(2, out=other.out, clusters=str(desk.out))
+    assert (result.images, result.missing, result.unembedded) == (6, 0, 0)
+
+
 # How many clusters.
 
 
@@ -268,7 +341,8 @@ def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
 def test_only_images_that_all_spaces_know_are_joined_and_a_line_says_so(desk: Desk) -> None:
     desk.extract(desk.photos / "red", desk.photos / "blue", source=FakeSource(space=OTHER))
     backdate(desk.photos)
-    assert desk.cluster(2, network=("fake", "other")).sizes == (5, 5)
+    result = desk.cluster(2, network=("fake", "other"))
+    assert (result.sizes, result.unembedded) == ((5, 5), 5)
     assert desk.progress.said("5 images have no embedding in ")
 
 
