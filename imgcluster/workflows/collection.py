@@ -109,7 +109,7 @@ def collect(
     """
     entries = {entry.path: entry for entry in store.paths()}
     clusterings = dict.fromkeys((clusters, clusters if also is None else also))
-    moved = _known(tuple(moved_into(clusterings, progress)), entries, store, spaces)
+    moved = _known(tuple(moved_into(clusterings, progress.note)), entries, store, spaces)
     found = existing(entries, moved, chooser(paths, moved))
     images, unembedded = _embedded(store, spaces, found.images)
     left_out = _left_out(spaces, found, unembedded)

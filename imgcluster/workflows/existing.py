@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from imgcluster.output.moved import MovedImage
-    from imgcluster.records import PathEntry, Progress
+    from imgcluster.records import Notify, PathEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class StoredImage:
     key: bytes
 
 
-def moved_into(clusterings: Iterable[str | os.PathLike[str]], progress: Progress) -> Iterator[MovedImage]:
+def moved_into(clusterings: Iterable[str | os.PathLike[str]], notify: Notify) -> Iterator[MovedImage]:
     """List the images that were moved into some clusterings; a damaged one is told about."""
     for clusters in clusterings:
         try:
             yield from moved_images(os.fspath(clusters)) if clusters else ()
         except ImgclusterError as error:
             # Whoever writes to it judges that; but images may be missed for it.
-            progress.note(str(error))
+            notify(str(error))
 
 
 def chooser(paths: Sequence[str | os.PathLike[str]], moved: Sequence[MovedImage]) -> Callable[[str], bool]:
