@@ -51,6 +51,8 @@ class FeatureStore:
         ``r`` reads an existing store, after recovering it if a writer died; ``a`` writes, and creates it.
     lock
         Whether to lock; only to be given up on file systems without locks.
+    recover
+        Whether a reader puts in place what a dead writer left; without it, nothing at all is written.
     notify
         Takes one line that the user should read.
 
@@ -68,10 +70,11 @@ class FeatureStore:
         mode: Literal["r", "a"] = "r",
         *,
         lock: bool = True,
+        recover: bool = True,
         notify: Notify | None = None,
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
+        self._file = StoreFile(self.path, write=mode == "a", lock=lock, recover=recover, notify=notify)
         self._tables = PathTables(self._file.h5, home(self.path))
         self._indices: dict[str, KeyIndex] = {}
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
@@ -25,6 +25,7 @@ from imgcluster.output.manifest import (
     read_manifest,
 )
 from imgcluster.output.model_file import MODEL, model_npz
+from imgcluster.output.ownership import check_replaceable
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
@@ -97,21 +98,28 @@ def cluster(
 
     Raises
     ------
+    UsageError
+        Where options contradict each other.
     ImgclusterError
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
-    recover(options.out, progress.note)
-    with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+    refuse_contradictions(options)
+    if not options.dry_run:
+        recover(options.out, progress.note)
+    with FeatureStore(
+        options.store, lock=options.lock, recover=not options.dry_run, notify=progress.note
+    ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, progress)
+        _refuse_output(collection, options)
         clustering = _fit(store, collection, options, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:
-        files = _manifest_files(clustering, plan, options)
+        files = _manifest_files(clustering, plan, paths, options)
         built = build_folders(plan, force=options.force, extra_files=files, progress=progress)
         fallbacks = built.fallbacks
     return ClusterResult(
@@ -133,6 +141,25 @@ def cluster(
         bytes_to_copy=bytes_to_copy,
         fallbacks=fallbacks,
     )
+
+
+def refuse_contradictions(options: ClusterOptions) -> None:
+    """Raise UsageError where one option would silently take another's effect."""
+    if options.space is not None and len(options.network) > 1:
+        raise UsageError(
+            "--space names one feature space, and several --network join several: choose one way"
+        )
+    for network in {name for name in options.network if options.network.count(name) > 1}:
+        raise UsageError(f"--network {network} was given twice: a network joined with itself adds nothing")
+    if options.whiten is not None and options.pca is None and options.prepare != "auto":
+        raise UsageError(f"--whiten needs --pca where --prepare is {options.prepare}: it scales components")
+
+
+def _refuse_output(collection: Collection, options: ClusterOptions) -> None:
+    """Raise now what making the folders would raise after the long work."""
+    unsorted = tuple(Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images)
+    plan = plan_folders(unsorted, options.out, options.mode)
+    check_replaceable(plan.out, {file.source for file in plan.files if file.moves}, force=options.force)
 
 
 def collect_for(
@@ -217,16 +244,26 @@ def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
     return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
 
 
-def _manifest_files(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> dict[str, bytes]:
+def _manifest_files(
+    clustering: Clustering,
+    plan: FolderPlan,
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+) -> dict[str, bytes]:
     relative = [file.relative for file in plan.files]
     return {
         ASSIGNMENTS: assignments_csv(plan.placements, plan.out, relative),
-        CLUSTERING: manifest_json(_manifest(clustering, plan, options), plan.out),
+        CLUSTERING: manifest_json(_manifest(clustering, plan, paths, options), plan.out),
         MODEL: model_npz(clustering.model),
     }
 
 
-def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> ClusteringManifest:
+def _manifest(
+    clustering: Clustering,
+    plan: FolderPlan,
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+) -> ClusteringManifest:
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
     without_effect = {"out", "dry_run", "force", "lock"}
     others = {
@@ -234,6 +271,8 @@ def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions)
         for name, value in asdict(options).items()
         if name not in own_fields | without_effect and value not in (None, ())
     }
+    if options.k is None:
+        others["k"] = "auto"
     return ClusteringManifest(
         k=clustering.k,
         seed=options.seed,
@@ -244,6 +283,7 @@ def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions)
         spaces=clustering.model.spaces,
         sizes=_sizes(plan, clustering.k),
         images=len(plan.files),
+        paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,
         options=others,

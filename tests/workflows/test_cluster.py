@@ -10,8 +10,10 @@ import pytest
 from clusterings import COLOURS, IMAGES, Desk, backdate, contents, desk_with_photos, pictures
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
-from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.errors import ImgclusterError, StoreError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.marker import Marker, write_marker
+from imgcluster.output.recovery import new_tree
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
 from imgcluster.workflows.undo import undo
 
@@ -70,6 +72,31 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(desk: Desk) -> None:
     made = desk.cluster(mode="copy")
     assert (told.k, told.images, told.sizes, told.inertia) == (made.k, made.images, made.sizes, made.inertia)
     assert told.bytes_to_copy == sum(path.stat().st_size for path in pictures(desk.photos))
+
+
+def test_a_dry_run_recovers_nothing(desk: Desk) -> None:
+    desk.cluster()
+    left = Path(new_tree(str(desk.out)))
+    left.mkdir()
+    write_marker(str(left), Marker(2, building=True))
+    before = sorted(desk.folder.rglob("*"))
+    desk.cluster(dry_run=True)
+    assert sorted(desk.folder.rglob("*")) == before
+    desk.cluster()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_whether_the_folder_may_be_replaced_is_looked_at_before_the_long_work(
+    desk: Desk, dry_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcluster.analysis.kmeans.cluster", None)
+    desk.out.mkdir()
+    (desk.out / "letter.txt").write_text("mine")
+    with pytest.raises(ImgclusterError, match="not made by imgcluster"):
+        desk.cluster(dry_run=dry_run)
+    with pytest.raises(ImgclusterError, match="holds images itself"):
+        desk.cluster(out=desk.photos / "red", dry_run=dry_run)
 
 
 def test_a_foreign_file_stops_it_and_force_keeps_it(desk: Desk) -> None:
@@ -249,6 +276,11 @@ def test_the_manifest_says_how_to_make_it_again(desk: Desk) -> None:
     assert (manifest.store, manifest.spaces) == (desk.store, (FakeSource().space.name,))
     assert manifest.options["pca"] == "4"
     assert manifest.images == sum(manifest.sizes) == IMAGES
+    assert (manifest.paths, "k" in manifest.options) == ((), False)
+    desk.cluster(None, desk.photos / "red", desk.photos / "blue" / "blue0.png")
+    manifest = read_manifest(str(desk.out))
+    assert manifest.paths == (str(desk.photos / "red"), str(desk.photos / "blue" / "blue0.png"))
+    assert manifest.options["k"] == "auto"
 
 
 # Which images.
@@ -324,6 +356,19 @@ def test_spaces_never_mix_and_two_of_them_are_listed(desk: Desk) -> None:
     assert read_manifest(str(desk.out)).spaces == (FakeSource().space.name,)
     with pytest.raises(StoreError, match="no feature space third"):
         desk.cluster(network=("third",))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"network": ("fake", "other"), "space": "x"}, "--space"),
+        ({"network": ("fake", "other", "fake")}, "fake was given twice"),
+        ({"whiten": 0.5, "prepare": "l2"}, "--whiten needs --pca"),
+    ],
+)
+def test_contradicting_options_are_refused(desk: Desk, options: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        desk.cluster(**options)
 
 
 def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
