@@ -1,10 +1,19 @@
 """What can go wrong in a foreseeable way; each message is one line that says what to do next."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ImgclusterError(Exception):
     """Something could not be done; the message is written for the person at the terminal."""
 
     exit_code = 1
+    failures: Sequence[tuple[str, str]] = ()
+    """Paths and reasons, where single files are to blame."""
 
 
 class UsageError(ImgclusterError):
@@ -22,6 +31,15 @@ class UnreadableImage(ImgclusterError):
     def __init__(self, reason: str, *, temporary: bool = False) -> None:
         super().__init__(reason)
         self.temporary = temporary
+
+
+class NothingReadable(ImgclusterError):
+    """There were images, but none of them could be read; `failures` are their paths and reasons."""
+
+    def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
+        path, reason = failures[0]
+        super().__init__(f"none of {len(failures)} images could be read; the first: {path}: {reason}")
+        self.failures = failures
 
 
 class Interrupted(ImgclusterError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -27,6 +27,9 @@ from imgcluster.cli.sweep import sweep
 from imgcluster.cli.undo import undo
 from imgcluster.errors import ImgclusterError, Interrupted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class _ErrorBoundary(TyperGroup):
     """Turns what is foreseeable into one line and an exit code."""
@@ -35,7 +38,7 @@ class _ErrorBoundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except ImgclusterError as error:
-            _report(str(error))
+            _report(str(error), error.failures)
             if isinstance(error, Interrupted):
                 _leave(error.exit_code)
             raise typer.Exit(error.exit_code) from None
@@ -50,10 +53,13 @@ class _ErrorBoundary(TyperGroup):
             _leave(interrupts.EXIT_CODE)
 
 
-def _report(message: str) -> None:
+def _report(message: str, failures: Sequence[tuple[str, str]] = ()) -> None:
     console.note(message)
     if "--json" in sys.argv:
-        console.show_json({"error": message})
+        listed = {"failures": console.failures_json(failures)} if failures else {}
+        console.show_json({"error": message, **listed})
+    elif len(failures) > 1:
+        console.show_failures(failures)
 
 
 def _leave(code: int) -> None:

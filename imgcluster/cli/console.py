@@ -73,6 +73,11 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
         console.print("  ".join(padded).rstrip(), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+def failures_json(failures: Sequence[tuple[str, str]]) -> list[JsonObject]:
+    """Files and reasons as they are in JSON."""
+    return [{"path": path, "reason": reason} for path, reason in failures]
+
+
 def show_failures(failures: Sequence[tuple[str, str]]) -> None:
     """List files and reasons on stderr, the first of them where there are many."""
     for path, reason in failures[:MOST_FAILURES_SHOWN]:

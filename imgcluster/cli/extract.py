@@ -99,7 +99,7 @@ def _as_json(result: ExtractResult) -> JsonObject:
         "store": result.store,
         "network": result.network,
         "space": result.space,
-        "failures": [{"path": failure.path, "reason": failure.reason} for failure in result.failures],
+        "failures": console.failures_json([(failure.path, failure.reason) for failure in result.failures]),
     }
 
 

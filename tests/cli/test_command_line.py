@@ -114,6 +114,21 @@ def test_under_json_stdout_holds_the_error(tmp_path: Path) -> None:
     assert "nowhere" in json.loads(done.stdout)["error"]
 
 
+def test_where_no_file_can_be_read_each_is_listed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "photos" / name).write_bytes(b"text")
+    options = ("--network", "efficientnet_lite0", "--weights", "random", "--failures", "failed.csv")
+    done = imgcluster("extract", "photos", *options, "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert "none of 2 images" in answer["error"]
+    assert [failure["path"].rpartition("/")[2] for failure in answer["failures"]] == ["a.jpg", "b.jpg"]
+    assert len((tmp_path / "failed.csv").read_text().splitlines()) == 3
+    done = imgcluster("extract", "photos", *options, cwd=tmp_path)
+    assert "b.jpg: " in done.stderr
+
+
 def test_strict_turns_a_failed_file_into_exit_1_after_the_rest_is_done(
     embedded: Path, tmp_path: Path
 ) -> None:

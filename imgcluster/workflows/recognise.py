@@ -1,0 +1,79 @@
+"""Which of the files found need nothing, told by their folder entries alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.images.second_chance import may_be_read_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcluster.images.decode import DecodeLimits
+    from imgcluster.records import Failure, ImageFile, PathEntry
+    from imgcluster.store.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Known:
+    """The files that need nothing, and those that are to be read."""
+
+    cached: int
+    failures: tuple[Failure, ...]
+    to_read: tuple[ImageFile, ...]
+
+
+def recognise(
+    store: FeatureStore, files: Sequence[ImageFile], space: str, limits: DecodeLimits, *, retry_failed: bool
+) -> Known:
+    """Tell the files that need nothing from those to read.
+
+    Parameters
+    ----------
+    store
+        What was embedded and what failed before.
+    files
+        Those found.
+    space
+        The feature space that must have an embedding.
+    limits
+        What is decoded: a refusal that they lift does not hold any more.
+    retry_failed
+        Whether every file that failed is to be read again.
+    """
+    entries = {entry.path: entry for entry in store.paths()}
+    failures = {failure.path: failure for failure in store.failures()}
+    unchanged: list[PathEntry] = []
+    to_read: list[ImageFile] = []
+    still_failed: list[Failure] = []
+    for file in files:
+        entry = entries.get(file.path)
+        failure = failures.get(file.path)
+        if entry is not None and entry.describes(file):
+            unchanged.append(entry)
+        elif failure is not None and not retry_failed and _still_holds(failure, file, limits):
+            still_failed.append(failure)
+        else:
+            to_read.append(file)
+    embedded = _are_embedded(store, space, unchanged)
+    by_path = {file.path: file for file in files}
+    to_read += [by_path[entry.path] for entry, known in zip(unchanged, embedded, strict=True) if not known]
+    to_read.sort(key=lambda file: os.fsencode(file.path))
+    return Known(sum(embedded), tuple(still_failed), tuple(to_read))
+
+
+def _still_holds(failure: Failure, file: ImageFile, limits: DecodeLimits) -> bool:
+    if failure.temporary or may_be_read_now(failure.reason, limits):
+        return False
+    return (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _are_embedded(store: FeatureStore, space: str, entries: list[PathEntry]) -> list[bool]:
+    if not any(stored.name == space for stored in store.spaces):
+        return [False] * len(entries)
+    keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
+    return [bool(known) for known in store.contains(space, keys)]
