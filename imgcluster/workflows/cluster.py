@@ -146,11 +146,10 @@ def cluster(
 def refuse_contradictions(options: ClusterOptions) -> None:
     """Raise UsageError where one option would silently take another's effect."""
     if options.space is not None and len(options.network) > 1:
-        raise UsageError(
-            "--space names one feature space, and several --network join several: choose one way"
-        )
-    for network in {name for name in options.network if options.network.count(name) > 1}:
-        raise UsageError(f"--network {network} was given twice: a network joined with itself adds nothing")
+        raise UsageError("--space names one feature space, several --network join several: choose one way")
+    for network in options.network:
+        if options.network.count(network) > 1:
+            raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
     if options.whiten is not None and options.pca is None and options.prepare != "auto":
         raise UsageError(f"--whiten needs --pca where --prepare is {options.prepare}: it scales components")
 

@@ -11,7 +11,6 @@ from imgcluster.output.moved import moved_images
 from imgcluster.records import CLUSTERING_MARKER
 from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
-from imgcluster.store.migrations import MIGRATIONS
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
 from imgcluster.store.repair import repair, verify
@@ -44,7 +43,7 @@ def info(store: str, *, lock: bool = True, notify: Notify | None = None) -> Stor
     """Describe a store. Raises StoreError where there is none."""
     with FeatureStore(store, lock=lock, notify=notify) as features:
         return StoreInfo(
-            schema=len(MIGRATIONS),
+            schema=features.schema,
             bytes=os.path.getsize(store),
             paths=len(features.paths()),
             failures=len(features.failures()),
