@@ -41,6 +41,12 @@ def _weights(text: str) -> Any:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Store = Annotated[Path, typer.Option("--store", help="The feature store.", metavar="FILE")]
 Clusters = Annotated[Path, typer.Option("--clusters", help="The folder that `cluster` made.", metavar="DIR")]
+MovedTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--clusters", help="The folder that an earlier `cluster --mode move` put images into.", metavar="DIR"
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Fixes everything random.", min=0)]
 Space = Annotated[
     str | None, typer.Option("--space", help="A feature space by name, where the store has several.")

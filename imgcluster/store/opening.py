@@ -38,10 +38,13 @@ class StoreFile:
         Where it lies, with links resolved; the logs and the lock lie beside it.
     """
 
-    def __init__(self, path: str, *, write: bool, lock: bool, notify: Notify | None = None) -> None:
+    def __init__(
+        self, path: str, *, write: bool, lock: bool, recover: bool = True, notify: Notify | None = None
+    ) -> None:
         self.path = path
         self.target = os.path.realpath(path)
         self._locking = lock
+        self._recovering = recover and lock
         self._notify: Notify = notify or _say_nothing
         self._lock: WriterLock | None = None
         self._pages: page_log.PagedFile | None = None
@@ -197,7 +200,7 @@ class StoreFile:
                 time.sleep(0.01)
 
     def _try_reading(self) -> h5py.File:
-        if self._locking and not page_log.is_settled(self.target):
+        if self._recovering and not page_log.is_settled(self.target):
             self._recover_if_abandoned()
         # Its shared lock keeps the file as it is until this closes, also where HDF5's own locks are off.
         self._through = page_log.PagedFile(self.target, writable=False, locking=self._locking)

@@ -137,11 +137,10 @@ def extract(
     source = source or choose(options.choice, progress.note)
     _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
-        known = recognise(
-            store, found.files, source.space.name, options.limits, retry_failed=options.retry_failed
-        )
+        known = recognise(store, found, source.space.name, options.limits, retry_failed=options.retry_failed)
         tally = Tally(known, found.failures)
         _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
+        store.settle_failures(known.settled)
         store.record_failures(found.failures)
         store.record_scanned(found.folders)
         seconds = time.perf_counter() - started
@@ -177,8 +176,19 @@ def _find(
     if progress.stopping:
         raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
-        raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
+        raise ImgclusterError(_why_none(paths, found))
     return found
+
+
+def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
+    where = ", ".join(map(str, paths))
+    if not found.clusterings:
+        return f"no image found below {where}: name a folder with images"
+    which = "a folder is" if found.clusterings == 1 else f"{found.clusterings} folders are"
+    return (
+        f"no image found below {where}: {which} left out, for `cluster` made "
+        f"{'it' if found.clusterings == 1 else 'them'}: name the folder that the images came from"
+    )
 
 
 def _raise_where_nothing_came_of_it(
