@@ -36,6 +36,11 @@ HOSTILE_NAMES = (
     "größe 日本 🙂.jpg",
     os.fsdecode(b"latin-1 \xe9\xff.jpg"),
     "]]>--><!--.jpg",
+    "-rf.jpg",
+    "   ",
+    "=1+1.jpg",
+    "x" * 251 + ".jpg",
+    "é" * 125 + ".jpg",
 )
 
 

@@ -29,6 +29,9 @@ NAMES = {
     "no extension": "scan",
     "long extension": "a." + "b" * 250,
     "spaces": "  .jpg",
+    "only spaces": "   ",
+    "emoji": "party 🎉👩‍👩‍👧.jpg",
+    "right to left": "abc\u202egpj.exe \u200fשלום.jpg",
 }
 
 
