@@ -31,6 +31,7 @@ HOSTILE_NAMES = (
     "javascript:alert(1)",
     "{{ 7 * 7 }}.jpg",
     "line\nbreak.jpg",
+    "carriage\rreturn.jpg",
     "100% #1? & more;.jpg",
     "mirrored\u202egpj.exe",
     "größe 日本 🙂.jpg",

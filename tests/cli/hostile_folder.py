@@ -31,6 +31,7 @@ ODD_NAMES = (
     b"n" * 251 + b".png",
     "é".encode() * 125 + b".PNG",
     b"new\r\nlines\n.png",
+    b"carriage\r=1+2.png",
     b"\xff\xfe\x80.png",
     "\u200f\u202eשלום.png".encode(),
     b"~$HOME `id`.png",
@@ -97,6 +98,7 @@ def _add_broken_files(folder: HostileFolder) -> None:
         _write(_path(folder, "empty.jpg"), b""),
         _write(_path(folder, "text.jpg"), b"Dear diary,\n" * 100),
         _write(_path(folder, "caf\udce9 broken.jpg"), b"\xff\xd8\xff\xe0"),
+        _write(_path(folder, "returned\r=1+2.jpg"), b"Dear diary,\n"),
         _write(_path(folder, "bomb.png"), bomb(100_000, 100_000)),
     ]
 

@@ -16,7 +16,7 @@ from imgcluster.workflows.labels import read_labels
 def test_a_name_with_line_breaks_has_its_label(tmp_path: Path, name: str, line_end: str) -> None:
     table = tmp_path / "labels.csv"
     with open(table, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = csv.writer(file, lineterminator=line_end)
+        rows = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
         rows.writerows([("path", "label"), (f"./photos/{name}", "cat")])
     path = os.path.join(tmp_path, "photos", name)
     assert read_labels(str(table), [path]) == {path: "cat"}
