@@ -40,6 +40,10 @@ def _weights(text: str) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Store = Annotated[Path, typer.Option("--store", help="The feature store.", metavar="FILE")]
+StoreOfClusters = Annotated[
+    Path | None,
+    typer.Option("--store", help="The feature store; default: that of the clustering.", metavar="FILE"),
+]
 Clusters = Annotated[Path, typer.Option("--clusters", help="The folder that `cluster` made.", metavar="DIR")]
 MovedTo = Annotated[
     Path | None,

@@ -90,7 +90,7 @@ def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[s
             p.distance,
             "" if math.isnan(p.silhouette) else p.silhouette,
             file,
-            "no" if p.path == p.original else "yes",
+            "yes" if p.path != p.original and texts.text(p.path) == file else "no",
         )
         for p, file in zip(placements, shown, strict=True)
     )

@@ -46,8 +46,6 @@ def moved_images(out: str) -> tuple[MovedImage, ...]:
     moved = [placement for placement in read_assignments(out) if placement.path != placement.original]
     marker = read_marker(out) if moved else None
     own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
-    # Others are links to images that lie in yet another clustering, or copies of them.
-    moved = [image for image in moved if image.path not in own or own[image.path].kind == "moved"]
     by_hand = {} if marker is None else moved_by_hand(out, marker)
     return tuple(_moved(image, by_hand.get(image.path, image.path), own.get(image.path)) for image in moved)
 

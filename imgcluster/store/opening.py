@@ -180,7 +180,9 @@ class StoreFile:
 
     def _open_for_reading(self) -> h5py.File:
         if not os.path.exists(self.target):
-            raise StoreError(f"no feature store at {self.path}: run `imgcluster extract` first")
+            raise StoreError(
+                f"no feature store at {self.path}: run `imgcluster extract` first, or name another by --store"
+            )
         deadline = time.monotonic() + _READER_PATIENCE_SECONDS
         tries = 0
         while True:

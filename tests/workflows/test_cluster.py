@@ -180,9 +180,11 @@ def test_moved_images_are_found_from_another_folder(desk: Desk) -> None:
         desk.cluster(2, out=elsewhere)
     with pytest.raises(ImgclusterError, match=r"no clustering in .*nowhere"):
         desk.cluster(2, out=elsewhere, clusters=str(desk.folder / "nowhere"))
-    for _ in range(2):
-        result = desk.cluster(2, out=elsewhere, clusters=str(desk.out))
+    for mode in ("hardlink", "copy", "copy", "symlink"):
+        result = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode=mode)
         assert (result.images, result.missing) == (IMAGES, 0)
+        assert sorted(path.name for path in elsewhere.iterdir() if path.is_dir()) == ["0", "1"]
+        assert all(p.path == p.original for p in read_assignments(str(elsewhere)))
     assert len(pictures(desk.out)) == IMAGES
     moved_on = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode="move")
     assert (moved_on.images, len(pictures(elsewhere)), len(pictures(desk.out))) == (IMAGES, IMAGES, 0)
