@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from imgcluster.cli import console
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import (
     DEFAULT_CLUSTERS,
     DEFAULT_STORE,
@@ -94,7 +95,7 @@ def cluster(
         whiten=whiten,
         seed=seed,
         restarts=restarts,
-        memory=memory,
+        memory=memory or default_memory(),
         dry_run=dry_run,
         force=force,
         lock=not no_lock,

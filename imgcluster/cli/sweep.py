@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import (
     DEFAULT_STORE,
     Json,
@@ -74,7 +75,7 @@ def sweep(
         pca=pca,
         whiten=whiten,
         seed=seed,
-        memory=memory,
+        memory=memory or default_memory(),
         lock=not no_lock,
     )
     with console.progress() as progress:

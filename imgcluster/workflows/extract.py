@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imgcluster.records import NetworkSource
+    from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.reading import Reading
 
 DEFAULT_LIMITS = DecodeLimits()
@@ -101,6 +102,7 @@ def extract(
     options: ExtractOptions | None = None,
     *,
     source: NetworkSource | None = None,
+    choose: Choose = choose_network,
     progress: Progress | None = None,
     reading: Reading = read_image,
 ) -> ExtractResult:
@@ -114,6 +116,8 @@ def extract(
         As on the command line.
     source
         The network to use in place of the one that `options` choose.
+    choose
+        How a network source is made of the options.
     progress
         Told what happens; asked whether to stop.
     reading
@@ -130,7 +134,7 @@ def extract(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     found = _find(paths, options, progress)
-    source = source or choose_network(options.choice, progress.note)
+    source = source or choose(options.choice, progress.note)
     _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = recognise(store, found, source.space.name, options.limits, retry_failed=options.retry_failed)

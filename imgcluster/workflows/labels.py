@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
@@ -46,7 +45,9 @@ def read_labels(choice: str, originals: Iterable[str]) -> Mapping[str, str]:
 def _rows(file: str) -> Iterable[tuple[str, str]]:
     folder = os.path.dirname(os.path.abspath(file))
     try:
-        text = Path(file).read_text(encoding="utf-8-sig", errors="surrogateescape")
+        # The line ends as they are: a name may hold any of them.
+        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            text = stream.read()
     except OSError as error:
         raise ImgclusterError(
             f"{file}: {error.strerror}: name a CSV file with the columns path,label, or `folders`"
