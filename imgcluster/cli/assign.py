@@ -9,7 +9,7 @@ import typer
 
 from imgcluster.cli import console, interrupts
 from imgcluster.cli.extract import Precision, Runtime
-from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock, WeightsAsBefore
+from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock, StoreOfClusters, WeightsAsBefore
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
@@ -20,9 +20,7 @@ def assign(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     *,
     clusters: Clusters = DEFAULT_CLUSTERS,
-    store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The feature store; default: that of the clustering.")
-    ] = None,
+    store: StoreOfClusters = None,
     weights: WeightsAsBefore = None,
     precision: Annotated[Precision, typer.Option(help="What the network computes in.")] = "auto",
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = "auto",

@@ -33,9 +33,17 @@ if TYPE_CHECKING:
     from imgcluster.records import Notify
 
 
+_BESIDE = ".imgcluster-"
+
+
 def new_tree(out: str) -> str:
     """Return where the tree for `out` is built; after the exchange the old tree is there."""
     return _beside(out, "new")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a folder of that name is what an interrupted run left for `recover`."""
+    return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
 
 
 def recover(out: str, notify: Notify) -> None:
@@ -218,4 +226,4 @@ def _remove_if_empty(folder: str) -> None:
 
 def _beside(out: str, suffix: str) -> str:
     parent, name = os.path.split(out)
-    return os.path.join(parent, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.{suffix}")
+    return os.path.join(parent, f"{_BESIDE}{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.{suffix}")

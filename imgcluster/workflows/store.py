@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
+from imgcluster.output.recovery import is_unfinished
 from imgcluster.records import CLUSTERING_MARKER
 from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
@@ -73,7 +75,7 @@ def prune(
     Raises
     ------
     ImgclusterError
-        Where a clustering is damaged or there is none, or what `store.prune` refuses.
+        Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses.
     """
     for folder in clusters:
         read_manifest(folder)
@@ -93,6 +95,11 @@ def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
     for folder in dict.fromkeys(filter(os.path.isdir, folders)):
         with os.scandir(folder) as entries:
             for entry in entries:
+                if is_unfinished(entry.name):
+                    raise ImgclusterError(
+                        f"{entry.path} was left by an interrupted run and may hold images: run `imgcluster "
+                        "cluster` or `imgcluster undo` on that clustering first"
+                    )
                 if os.path.exists(os.path.join(entry.path, CLUSTERING_MARKER)):
                     yield entry.path
 

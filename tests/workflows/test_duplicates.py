@@ -14,6 +14,7 @@ import pytest
 from clusterings import Desk, Notes, desk_with_photos, pictures
 from fakes import write_image
 
+from imgcluster.cli.places import network_chooser
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
@@ -138,7 +139,8 @@ def test_moved_images_are_compared_where_they_are_now(desk: Desk) -> None:
 def embedded_for_real(tmp_path: Path) -> Callable[[], SpaceChoice]:
     def embed() -> SpaceChoice:
         store = str(tmp_path / "features.h5")
-        extract([tmp_path], ExtractOptions(store=store, network="efficientnet_lite2"))
+        options = ExtractOptions(store=store, network="efficientnet_lite2")
+        extract([tmp_path], options, choose=network_chooser())
         return SpaceChoice(store)
 
     return embed
