@@ -139,7 +139,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write one feature space for other programs."""
-    from imgcluster.workflows import store as workflow
+    from imgcluster.workflows import export as workflow
     from imgcluster.workflows.collection import SpaceChoice
 
     where = SpaceChoice(str(store), network, space, not no_lock)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from imgcluster.store.store import FeatureStore
 
+NPZ_MARK = b"keys.npy"
+"""What the beginning of every archive of ours holds."""
+
+METADATA, METADATA_HEADER = "metadata.tsv", b"path\tkey\n"
+PROJECTOR_FILES = (METADATA, "tensors.tsv", "sprite.png", "projector_config.pbtxt")
+
 
 @dataclass(frozen=True)
 class Sprite:
@@ -72,14 +78,14 @@ def export_tensorboard(store: FeatureStore, space: str, out: str, sprite: Sprite
     except OSError as error:
         raise StoreError(f"cannot make the folder {out}: {error.strerror}") from error
     folder = os.path.abspath(out)
-    with replacement(os.path.join(folder, "tensors.tsv")) as new, open(new, "w", encoding="ascii") as file:
-        for block in source.blocks():
-            np.savetxt(file, block, fmt="%.7g", delimiter="\t")
-    with replacement(os.path.join(folder, "metadata.tsv")) as new, open(new, "w", encoding="utf-8") as file:
-        file.write("path\tkey\n")
+    with replacement(os.path.join(folder, METADATA)) as new, open(new, "w", encoding="utf-8") as file:
+        file.write(METADATA_HEADER.decode())
         for key in source.keys:
             name = key.tobytes()
             file.write(f"{_one_cell(paths.get(name, ''))}\t{name.hex()}\n")
+    with replacement(os.path.join(folder, "tensors.tsv")) as new, open(new, "w", encoding="ascii") as file:
+        for block in source.blocks():
+            np.savetxt(file, block, fmt="%.7g", delimiter="\t")
     config = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n'
     if sprite is not None:
         side = sprite.side

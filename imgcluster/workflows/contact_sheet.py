@@ -7,15 +7,17 @@ from pathlib import Path
 
 from imgcluster.engines.local import ordered_map
 from imgcluster.errors import ImgclusterError
-from imgcluster.images.contact_sheet import contact_sheet, encode_image
+from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.reading import read_file
 from imgcluster.output.manifest import read_assignments
-from imgcluster.output.single_file import write_file
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Pixels, Progress, SilentProgress
 
 _CELL = 160
 _TIMEOUT_SECONDS = 60.0
+_REMARK = "imgcluster contact sheet"
 
 
 def make_contact_sheet(
@@ -32,9 +34,11 @@ def make_contact_sheet(
     Raises
     ------
     ImgclusterError
-        Where there is no such cluster, or the picture's suffix is none that can be written.
+        Where there is no such cluster, the picture's suffix is none that can be written, or `out` is a file
+        that no contact sheet was written to.
     """
     progress = progress or SilentProgress()
+    check_target(out, _REMARK.encode())
     members = [p for p in read_assignments(os.fspath(clusters)) if p.cluster == cluster]
     if not members:
         raise ImgclusterError(f"{clusters} has no cluster {cluster}: its folders are numbered from 0")
@@ -52,7 +56,8 @@ def make_contact_sheet(
         else:
             pictures.append(outcome.result)
     sheet = contact_sheet(pictures, min(columns, max(len(pictures), 1)), _CELL)
-    write_file(out, encode_image(sheet, Path(out).suffix or ".png"))
+    picture = encode_image(sheet, Path(out).suffix or ".png", remark=_REMARK)
+    write_file(out, picture, _REMARK.encode())
     return len(pictures)
 
 

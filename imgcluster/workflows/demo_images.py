@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
-from imgcluster.images.contact_sheet import encode_image
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.reading import read_file
 from imgcluster.images.views import views
 

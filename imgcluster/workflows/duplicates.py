@@ -14,7 +14,7 @@ from imgcluster.analysis.neighbours import near_duplicates
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
-from imgcluster.output.single_file import write_file
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.9
 """Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of
 the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
+
+_PLAN_COLUMNS = ("group", "verdict", "path", "key")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def duplicates(
         Where the store knows no image, or the decisions cannot be read.
     """
     progress = progress or SilentProgress()
+    if plan is not None:
+        check_target(plan, csv_bytes(_PLAN_COLUMNS, ()), at_start=True)
     distinct = tuple(_decisions(decisions)) if decisions else ()
     with where.open(progress.note) as (store, space):
         collection = collect(store, (space,), paths, where.clusters, progress)
@@ -113,4 +117,4 @@ def _plan_csv(groups: Sequence[KeepPlan]) -> bytes:
         for number, group in enumerate(groups)
         for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.others)]
     ]
-    return csv_bytes(("group", "verdict", "path", "key"), rows)
+    return csv_bytes(_PLAN_COLUMNS, rows)

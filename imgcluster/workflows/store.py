@@ -1,4 +1,4 @@
-"""The store's own commands: what is in it, is it sound, and other shapes of it."""
+"""The store's own commands: what is in it, is it sound, what can go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
 from imgcluster.store.migrations import MIGRATIONS
 from imgcluster.store.prune import prune
@@ -15,11 +14,8 @@ from imgcluster.store.store import FeatureStore
 
 if TYPE_CHECKING:
     from imgcluster.records import Notify, Run, StoredSpace
-    from imgcluster.workflows.collection import SpaceChoice
 
-__all__ = ["EXPORT_FORMATS", "StoreInfo", "export", "info", "merge", "prune", "repair", "verify"]
-
-EXPORT_FORMATS = tuple(EXPORTERS)
+__all__ = ["StoreInfo", "info", "merge", "prune", "repair", "verify"]
 
 
 @dataclass(frozen=True)
@@ -45,16 +41,3 @@ def info(store: str, *, lock: bool = True, notify: Notify | None = None) -> Stor
             spaces=features.spaces,
             runs=features.runs(),
         )
-
-
-def export(where: SpaceChoice, out: str, form: str, *, notify: Notify = lambda _: None) -> StoredSpace:
-    """Write one feature space for other programs, in one of `EXPORT_FORMATS`.
-
-    Raises
-    ------
-    StoreError
-        There is no such store or space, or `out` cannot be written.
-    """
-    with where.open(notify) as (store, space):
-        EXPORTERS[form](store, space.name, out)
-    return space

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
-from imgcluster.output.plots import sweep_plot
-from imgcluster.output.single_file import write_file
+from imgcluster.output.plots import PLOT_MARK, sweep_plot
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import ClusterOptions, kmeans_settings, prepare_settings
@@ -57,6 +57,8 @@ def sweep(
     """
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
+    if plot is not None:
+        check_target(plot, PLOT_MARK)
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect(store, spaces, paths, options.out, progress)
@@ -69,7 +71,7 @@ def sweep(
             progress,
         )
     if plot is not None:
-        write_file(plot, _plot(table, plot))
+        write_file(plot, _plot(table, plot), PLOT_MARK)
     return SweepResult(len(collection.keys), table)
 
 

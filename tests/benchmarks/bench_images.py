@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcluster.images.contact_sheet import encode_image
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.find import find_images
 from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square

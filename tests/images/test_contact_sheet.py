@@ -7,8 +7,9 @@ import picture_files as files
 import pytest
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.images.contact_sheet import contact_sheet, encode_image
+from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.thumbnails import thumbnail_jpeg
 
 
@@ -56,6 +57,14 @@ def test_a_thumbnail_is_small():
 def test_an_encoded_png_comes_back_exactly():
     picture = files.photograph(60, 40)
     assert (decode(encode_image(picture, ".png")).pixels == picture).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_remark_changes_no_pixel(suffix):
+    picture = files.photograph(60, 40)
+    plain, remarked = (encode_image(picture, suffix, remark=text) for text in ("", "made for a test"))
+    assert b"made for a test" in remarked[:200]
+    assert (decode(plain).pixels == decode(remarked).pixels).all()
 
 
 def test_a_suffix_that_cannot_be_written_is_refused():

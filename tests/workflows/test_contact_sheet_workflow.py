@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 from clusterings import COLOURS, Desk, desk_with_photos
+from fakes import write_image
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_assignments
@@ -64,3 +65,18 @@ def test_what_cannot_be_drawn_is_an_error(desk: Desk) -> None:
         make_contact_sheet(0, str(desk.folder / "sheet.txt"), clusters=desk.out)
     with pytest.raises(ImgclusterError, match="nowhere"):
         make_contact_sheet(0, str(desk.folder / "nowhere" / "sheet.png"), clusters=desk.out)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_sheet_replaces_an_earlier_sheet_and_no_photograph(desk: Desk, suffix: str) -> None:
+    out = desk.folder / f"sheet{suffix}"
+    make_contact_sheet(0, str(out), clusters=desk.out, count=1)
+    first = out.read_bytes()
+    make_contact_sheet(0, str(out), clusters=desk.out)
+    assert out.read_bytes() != first
+    photo = write_image(desk.folder / f"photo{suffix}", (1, 2, 3))
+    before = photo.read_bytes()
+    for target in (photo, Path(desk.store)):
+        with pytest.raises(ImgclusterError, match="holds something else"):
+            make_contact_sheet(0, str(target), clusters=desk.out)
+    assert photo.read_bytes() == before

@@ -113,6 +113,17 @@ def test_decisions_that_cannot_be_read_are_an_error_that_names_the_line(desk: De
         run(desk, decisions=str(decisions))
 
 
+def test_a_plan_is_never_written_over_anything_but_a_plan(desk: Desk) -> None:
+    desk.extract()
+    decisions = desk.folder / "decisions.csv"
+    decisions.write_text("key_a,key_b\n")
+    for other in (decisions, Path(desk.store), pictures(desk.photos)[0]):
+        before = other.read_bytes()
+        with pytest.raises(ImgclusterError, match="holds something else"):
+            run(desk, plan=str(other))
+        assert other.read_bytes() == before
+
+
 def test_the_same_choice_is_made_each_time(desk: Desk) -> None:
     shutil.copytree(desk.photos / "red", desk.photos / "copies")
     desk.extract()
