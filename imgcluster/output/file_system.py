@@ -82,6 +82,14 @@ def remove_if_there(path: str) -> None:
         os.unlink(path)
 
 
+def discard(path: str) -> None:
+    """Remove a file, a link or a whole folder, or find it gone."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        remove_if_there(path)
+
+
 def write_durably(path: str, data: bytes) -> None:
     """Write a file so that after a crash it holds either what it held before or all of `data`."""
     part = f"{path}.part"

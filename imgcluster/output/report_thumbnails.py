@@ -47,21 +47,17 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
 
 
 def bring_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:
-    """Bring the thumbnails of `keys` from one folder to another, as hard links where possible.
+    """Bring the thumbnails of `keys` from one folder to another, new one, as hard links where possible.
 
     Returns
     -------
     frozenset of str
         The keys that have a thumbnail in `target` now.
     """
-    wanted = dict.fromkeys(keys)
-    here, there = _present(target), _present(source)
-    for key in wanted:
-        if key in there and key not in here:
-            _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
-    for key in here.difference(wanted):  # of an earlier report
-        os.unlink(os.path.join(target, thumbnail_name(key)))
-    return frozenset(key for key in wanted if key in there or key in here)
+    found = _present(source).intersection(keys)
+    for key in found:
+        _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
+    return frozenset(found)
 
 
 def _present(folder: str) -> set[str]:

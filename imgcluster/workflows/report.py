@@ -11,8 +11,9 @@ import numpy as np
 from imgcluster.analysis.assigning import model_points
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
-from imgcluster.output.adoption import adopted
+from imgcluster.output.folders import recover
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
+from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.report import ConfusionTable, ReportFacts, ReportImage, write_report
 from imgcluster.records import Progress, SilentProgress
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from imgcluster.records import ClusterModel, Failure, Keys, Placement
 
-_FILES = ("report.html", "report")
 _ROWS = 8192
 
 
@@ -75,10 +75,12 @@ def report(
     MissingExtra
         Where the report's libraries are not installed.
     ImgclusterError
-        Where there is no clustering, or its store is gone.
+        Where there is no clustering, its store is gone, or it was replaced meanwhile.
     """
     progress = progress or SilentProgress()
     out = os.path.abspath(os.fspath(clusters))
+    recover(out, progress.note)
+    marker = read_marker(out)
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
@@ -91,15 +93,15 @@ def report(
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
     facts = _facts(manifest, placements, failures, projection, labelled)
-    with adopted(out, _FILES):
-        page = write_report(
-            out,
-            facts,
-            _images(placements, keys, projection, labelled, out),
-            progress,
-            thumbnail_folder=thumbnails,
-            seed=manifest.seed,
-        )
+    page = write_report(
+        out,
+        facts,
+        _images(placements, keys, projection, labelled, out),
+        progress,
+        thumbnail_folder=thumbnails,
+        seed=manifest.seed,
+        since=marker,
+    )
     return ReportResult(page, len(placements), made, projection.method)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos
+from clusterings import IMAGES, Desk, Notes, desk_with_photos
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.report import ReportResult, report
@@ -74,6 +78,63 @@ def test_a_foreign_file_inside_the_report_survives_all_of_that(desk: Desk) -> No
     run(desk)
     undo(desk.out)
     assert [path for path in desk.out.rglob("*") if path.is_file()] == [note]
+
+
+@dataclass
+class AtStage(Notes):
+    """Does something when a stage begins."""
+
+    stage: str = ""
+    what: Callable[[], object] = lambda: None
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        if what == self.stage:
+            self.what()
+
+
+STAGES = ("drawing the map", "making thumbnails", "writing the report")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_during_a_report_is_in_nobodys_way(desk: Desk, stage: str) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    desk.progress = AtStage(stage=stage, what=stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(desk)
+    desk.progress = Notes()
+    assert not list(desk.out.glob("report*"))
+    desk.cluster(2)
+    run(desk)
+    undo(desk.out)
+    assert not desk.out.exists()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_report_that_is_killed_is_in_nobodys_way(desk: Desk, stage: str) -> None:
+    child = os.fork()
+    if child == 0:
+        desk.progress = AtStage(stage=stage, what=lambda: os.kill(os.getpid(), signal.SIGKILL))
+        run(desk)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    run(desk)
+    desk.cluster(2)
+    undo(desk.out)
+    assert not desk.out.exists()
+
+
+def test_a_clustering_that_is_replaced_during_its_report_stays_whole(desk: Desk) -> None:
+    desk.progress = AtStage(stage="drawing the map", what=lambda: desk.cluster(2))
+    with pytest.raises(ImgclusterError, match="was clustered again meanwhile"):
+        run(desk)
+    desk.progress = Notes()
+    assert len(list(desk.out.glob("[0-9]/*"))) == IMAGES
+    run(desk)
+    desk.cluster(4)
+    undo(desk.out)
+    assert not desk.out.exists()
 
 
 def test_labels_bring_a_table_of_the_mistakes(desk: Desk) -> None:
