@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.engines.local import ordered_map
+from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
+from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,28 +73,44 @@ def duplicates(
         pairs = near_duplicates(source, threshold)
         keys = [bytes(key) for key in source.keys]
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
-    groups = duplicate_groups(_copies(collection.images, paired), keys, pairs, distinct)
+    groups = duplicate_groups(_copies(collection.images, paired, progress), keys, pairs, distinct)
     if plan is not None:
         write_file(plan, _plan_csv(groups))
     return DuplicatesResult(len(collection.images), groups)
 
 
-def _copies(images: Sequence[StoredImage], paired: set[bytes]) -> list[Copy]:
-    """Gather what the choice of a copy needs; only images with a near duplicate are looked into."""
+def _copies(images: Sequence[StoredImage], paired: set[bytes], progress: Progress) -> list[Copy]:
+    """Gather what the choice of a copy needs; only images with a near duplicate are looked into.
+
+    A file that cannot be read now is left out: it can neither be relied on nor be given up.
+    """
+    alike = [image for image in images if image.key in paired]
+    progress.begin("looking into near duplicates", len(alike))
+    pixels: dict[str, int] = {}
+    lost: dict[str, str] = {}
+    threads = os.cpu_count() or 1
+    for outcome in ordered_map(_pixels, alike, threads=threads, window=16 * threads, timeout=READING_SECONDS):
+        progress.advance()
+        if outcome.result is None:
+            lost[outcome.item.path] = str(outcome.error)
+        else:
+            pixels[outcome.item.path] = outcome.result
     copies = []
     for image in images:
-        status = os.stat(image.path)
-        pixels = _pixels(image.path) if image.key in paired else 0
-        copies.append(Copy(image.path, image.key, pixels, status.st_size, status.st_mtime_ns))
+        try:
+            status = os.stat(image.path)
+        except OSError as error:
+            lost.setdefault(image.path, error.strerror or str(error))
+        if image.path not in lost:
+            size = pixels.get(image.path, 0)
+            copies.append(Copy(image.path, image.key, size, status.st_size, status.st_mtime_ns))
+    for path, reason in list(lost.items())[:1]:
+        progress.note(f"{len(lost)} images cannot be read now and are left out, the first: {path}: {reason}")
     return copies
 
 
-def _pixels(path: str) -> int:
-    try:
-        decoded = decode(read_file(path), at_least=1)
-    except UnreadableImage:
-        # It could be read when it was embedded; a copy that cannot be read now is the last one to keep.
-        return 0
+def _pixels(image: StoredImage) -> int:
+    decoded = decode(read_file(image.path), KNOWN_LIMITS, at_least=1)
     return decoded.width * decoded.height
 
 

@@ -18,15 +18,16 @@ from imgcluster.output.model_file import read_model
 from imgcluster.output.report import ConfusionTable, ReportFacts, ReportImage, write_report
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.known_files import places_of, present_path
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import ClusterModel, Failure, Keys, Placement
+    from imgcluster.records import ClusterModel, Failure, Keys, PathEntry, Placement
 
 _ROWS = 8192
 
@@ -86,13 +87,15 @@ def report(
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
     with FeatureStore(manifest.store, lock=lock, notify=progress.note) as store:
         points = _points(store, read_model(out), keys)
-        failures = store.failures()
+        failures, missing = store.failures(), _missing(store.paths(), placements)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
-    paths = {placement.key.hex(): placement.path for placement in placements}
+    paths: dict[bytes, list[str]] = {}
+    for placement in placements:
+        paths.setdefault(placement.key, []).extend(places_of(placement))
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
-    facts = _facts(manifest, placements, failures, projection, labelled)
+    facts = _facts(manifest, placements, failures, missing, projection, labelled)
     page = write_report(
         out,
         facts,
@@ -103,6 +106,12 @@ def report(
         since=marker,
     )
     return ReportResult(page, len(placements), made, projection.method)
+
+
+def _missing(known: Iterable[PathEntry], placements: Sequence[Placement]) -> int:
+    """Count the files of the store that are gone and have no part in the clustering."""
+    clustered = {path for placement in placements for path in (placement.original, placement.path)}
+    return sum(entry.path not in clustered and not os.path.lexists(entry.path) for entry in known)
 
 
 def _points(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
@@ -133,6 +142,7 @@ def _facts(
     manifest: ClusteringManifest,
     placements: Sequence[Placement],
     failures: tuple[Failure, ...],
+    missing: int,
     projection: Projection,
     labelled: _Labelled | None,
 ) -> ReportFacts:
@@ -147,7 +157,8 @@ def _facts(
         ("feature space", ", ".join(manifest.spaces)),
         ("feature store", manifest.store),
         ("files", manifest.mode),
-        *((name, value) for name, value in manifest.versions.items()),
+        *manifest.options.items(),
+        *manifest.versions.items(),
     )
     return ReportFacts(
         sizes=manifest.sizes,
@@ -155,6 +166,7 @@ def _facts(
         silhouette=manifest.silhouette,
         made=made,
         failures=failures,
+        missing=missing,
         projection=projection.method,
         confusion=labelled.table if labelled else None,
     )
@@ -171,8 +183,8 @@ def _images(
     return [
         ReportImage(
             key=placement.key.hex(),
-            path=placement.path,
-            file=os.path.relpath(placement.path, out),
+            path=path,
+            file=os.path.relpath(path, out),
             cluster=placement.cluster,
             distance=placement.distance,
             silhouette=placement.silhouette,
@@ -182,4 +194,5 @@ def _images(
             y=float(places[placement.key][1]),
         )
         for placement in placements
+        for path in (present_path(placement) or placement.path,)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -43,11 +44,28 @@ def test_it_shows_so_many_as_are_asked_for(desk: Desk) -> None:
 
 
 def test_an_image_that_is_gone_is_left_out_and_named(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
     gone = Path(next(p for p in read_assignments(str(desk.out)) if p.cluster == 0).original)
     gone.unlink()
     out = str(desk.folder / "sheet.png")
     assert make_contact_sheet(0, out, clusters=desk.out, progress=desk.progress) == 4
     assert desk.progress.said(str(gone))
+
+
+def test_a_cluster_of_which_nothing_is_left_makes_no_picture(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
+    shutil.rmtree(desk.photos)
+    out = desk.folder / "sheet.png"
+    with pytest.raises(ImgclusterError, match=r"none of the images of cluster 0 .* can be read"):
+        make_contact_sheet(0, str(out), clusters=desk.out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_copies_and_hard_links_are_drawn_though_the_originals_are_gone(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    shutil.rmtree(desk.photos)
+    assert make_contact_sheet(0, str(desk.folder / "sheet.png"), clusters=desk.out) == 5
 
 
 def test_moved_images_are_shown_from_where_they_are(desk: Desk) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from clusterings import IMAGES, Desk, Notes, desk_with_photos
+from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -160,10 +164,47 @@ def test_one_image_is_enough(tmp_path: Path) -> None:
 
 
 def test_the_report_does_not_depend_on_the_images_being_there(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
     (desk.photos / "red" / "red0.png").unlink()
     result = run(desk)
     assert (result.images, result.thumbnails_made) == (IMAGES, IMAGES - 1)
     assert desk.progress.said("1 images cannot be read any more")
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_a_report_of_copies_or_hard_links_outlives_the_originals(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    shutil.rmtree(desk.photos)
+    assert run(desk).thumbnails_made == IMAGES
+    links = re.findall(r'href="([^"]+\.png)"', (desk.out / "report" / "cluster-0.html").read_text())
+    assert len(links) == 5
+    assert all((desk.out / "report" / link).is_file() for link in links)
+
+
+def test_a_file_that_was_changed_lends_its_picture_to_no_other(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
+    changed = desk.photos / "red" / "red0.png"
+    changed.write_bytes((desk.photos / "blue" / "blue0.png").read_bytes())
+    assert run(desk).thumbnails_made == IMAGES - 1
+
+
+def test_what_extract_took_with_leave_has_a_thumbnail(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path)
+    whole = write_image(desk.photos / "cut.jpg", (9, 200, 90), side=200).read_bytes()
+    (desk.photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    options = ExtractOptions(store=desk.store, accept_truncated=True)
+    extract([desk.photos], options, source=FakeSource())
+    desk.cluster()
+    assert run(desk).thumbnails_made == IMAGES + 1
+
+
+def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:
+    (desk.photos / "red" / "red0.png").unlink()
+    desk.cluster(restarts=7)
+    run(desk)
+    text = (desk.out / "report.html").read_text()
+    assert "<b>1</b> no longer on disk, left out" in text
+    assert "<dt>restarts</dt><dd><bdi>7</bdi></dd>" in text
 
 
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
