@@ -10,7 +10,7 @@ from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
 from imgcluster.images.views import views
 from imgcluster.networks.conversion import Calibration
 from imgcluster.networks.selection import NetworkChoice, choose
-from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
+from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
