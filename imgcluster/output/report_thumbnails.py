@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
 from typing import TYPE_CHECKING
+
+from imgcluster.output.file_system import NO_LINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
-
-_NO_LINK = {
-    errno.EXDEV,
-    errno.EPERM,
-    errno.EMLINK,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EACCES,
-}
 
 
 def thumbnail_name(key: str) -> str:
@@ -78,6 +69,6 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         shutil.copyfile(source, target)

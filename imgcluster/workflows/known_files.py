@@ -46,7 +46,7 @@ def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
         if content_key(data) == key:
             return decode(data, KNOWN_LIMITS, at_least=at_least).pixels
         refusals.append(UnreadableImage("changed since it was extracted"))
-    raise refusals[0]
+    raise refusals[0] if refusals else UnreadableImage("no file with it is known")
 
 
 def places_of(placement: Placement) -> tuple[str, ...]:

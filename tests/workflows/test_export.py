@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos, pictures
+from clusterings import COLOURS, IMAGES, Desk, Notes, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.collection import SpaceChoice
@@ -65,3 +66,29 @@ def test_a_folder_is_written_again(desk: Desk) -> None:
     for _ in range(2):
         assert run(desk, out, "tensorboard") == IMAGES
         assert len((out / "tensors.tsv").read_text().splitlines()) == IMAGES
+
+
+def test_the_sprite_shows_each_row_of_the_table_in_its_order(desk: Desk) -> None:
+    (desk.photos / "blue" / "blue0.png").unlink()
+    out = desk.folder / "projector"
+    progress = Notes()
+    for _ in range(2):
+        export(
+            SpaceChoice(desk.store),
+            str(out),
+            "tensorboard",
+            thumbnails=str(desk.folder / "thumbnails"),
+            progress=progress,
+        )
+    sheet = cv2.imread(str(out / "sprite.png"))[:, :, ::-1]
+    assert sheet.shape == (4 * 64, 4 * 64, 3)
+    rows = [line.split("\t") for line in (out / "metadata.tsv").read_text().splitlines()[1:]]
+    for index, (path, _) in enumerate(rows):
+        row, column = divmod(index, 4)
+        colour = Path(path).parent.name if Path(path).exists() else "white"
+        wanted = {**COLOURS, "white": (255, 255, 255)}[colour]
+        np.testing.assert_allclose(sheet[row * 64 + 32, column * 64 + 32], wanted, atol=25)
+    assert progress.said("1 images cannot be read any more")
+    config = (out / "projector_config.pbtxt").read_text()
+    assert 'image_path: "sprite.png"' in config
+    assert config.count("single_image_dim: 64") == 2
