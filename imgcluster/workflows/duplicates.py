@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
@@ -19,6 +16,7 @@ from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
+from imgcluster.workflows.csv_files import read_table
 from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ DEFAULT_THRESHOLD = 0.9
 """Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of
 the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
 
+_KEY_BYTES = 32
 _PLAN_COLUMNS = ("group", "verdict", "path", "key")
 
 
@@ -115,18 +114,14 @@ def _pixels(image: StoredImage) -> int:
 
 
 def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
-    try:
-        text = Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImgclusterError(f"{file} cannot be read as CSV: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if not {"key_a", "key_b"} <= set(reader.fieldnames or ()):
-        raise ImgclusterError(f"{file} needs the columns key_a and key_b in its first line")
-    for row in reader:
+    for line, cells in read_table(file, ("key_a", "key_b")):
         try:
-            yield bytes.fromhex(row["key_a"]), bytes.fromhex(row["key_b"])
-        except (TypeError, ValueError) as error:
-            raise ImgclusterError(f"{file}, line {reader.line_num}: a key is 64 hex digits") from error
+            one, other = (bytes.fromhex(cell or "") for cell in cells)
+        except ValueError:
+            one = other = b""
+        if not len(one) == len(other) == _KEY_BYTES:
+            raise ImgclusterError(f"{file}, line {line}: a key is 64 hex digits")
+        yield one, other
 
 
 def _plan_csv(groups: Sequence[KeepPlan]) -> bytes:
