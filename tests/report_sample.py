@@ -32,11 +32,17 @@ HOSTILE_NAMES = (
     "javascript:alert(1)",
     "{{ 7 * 7 }}.jpg",
     "line\nbreak.jpg",
+    "carriage\rreturn.jpg",
     "100% #1? & more;.jpg",
     "mirrored\u202egpj.exe",
     "größe 日本 🙂.jpg",
     os.fsdecode(b"latin-1 \xe9\xff.jpg"),
     "]]>--><!--.jpg",
+    "-rf.jpg",
+    "   ",
+    "=1+1.jpg",
+    "x" * 251 + ".jpg",
+    "é" * 125 + ".jpg",
 )
 
 

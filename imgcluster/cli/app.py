@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -99,5 +100,8 @@ app.add_typer(store_commands.app, name="store")
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of few letters shows the others as numbers; stderr is so by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     interrupts.watch()
     app()

@@ -57,6 +57,7 @@ class _Labelled:
 def report(
     clusters: str | os.PathLike[str] = "clusters",
     *,
+    store: str | None = None,
     thumbnails: str,
     labels: str | None = None,
     lock: bool = True,
@@ -66,6 +67,8 @@ def report(
 
     Parameters
     ----------
+    store
+        The feature store, where it is not that of the clustering any more.
     thumbnails
         The folder that keeps thumbnails from one report to the next.
     labels
@@ -85,9 +88,9 @@ def report(
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
-    with FeatureStore(manifest.store, lock=lock, notify=progress.note) as store:
-        points = _points(store, read_model(out), keys)
-        failures, missing = store.failures(), _missing(store.paths(), placements)
+    with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
+        points = _points(features, read_model(out), keys)
+        failures, missing = features.failures(), _missing(features.paths(), placements)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
     paths: dict[bytes, list[str]] = {}

@@ -29,7 +29,15 @@ ODD_NAMES = (
     b"percent%20#?.png",
     b"UPPER.PNG",
     b"n" * 251 + b".png",
+    "é".encode() * 125 + b".PNG",
+    b"new\r\nlines\n.png",
+    b"carriage\r=1+2.png",
+    b"\xff\xfe\x80.png",
+    "\u200f\u202eשלום.png".encode(),
+    b"~$HOME `id`.png",
 )
+ONLY_SPACES = b"   "
+"""A name that promises no image: such a file is taken where it is named itself."""
 
 
 @dataclass
@@ -77,6 +85,7 @@ def _add_good(folder: HostileFolder) -> None:
     for number, name in enumerate((b"deep/er/IMG_1.jpg", b"deep/IMG_1.jpg", b"x.jpg/IMG_1.jpg", b"  /a.jpg")):
         folder.good.append(_write(_path(folder, name), _picture(folder, ".jpg", number)))
     folder.good.append(_write(_path(folder, "png named.jpg"), _picture(folder, ".png", 50)))
+    folder.good.append(_write(_path(folder, ONLY_SPACES), _picture(folder, ".png", 51)))
 
 
 def _add_broken_files(folder: HostileFolder) -> None:
@@ -89,6 +98,7 @@ def _add_broken_files(folder: HostileFolder) -> None:
         _write(_path(folder, "empty.jpg"), b""),
         _write(_path(folder, "text.jpg"), b"Dear diary,\n" * 100),
         _write(_path(folder, "caf\udce9 broken.jpg"), b"\xff\xd8\xff\xe0"),
+        _write(_path(folder, "returned\r=1+2.jpg"), b"Dear diary,\n"),
         _write(_path(folder, "bomb.png"), bomb(100_000, 100_000)),
     ]
 

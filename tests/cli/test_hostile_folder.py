@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import hostile_folder
 import pytest
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from hostile_folder import HostileFolder
 
 NETWORK = ("--network", "efficientnet_lite0", "--weights", "random")
+WHAT = ("photos", "photos/" + os.fsdecode(hostile_folder.ONLY_SPACES))
+EVERYTHING = "1000"
 
 
 def unprivileged() -> list[str]:
@@ -46,6 +51,11 @@ def run(cwd: Path, *arguments: str) -> dict[str, Any]:
     return result
 
 
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> HostileFolder:
     return hostile_folder.make(tmp_path_factory.mktemp("hostile") / "photos")
@@ -53,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> HostileFolder:
 
 @pytest.fixture(scope="module")
 def extracted(folder: HostileFolder) -> dict[str, Any]:
-    return run(folder.root.parent, "extract", "photos", *NETWORK, "--failures", "failures.csv")
+    return run(folder.root.parent, "extract", *WHAT, *NETWORK, "--failures", "failures.csv")
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +109,7 @@ def test_names_survive_in_the_store(folder: HostileFolder, extracted: dict[str, 
 
 
 def test_names_survive_in_the_list_of_failures(folder: HostileFolder, extracted: dict[str, Any]) -> None:
-    with open(
-        folder.root.parent / "failures.csv", encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        rows = list(csv.DictReader(file))
+    rows = table(folder.root.parent / "failures.csv")
     assert [(row["path"], row["reason"]) for row in rows] == [
         (f["path"], f["reason"]) for f in extracted["failures"]
     ]
@@ -112,8 +119,7 @@ def test_names_survive_in_the_list_of_failures(folder: HostileFolder, extracted:
 def test_names_survive_in_the_folders_and_the_list_of_assignments(
     folder: HostileFolder, clustered: Path
 ) -> None:
-    with open(clustered / "assignments.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        paths = [row["path"] for row in csv.DictReader(file)]
+    paths = [row["path"] for row in table(clustered / "assignments.csv")]
     assert sorted(os.path.normpath(os.path.join(clustered, path)) for path in paths) == sorted(folder.good)
     arrived = [path for cluster in ("0", "1") for path in (clustered / cluster).iterdir()]
     assert len(arrived) == len(folder.good)
@@ -127,6 +133,75 @@ def test_names_survive_in_the_folders_and_the_list_of_assignments(
 def _bytes(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def test_names_survive_in_json(folder: HostileFolder, clustered: Path) -> None:
+    work = folder.root.parent
+    similar = run(work, "similar", "photos/-rf.png", "--top", EVERYTHING)
+    others = {image["path"] for image in similar["similar"]}
+    assert {similar["image"], *others} == set(folder.good)
+    (group,) = run(work, "duplicates", "--threshold", "0.01", "--plan", "plan.csv")["groups"]
+    assert sorted([group["keep"], *group["could_go"]]) == sorted(folder.good)
+
+
+def test_names_survive_in_every_table_that_can_be_asked_for(folder: HostileFolder, clustered: Path) -> None:
+    work = folder.root.parent
+    run(work, "duplicates", "--threshold", "0.01", "--plan", "plan.csv")
+    assert sorted(row["path"] for row in table(work / "plan.csv")) == sorted(folder.good)
+    run(work, "assign", *WHAT, *NETWORK, "-o", "assigned.csv")
+    assigned = [os.path.normpath(work / row["path"]) for row in table(work / "assigned.csv")]
+    assert sorted(assigned) == sorted(folder.good)
+
+
+def test_names_survive_in_a_table_of_labels(folder: HostileFolder, clustered: Path) -> None:
+    work = folder.root.parent
+    with open(work / "labels.csv", "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "label"))
+        rows.writerows((path, f"class {number % 3}") for number, path in enumerate(folder.good))
+    assert run(work, "evaluate", "--labels", "labels.csv")["images"] == len(folder.good)
+
+
+def test_the_report_leads_to_every_file_and_shows_its_picture(folder: HostileFolder, clustered: Path) -> None:
+    pages = [*(clustered / "report").glob("cluster-*.html")]
+    tiles = [
+        tag for page in pages for tag in re.findall(r"<a class=.tile.*?</a>", page.read_text(), re.DOTALL)
+    ]
+    links = {
+        os.path.normpath(os.path.join(os.fsencode(clustered / "report"), unquote_to_bytes(unescape(link[1]))))
+        for tile in tiles
+        if (link := re.search(r'href="([^"]*)"', tile))
+    }
+    assert links == {os.fsencode(path) for path in folder.good}
+    assert all("<img" in tile for tile in tiles)
+
+
+def test_moved_files_come_home_under_their_own_names(tmp_path: Path) -> None:
+    folder = hostile_folder.make(tmp_path / "photos")
+    before = {path: _bytes(path) for path in folder.good}
+    run(tmp_path, "extract", *WHAT, *NETWORK)
+    for k in ("2", "3"):
+        assert run(tmp_path, "cluster", "--k", k, "--mode", "move")["images"] == len(folder.good)
+    assert not any(map(os.path.exists, folder.good))
+    run(tmp_path, "undo")
+    assert {path: _bytes(path) for path in folder.good} == before
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_do_no_harm_on_a_terminal_that_cannot_show_them(
+    folder: HostileFolder, clustered: Path, encoding: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcluster", "similar", "photos/-rf.png", "--top", EVERYTHING],
+        cwd=folder.root.parent,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode(encoding).splitlines()
+    assert len(lines) == len(folder.good)  # a heading, and all but the image itself
+    assert all(line.isprintable() for line in lines)
 
 
 def test_the_rest_works_as_well(folder: HostileFolder, clustered: Path) -> None:
@@ -143,7 +218,7 @@ def test_the_rest_works_as_well(folder: HostileFolder, clustered: Path) -> None:
 def test_a_second_run_reads_only_what_may_have_changed(
     folder: HostileFolder, extracted: dict[str, Any]
 ) -> None:
-    again = run(folder.root.parent, "extract", "photos", *NETWORK)
+    again = run(folder.root.parent, "extract", *WHAT, *NETWORK)
     assert (again["new"], again["cached"]) == (0, len(folder.good))
     assert again["failures"] == extracted["failures"]
 
@@ -156,6 +231,6 @@ def test_what_was_mended_is_embedded_though_only_its_permission_changed(
         os.chmod(path, 0o644)
         if not os.path.getsize(path):
             hostile_folder.write_image(folder.root / "empty.jpg", (30, 200, 30), noise=number)
-    again = run(folder.root.parent, "extract", "photos", *NETWORK)
+    again = run(folder.root.parent, "extract", *WHAT, *NETWORK)
     assert (again["new"], again["cached"]) == (2, len(folder.good))
     assert not set(mended) & {failure["path"] for failure in again["failures"]}

@@ -81,7 +81,7 @@ def test_failed_files_go_to_a_table_with_absolute_paths(folder: Path) -> None:
 def test_the_table_is_written_although_no_file_could_be_read(folder: Path) -> None:
     shutil.rmtree(folder / "photos" / "red")
     done, result = extract(folder, "--failures", "failed.csv")
-    assert (done.returncode, list(result)) == (1, ["error"])
+    assert (done.returncode, "error" in result) == (1, True)
     assert "broken.jpg" in (folder / "failed.csv").read_text()
 
 

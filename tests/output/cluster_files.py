@@ -20,6 +20,7 @@ NAMES = {
     "apostrophe": "St'tteben (1).jpg",
     "quotes": '"quoted" $HOME `x`.jpg',
     "newline": "two\nlines\r.jpg",
+    "carriage return": "two\rlines.jpg",
     "dash": "-rf.jpg",
     "formula": "=1+1.jpg",
     "not utf-8": os.fsdecode(b"caf\xe9.jpg"),
@@ -29,6 +30,9 @@ NAMES = {
     "no extension": "scan",
     "long extension": "a." + "b" * 250,
     "spaces": "  .jpg",
+    "only spaces": "   ",
+    "emoji": "party 🎉👩‍👩‍👧.jpg",
+    "right to left": "abc\u202egpj.exe \u200fשלום.jpg",
 }
 
 

@@ -1,0 +1,174 @@
+"""Every variant of every format that people have is read, and gives the pixels that went in."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import picture_files as files
+import pytest
+import written_by_hand as by_hand
+from picture_files import LOSSY_TOLERANCE, assert_four_colours, needs
+from PIL import Image
+
+from imgcluster.images.decode import decode
+
+GREY = np.asarray(Image.fromarray(files.photograph(60, 44)).convert("L"))
+
+
+def over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    share = alpha[..., None] / 255
+    return pixels * share + 255 * (1 - share)
+
+
+# JPEG.
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["plain", "progressive"])
+def test_a_grey_jpeg_has_its_grey_in_all_three_channels(options):
+    pixels = decode(files.encoded(GREY, "JPEG", quality=95, **options)).pixels
+    assert (pixels == pixels[..., :1]).all()
+    np.testing.assert_allclose(pixels[..., 0], GREY, atol=LOSSY_TOLERANCE)
+
+
+@pytest.mark.parametrize("at_least", [None, 50])
+def test_the_print_jpeg_of_photoshop_has_its_colours(at_least):
+    picture = files.four_colours(400, 300)
+    assert_four_colours(decode(by_hand.ycck_jpeg(picture), at_least=at_least).pixels)
+
+
+# PNG.
+
+
+@pytest.mark.parametrize("interlaced", [False, True], ids=["plain", "interlaced"])
+@pytest.mark.parametrize(("colour", "bits"), by_hand.PNG_VARIANTS)
+def test_every_kind_of_png_pixel_comes_out_exactly(colour, bits, interlaced):
+    random = np.random.default_rng(bits)
+    samples = random.integers(0, 2**bits, (21, 35, by_hand.samples_per_pixel(colour)))
+    palette = random.integers(0, 256, (2**bits, 3), np.uint8) if colour == "palette" else None
+    data = by_hand.png(
+        samples, colour, bits, interlaced=interlaced, palette=b"" if palette is None else palette.tobytes()
+    )
+    levels = samples * 255 / (2**bits - 1)
+    expected = np.repeat(levels[..., :1], 3, axis=2)
+    if palette is not None:
+        expected = palette[samples[..., 0]].astype(float)
+    elif colour.startswith("rgb"):
+        expected = levels[..., :3]
+    if colour in {"grey+alpha", "rgba"}:
+        expected = over_white(expected, levels[..., -1])
+    np.testing.assert_allclose(decode(data).pixels, expected, atol=2 if bits == 16 else 1)
+
+
+# TIFF.
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize("tile", [0, 16, 32])
+def test_tiles_planes_and_both_byte_orders_of_tiff_are_read_exactly(tile, planar, big_endian):
+    picture = files.photograph(50, 37)
+    data = by_hand.tiff(picture, tile=tile, planar=planar, big_endian=big_endian)
+    assert (decode(data).pixels == picture).all()
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".png", ".ppm"])
+def test_sixteen_bits_of_colour_are_scaled(suffix):
+    picture = files.photograph(50, 37).astype(np.uint16) * 257
+    data = cv2.imencode(suffix, picture[..., ::-1])[1].tobytes()
+    np.testing.assert_allclose(decode(data).pixels, picture / 257, atol=1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "packbits"},
+        {"compression": "tiff_adobe_deflate"},
+        {"compression": "tiff_lzw", "tiffinfo": {317: 2}},
+        {"big_tiff": True},
+    ],
+    ids=["packbits", "deflate", "lzw with differences", "more than 4 GB"],
+)
+def test_compressions_of_tiff_lose_nothing(options):
+    picture = files.photograph(50, 37)
+    assert (decode(files.encoded(picture, "TIFF", **options)).pixels == picture).all()
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_a_fax_is_black_and_white(compression):
+    page = Image.fromarray(GREY).convert("1")
+    pixels = decode(files.saved(page, "TIFF", compression=compression)).pixels
+    assert (pixels == np.asarray(page.convert("L"))[..., None]).all()
+
+
+# GIF, BMP, PNM, JPEG 2000.
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_an_interlaced_gif_has_its_rows_in_order(interlace):
+    picture = Image.fromarray(files.photograph(50, 37)).quantize(64)
+    pixels = decode(files.saved(picture, "GIF", interlace=interlace)).pixels
+    assert (pixels == np.asarray(picture.convert("RGB"))).all()
+
+
+def test_a_bmp_with_a_palette_has_its_colours():
+    picture = Image.fromarray(files.photograph(50, 37)).quantize(64)
+    assert (decode(files.saved(picture, "BMP")).pixels == np.asarray(picture.convert("RGB"))).all()
+
+
+def test_a_bmp_of_16_bits_has_its_colours():
+    assert_four_colours(decode(by_hand.bmp_16_bits(files.four_colours())).pixels)
+
+
+@pytest.mark.parametrize("maximum", [1, 15, 255, 1000, 65535])
+def test_pnm_as_text_is_scaled_by_the_maximum_that_it_states(maximum):
+    for shape in ((5, 7), (5, 7, 3)):
+        samples = np.random.default_rng(maximum).integers(0, maximum + 1, shape)
+        pixels = decode(by_hand.plain_pnm(samples, maximum)).pixels
+        expected = np.broadcast_to(samples.reshape(5, 7, -1) * 255 / maximum, pixels.shape)
+        np.testing.assert_allclose(pixels, expected, atol=1)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["in its container", "bare"])
+def test_lossless_jpeg_2000_loses_nothing(bare):
+    picture = files.photograph(50, 37)
+    data = files.encoded(picture, "JPEG2000", no_jp2=bare, irreversible=False)
+    assert (decode(data).pixels == picture).all()
+
+
+# The orientation, where the picture does not come out at full size or states it in its own way.
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "AVIF"])
+def test_orientation_is_followed_at_a_reduced_scale_in_every_format(kind, orientation, monkeypatch):
+    needs(kind)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    data = files.oriented(kind, orientation, files.four_colours(320, 240), quality=95)
+    decoded = decode(data, at_least=100)
+    assert (decoded.width, decoded.height) == (320, 240)
+    assert decoded.pixels.shape == (120, 160, 3)
+    assert_four_colours(decoded.pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_heic_is_followed_once(orientation):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    decoded = decode(files.oriented("HEIF", orientation, quality=95))
+    assert (decoded.width, decoded.height) == (files.WIDTH, files.HEIGHT)
+    assert_four_colours(decoded.pixels, 12)
+
+
+def test_alpha_of_heic_is_laid_over_white():
+    heif = pytest.importorskip("pillow_heif")
+    rgba = np.empty((64, 64, 4), np.uint8)
+    rgba[:32] = (255, 0, 0, 128)
+    rgba[32:] = (0, 0, 0, 0)
+    file = io.BytesIO()
+    heif.from_pillow(Image.fromarray(rgba)).save(file, quality=-1)
+    pixels = decode(file.getvalue()).pixels
+    np.testing.assert_allclose(pixels[8, 8], (255, 127, 127), atol=6)
+    np.testing.assert_allclose(pixels[56, 56], (255, 255, 255), atol=6)
