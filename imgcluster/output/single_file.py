@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -39,32 +40,41 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
         else:
             _replace(target, data)
     except OSError as error:
-        raise ImgclusterError(f"cannot write {path}: {error.strerror}; name another file") from error
+        raise _cannot_write(path, error) from error
 
 
 def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
-    """Make sure that `path` is free, empty, or holds `mark`, as what an earlier run wrote does.
+    """Make sure that `path` can be written, and is free, empty or of an earlier run, which left `mark` there.
 
-    So a name typed wrong costs nothing: no photograph, no feature store and nobody's own table.
+    So a name typed wrong costs nothing: no photograph, no feature store and nobody's own table. Called before
+    long work, it saves that, too.
 
     Raises
     ------
     ImgclusterError
-        When it is a folder, or anything else, or cannot be read.
+        When it is a folder or holds anything else, or cannot be read or written.
     """
     try:
         mode = os.stat(path).st_mode
         head = _head(path) if stat.S_ISREG(mode) else b""
     except FileNotFoundError:
-        return
+        mode, head = stat.S_IFREG, b""
     except OSError as error:
-        raise ImgclusterError(f"cannot write {path}: {error.strerror}; name another file") from error
+        raise _cannot_write(path, error) from error
     if stat.S_ISDIR(mode):
         raise ImgclusterError(f"{path} is a folder: name a file")
     if head and not (head.startswith(mark) if at_start else mark in head):
         raise ImgclusterError(
             f"{path} holds something else than this command writes: name another file, or move that one away"
         )
+    folder = os.path.dirname(os.path.realpath(path))
+    if stat.S_ISREG(mode) and not os.access(folder, os.W_OK):
+        number = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
+        raise _cannot_write(path, OSError(number, os.strerror(number)))
+
+
+def _cannot_write(path: str, error: OSError) -> ImgclusterError:
+    return ImgclusterError(f"cannot write {path}: {error.strerror}; name another file")
 
 
 def _head(path: str) -> bytes:

@@ -89,7 +89,8 @@ def _check_folder(out: str) -> None:
         raise ImgclusterError(
             f"{os.path.join(out, here[0])} is not from an earlier export: name another folder"
         )
-    check_target(os.path.join(out, METADATA), METADATA_HEADER, at_start=True)
+    if here:
+        check_target(os.path.join(out, METADATA), METADATA_HEADER, at_start=True)
 
 
 _CHECKS: Mapping[str, Callable[[str], None]] = {"npz": _check_archive, "tensorboard": _check_folder}

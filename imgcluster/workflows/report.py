@@ -90,7 +90,7 @@ def report(
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
     with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
         points = _points(features, read_model(out), keys)
-        failures, missing = features.failures(), _missing(features.paths(), placements)
+        failures, missing = features.failures(), _missing(features.paths(), placements, manifest)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
     paths: dict[bytes, list[str]] = {}
@@ -111,10 +111,14 @@ def report(
     return ReportResult(page, len(placements), made, projection.method)
 
 
-def _missing(known: Iterable[PathEntry], placements: Sequence[Placement]) -> int:
-    """Count the files of the store that are gone and have no part in the clustering."""
+def _missing(
+    known: Iterable[PathEntry], placements: Sequence[Placement], manifest: ClusteringManifest
+) -> int:
+    """Count the files that would have a part in the clustering, were they not gone."""
     clustered = {path for placement in placements for path in (placement.original, placement.path)}
-    return sum(entry.path not in clustered and not os.path.lexists(entry.path) for entry in known)
+    folders = tuple(f"{path.rstrip('/')}/" for path in manifest.paths or ("/",))
+    meant = (entry.path for entry in known if f"{entry.path}/".startswith(folders))
+    return sum(path not in clustered and not os.path.lexists(path) for path in meant)
 
 
 def _points(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
@@ -160,6 +164,7 @@ def _facts(
         ("feature space", ", ".join(manifest.spaces)),
         ("feature store", manifest.store),
         ("files", manifest.mode),
+        ("images of", ", ".join(manifest.paths) or "the whole store"),
         *manifest.options.items(),
         *manifest.versions.items(),
     )

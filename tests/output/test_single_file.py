@@ -62,8 +62,10 @@ def test_an_empty_file_is_used_and_keeps_its_permissions(tmp_path: Path) -> None
 def test_a_folder_and_a_place_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImgclusterError, match="is a folder"):
         write_file(str(tmp_path), TABLE)
-    with pytest.raises(ImgclusterError, match="nowhere"):
+    with pytest.raises(ImgclusterError, match="nowhere/out: No such file"):
         write_file(str(tmp_path / "nowhere" / "out"), TABLE)
+    with pytest.raises(ImgclusterError, match="nowhere/out: No such file"):
+        check_target(str(tmp_path / "nowhere" / "out"), TABLE)
 
 
 def test_a_link_stays_a_link_and_what_it_leads_to_is_looked_at(tmp_path: Path) -> None:

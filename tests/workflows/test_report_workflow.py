@@ -216,6 +216,12 @@ def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:
     text = (desk.out / "report.html").read_text()
     assert "<b>1</b> no longer on disk, left out" in text
     assert "<dt>restarts</dt><dd><bdi>7</bdi></dd>" in text
+    assert "the whole store" in text
+    desk.cluster(2, desk.photos / "blue")
+    run(desk)
+    text = (desk.out / "report.html").read_text()
+    assert "no longer on disk" not in text
+    assert f"<bdi>{desk.photos / 'blue'}</bdi>" in text
 
 
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
