@@ -10,22 +10,44 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imgcluster.api import cluster, evaluate, extract
+    from imgcluster.api import (
+        assign,
+        cluster,
+        compare,
+        contact_sheet,
+        demo_images,
+        duplicates,
+        evaluate,
+        extract,
+        report,
+        similar,
+        sweep,
+        undo,
+    )
     from imgcluster.errors import ImgclusterError
     from imgcluster.store.store import FeatureStore
 
-_HOMES = {
-    "FeatureStore": "imgcluster.store.store",
-    "ImgclusterError": "imgcluster.errors",
-    "cluster": "imgcluster.api",
-    "evaluate": "imgcluster.api",
-    "extract": "imgcluster.api",
-}
+__all__ = [
+    "FeatureStore",
+    "ImgclusterError",
+    "assign",
+    "cluster",
+    "compare",
+    "contact_sheet",
+    "demo_images",
+    "duplicates",
+    "evaluate",
+    "extract",
+    "report",
+    "similar",
+    "sweep",
+    "undo",
+]
 
-__all__ = ["FeatureStore", "ImgclusterError", "cluster", "evaluate", "extract"]
+_ELSEWHERE = {"FeatureStore": "imgcluster.store.store", "ImgclusterError": "imgcluster.errors"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_ELSEWHERE.get(name, "imgcluster.api")), name)

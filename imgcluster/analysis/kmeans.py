@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,12 @@ from imgcluster.analysis.nearest import find_nearest, simplified_silhouettes
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.prepare import fit_features
 from imgcluster.analysis.scoring import SILHOUETTE_SAMPLE, silhouette
-from imgcluster.analysis.streaming import lloyd_streamed, nearest_streamed, points_of
+from imgcluster.analysis.streaming import (
+    fill_empty_streamed,
+    lloyd_streamed,
+    points_of,
+    silhouettes_streamed,
+)
 from imgcluster.errors import ImgclusterError
 from imgcluster.records import Clustering, ClusterModel
 
@@ -281,9 +287,9 @@ def _fit(
     return _fit_joined(features, keys, settings) if joined else (fit_points(features, keys, settings), None)
 
 
-def _unsharpened(features: NDArray[np.float32], joint: Preparation | None, k: int) -> NDArray[np.float32]:
-    """Give the points for silhouettes: in the sharpened space, made by the clusters, all would look good."""
-    return features if joint is None else apply_join(join(features, k), features)
+def _unsharpened(features: NDArray[np.float32], joint: Preparation | None, k: int) -> Preparation | None:
+    """Fit the step to the points for silhouettes: in the space made by the clusters all would look good."""
+    return None if joint is None else join(features, k)
 
 
 def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress) -> _Found:
@@ -293,7 +299,7 @@ def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress
     progress.begin("finding clusters")
     centroids, joint = _fit(features, keys, settings, joined=inputs.joined)
     nearest = find_nearest(apply_join(joint, features), centroids)
-    points = _unsharpened(features, joint, settings.k)
+    points = apply_join(_unsharpened(features, joint, settings.k), features)
     silhouettes = simplified_silhouettes(points, nearest.labels, means_of(points, nearest.labels))
     score = silhouette(points, nearest.labels, settings.seed)
     back = np.argsort(order)
@@ -308,19 +314,26 @@ def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, progress: Progress)
     progress.begin("finding clusters")
     centroids, joint = _fit(sample, keys, settings, joined=inputs.joined)
 
-    def blocks() -> Iterator[NDArray[np.float32]]:
-        return inputs.blocks(joint)
-
-    centroids = lloyd_streamed(blocks, centroids)
-    nearest = nearest_streamed(blocks, len(inputs.keys), centroids)
-    kept, labels = np.unique(nearest.labels, return_inverse=True)
-    numbers = number_clusters(labels[key_order(inputs.keys)].astype(np.int32), len(kept))
-    nearest = nearest.renumbered(np.argsort(numbers)[labels])
+    missing = settings.k - len(centroids)  # where the sample holds fewer distinct points than all images do
+    centroids = np.concatenate([centroids, centroids[:1].repeat(missing, axis=0)])
+    points = partial(inputs.blocks, joint)
+    centroids, nearest = fill_empty_streamed(points, len(inputs.keys), lloyd_streamed(points, centroids))
+    centroids, nearest = _numbered(centroids, nearest, inputs.keys)
+    plain = _unsharpened(sample, joint, settings.k)
+    silhouettes = silhouettes_streamed(partial(inputs.blocks, plain), nearest.labels, len(centroids))
     features, _ = _sample(inputs, choose_rows(inputs.keys, SILHOUETTE_SAMPLE, settings.seed))
-    centroids = centroids[kept[numbers]]
     sampled = find_nearest(apply_join(joint, features), centroids).labels
-    score = silhouette(_unsharpened(features, joint, settings.k), sampled, settings.seed)
-    return _Found(centroids, joint, nearest, nearest.silhouettes, score)
+    score = silhouette(apply_join(plain, features), sampled, settings.seed)
+    return _Found(centroids, joint, nearest, silhouettes, score)
+
+
+def _numbered(
+    centroids: NDArray[np.float32], nearest: Nearest, keys: Keys
+) -> tuple[NDArray[np.float32], Nearest]:
+    """Leave out centroids without points, and number the others as clusters are."""
+    kept, labels = np.unique(nearest.labels, return_inverse=True)
+    numbers = number_clusters(labels[key_order(keys)].astype(np.int32), len(kept))
+    return centroids[kept[numbers]], nearest.renumbered(np.argsort(numbers)[labels])
 
 
 def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Keys]:

@@ -42,14 +42,6 @@ class Nearest:
         """Sum of squared distances."""
         return float(np.square(self.distances, dtype=np.float64).sum())
 
-    @property
-    def silhouettes(self) -> NDArray[np.float32]:
-        """(N,) simplified silhouette, NaN where there is one centroid; zero where both distances are."""
-        larger = np.where(self.seconds > 0, self.seconds, 1)
-        with np.errstate(invalid="ignore"):
-            values = (self.seconds - self.distances) / larger
-        return np.asarray(values, np.float32)
-
     def renumbered(self, labels: NDArray[np.intp]) -> Nearest:
         """Give the same answers with other numbers of the centroids."""
         return Nearest(labels.astype(np.int32), self.distances, self.seconds)

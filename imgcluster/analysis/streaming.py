@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.nearest import Nearest, find_nearest, prepare_all
+from imgcluster.analysis.nearest import Nearest, find_nearest, prepare_all, simplified_silhouettes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ def points_of(
 def lloyd_streamed(blocks: Blocks, centroids: NDArray[np.float32]) -> NDArray[np.float32]:
     """Move centroids to the means of their points, in a few passes over all of them.
 
-    A cluster that would become empty is given the point that lies farthest from its own centroid.
+    Clusters that would become empty are given the points that lie farthest from their own centroids.
     """
     before: NDArray[np.int32] | None = None
     for _ in range(_PASSES):
@@ -49,9 +49,66 @@ def lloyd_streamed(blocks: Blocks, centroids: NDArray[np.float32]) -> NDArray[np
     return centroids
 
 
-def nearest_streamed(blocks: Blocks, count: int, centroids: NDArray[np.float32]) -> Nearest:
-    """Find the nearest centroid of each of `count` points."""
+def fill_empty_streamed(
+    blocks: Blocks, count: int, centroids: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], Nearest]:
+    """Find the nearest centroid of each of `count` points, and move centroids without points to far ones.
+
+    Every move lowers the inertia, so this ends. A centroid stays without points only where there are fewer
+    distinct points than centroids.
+    """
+    before = np.inf
+    while True:
+        nearest, farthest = _nearest_streamed(blocks, count, centroids)
+        empty = np.flatnonzero(np.bincount(nearest.labels, minlength=len(centroids)) == 0)
+        if not len(empty) or not nearest.inertia < before:
+            return centroids, nearest
+        before = nearest.inertia
+        centroids = _moved_to(farthest, empty, centroids)
+
+
+def means_streamed(blocks: Blocks, labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
+    """Give the mean of each cluster's points, no cluster being empty: (k, d) float32."""
+    sums: NDArray[np.float64] = np.zeros((k, 1))
+    start = 0
+    for block in blocks():
+        sums = sums + _sums(block, labels[start : start + len(block)], k)
+        start += len(block)
+    return np.asarray(sums / np.bincount(labels, minlength=k)[:, None], np.float32)
+
+
+def silhouettes_streamed(blocks: Blocks, labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
+    """Give each point's simplified silhouette among k clusters, in two passes: (N,) float32."""
+    means = means_streamed(blocks, labels, k)
+    parts, start = [], 0
+    for block in blocks():
+        parts.append(simplified_silhouettes(block, labels[start : start + len(block)], means))
+        start += len(block)
+    return np.concatenate(parts)
+
+
+class _Farthest:
+    """Of the points that pass by, the `count` that lie farthest from their centroids, equal ones once."""
+
+    def __init__(self, count: int, dimension: int) -> None:
+        self._count = count
+        self._distances = np.zeros(0, np.float32)
+        self.points = np.zeros((0, dimension), np.float32)
+
+    def look_at(self, block: NDArray[np.float32], distances: NDArray[np.float32]) -> None:
+        rows = np.argsort(-distances, kind="stable")[: self._count]
+        points = np.concatenate([self.points, block[rows]])
+        distances = np.concatenate([self._distances, distances[rows]])
+        _, distinct = np.unique(points, axis=0, return_index=True)
+        order = distinct[np.argsort(-distances[distinct], kind="stable")][: self._count]
+        self.points, self._distances = points[order], distances[order]
+
+
+def _nearest_streamed(
+    blocks: Blocks, count: int, centroids: NDArray[np.float32]
+) -> tuple[Nearest, _Farthest]:
     answer = Nearest(np.empty(count, np.int32), np.empty(count, np.float32), np.empty(count, np.float32))
+    farthest = _Farthest(*centroids.shape)
     start = 0
     for block in blocks():
         found = find_nearest(block, centroids)
@@ -59,8 +116,9 @@ def nearest_streamed(blocks: Blocks, count: int, centroids: NDArray[np.float32])
         answer.labels[place] = found.labels
         answer.distances[place] = found.distances
         answer.seconds[place] = found.seconds
+        farthest.look_at(block, found.distances)
         start += len(block)
-    return answer
+    return answer, farthest
 
 
 def _one_pass(
@@ -69,22 +127,33 @@ def _one_pass(
     k = len(centroids)
     sums, sizes = np.zeros(centroids.shape), np.zeros(k, np.int64)
     labels = []
-    farthest, distance = centroids[0], -1.0
+    farthest = _Farthest(*centroids.shape)
     for block in blocks():
         found = find_nearest(block, centroids)
         labels.append(found.labels)
         sizes += np.bincount(found.labels, minlength=k)
-        member = np.zeros((k, len(block)), np.float32)
-        member[found.labels, np.arange(len(block))] = 1
-        sums += member @ block
-        worst = int(found.distances.argmax())
-        if found.distances[worst] > distance:
-            farthest, distance = block[worst], float(found.distances[worst])
+        sums += _sums(block, found.labels, k)
+        farthest.look_at(block, found.distances)
     moved = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
     empty = np.flatnonzero(sizes == 0)
     moved[empty] = centroids[empty]
-    moved[empty[:1]] = farthest
-    return moved, np.concatenate(labels)
+    return _moved_to(farthest, empty, moved), np.concatenate(labels)
+
+
+def _moved_to(
+    farthest: _Farthest, empty: NDArray[np.intp], centroids: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    points = farthest.points[: len(empty)]
+    centroids = centroids.copy()
+    centroids[empty[: len(points)]] = points
+    return centroids
+
+
+def _sums(block: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
+    """Add up the points of each cluster: (k, d)."""
+    member = np.zeros((k, len(block)), np.float32)
+    member[labels, np.arange(len(block))] = 1
+    return member @ block
 
 
 def _aligned(streams: Sequence[Iterator[Embeddings]]) -> Iterator[list[Embeddings]]:

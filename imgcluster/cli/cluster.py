@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from imgcluster.cli import console
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import (
     DEFAULT_CLUSTERS,
     DEFAULT_STORE,
     Json,
     Memory,
+    MovedTo,
     Networks,
     NoLock,
     Pca,
@@ -55,6 +57,7 @@ def cluster(
     network: Networks = None,
     space: Space = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")] = DEFAULT_CLUSTERS,
+    clusters: MovedTo = None,
     mode: Annotated[Mode, typer.Option(help="How files come into the folders.")] = "auto",
     algorithm: Annotated[Algorithm, typer.Option(help="How clusters are found.")] = "minibatch-kmeans",
     prepare: Prepare = "auto",
@@ -84,6 +87,7 @@ def cluster(
         network=tuple(network or ()),
         space=space,
         out=str(out),
+        clusters=str(clusters) if clusters else None,
         mode=mode,
         algorithm=algorithm,
         prepare=prepare,
@@ -91,7 +95,7 @@ def cluster(
         whiten=whiten,
         seed=seed,
         restarts=restarts,
-        memory=memory,
+        memory=memory or default_memory(),
         dry_run=dry_run,
         force=force,
         lock=not no_lock,
@@ -122,6 +126,7 @@ def _as_json(result: ClusterResult) -> JsonObject:
         "images": result.images,
         "missing": result.missing,
         "changed": result.changed,
+        "unembedded": result.unembedded,
         "sizes": list(result.sizes),
         "out": result.out,
         "mode": result.mode,

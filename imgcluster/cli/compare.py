@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console, interrupts
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import DEFAULT_STORE, Json, Memory, NoLock, Pca, Prepare, Store, Whiten
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
+    from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import compare as workflow
     from imgcluster.workflows.extract import EMBEDDING
 
@@ -68,11 +70,11 @@ def compare(
         pca=pca,
         whiten=whiten,
         restarts=restarts,
-        memory=memory,
+        memory=memory or default_memory(),
         lock=not no_lock,
     )
     with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
-        result = workflow.compare(paths, options, progress=progress)
+        result = workflow.compare(paths, options, choose=network_chooser(), progress=progress)
     if json:
         console.show_json(_as_json(result, options.k, options.seeds))
     else:

@@ -53,6 +53,7 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed every image below PATHS that the store does not know yet."""
+    from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import extract as workflow
 
     options = workflow.ExtractOptions(
@@ -77,7 +78,7 @@ def extract(
         console.progress() as progress,
         interrupts.keeping_work(progress, since=workflow.EMBEDDING),
     ):
-        result = workflow.extract(paths or [Path()], options, progress=progress)
+        result = workflow.extract(paths or [Path()], options, choose=network_chooser(), progress=progress)
     if json:
         console.show_json(_as_json(result))
     else:

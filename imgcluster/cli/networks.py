@@ -16,9 +16,10 @@ _AVAILABILITY = {
 
 def networks(*, json: Json = False) -> None:
     """List the networks, and whether their weights are here."""
+    from imgcluster.cli.places import network_places
     from imgcluster.workflows.networks import list_networks
 
-    listed = list_networks()
+    listed = list_networks(network_places())
     if json:
         console.show_json({"networks": [asdict(network) for network in listed]})
         return

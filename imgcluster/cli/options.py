@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,16 +21,36 @@ def _bytes(text: str) -> int:
         scale = 1
     try:
         value = int(float(number) * scale)
-    except ValueError:
+    except (ValueError, OverflowError):  # `inf` overflows
         value = 0
     if value < 1:
         raise typer.BadParameter(f"{text} is no amount of memory: write for example 2GB")
     return value
 
 
+def _weights(text: str) -> Any:
+    return typer.Option(
+        "--weights",
+        envvar="IMGCLUSTER_WEIGHTS",
+        parser=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
+        metavar="TEXT",
+        help=text,
+    )
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 Store = Annotated[Path, typer.Option("--store", help="The feature store.", metavar="FILE")]
+StoreOfClusters = Annotated[
+    Path | None,
+    typer.Option("--store", help="The feature store; default: that of the clustering.", metavar="FILE"),
+]
 Clusters = Annotated[Path, typer.Option("--clusters", help="The folder that `cluster` made.", metavar="DIR")]
+MovedTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--clusters", help="The folder that an earlier `cluster --mode move` put images into.", metavar="DIR"
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Fixes everything random.", min=0)]
 Space = Annotated[
     str | None, typer.Option("--space", help="A feature space by name, where the store has several.")
@@ -40,11 +61,9 @@ Networks = Annotated[
 ]
 Network = Annotated[str | None, typer.Option("--network", help="The feature space of this network.")]
 NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgcluster networks` lists.")]
-Weights = Annotated[
-    str,
-    typer.Option(
-        "--weights", envvar="IMGCLUSTER_WEIGHTS", help="imagenet, random, or a Keras no-top weights file."
-    ),
+Weights = Annotated[str, _weights("imagenet, random, or a Keras no-top weights file.")]
+WeightsAsBefore = Annotated[
+    str | None, _weights("As for `extract`; default: what the clustering's embeddings were made with.")
 ]
 NoLock = Annotated[bool, typer.Option("--no-lock", help="For file systems without locks.")]
 Prepare = Annotated[
@@ -56,7 +75,12 @@ Whiten = Annotated[
 ]
 Memory = Annotated[
     int | None,
-    typer.Option("--memory", parser=_bytes, metavar="SIZE", help="Most memory for embeddings, such as 2GB."),
+    typer.Option(
+        "--memory",
+        parser=_bytes,
+        metavar="SIZE",
+        help="Most memory for embeddings, such as 2GB; default: a quarter of the machine's.",
+    ),
 ]
 
 DEFAULT_STORE = Path("features.h5")

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock
+from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock, StoreOfClusters
 
 
 def report(
     *,
     clusters: Clusters = DEFAULT_CLUSTERS,
+    store: StoreOfClusters = None,
     labels: Annotated[
         str | None, typer.Option(help="`folders`, or a CSV file with path,label: marks the wrong images.")
     ] = None,
@@ -26,7 +27,12 @@ def report(
 
     with console.progress() as progress:
         result = workflow.report(
-            clusters, thumbnails=thumbnail_folder(), labels=labels, lock=not no_lock, progress=progress
+            clusters,
+            store=str(store) if store else None,
+            thumbnails=thumbnail_folder(),
+            labels=labels,
+            lock=not no_lock,
+            progress=progress,
         )
     if json:
         console.show_json(asdict(result))

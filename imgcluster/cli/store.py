@@ -90,6 +90,14 @@ def repair(*, store: Store = DEFAULT_STORE, no_lock: NoLock = False, json: Json 
 def prune(
     *,
     store: Store = DEFAULT_STORE,
+    clusters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder that `cluster --mode move` put images into, where it lies neither here nor beside "
+            "store or images; again for more.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Though a scanned folder is missing or most rows would go.")
     ] = False,
@@ -99,7 +107,9 @@ def prune(
     """Forget paths that are gone and rows that no path leads to; the file shrinks."""
     from imgcluster.workflows import store as workflow
 
-    done = workflow.prune(str(store), force=force, lock=not no_lock, notify=console.note)
+    done = workflow.prune(
+        str(store), clusters=[*map(str, clusters or ())], force=force, lock=not no_lock, notify=console.note
+    )
     if json:
         console.show_json(asdict(done))
     else:

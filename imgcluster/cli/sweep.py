@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console
+from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import (
-    DEFAULT_CLUSTERS,
     DEFAULT_STORE,
-    Clusters,
     Json,
     Memory,
+    MovedTo,
     Networks,
     NoLock,
     Pca,
@@ -50,7 +50,7 @@ def sweep(
     *,
     k: Annotated[str, typer.Option("--k", help="Numbers of clusters: 2:12 or 2,5,8.")] = "2:12",
     store: Store = DEFAULT_STORE,
-    clusters: Clusters = DEFAULT_CLUSTERS,
+    clusters: MovedTo = None,
     network: Networks = None,
     space: Space = None,
     prepare: Prepare = "auto",
@@ -68,14 +68,14 @@ def sweep(
 
     options = ClusterOptions(
         store=str(store),
-        out=str(clusters),
+        clusters=str(clusters) if clusters else None,
         network=tuple(network or ()),
         space=space,
         prepare=prepare,
         pca=pca,
         whiten=whiten,
         seed=seed,
-        memory=memory,
+        memory=memory or default_memory(),
         lock=not no_lock,
     )
     with console.progress() as progress:

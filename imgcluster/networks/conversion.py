@@ -18,7 +18,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-import platformdirs
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.convert_process import MODEL_NAME
@@ -47,18 +46,13 @@ class Calibration:
     images: Callable[[int], Iterable[Pixels]]
 
 
-def default_cache() -> str:
-    """Return the folder that converted models are kept in."""
-    return platformdirs.user_cache_dir("imgcluster")
+def converted_model(recipe: Recipe, space: FeatureSpace, models: str) -> str:
+    """Return the path of the OpenVINO model of `recipe`, converted now unless it lies in the folder `models`.
 
-
-def converted_model(recipe: Recipe, space: FeatureSpace, cache: str) -> str:
-    """Return the path of the OpenVINO model of `recipe`, converted now unless it lies in `cache`.
-
-    ImgclusterError where the weights do not fit or the cache cannot be written.
+    ImgclusterError where the weights do not fit or the folder cannot be written.
     """
     libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino")}
-    folder = _folder(cache, space, libraries)
+    folder = _folder(models, space, libraries)
     request: JsonObject = {
         "network": recipe.network.name,
         "weights": recipe.weights,
@@ -69,18 +63,18 @@ def converted_model(recipe: Recipe, space: FeatureSpace, cache: str) -> str:
 
 
 def quantised_model(
-    recipe: Recipe, space: FeatureSpace, cache: str, calibration: Calibration, notify: Notify
+    recipe: Recipe, space: FeatureSpace, models: str, calibration: Calibration, notify: Notify
 ) -> str:
-    """Return the path of the int8 model of `recipe`, quantised now unless it lies in `cache`.
+    """Return the path of the int8 model of `recipe`, quantised now unless it lies in the folder `models`.
 
     `space` is that of the model before quantisation. ImgclusterError as of `converted_model`.
     """
     libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino", "nncf")}
-    folder = _folder(cache, space, libraries | {"calibration": calibration.name})
+    folder = _folder(models, space, libraries | {"calibration": calibration.name})
     if os.path.exists(os.path.join(folder, MODEL_NAME)):
         return os.path.join(folder, MODEL_NAME)
     notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
-    model = converted_model(recipe, space, cache)
+    model = converted_model(recipe, space, models)
     with tempfile.TemporaryDirectory(prefix="imgcluster-") as temporary:
         images = os.path.join(temporary, "images.npy")
         np.save(images, np.concatenate(list(calibration.images(recipe.input_size))))
@@ -93,9 +87,9 @@ def model_digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _folder(cache: str, space: FeatureSpace, versions: dict[str, str]) -> str:
+def _folder(models: str, space: FeatureSpace, versions: dict[str, str]) -> str:
     identity = json.dumps([_FORMAT, asdict(space), versions], sort_keys=True).encode()
-    return os.path.join(os.path.abspath(cache), "openvino", hashlib.sha256(identity).hexdigest()[:32])
+    return os.path.join(models, hashlib.sha256(identity).hexdigest()[:32])
 
 
 def _model_in(folder: str, request: JsonObject) -> str:

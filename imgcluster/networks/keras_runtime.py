@@ -16,7 +16,7 @@ from imgcluster.networks.batches import embed_padded
 from imgcluster.networks.chatter import without_chatter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from imgcluster.networks.recipe import Recipe
     from imgcluster.records import Embeddings, Pixels
@@ -34,41 +34,26 @@ class KerasNetwork:
         self._tensorflow = tensorflow = _import_tensorflow()
         gpu = bool(tensorflow.config.list_physical_devices("GPU"))
         precision = recipe.precision_with(gpu=gpu)
-        self._batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH)
+        self.batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH)
         self._size = recipe.input_size
         self._precision = precision
         self._alone = threading.Lock()
         model = recipe.build()
         with _computing_in(precision, tensorflow):
-            self._function = _trace(tensorflow, model, self._batch_size, self._size)
-        self._dimension = int(self._function.outputs[0].shape[-1])
-        self._provenance = {
-            "runtime": "tensorflow",
-            "precision": precision,
-            "device": "gpu" if gpu else "cpu",
-            "tensorflow": tensorflow.__version__,
-            "keras": sys.modules["keras"].__version__,
-        }
+            self._function = _trace(tensorflow, model, self.batch_size, self._size)
+        self.dimension = int(self._function.outputs[0].shape[-1])
+        self.provenance = recipe.provenance(
+            "tensorflow",
+            precision,
+            "gpu" if gpu else "cpu",
+            tensorflow=tensorflow.__version__,
+            keras=sys.modules["keras"].__version__,
+        )
         self.embed(np.zeros((1, self._size, self._size, 3), np.uint8))  # the first run optimises the graph
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._dimension
-
-    @property
-    def batch_size(self) -> int:
-        """How many images one call takes at most."""
-        return self._batch_size
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        """Precision, device and versions."""
-        return self._provenance
 
     def embed(self, pixels: Pixels) -> Embeddings:
         """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
-        return embed_padded(self._run, pixels, self._batch_size, self._size)
+        return embed_padded(self._run, pixels, self.batch_size, self._size)
 
     def _run(self, batch: Pixels) -> Embeddings:
         tensorflow = self._tensorflow

@@ -13,8 +13,6 @@ import openvino
 from imgcluster.networks.batches import embed_padded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from imgcluster.networks.recipe import Recipe
     from imgcluster.records import Embeddings, Pixels
 
@@ -35,8 +33,8 @@ class OpenVinoNetwork:
     def __init__(self, recipe: Recipe, model: str) -> None:
         precision = recipe.precision_with(gpu=False)
         streams = min(_cores(), _MOST_STREAMS)
-        self._batch_size = recipe.batch_size or _PART * _PARTS_PER_STREAM * streams
-        self._part = math.gcd(self._batch_size, _PART)
+        self.batch_size = recipe.batch_size or _PART * _PARTS_PER_STREAM * streams
+        self._part = math.gcd(self.batch_size, _PART)
         self._size = recipe.input_size
         core = openvino.Core()
         graph = core.read_model(model)
@@ -48,32 +46,12 @@ class OpenVinoNetwork:
         }
         self._compiled = core.compile_model(graph, "CPU", settings)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._dimension = int(self._compiled.output(0).shape[1])
-        self._provenance = {
-            "runtime": "openvino",
-            "precision": precision,
-            "device": "cpu",
-            "openvino": openvino.__version__,
-        }
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self._dimension
-
-    @property
-    def batch_size(self) -> int:
-        """How many images one call takes at most."""
-        return self._batch_size
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        """Precision, device and versions."""
-        return self._provenance
+        self.dimension = int(self._compiled.output(0).shape[1])
+        self.provenance = recipe.provenance("openvino", precision, "cpu", openvino=openvino.__version__)
 
     def embed(self, pixels: Pixels) -> Embeddings:
         """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
-        return embed_padded(self._run, pixels, self._batch_size, self._size, self._part)
+        return embed_padded(self._run, pixels, self.batch_size, self._size, self._part)
 
     def _run(self, batch: Pixels) -> Embeddings:
         running = []
@@ -81,7 +59,7 @@ class OpenVinoNetwork:
             request = self._request()
             request.start_async({0: batch[start : start + self._part]})
             running.append(request)
-        vectors = np.empty((len(batch), self._dimension), np.float32)
+        vectors = np.empty((len(batch), self.dimension), np.float32)
         for number, request in enumerate(running):
             request.wait()
             vectors[number * self._part : (number + 1) * self._part] = request.get_output_tensor(0).data

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from imgcluster.networks.processor import has_native_bfloat16
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgcluster.networks.catalog import Network
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network, its weights (None: random), its input and pooling, and how to compute it."""
+    """A network, its weights (None: random), its input and pooling, and how to compute it.
+
+    `origin` is what was chosen as its weights, for the record of the run.
+    """
 
     network: Network
     weights: str | None
@@ -21,6 +26,7 @@ class Recipe:
     pooling: str
     precision: str = "auto"
     batch_size: int | None = None
+    origin: str = ""
 
     def build(self) -> Any:
         """Build the Keras model; imports Keras."""
@@ -38,3 +44,8 @@ class Recipe:
         if gpu:
             return "float32" if self.weights is None else "float16"
         return "bfloat16" if has_native_bfloat16() else "float32"
+
+    def provenance(self, runtime: str, precision: str, device: str, **versions: str) -> Mapping[str, str]:
+        """Describe a run for the store: what computed, in what precision, with whose weights."""
+        computed = {"runtime": runtime, "precision": precision, "device": device, **versions}
+        return {**computed, "weights": self.origin} if self.origin else computed

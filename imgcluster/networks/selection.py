@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
 from imgcluster.networks.catalog import find_network
-from imgcluster.networks.conversion import converted_model, default_cache, model_digest, quantised_model
+from imgcluster.networks.conversion import converted_model, model_digest, quantised_model
+from imgcluster.networks.places import NOWHERE, NetworkPlaces
 from imgcluster.networks.processor import has_native_bfloat16, has_nvidia_gpu
 from imgcluster.networks.recipe import Recipe
-from imgcluster.networks.weights import DEFAULT_PLACES, WeightsPlaces, locate
+from imgcluster.networks.weights import locate
 from imgcluster.records import FeatureSpace
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def choose(
     choice: NetworkChoice,
     notify: Notify,
     *,
-    places: WeightsPlaces = DEFAULT_PLACES,
-    cache: str | None = None,
+    places: NetworkPlaces = NOWHERE,
     calibration: Calibration | None = None,
     preprocessing: int = 1,
 ) -> ChosenNetwork:
@@ -99,8 +99,8 @@ def choose(
     ----------
     notify
         Is told of downloads, of random weights and of a quantisation.
-    cache
-        Folder for converted models; None is the user's cache folder.
+    places
+        Where weights are looked for and converted models kept.
     calibration
         Images for int8. The first choice of an int8 network quantises it, because its feature space is named
         after the result.
@@ -127,20 +127,31 @@ def choose(
         preprocessing=preprocessing,
     )
     recipe = Recipe(
-        network, weights.path, space.input_size, choice.pooling, choice.precision, choice.batch_size
+        network,
+        weights.path,
+        space.input_size,
+        choice.pooling,
+        choice.precision,
+        choice.batch_size,
+        weights.origin,
     )
-    folder = cache or default_cache()
     if choice.precision == "int8":
-        return _choose_int8(recipe, space, folder, calibration, notify)
-    return ChosenNetwork(space, recipe, runtime, lambda: converted_model(recipe, space, folder))
+        return _choose_int8(recipe, space, places, calibration, notify)
+    return ChosenNetwork(
+        space, recipe, runtime, lambda: converted_model(recipe, space, places.models_folder())
+    )
 
 
 def _choose_int8(
-    recipe: Recipe, space: FeatureSpace, cache: str, calibration: Calibration | None, notify: Notify
+    recipe: Recipe,
+    space: FeatureSpace,
+    places: NetworkPlaces,
+    calibration: Calibration | None,
+    notify: Notify,
 ) -> ChosenNetwork:
     if calibration is None:
         raise ImgclusterError("--precision int8 needs images to calibrate on")
-    model = quantised_model(recipe, space, cache, calibration, notify)
+    model = quantised_model(recipe, space, places.models_folder(), calibration, notify)
     return ChosenNetwork(replace(space, quantisation=model_digest(model)), recipe, "openvino", lambda: model)
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.networks.catalog import OFFLINE_NETWORK, PackagedWeights, PublishedWeights
-from imgcluster.networks.download import CONNECT_SECONDS, DownloadError, download
+from imgcluster.networks.download import DownloadError, download
+from imgcluster.networks.places import NOWHERE
 
 if TYPE_CHECKING:
     from imgcluster.networks.catalog import Network
+    from imgcluster.networks.places import NetworkPlaces
     from imgcluster.records import Notify
 
 RANDOM_SEED = 0
@@ -24,7 +26,7 @@ class Weights:
     """Weights that were found; `path` is None for random ones.
 
     `digest` is the SHA-256 in hex of the file's bytes, or of a description of the random numbers.
-    `origin` says in words where they come from.
+    `origin` is what has to be chosen to find them again: ``imagenet``, ``random`` or an absolute path.
     """
 
     path: str | None
@@ -32,27 +34,11 @@ class Weights:
     origin: str
 
 
-@dataclass(frozen=True)
-class WeightsPlaces:
-    """Where to look, and how long to try a server; `keras_home` None is the folder that Keras uses."""
-
-    keras_home: str | None = None
-    seconds: float = CONNECT_SECONDS
-
-    def cache_path(self, published: PublishedWeights) -> str:
-        """Return the path at which Keras keeps the file."""
-        home = self.keras_home or os.path.join(os.path.expanduser("~"), ".keras")
-        return os.path.join(os.path.abspath(home), "models", published.file_name)
-
-
-DEFAULT_PLACES = WeightsPlaces()
-
-
 def locate(
     network: Network,
     choice: str = "imagenet",
     *,
-    places: WeightsPlaces = DEFAULT_PLACES,
+    places: NetworkPlaces = NOWHERE,
     notify: Notify = lambda _: None,
 ) -> Weights:
     """Find weights for `network`, downloading them where that is what it takes.
@@ -74,31 +60,28 @@ def locate(
             f"the weights of {network.name} are random: good for trying things out, not for finding groups"
         )
         description = f"{network.name}: random, seed {RANDOM_SEED}, version 1"
-        return Weights(None, hashlib.sha256(description.encode()).hexdigest(), f"random, seed {RANDOM_SEED}")
+        return Weights(None, hashlib.sha256(description.encode()).hexdigest(), choice)
     if choice != "imagenet":
         path = _users_file(choice, network)
-        return Weights(path, _digest(path, "sha256"), f"file {path}")
+        return Weights(path, _digest(path, "sha256"), path)
     if isinstance(network.weights, PackagedWeights):
         packaged = _packaged_file(network.weights)
         if packaged is None:
             raise MissingExtra(f"network {network.name}", network.weights.extra)
-        return Weights(packaged, _digest(packaged, "sha256"), f"package {network.weights.package}")
+        return Weights(packaged, _digest(packaged, "sha256"), choice)
     path = _published_file(network, network.weights, places, notify)
-    return Weights(path, _digest(path, "sha256"), "imagenet, as published by Keras")
+    return Weights(path, _digest(path, "sha256"), choice)
 
 
-def availability(
-    network: Network,
-    places: WeightsPlaces = DEFAULT_PLACES,
-) -> Literal["here", "package", "download"]:
+def availability(network: Network, places: NetworkPlaces) -> Literal["here", "package", "download"]:
     """Say whether the published weights are on this machine, come with a package, or are fetched."""
     if isinstance(network.weights, PackagedWeights):
         return "package" if _packaged_file(network.weights) is None else "here"
-    return "here" if os.path.isfile(places.cache_path(network.weights)) else "download"
+    return "here" if os.path.isfile(places.published_file(network.weights)) else "download"
 
 
 def _users_file(choice: str, network: Network) -> str:
-    path = os.path.abspath(os.path.expanduser(choice))
+    path = os.path.abspath(choice)
     if not os.path.isfile(path):
         raise ImgclusterError(
             f"no weights file {path}; --weights takes imagenet, random or a Keras weights file"
@@ -121,9 +104,9 @@ def _packaged_file(packaged: PackagedWeights) -> str | None:
 
 
 def _published_file(
-    network: Network, published: PublishedWeights, places: WeightsPlaces, notify: Notify
+    network: Network, published: PublishedWeights, places: NetworkPlaces, notify: Notify
 ) -> str:
-    path = places.cache_path(published)
+    path = places.published_file(published)
     hint = ""
     if os.path.isfile(path):
         if _digest(path, "md5") == published.md5:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import read_marker
+from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names
 
 if TYPE_CHECKING:
@@ -109,8 +110,10 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
 
 def _moved_before(out: str) -> frozenset[str]:
     marker = read_marker(out)
-    own = {} if marker is None else marker.files
-    return frozenset(f"{out}/{relative}" for relative, file in own.items() if file.kind == "moved")
+    if marker is None:
+        return frozenset()
+    put = (f"{out}/{relative}" for relative, file in marker.files.items() if file.kind == "moved")
+    return frozenset((*put, *moved_by_hand(out, marker).values()))
 
 
 def _look(placement: Placement, mode: str, moved: frozenset[str]) -> PlannedFile | None:

@@ -160,7 +160,7 @@ class _Builder:
             status.st_size,
             status.st_mtime_ns,
             status.st_ino,
-            self._texts.text(placement.original),
+            self._texts.text(placement.original if kind == "moved" else placement.path),
             os.readlink(target) if kind == "symlink" else "",
         )
 

@@ -36,6 +36,8 @@ class ClusteringManifest:
         Names of the feature spaces, in the order of the model.
     sizes
         Files per cluster.
+    paths
+        Files and folders that images were taken from, absolute; none where all of the store were.
     options
         Whatever else was chosen, as text.
     versions
@@ -53,6 +55,7 @@ class ClusteringManifest:
     images: int
     inertia: float
     silhouette: float = math.nan
+    paths: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
@@ -87,7 +90,7 @@ def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[s
             p.distance,
             "" if math.isnan(p.silhouette) else p.silhouette,
             file,
-            "no" if p.path == p.original else "yes",
+            "yes" if p.path != p.original and texts.text(p.path) == file else "no",
         )
         for p, file in zip(placements, shown, strict=True)
     )
@@ -125,9 +128,11 @@ def _placement(row: Mapping[str, str], out: str) -> Placement:
 
 
 def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:
-    """Write clustering.json; the store's path is relative to `out` where both lie together."""
+    """Write clustering.json; paths are relative to `out` where both lie together."""
+    texts = PathTexts(os.path.realpath(out))
     document = asdict(manifest) | {
-        "store": PathTexts(os.path.realpath(out)).text(manifest.store),
+        "store": texts.text(manifest.store),
+        "paths": [texts.text(path) for path in manifest.paths],
         "inertia": json_number(manifest.inertia),
         "silhouette": json_number(manifest.silhouette),
     }
@@ -152,6 +157,7 @@ def read_manifest(out: str) -> ClusteringManifest:
             "store": absolute(document["store"], out),
             "spaces": tuple(document["spaces"]),
             "sizes": tuple(document["sizes"]),
+            "paths": tuple(absolute(path, out) for path in document.get("paths", ())),
             "inertia": _number(document["inertia"]),
             "silhouette": _number(document["silhouette"]),
         }

@@ -107,7 +107,8 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress)
             os.makedirs(os.path.dirname(original), exist_ok=True)
             move_file(path, original)
             returned += 1
-        elif is_last_copy(own, path, out):
+        elif is_last_copy(own, path, out) or (original and not has_content(original, own.key)):
+            # Two images may have been moved from one path, one after the other: one of them can go back.
             left.append(path)
         else:
             os.unlink(path)

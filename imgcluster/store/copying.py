@@ -43,6 +43,11 @@ def copy_tables(source: PathTables, target: PathTables, keep: Callable[[str], bo
     """Copy what counts of each table, of paths those that `keep` likes: outdated entries stay behind."""
     target.record_paths(entry for entry in source.paths() if keep is None or keep(entry.path))
     target.record_failures(failure for failure in source.failures() if keep is None or keep(failure.path))
+    copy_history(source, target)
+
+
+def copy_history(source: PathTables, target: PathTables) -> None:
+    """Copy which folders were scanned, and the runs."""
     target.record_folders(source.folders())
     for run in source.runs():
         target.record_run(run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import h5py
@@ -11,7 +11,7 @@ import numpy as np
 
 from imgcluster.errors import StoreError
 from imgcluster.store import migrations, schema
-from imgcluster.store.copying import copy_rows, copy_tables
+from imgcluster.store.copying import copy_history, copy_rows
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.opening import StoreFile, replacement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import Notify
+    from imgcluster.records import Failure, Notify, PathEntry
 
 _TOLERANCE = 0.05
 """Relative difference between two embeddings of one image that other processors or precisions explain."""
@@ -55,14 +55,17 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
         room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
         with replacement(out, room=room) as new, h5py.File(new, "w", libver="earliest") as target:
             migrations.migrate(target)
-            tables = PathTables(target, home(out))
+            tables, latest = PathTables(target, home(out)), _Latest()
             for path in map(os.path.abspath, paths):
                 file = StoreFile(path, write=False, lock=lock, notify=notify)
                 try:
                     shared += _add_spaces(path, file.h5, target)
-                    _add_tables(PathTables(file.h5, home(path)), tables)
+                    own_tables = PathTables(file.h5, home(path))
+                    latest.learn(own_tables)
+                    copy_history(own_tables, tables)
                 finally:
                     file.close(keep=False)
+            latest.write(tables)
             rows = sum(len(group[KEYS]) for group in target[SPACES].values())
         return Merged(rows, shared)
     finally:
@@ -111,12 +114,27 @@ def _compare(
             )
 
 
-def _add_tables(source: PathTables, target: PathTables) -> None:
-    known = {entry.path: entry for entry in target.paths()}
-    copy_tables(source, target)
-    newer = [
-        known[entry.path]
-        for entry in source.paths()
-        if entry.path in known and known[entry.path].read_ns > entry.read_ns
-    ]
-    target.record_paths(newer)
+@dataclass
+class _Latest:
+    """Of each path the latest that any of the stores knows: which of them comes first makes no difference."""
+
+    entries: dict[str, PathEntry] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    def learn(self, source: PathTables) -> None:
+        for entry in source.paths():
+            known = self.entries.get(entry.path)
+            if known is None or known.read_ns <= entry.read_ns:
+                self.entries[entry.path] = entry
+        for failure in source.failures():
+            if failure.path not in self.failures or self.failures[failure.path].mtime_ns <= failure.mtime_ns:
+                self.failures[failure.path] = failure
+
+    def write(self, target: PathTables) -> None:
+        target.record_paths(self.entries.values())
+        # When a file failed is not known: it did after it had been read only if it was changed later.
+        target.record_failures(
+            failure
+            for failure in self.failures.values()
+            if failure.path not in self.entries or self.entries[failure.path].mtime_ns < failure.mtime_ns
+        )

@@ -38,10 +38,13 @@ class StoreFile:
         Where it lies, with links resolved; the logs and the lock lie beside it.
     """
 
-    def __init__(self, path: str, *, write: bool, lock: bool, notify: Notify | None = None) -> None:
+    def __init__(
+        self, path: str, *, write: bool, lock: bool, recover: bool = True, notify: Notify | None = None
+    ) -> None:
         self.path = path
         self.target = os.path.realpath(path)
         self._locking = lock
+        self._recovering = recover and lock
         self._notify: Notify = notify or _say_nothing
         self._lock: WriterLock | None = None
         self._pages: page_log.PagedFile | None = None
@@ -177,7 +180,9 @@ class StoreFile:
 
     def _open_for_reading(self) -> h5py.File:
         if not os.path.exists(self.target):
-            raise StoreError(f"no feature store at {self.path}: run `imgcluster extract` first")
+            raise StoreError(
+                f"no feature store at {self.path}: run `imgcluster extract` first, or name another by --store"
+            )
         deadline = time.monotonic() + _READER_PATIENCE_SECONDS
         tries = 0
         while True:
@@ -197,7 +202,7 @@ class StoreFile:
                 time.sleep(0.01)
 
     def _try_reading(self) -> h5py.File:
-        if self._locking and not page_log.is_settled(self.target):
+        if self._recovering and not page_log.is_settled(self.target):
             self._recover_if_abandoned()
         # Its shared lock keeps the file as it is until this closes, also where HDF5's own locks are off.
         self._through = page_log.PagedFile(self.target, writable=False, locking=self._locking)

@@ -78,6 +78,10 @@ class PathTables:
         self._forget(gone)
         self._clear_failures(gone)
 
+    def settle_failures(self, paths: Iterable[str]) -> None:
+        """Forget failures only."""
+        self._clear_failures(dict.fromkeys(map(os.fsencode, paths)))
+
     def _forget(self, paths: Iterable[bytes]) -> None:
         self._remove("paths", [path for path in paths if self._known().pop(path, None)])
 
@@ -111,8 +115,10 @@ class PathTables:
         return tuple(known[path] for path in sorted(known))
 
     def record_failures(self, failures: Iterable[Failure]) -> None:
-        """Remember failures. What was known of a file before it changed and failed is forgotten."""
-        new = {os.fsencode(failure.path): failure for failure in failures}
+        """Remember those that are new. What was known of a file before it changed and failed is forgotten."""
+        known = self._known_failures()
+        latest = {os.fsencode(failure.path): failure for failure in failures}
+        new = {path: failure for path, failure in latest.items() if known.get(path) != failure}
         values = list(new.values())
         texts, flags = self._relative(new)
         self._append(
@@ -128,8 +134,8 @@ class PathTables:
                 mtime_ns=[f.mtime_ns for f in values],
             ),
         )
-        self._known_failures().update(new)
-        outdated = [path for path, failure in new.items() if _changed(self._known().get(path), failure)]
+        known.update(new)
+        outdated = [path for path, failure in latest.items() if _changed(self._known().get(path), failure)]
         self._forget(outdated)
 
     def _known_failures(self) -> dict[bytes, Failure]:

@@ -18,6 +18,8 @@ from imgcluster.store.path_table import PathTables, home
 from imgcluster.store.schema import KEYS, SPACES
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from numpy.typing import NDArray
 
     from imgcluster.records import Notify
@@ -33,8 +35,20 @@ class Pruned:
     bytes_after: int
 
 
-def prune(path: str, *, force: bool = False, lock: bool = True, notify: Notify | None = None) -> Pruned:
+def prune(
+    path: str,
+    *,
+    moved: Sequence[tuple[str, bytes]] = (),
+    force: bool = False,
+    lock: bool = True,
+    notify: Notify | None = None,
+) -> Pruned:
     """Remove paths that are gone and rows that no path leads to; the file is rewritten and shrinks.
+
+    Parameters
+    ----------
+    moved
+        Path and key of images that lie elsewhere now: paths and rows are kept.
 
     Raises
     ------
@@ -48,8 +62,10 @@ def prune(path: str, *, force: bool = False, lock: bool = True, notify: Notify |
     file = StoreFile(path, write=True, lock=lock, notify=notify)
     try:
         tables = PathTables(file.h5, home(path))
-        kept = [entry.path for entry in tables.paths() if os.path.lexists(entry.path)]
-        rows = _rows_to_keep(file.h5, tables, set(kept))
+        elsewhere = {path for path, _ in moved}
+        kept = [entry for entry in tables.paths() if entry.path in elsewhere or os.path.lexists(entry.path)]
+        keys = {key for _, key in moved} | {entry.key for entry in kept}
+        rows = _rows_to_keep(file.h5, keys)
         total = sum(len(group[KEYS]) for group in file.h5[SPACES].values())
         going = total - sum(map(len, rows.values()))
         if not force:
@@ -60,14 +76,19 @@ def prune(path: str, *, force: bool = False, lock: bool = True, notify: Notify |
             replacement(file.target, file.replace_by, room=before) as new,
             h5py.File(new, "w", libver="earliest") as target,
         ):
-            _write(file.h5, tables, target, home(path), rows)
+            _write(file.h5, target, rows)
+            names = {entry.path for entry in kept}
+            copy_tables(
+                tables,
+                PathTables(target, home(path)),
+                keep=lambda name: name in names or os.path.lexists(name),
+            )
         return Pruned(going, gone, before, os.path.getsize(file.target))
     finally:
         file.close(keep=False)
 
 
-def _rows_to_keep(h5: h5py.File, tables: PathTables, paths: set[str]) -> dict[str, NDArray[np.int64]]:
-    keys = [entry.key for entry in tables.paths() if entry.path in paths]
+def _rows_to_keep(h5: h5py.File, keys: Collection[bytes]) -> dict[str, NDArray[np.int64]]:
     index = KeyIndex(np.frombuffer(b"".join(keys), np.uint8).reshape(-1, schema.KEY_BYTES))
     return {
         name: np.flatnonzero(index.find(group[KEYS][:]) >= 0).astype(np.int64)
@@ -84,17 +105,15 @@ def _refuse_doubtful(path: str, tables: PathTables, going: int, total: int) -> N
         )
     if 2 * going > total:
         raise StoreError(
-            f"{path}: {going} of {total} embeddings would go; if their images are really gone, add --force"
+            f"{path}: {going} of {total} embeddings would go: if `cluster --mode move` put their images "
+            "elsewhere, name that folder with --clusters; if they are really gone, add --force"
         )
 
 
-def _write(
-    old: h5py.File, tables: PathTables, new: h5py.File, folder: str, rows: dict[str, NDArray[np.int64]]
-) -> None:
+def _write(old: h5py.File, new: h5py.File, rows: dict[str, NDArray[np.int64]]) -> None:
     migrations.migrate(new)
     for name, kept in rows.items():
         if len(kept):
             stored = schema.read_space(old[SPACES][name])
             schema.create_space(new[SPACES], stored.space, stored.dimension, stored.dtype)
             copy_rows(old[SPACES][name], new[SPACES][name], kept)
-    copy_tables(tables, PathTables(new, folder), keep=os.path.lexists)

@@ -11,6 +11,7 @@ from imgcluster.errors import StoreError
 from imgcluster.store import schema
 from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.key_index import KeyIndex
+from imgcluster.store.migrations import schema_version
 from imgcluster.store.opening import StoreFile
 from imgcluster.store.path_table import PathTables, home
 from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
@@ -51,6 +52,8 @@ class FeatureStore:
         ``r`` reads an existing store, after recovering it if a writer died; ``a`` writes, and creates it.
     lock
         Whether to lock; only to be given up on file systems without locks.
+    recover
+        Whether a reader puts in place what a dead writer left; without it, nothing at all is written.
     notify
         Takes one line that the user should read.
 
@@ -68,10 +71,11 @@ class FeatureStore:
         mode: Literal["r", "a"] = "r",
         *,
         lock: bool = True,
+        recover: bool = True,
         notify: Notify | None = None,
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
+        self._file = StoreFile(self.path, write=mode == "a", lock=lock, recover=recover, notify=notify)
         self._tables = PathTables(self._file.h5, home(self.path))
         self._indices: dict[str, KeyIndex] = {}
         try:
@@ -79,6 +83,11 @@ class FeatureStore:
         except BaseException:
             self._file.close(keep=False)
             raise
+
+    @property
+    def schema(self) -> int:
+        """The version of the file's layout."""
+        return schema_version(self._h5)
 
     # Feature spaces.
 
@@ -265,13 +274,18 @@ class FeatureStore:
         return self._tables.failures()
 
     def record_failures(self, failures: Iterable[Failure]) -> None:
-        """Remember failures.
+        """Remember failures; one that is known already adds nothing.
 
         A failure of a file that has changed since it was last read also makes the store forget what it was; a
         temporary one does not.
         """
         with self._file.changing():
             self._tables.record_failures(failures)
+
+    def settle_failures(self, paths: Iterable[str]) -> None:
+        """Forget failures of files that are gone or fail no more."""
+        with self._file.changing():
+            self._tables.settle_failures(paths)
 
     def scanned_folders(self) -> tuple[str, ...]:
         """Return the folders that were ever scanned, sorted."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis.assigning import assign as nearest_clusters
-from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import write_file
@@ -17,11 +15,38 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect
 from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.stored_network import StoredNetwork, network_for, weights_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
-    from imgcluster.records import ClusterModel, NetworkSource
+    from imgcluster.records import ClusterModel, Failure
+    from imgcluster.workflows.choose_network import Choose
+    from imgcluster.workflows.collection import Collection
+
+
+@dataclass(frozen=True)
+class AssignOptions:
+    """The options of `assign`, named as on the command line; all else is as the clustering was made.
+
+    Attributes
+    ----------
+    store
+        None: the one of the clustering.
+    weights
+        None: those that the clustering's embeddings were made with.
+    out
+        A CSV file to write: path, key, cluster, distance.
+    """
+
+    clusters: str = "clusters"
+    store: str | None = None
+    weights: str | None = None
+    precision: str = "auto"
+    runtime: str = "auto"
+    out: str | None = None
+    lock: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,58 +59,91 @@ class Assigned:
     distance: float
 
 
+@dataclass(frozen=True)
+class AssignResult:
+    """Where each image belongs, how many embeddings were made for that, and the files that gave none."""
+
+    images: tuple[Assigned, ...]
+    new: int
+    failures: tuple[Failure, ...]
+
+
 def assign(
     paths: Sequence[str | os.PathLike[str]],
-    options: ExtractOptions | None = None,
+    options: AssignOptions | None = None,
     *,
-    clusters: str | os.PathLike[str] = "clusters",
-    source: NetworkSource | None = None,
-    table: str | None = None,
+    choose: Choose = choose_network,
     progress: Progress | None = None,
-) -> tuple[Assigned, ...]:
+) -> AssignResult:
     """Give every image below `paths` the cluster that `cluster` would have given it.
 
-    Images that the clustering's store lacks are embedded first.
+    Images that the store lacks are embedded first, in each feature space of the clustering.
 
     Parameters
     ----------
-    options
-        How to embed; its store is not looked at, and its network has to be that of the clustering.
-    table
-        A CSV file to write: path, key, cluster, distance.
+    choose
+        How a network source is made of a choice; asked only where an image has to be embedded.
 
     Raises
     ------
     ImgclusterError
-        Where there is no clustering, or it was made in another feature space.
+        Where there is no clustering, its store lacks a feature space, no image could be read, or the network
+        that can be had is not the one of the clustering.
     """
+    options = options or AssignOptions()
     progress = progress or SilentProgress()
-    model, manifest = read_model(os.fspath(clusters)), read_manifest(os.fspath(clusters))
-    options = replace(options or ExtractOptions(), store=manifest.store)
-    if len(model.spaces) == 1:
-        source = source or choose_network(options.choice, progress.note)
-        _require_space(source.space.name, model, clusters)
-        extract(paths, options, source=source, progress=progress)
-    with FeatureStore(manifest.store, lock=options.lock, notify=progress.note) as store:
-        spaces = [store.find_space(name=name) for name in model.spaces]
-        collection = collect(store, spaces, paths, clusters, progress)
-        embeddings = [store.read(space.name, collection.keys) for space in spaces]
+    model = read_model(options.clusters)
+    store = options.store or read_manifest(options.clusters).store
+    new = 0
+    failures: dict[str, Failure] = {}
+    for source in _networks(store, model, options, choose, progress):
+        result = extract(
+            paths, ExtractOptions(store=store, lock=options.lock), source=source, progress=progress
+        )
+        new += result.new
+        failures |= {failure.path: failure for failure in result.failures}
+    with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
+        spaces = [opened.find_space(name=name) for name in model.spaces]
+        collection = collect(opened, spaces, paths, options.clusters, progress)
+        embeddings = [opened.read(space.name, collection.keys) for space in spaces]
     labels, distances = nearest_clusters(model, embeddings)
+    images = _in_order_of_paths(collection, labels.tolist(), distances.tolist())
+    if options.out is not None:
+        _write_table(options.out, images)
+    return AssignResult(images, new, tuple(failures.values()))
+
+
+def _networks(
+    store: str, model: ClusterModel, options: AssignOptions, choose: Choose, progress: Progress
+) -> list[StoredNetwork]:
+    """Give for each feature space of a clustering the network that made it."""
+    with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
+        spaces = [opened.find_space(name=name).space for name in model.spaces]
+        runs = opened.runs()
+    return [
+        StoredNetwork(
+            space,
+            network_for(
+                space, options.weights or weights_of(space, runs), options.precision, options.runtime
+            ),
+            choose,
+            progress.note,
+        )
+        for space in spaces
+    ]
+
+
+def _in_order_of_paths(
+    collection: Collection, labels: Sequence[int], distances: Sequence[float]
+) -> tuple[Assigned, ...]:
     rows = {bytes(key): row for row, key in enumerate(collection.keys)}
-    found = tuple(
-        Assigned(image.path, image.key, int(labels[row]), float(distances[row]))
+    return tuple(
+        Assigned(image.path, image.key, labels[row], distances[row])
         for image in collection.images
         for row in (rows[image.key],)
     )
-    if table is not None:
-        lines = [(image.path, image.key.hex(), image.cluster, image.distance) for image in found]
-        write_file(table, csv_bytes(("path", "key", "cluster", "distance"), lines))
-    return found
 
 
-def _require_space(name: str, model: ClusterModel, clusters: str | os.PathLike[str]) -> None:
-    if name not in model.spaces:
-        raise ImgclusterError(
-            f"{clusters} was made in the feature space {model.spaces[0]}, and these options give {name}: "
-            "choose its --network and --weights"
-        )
+def _write_table(path: str, images: Sequence[Assigned]) -> None:
+    lines = [(image.path, image.key.hex(), image.cluster, image.distance) for image in images]
+    write_file(path, csv_bytes(("path", "key", "cluster", "distance"), lines))

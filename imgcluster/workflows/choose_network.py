@@ -9,20 +9,26 @@ import numpy as np
 from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
 from imgcluster.images.views import views
 from imgcluster.networks.conversion import Calibration
+from imgcluster.networks.places import NOWHERE, NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
 from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from imgcluster.records import NetworkSource, Notify, Pixels
+
+    Choose = Callable[[NetworkChoice, Notify], NetworkSource]
+    """Makes a network source of a choice; told what takes notes."""
 
 _CALIBRATION_VIEWS = 75
 """Of each of the two photographs in scikit-learn's wheel: 150 in all, so on nothing of the user's."""
 
 
-def choose_network(choice: NetworkChoice, notify: Notify) -> NetworkSource:
+def choose_network(choice: NetworkChoice, notify: Notify, places: NetworkPlaces = NOWHERE) -> NetworkSource:
     """Settle weights, runtime and precision; imports no heavy library but for a first int8 network.
+
+    `places` says where weights are looked for and converted models kept.
 
     Raises
     ------
@@ -32,6 +38,7 @@ def choose_network(choice: NetworkChoice, notify: Notify) -> NetworkSource:
     return choose(
         choice,
         notify,
+        places=places,
         preprocessing=PREPROCESSING_VERSION,
         calibration=Calibration(f"sklearn-{_CALIBRATION_VIEWS}-views-1", _calibration_images),
     )

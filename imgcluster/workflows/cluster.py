@@ -14,7 +14,7 @@ import numpy as np
 from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
@@ -22,8 +22,10 @@ from imgcluster.output.manifest import (
     ClusteringManifest,
     assignments_csv,
     manifest_json,
+    read_manifest,
 )
 from imgcluster.output.model_file import MODEL, model_npz
+from imgcluster.output.ownership import check_replaceable
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
@@ -31,6 +33,7 @@ from imgcluster.workflows.collection import Collection, choose_spaces, collect, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from imgcluster.records import StoredSpace
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
@@ -38,13 +41,17 @@ AUTO_KS = range(2, 13)
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``."""
+    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``.
+
+    `clusters` is a clustering that images were moved into, where that is another one than `out`.
+    """
 
     k: int | None = 2
     store: str = "features.h5"
     network: tuple[str, ...] = ()
     space: str | None = None
     out: str = "clusters"
+    clusters: str | None = None
     mode: str = "auto"
     algorithm: str = "minibatch-kmeans"
     prepare: Literal["auto", "l2", "none"] = "auto"
@@ -60,12 +67,13 @@ class ClusterOptions:
 
 @dataclass(frozen=True)
 class ClusterResult:
-    """What a clustering gave; `images`, `missing`, `changed` and `sizes` count files."""
+    """What a clustering gave; `images`, `missing`, `changed`, `unembedded` and `sizes` count files."""
 
     k: int
     images: int
     missing: int
     changed: int
+    unembedded: int
     sizes: tuple[int, ...]
     out: str
     mode: str
@@ -90,21 +98,28 @@ def cluster(
 
     Raises
     ------
+    UsageError
+        Where options contradict each other.
     ImgclusterError
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
-    recover(options.out, progress.note)
-    with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+    refuse_contradictions(options)
+    if not options.dry_run:
+        recover(options.out, progress.note)
+    with FeatureStore(
+        options.store, lock=options.lock, recover=not options.dry_run, notify=progress.note
+    ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, options.out, progress)
+        collection = collect_for(store, spaces, paths, options, progress)
+        _refuse_output(collection, options)
         clustering = _fit(store, collection, options, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:
-        files = _manifest_files(clustering, plan, options)
+        files = _manifest_files(clustering, plan, paths, options)
         built = build_folders(plan, force=options.force, extra_files=files, progress=progress)
         fallbacks = built.fallbacks
     return ClusterResult(
@@ -112,6 +127,7 @@ def cluster(
         images=len(plan.files),
         missing=len(collection.missing) + len(plan.missing),
         changed=len(collection.changed),
+        unembedded=len(collection.unembedded),
         sizes=_sizes(plan, clustering.k),
         out=options.out,
         mode=options.mode,
@@ -125,6 +141,37 @@ def cluster(
         bytes_to_copy=bytes_to_copy,
         fallbacks=fallbacks,
     )
+
+
+def refuse_contradictions(options: ClusterOptions) -> None:
+    """Raise UsageError where one option would silently take another's effect."""
+    if options.space is not None and len(options.network) > 1:
+        raise UsageError("--space names one feature space, several --network join several: choose one way")
+    for network in options.network:
+        if options.network.count(network) > 1:
+            raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
+    if options.whiten is not None and options.pca is None and options.prepare != "auto":
+        raise UsageError(f"--whiten needs --pca where --prepare is {options.prepare}: it scales components")
+
+
+def _refuse_output(collection: Collection, options: ClusterOptions) -> None:
+    """Raise now what making the folders would raise after the long work."""
+    unsorted = tuple(Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images)
+    plan = plan_folders(unsorted, options.out, options.mode)
+    check_replaceable(plan.out, {file.source for file in plan.files if file.moves}, force=options.force)
+
+
+def collect_for(
+    store: FeatureStore,
+    spaces: Sequence[StoredSpace],
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+    progress: Progress,
+) -> Collection:
+    """Collect the images; ImgclusterError where there are none, or `options.clusters` is no clustering."""
+    if options.clusters is not None:
+        read_manifest(options.clusters)
+    return collect(store, spaces, paths, options.clusters or options.out, progress, also=options.out)
 
 
 def _fit(
@@ -196,16 +243,26 @@ def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
     return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
 
 
-def _manifest_files(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> dict[str, bytes]:
+def _manifest_files(
+    clustering: Clustering,
+    plan: FolderPlan,
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+) -> dict[str, bytes]:
     relative = [file.relative for file in plan.files]
     return {
         ASSIGNMENTS: assignments_csv(plan.placements, plan.out, relative),
-        CLUSTERING: manifest_json(_manifest(clustering, plan, options), plan.out),
+        CLUSTERING: manifest_json(_manifest(clustering, plan, paths, options), plan.out),
         MODEL: model_npz(clustering.model),
     }
 
 
-def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions) -> ClusteringManifest:
+def _manifest(
+    clustering: Clustering,
+    plan: FolderPlan,
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+) -> ClusteringManifest:
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
     without_effect = {"out", "dry_run", "force", "lock"}
     others = {
@@ -213,6 +270,8 @@ def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions)
         for name, value in asdict(options).items()
         if name not in own_fields | without_effect and value not in (None, ())
     }
+    if options.k is None:
+        others["k"] = "auto"
     return ClusteringManifest(
         k=clustering.k,
         seed=options.seed,
@@ -223,6 +282,7 @@ def _manifest(clustering: Clustering, plan: FolderPlan, options: ClusterOptions)
         spaces=clustering.model.spaces,
         sizes=_sizes(plan, clustering.k),
         images=len(plan.files),
+        paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,
         options=others,

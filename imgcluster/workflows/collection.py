@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,29 +10,22 @@ import numpy as np
 
 from imgcluster.analysis.prepare import finite_rows
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.manifest import read_assignments
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from imgcluster.output.moved import MovedImage
     from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
 
 _BLOCK_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """One image file with an embedding; `original` is where it came from, `path` where it lies now."""
-
-    path: str
-    original: str
-    key: bytes
-
-
 @dataclass(frozen=True)
 class Collection:
-    """The images that a command works on, in the order of their paths.
+    """The images that a command works on, in the order of the paths that they came from.
 
     Attributes
     ----------
@@ -45,6 +37,8 @@ class Collection:
         (N, 32) uint8: the distinct keys, sorted.
     missing, changed
         Paths that are gone, and paths whose file is not the one that was embedded.
+    unembedded
+        Paths without an embedding in (one of) the spaces.
     """
 
     spaces: tuple[StoredSpace, ...]
@@ -52,6 +46,7 @@ class Collection:
     keys: Keys
     missing: tuple[str, ...]
     changed: tuple[str, ...]
+    unembedded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,8 @@ def collect(
     paths: Sequence[str | os.PathLike[str]],
     clusters: str | os.PathLike[str],
     progress: Progress,
+    *,
+    also: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Collect the images below `paths` (all where there are none) that exist and have an embedding.
 
@@ -100,8 +97,8 @@ def collect(
         The feature spaces that must all know an image.
     paths
         Files and folders.
-    clusters
-        A folder of clusters: where ``--mode move`` put images there, they are found.
+    clusters, also
+        Clusterings: images that ``--mode move`` put there are found there.
     progress
         Told about images that are gone, changed or not usable.
 
@@ -110,93 +107,101 @@ def collect(
     ImgclusterError
         Where no image is left.
     """
-    entries = _below(store.paths(), paths)
-    images, missing, changed = _existing(entries, _moved_images(os.fspath(clusters)))
-    images = _embedded(store, spaces, images, progress)
-    images = _usable(store, spaces, images, progress)
-    if missing:
-        progress.note(f"{len(missing)} images are gone since extraction, the first: {missing[0]}")
-    if changed:
-        progress.note(
-            f"{len(changed)} images changed since extraction and are left out, the first: {changed[0]}: "
-            "run `imgcluster extract` again"
-        )
+    entries = {entry.path: entry for entry in store.paths()}
+    clusterings = dict.fromkeys((clusters, clusters if also is None else also))
+    moved = _known(tuple(moved_into(clusterings, progress.note)), entries, store, spaces)
+    found = existing(entries, moved, chooser(paths, moved))
+    images, unembedded = _embedded(store, spaces, found.images)
+    left_out = _left_out(spaces, found, unembedded)
     if not images:
-        where = f" below {', '.join(map(str, paths))}" if paths else ""
-        raise ImgclusterError(f"{store.path} knows no image{where}: run `imgcluster extract` first")
-    return Collection(tuple(spaces), tuple(images), distinct_keys(images), tuple(missing), tuple(changed))
+        raise ImgclusterError(_why_none(store, paths, left_out))
+    for group in left_out:
+        progress.note(f"left out: {len(group.paths)} {group}")
+    images = _usable(store, spaces, images, progress)
+    if not images:
+        raise ImgclusterError(f"no embedding in {store.path} consists of numbers: extract with other weights")
+    return Collection(
+        tuple(spaces),
+        tuple(images),
+        distinct_keys(images),
+        tuple(found.missing),
+        tuple(found.changed),
+        tuple(unembedded),
+    )
 
 
 def distinct_keys(images: Iterable[StoredImage]) -> Keys:
     """(N, 32) uint8: the distinct keys of images, sorted."""
-    keys = sorted({image.key for image in images})
+    return _stacked(sorted({image.key for image in images}))
+
+
+def _stacked(keys: Sequence[bytes]) -> Keys:
     return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
 
 
-def _below(entries: Iterable[PathEntry], paths: Sequence[str | os.PathLike[str]]) -> list[PathEntry]:
-    if not paths:
-        return list(entries)
-    roots = {os.path.abspath(os.fspath(path)) for path in paths}
-    for root in sorted(roots):
-        if not os.path.lexists(root):
-            raise ImgclusterError(f"{root} does not exist: name a folder or file that does")
-    folders = tuple(root.rstrip(os.sep) + os.sep for root in roots if os.path.isdir(root))
-    return [entry for entry in entries if entry.path in roots or entry.path.startswith(folders)]
-
-
-def _moved_images(clusters: str) -> Mapping[str, str]:
-    """Original path to present path."""
-    if not os.path.isdir(clusters):
-        return {}
-    try:
-        placements = read_assignments(clusters)
-    except ImgclusterError:
-        # Something else lies there; whoever writes to it judges that.
-        return {}
-    return {p.original: p.path for p in placements if p.path != p.original}
-
-
-def _existing(
-    entries: Iterable[PathEntry], moved: Mapping[str, str]
-) -> tuple[list[StoredImage], list[str], list[str]]:
-    images, missing, changed = [], [], []
-    for entry in entries:
-        path = entry.path
-        stat = _stat(path)
-        if stat is None and path in moved:
-            path = moved[path]
-            stat = _stat(path)
-        if stat is None:
-            missing.append(entry.path)
-        elif (stat.st_size, stat.st_mtime_ns) != (entry.size, entry.mtime_ns):
-            changed.append(entry.path)
-        else:
-            images.append(StoredImage(path, entry.path, entry.key))
-    return images, missing, changed
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
+def _known(
+    moved: Sequence[MovedImage],
+    entries: Mapping[str, PathEntry],
+    store: FeatureStore,
+    spaces: Sequence[StoredSpace],
+) -> list[MovedImage]:
+    """Leave out the moved images of other stores."""
+    keys = _stacked([image.key for image in moved])
+    embedded = np.zeros(len(moved), bool)
+    for space in spaces:
+        embedded |= store.contains(space.name, keys)
+    return [image for image, known in zip(moved, embedded, strict=True) if known or image.original in entries]
 
 
 def _embedded(
-    store: FeatureStore, spaces: Sequence[StoredSpace], images: list[StoredImage], progress: Progress
-) -> list[StoredImage]:
-    keys = np.frombuffer(b"".join(image.key for image in images), np.uint8).reshape(-1, 32)
+    store: FeatureStore, spaces: Sequence[StoredSpace], images: Sequence[StoredImage]
+) -> tuple[list[StoredImage], list[str]]:
+    """Part the images that all spaces know from the paths of the others."""
+    keys = _stacked([image.key for image in images])
     known = np.ones(len(images), bool)
     for space in spaces:
         known &= store.contains(space.name, keys)
-    unknown = np.flatnonzero(~known)
-    if len(unknown):
-        names = " and ".join(space.name for space in spaces)
-        progress.note(
-            f"{len(unknown)} images have no embedding in {names} and are left out, the first: "
-            f"{images[unknown[0]].path}: run `imgcluster extract` on them"
-        )
-    return [image for image, is_known in zip(images, known, strict=True) if is_known]
+    return (
+        [image for image, is_known in zip(images, known, strict=True) if is_known],
+        [image.path for image, is_known in zip(images, known, strict=True) if not is_known],
+    )
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """Images that cannot be used: which, why, and what to do about it."""
+
+    paths: Sequence[str]
+    why: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"images {self.why}, the first: {self.paths[0]}: {self.advice}"
+
+
+def _left_out(spaces: Sequence[StoredSpace], found: Existing, unembedded: Sequence[str]) -> list[_LeftOut]:
+    names = " and ".join(space.name for space in spaces)
+    everything = (
+        _LeftOut(
+            found.missing,
+            "are gone since extraction",
+            "if `cluster --mode move` put them elsewhere, name that folder with --clusters",
+        ),
+        _LeftOut(found.changed, "changed since extraction", "run `imgcluster extract` on them again"),
+        _LeftOut(unembedded, f"have no embedding in {names}", "run `imgcluster extract` on them"),
+    )
+    return [group for group in everything if group.paths]
+
+
+def _why_none(
+    store: FeatureStore, paths: Sequence[str | os.PathLike[str]], left_out: Sequence[_LeftOut]
+) -> str:
+    where = f" below {', '.join(map(str, paths))}" if paths else ""
+    if not left_out:
+        return f"{store.path} knows no image{where}: run `imgcluster extract` first"
+    if len(left_out) == 1:
+        return f"all {len(left_out[0].paths)} {left_out[0]}"
+    return "no image is left: " + "; ".join(f"{len(group.paths)} {group}" for group in left_out)
 
 
 def _usable(

@@ -24,13 +24,11 @@ from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.labels import FOLDERS, read_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from imgcluster.networks.selection import NetworkChoice
-    from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource, Notify
+    from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource
+    from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
-
-    Choose = Callable[[NetworkChoice, Notify], NetworkSource]
 
 PUBLISHED_NETWORKS = ("vgg16", "vgg19", "inception_v3", "resnet152")
 PUBLISHED_ALGORITHMS = ("kmeans", "minibatch-kmeans")

@@ -17,10 +17,12 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
+from imgcluster.workflows.collection import SpaceChoice, collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from imgcluster.workflows.existing import StoredImage
 
 DEFAULT_THRESHOLD = 0.9
 """Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from imgcluster.records import NetworkSource
+    from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.reading import Reading
 
 DEFAULT_LIMITS = DecodeLimits()
@@ -101,6 +102,7 @@ def extract(
     options: ExtractOptions | None = None,
     *,
     source: NetworkSource | None = None,
+    choose: Choose = choose_network,
     progress: Progress | None = None,
     reading: Reading = read_image,
 ) -> ExtractResult:
@@ -114,6 +116,8 @@ def extract(
         As on the command line.
     source
         The network to use in place of the one that `options` choose.
+    choose
+        How a network source is made of the options.
     progress
         Told what happens; asked whether to stop.
     reading
@@ -130,14 +134,13 @@ def extract(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     found = _find(paths, options, progress)
-    source = source or choose_network(options.choice, progress.note)
+    source = source or choose(options.choice, progress.note)
     _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
-        known = recognise(
-            store, found.files, source.space.name, options.limits, retry_failed=options.retry_failed
-        )
+        known = recognise(store, found, source.space.name, options.limits, retry_failed=options.retry_failed)
         tally = Tally(known, found.failures)
         _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
+        store.settle_failures(known.settled)
         store.record_failures(found.failures)
         store.record_scanned(found.folders)
         seconds = time.perf_counter() - started
@@ -173,8 +176,19 @@ def _find(
     if progress.stopping:
         raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
-        raise ImgclusterError(f"no image found below {', '.join(map(str, paths))}: name a folder with images")
+        raise ImgclusterError(_why_none(paths, found))
     return found
+
+
+def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
+    where = ", ".join(map(str, paths))
+    if not found.clusterings:
+        return f"no image found below {where}: name a folder with images"
+    which = "a folder is" if found.clusterings == 1 else f"{found.clusterings} folders are"
+    return (
+        f"no image found below {where}: {which} left out, for `cluster` made "
+        f"{'it' if found.clusterings == 1 else 'them'}: name the folder that the images came from"
+    )
 
 
 def _raise_where_nothing_came_of_it(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imgcluster.networks.catalog import NETWORKS
 from imgcluster.networks.weights import availability
+
+if TYPE_CHECKING:
+    from imgcluster.networks.places import NetworkPlaces
 
 
 @dataclass(frozen=True)
@@ -19,15 +23,15 @@ class ListedNetwork:
     weights: str
 
 
-def list_networks() -> tuple[ListedNetwork, ...]:
-    """List the catalogue in its order."""
+def list_networks(places: NetworkPlaces) -> tuple[ListedNetwork, ...]:
+    """List the catalogue in its order; `places` says where weights may be already."""
     return tuple(
         ListedNetwork(
             network.name,
             network.input_size,
             network.dimension,
             network.relative_speed,
-            availability(network),
+            availability(network, places),
         )
         for network in NETWORKS
     )

@@ -11,24 +11,26 @@ import numpy as np
 from imgcluster.images.second_chance import may_be_read_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from imgcluster.images.decode import DecodeLimits
+    from imgcluster.images.find import FoundImages
     from imgcluster.records import Failure, ImageFile, PathEntry
     from imgcluster.store.store import FeatureStore
 
 
 @dataclass(frozen=True)
 class Known:
-    """The files that need nothing, and those that are to be read."""
+    """The files that need nothing, and those that are to be read; `settled` ones do not fail any more."""
 
     cached: int
     failures: tuple[Failure, ...]
     to_read: tuple[ImageFile, ...]
+    settled: tuple[str, ...]
 
 
 def recognise(
-    store: FeatureStore, files: Sequence[ImageFile], space: str, limits: DecodeLimits, *, retry_failed: bool
+    store: FeatureStore, found: FoundImages, space: str, limits: DecodeLimits, *, retry_failed: bool
 ) -> Known:
     """Tell the files that need nothing from those to read.
 
@@ -36,8 +38,8 @@ def recognise(
     ----------
     store
         What was embedded and what failed before.
-    files
-        Those found.
+    found
+        What a finished scan gave.
     space
         The feature space that must have an embedding.
     limits
@@ -50,7 +52,7 @@ def recognise(
     unchanged: list[PathEntry] = []
     to_read: list[ImageFile] = []
     still_failed: list[Failure] = []
-    for file in files:
+    for file in found.files:
         entry = entries.get(file.path)
         failure = failures.get(file.path)
         if entry is not None and entry.describes(file):
@@ -60,10 +62,27 @@ def recognise(
         else:
             to_read.append(file)
     embedded = _are_embedded(store, space, unchanged)
-    by_path = {file.path: file for file in files}
-    to_read += [by_path[entry.path] for entry, known in zip(unchanged, embedded, strict=True) if not known]
+    by_path = {file.path: file for file in found.files}
+    cached = {entry.path for entry, known in zip(unchanged, embedded, strict=True) if known}
+    to_read += [by_path[entry.path] for entry in unchanged if entry.path not in cached]
     to_read.sort(key=lambda file: os.fsencode(file.path))
-    return Known(sum(embedded), tuple(still_failed), tuple(to_read))
+    settled = cached & failures.keys() | _over(failures.keys() - by_path.keys(), found)
+    return Known(sum(embedded), tuple(still_failed), tuple(to_read), tuple(sorted(settled)))
+
+
+def _over(paths: Iterable[str], found: FoundImages) -> set[str]:
+    """Choose the paths where the scan looked, and found nothing any more that could fail."""
+    failing = {failure.path for failure in found.failures}
+    unread = [failure.path for failure in found.failures if failure.temporary]
+    return {
+        path
+        for path in paths
+        if path not in failing and _is_below(path, found.folders) and not _is_below(path, unread)
+    }
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
 
 
 def _still_holds(failure: Failure, file: ImageFile, limits: DecodeLimits) -> bool:

@@ -56,6 +56,7 @@ class _Labelled:
 def report(
     clusters: str | os.PathLike[str] = "clusters",
     *,
+    store: str | None = None,
     thumbnails: str,
     labels: str | None = None,
     lock: bool = True,
@@ -65,6 +66,8 @@ def report(
 
     Parameters
     ----------
+    store
+        The feature store, where it is not that of the clustering any more.
     thumbnails
         The folder that keeps thumbnails from one report to the next.
     labels
@@ -82,9 +85,9 @@ def report(
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
-    with FeatureStore(manifest.store, lock=lock, notify=progress.note) as store:
-        points = _points(store, read_model(out), keys)
-        failures = store.failures()
+    with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
+        points = _points(features, read_model(out), keys)
+        failures = features.failures()
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
     paths = {placement.key.hex(): placement.path for placement in placements}

@@ -13,10 +13,11 @@ from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.hashing import content_key
 from imgcluster.images.reading import read_file
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, StoredImage, collect
+from imgcluster.workflows.collection import SpaceChoice, collect
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
+    from imgcluster.workflows.existing import StoredImage
 
 
 @dataclass(frozen=True, slots=True)

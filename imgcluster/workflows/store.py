@@ -6,14 +6,19 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcluster.output.manifest import read_manifest
+from imgcluster.output.moved import moved_images
+from imgcluster.records import CLUSTERING_MARKER
 from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
-from imgcluster.store.migrations import MIGRATIONS
-from imgcluster.store.prune import prune
+from imgcluster.store.prune import Pruned
+from imgcluster.store.prune import prune as prune_store
 from imgcluster.store.repair import repair, verify
 from imgcluster.store.store import FeatureStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from imgcluster.records import Notify, Run, StoredSpace
     from imgcluster.workflows.collection import SpaceChoice
 
@@ -38,13 +43,58 @@ def info(store: str, *, lock: bool = True, notify: Notify | None = None) -> Stor
     """Describe a store. Raises StoreError where there is none."""
     with FeatureStore(store, lock=lock, notify=notify) as features:
         return StoreInfo(
-            schema=len(MIGRATIONS),
+            schema=features.schema,
             bytes=os.path.getsize(store),
             paths=len(features.paths()),
             failures=len(features.failures()),
             spaces=features.spaces,
             runs=features.runs(),
         )
+
+
+def prune(
+    store: str,
+    *,
+    clusters: Sequence[str] = (),
+    force: bool = False,
+    lock: bool = True,
+    notify: Notify = lambda _: None,
+) -> Pruned:
+    """Remove from a store what belongs to images that are gone.
+
+    Images that ``--mode move`` put into a clustering are not: clusterings in the current folder, beside the
+    store and in a scanned folder are known, any others have to be named.
+
+    Parameters
+    ----------
+    clusters
+        Other clusterings that images were moved into.
+
+    Raises
+    ------
+    ImgclusterError
+        Where a clustering is damaged or there is none, or what `store.prune` refuses.
+    """
+    for folder in clusters:
+        read_manifest(folder)
+    with FeatureStore(store, lock=lock, notify=notify) as features:
+        places = (os.path.dirname(features.path), os.getcwd(), *features.scanned_folders())
+    known = dict.fromkeys(map(os.path.realpath, (*clusters, *_clusterings_in(places))))
+    moved = [
+        (image.original, image.key)
+        for folder in known
+        for image in moved_images(folder)
+        if image.state != "gone"
+    ]
+    return prune_store(store, moved=moved, force=force, lock=lock, notify=notify)
+
+
+def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
+    for folder in dict.fromkeys(filter(os.path.isdir, folders)):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if os.path.exists(os.path.join(entry.path, CLUSTERING_MARKER)):
+                    yield entry.path
 
 
 def export(where: SpaceChoice, out: str, form: str, *, notify: Notify = lambda _: None) -> StoredSpace:

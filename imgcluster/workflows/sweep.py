@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
+from imgcluster.analysis.choose_k import Sweep
 from imgcluster.output.plots import sweep_plot
 from imgcluster.output.single_file import write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.cluster import ClusterOptions, kmeans_settings, prepare_settings
-from imgcluster.workflows.collection import choose_spaces, collect, sources
+from imgcluster.workflows.cluster import (
+    ClusterOptions,
+    collect_for,
+    kmeans_settings,
+    prepare_settings,
+    refuse_contradictions,
+)
+from imgcluster.workflows.collection import choose_spaces, sources
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-
-    from imgcluster.analysis.choose_k import Sweep
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ def sweep(
 
     Raises
     ------
+    UsageError
+        Where options contradict each other, or no plot is written in that way.
     ImgclusterError
         Where the store knows no image.
     MissingExtra
@@ -57,9 +64,12 @@ def sweep(
     """
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
+    refuse_contradictions(options)
+    if plot is not None:
+        _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect(store, spaces, paths, options.out, progress)
+        collection = collect_for(store, spaces, paths, options, progress)
         table = choose_k.sweep(
             sources(store, collection),
             tuple(space.name for space in spaces),

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from imgcluster.cli.places import network_chooser
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.find import find_images
 from imgcluster.images.reading import read_file
@@ -22,7 +23,6 @@ from imgcluster.images.resize import to_square
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.records import SilentProgress
 from imgcluster.workflows import pipeline
-from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 Figures = dict[str, float]
@@ -30,7 +30,7 @@ Figures = dict[str, float]
 
 def network(folder: str, count: int, **options: str) -> Figures:
     """The network alone, on pixels that are ready; batches are handed over as the pipeline does."""
-    source = choose_network(NetworkChoice(**options), lambda _: None)
+    source = network_chooser()(NetworkChoice(**options), lambda _: None)
     size = source.space.input_size
     started = time.perf_counter()
     loaded = source.load()
@@ -65,7 +65,7 @@ def whole(folder: str, count: int, *, full_decoding: bool = False, **options: st
     with tempfile.TemporaryDirectory() as store:
         clock = _Clock()
         settings = ExtractOptions(store=os.path.join(store, "features.h5"), **options)  # type: ignore[arg-type]
-        result = extract(_paths(folder, count), settings, progress=clock)
+        result = extract(_paths(folder, count), settings, choose=network_chooser(), progress=clock)
     return clock.speed() | {"images": result.new, "seconds": result.seconds}
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import write_images
 
+from imgcluster.cli.machine import default_memory
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,6 +73,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["k"], result["images"], sum(result["sizes"])) == (2, 6, 6)
+    options = json.loads((embedded / "sorted/clustering.json").read_text())["options"]
+    assert int(options["memory"]) == default_memory()
     originals = sorted(path.read_bytes() for path in (embedded / "photos").rglob("*.png"))
     assert sorted(path.read_bytes() for path in (embedded / "sorted").rglob("*.png")) == originals
 
@@ -86,6 +90,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("cluster", "--k", "2", "--store", "text.h5"), 1, "text.h5"),
         (("cluster", "--k", "2", "--mode", "teleport"), 2, "teleport"),
         (("extract", "photos", "--network", "alexnet"), 2, "alexnet"),
+        (("cluster", "--memory", "inf"), 2, "inf is no amount of memory"),
+        (("store", "info", "--store", "photos"), 1, "photos"),
         (("evaluate", "--clusters", "nowhere"), 1, "nowhere"),
         (("compare", "nowhere", "--networks", "efficientnet_lite0"), 1, "nowhere"),
         (("compare", "photos", "--networks", "vgg16,alexnet"), 2, "alexnet"),
@@ -141,6 +147,21 @@ def test_strict_turns_a_failed_file_into_exit_1_after_the_rest_is_done(
     assert (result["new"], result["failed"]) == (1, 1)
     assert result["failures"][0]["path"].endswith("broken.jpg")
     assert "broken.jpg" in (tmp_path / "failed.csv").read_text()
+
+
+def test_assign_takes_the_network_of_the_clustering_and_lists_what_failed(embedded: Path) -> None:
+    assert imgcluster("cluster", "--out", "known", cwd=embedded).returncode == 0
+    write_images(embedded / "new", 1, {"red": (190, 40, 30)})
+    (embedded / "new/red/broken.png").write_bytes(b"text")
+    done = imgcluster("assign", "new", "--clusters", "known", "--json", cwd=embedded)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [image["path"].rpartition("/")[2] for image in answer["images"]] == ["red0.png"]
+    assert (answer["new"], answer["failed"]) == (1, 1)
+    assert answer["failures"][0]["path"].endswith("broken.png")
+    done = imgcluster("assign", "new", "--clusters", "known", cwd=embedded)
+    assert "1 images, 1 failed" in done.stdout
+    assert "broken.png: not an image" in done.stderr
 
 
 def test_networks_lists_the_catalogue(tmp_path: Path) -> None:

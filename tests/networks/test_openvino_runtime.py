@@ -7,6 +7,7 @@ import pytest
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.conversion import Calibration
+from imgcluster.networks.places import NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
 
 
@@ -16,7 +17,8 @@ def cache(tmp_path_factory):
 
 
 def load(cache, network="efficientnet_lite0", **options):
-    return choose(NetworkChoice(network, runtime="openvino", **options), print, cache=cache).load()
+    choice = NetworkChoice(network, runtime="openvino", **options)
+    return choose(choice, print, places=NetworkPlaces(cache=cache)).load()
 
 
 def noise(count, size=224):
@@ -59,8 +61,10 @@ def test_the_converted_model_is_kept(cache):
 def test_neither_tensorflow_nor_keras_is_imported(cache):
     code = (
         "import sys, numpy as np; from imgcluster.networks.selection import NetworkChoice, choose; "
+        "from imgcluster.networks.places import NetworkPlaces; "
         "network = choose(NetworkChoice('efficientnet_lite0', runtime='openvino', batch_size=1), print, "
-        f"cache={cache!r}).load(); network.embed(np.zeros((1, 224, 224, 3), np.uint8)); "
+        f"places=NetworkPlaces(cache={cache!r})).load(); "
+        "network.embed(np.zeros((1, 224, 224, 3), np.uint8)); "
         "print({'tensorflow', 'keras', 'h5py'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -88,7 +92,7 @@ def test_int8_is_a_space_of_its_own_close_to_float32(lite0, cache):
     def chosen():
         calibration = Calibration("noise", lambda size: [noise(20, size), noise(4, size)])
         choice = NetworkChoice("efficientnet_lite0", precision="int8", batch_size=4)
-        return choose(choice, said.append, cache=cache, calibration=calibration)
+        return choose(choice, said.append, places=NetworkPlaces(cache=cache), calibration=calibration)
 
     first, second = chosen(), chosen()
     assert first.space == second.space

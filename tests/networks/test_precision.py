@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imgcluster.networks.places import NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
 
 PHOTOGRAPHS = 8
@@ -30,7 +31,7 @@ def test_bfloat16_and_float32_are_one_feature_space(photographs, inception_weigh
         choice = NetworkChoice(
             weights=inception_weights, runtime=runtime, precision=precision, batch_size=PHOTOGRAPHS
         )
-        network = choose(choice, print, cache=str(tmp_path)).load()
+        network = choose(choice, print, places=NetworkPlaces(cache=str(tmp_path))).load()
         assert network.provenance["precision"] == precision
         return network.embed(photographs)
 

@@ -10,14 +10,15 @@ import pytest
 
 from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.networks.catalog import PackagedWeights, PublishedWeights, find_network
-from imgcluster.networks.weights import WeightsPlaces, availability, locate
+from imgcluster.networks.places import NOWHERE, NetworkPlaces
+from imgcluster.networks.weights import availability, locate
 
 CONTENT = b"arrays" * 1000
 
 
 @pytest.fixture
 def places(tmp_path):
-    return WeightsPlaces(keras_home=str(tmp_path / "keras"), seconds=2)
+    return NetworkPlaces(keras_home=str(tmp_path / "keras"), seconds=2)
 
 
 @pytest.fixture
@@ -58,11 +59,24 @@ def test_published_weights_are_fetched_once_and_then_come_from_the_cache(places,
     assert availability(network, places) == "download"
     found = locate(network, places=places, notify=said.append)
     assert Path(found.path).read_bytes() == CONTENT
-    assert found.path == places.cache_path(network.weights)
+    assert found.path == places.published_file(network.weights)
     assert found.digest == hashlib.sha256(CONTENT).hexdigest()
     assert availability(network, places) == "here"
     assert locate(network, places=places, notify=said.append) == found
     assert len(said) == 1
+
+
+def test_without_a_folder_published_weights_are_neither_looked_for_nor_fetched(server):
+    network = published_at(server)
+    with pytest.raises(ImgclusterError, match=r"no folder is known to keep weights.h5 in: .*--weights"):
+        locate(network, places=NOWHERE)
+
+
+def test_the_origin_finds_the_weights_again(places, server, tmp_path):
+    network = published_at(server)
+    for choice in ("imagenet", "random", str(tmp_path / "web" / "weights.h5")):
+        found = locate(network, choice, places=places)
+        assert locate(network, found.origin, places=places) == found
 
 
 def test_a_download_with_another_checksum_is_not_kept(places, server):
@@ -73,7 +87,7 @@ def test_a_download_with_another_checksum_is_not_kept(places, server):
 
 def test_a_cached_file_with_another_checksum_is_not_used_silently(places):
     network = published_at(f"http://127.0.0.1:{closed_port()}")
-    path = Path(places.cache_path(network.weights))
+    path = Path(places.published_file(network.weights))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half of it")
     with pytest.raises(ImgclusterError, match=f"its MD5 differs.*--weights {path}"):
@@ -93,7 +107,7 @@ def test_without_a_server_one_line_says_what_to_do(places, host):
     for part in (
         "weights.h5",
         network.weights.url,
-        places.cache_path(network.weights),
+        places.published_file(network.weights),
         "--weights FILE",
         "--network efficientnet_lite2",
     ):
@@ -120,12 +134,12 @@ def test_packaged_weights_are_found_without_importing_the_package():
     network = find_network("efficientnet_lite0")
     found = locate(network)
     assert found.digest == network.weights.sha256
-    assert availability(network) == "here"
+    assert availability(network, NOWHERE) == "here"
 
 
 def test_a_missing_package_names_its_extra():
     network = replace(find_network("efficientnet_lite0"), weights=PackagedWeights("no_such_package", "f", ""))
-    assert availability(network) == "package"
+    assert availability(network, NOWHERE) == "package"
     with pytest.raises(MissingExtra, match=r"imgcluster\[offline\]"):
         locate(network)
 

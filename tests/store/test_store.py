@@ -19,6 +19,7 @@ from imgcluster.store import migrations, page_log
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.store import info
 
 
 @pytest.fixture
@@ -387,11 +388,13 @@ def test_an_older_store_is_migrated_by_a_writer_and_keeps_its_rows(path, monkeyp
         file.attrs["note"] = "new in version 2"
 
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_note))
+    assert info(path).schema == 1
     fill(path, 2, start=3)
     with h5py.File(path) as file:
         assert (file.attrs["schema"], file.attrs["note"]) == (2, "new in version 2")
     with FeatureStore(path) as store:
         np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 5)[0]), rows(0, 5)[1])
+    assert info(path).schema == 2
 
 
 def test_the_layout_is_what_the_documentation_says(path):

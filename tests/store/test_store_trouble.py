@@ -166,6 +166,10 @@ def test_the_recovery_is_told_in_one_line(tmp_path):
     for end in ("", ".wal0", ".wal1"):
         (tmp_path / f"copy.h5{end}").write_bytes((tmp_path / f"features.h5{end}").read_bytes())
     store.close()
+    before = {file: file.read_bytes() for file in tmp_path.glob("copy.h5*")}
+    with FeatureStore(tmp_path / "copy.h5", recover=False) as copy:
+        assert copy.find_space().rows == 20
+    assert {file: file.read_bytes() for file in tmp_path.glob("copy.h5*")} == before
     lines: list[str] = []
     with FeatureStore(tmp_path / "copy.h5", notify=lines.append) as copy:
         assert copy.find_space().rows == 20

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import StoreError
-from imgcluster.records import PathEntry, Run
+from imgcluster.records import Failure, PathEntry, Run
 from imgcluster.store.export import EXPORTERS, Sprite
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import prune
@@ -213,6 +213,26 @@ def test_merge_joins_spaces_and_takes_equal_keys_once(tmp_path):
         assert store.paths()[-1].read_ns == 99
     with pytest.raises(StoreError, match="exists already"):
         merge([a, b], out)
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_merge_takes_the_latest_of_reading_and_failing(tmp_path, order):
+    """An older failure is no reason to forget what was read later, nor a later one to keep what was read."""
+    a, b, out = (str(tmp_path / f"{name}.h5") for name in ("a", "b", "out"))
+    with FeatureStore(a, "a") as store:
+        store.record_paths(PathEntry(f"/{name}.jpg", 5, 200, 300, bytes(32)) for name in ("x", "y", "z"))
+    with FeatureStore(b, "a") as store:
+        store.record_failures(
+            [
+                Failure("/x.jpg", "cut short", 4, 100),
+                Failure("/y.jpg", "cut short", 4, 400),
+                Failure("/z.jpg", "gave no answer within 60 s", temporary=True),
+            ]
+        )
+    merge([{"a": a, "b": b}[name] for name in order], out)
+    with FeatureStore(out) as store:
+        assert [e.path for e in store.paths()] == ["/x.jpg", "/z.jpg"]
+        assert [f.path for f in store.failures()] == ["/y.jpg"]
 
 
 def test_merge_refuses_stores_that_disagree_about_an_image(tmp_path):

@@ -10,8 +10,10 @@ import pytest
 from clusterings import COLOURS, IMAGES, Desk, backdate, contents, desk_with_photos, pictures
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
-from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.errors import ImgclusterError, StoreError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.marker import Marker, write_marker
+from imgcluster.output.recovery import new_tree
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
 from imgcluster.workflows.undo import undo
 
@@ -72,6 +74,31 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(desk: Desk) -> None:
     assert told.bytes_to_copy == sum(path.stat().st_size for path in pictures(desk.photos))
 
 
+def test_a_dry_run_recovers_nothing(desk: Desk) -> None:
+    desk.cluster()
+    left = Path(new_tree(str(desk.out)))
+    left.mkdir()
+    write_marker(str(left), Marker(2, building=True))
+    before = sorted(desk.folder.rglob("*"))
+    desk.cluster(dry_run=True)
+    assert sorted(desk.folder.rglob("*")) == before
+    desk.cluster()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_whether_the_folder_may_be_replaced_is_looked_at_before_the_long_work(
+    desk: Desk, dry_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcluster.analysis.kmeans.cluster", None)
+    desk.out.mkdir()
+    (desk.out / "letter.txt").write_text("mine")
+    with pytest.raises(ImgclusterError, match="not made by imgcluster"):
+        desk.cluster(dry_run=dry_run)
+    with pytest.raises(ImgclusterError, match="holds images itself"):
+        desk.cluster(out=desk.photos / "red", dry_run=dry_run)
+
+
 def test_a_foreign_file_stops_it_and_force_keeps_it(desk: Desk) -> None:
     desk.cluster()
     (desk.out / "0" / "notes.txt").write_text("mine")
@@ -107,6 +134,81 @@ def test_moved_images_are_clustered_again_with_another_k_and_go_back(desk: Desk)
     undo(desk.out)
     assert {path: path.read_bytes() for path in pictures(desk.photos)} == before
     assert not desk.out.exists()
+
+
+def test_a_new_image_at_the_old_path_of_a_moved_one_does_not_evict_it(desk: Desk) -> None:
+    old = desk.photos / "red" / "red0.png"
+    before = old.read_bytes()
+    desk.cluster(mode="move")
+    write_image(old, COLOURS["blue"], noise=99)
+    backdate(desk.photos)
+    desk.extract()
+    result = desk.cluster(mode="move")
+    assert (result.images, result.sizes, result.missing) == (IMAGES + 1, (6, 5, 5), 0)
+    assert before in contents(pictures(desk.out))
+    # Both came from one path: one can go back there, and none is lost.
+    everything = contents(pictures(desk.out))
+    assert len(undo(desk.out).left) == 1
+    assert contents(pictures(desk.folder)) == everything
+
+
+def test_an_edited_moved_image_is_left_out_until_it_is_extracted_where_it_lies(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    edited = write_image(pictures(desk.out / "0")[0], (220, 220, 220))
+    assert desk.cluster(dry_run=True, force=True).changed == 1
+    assert desk.progress.said(str(edited))
+    desk.extract(edited)
+    result = desk.cluster(4, mode="move", force=True)
+    assert (result.images, result.missing, result.changed, result.sizes) == (IMAGES, 0, 0, (5, 5, 4, 1))
+
+
+def test_a_moved_image_that_somebody_moved_on_is_found_there(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    moved = pictures(desk.out / "0")[0]
+    moved.rename(desk.out / "1" / "other name.png")
+    with pytest.raises(ImgclusterError, match="imgcluster correct"):
+        desk.cluster(mode="move")
+    result = desk.cluster(mode="move", force=True)
+    assert (result.images, result.missing) == (IMAGES, 0)
+    assert len(pictures(desk.out)) == IMAGES
+
+
+def test_moved_images_are_found_from_another_folder(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    elsewhere = desk.folder / "elsewhere"
+    with pytest.raises(ImgclusterError, match=rf"all {IMAGES} images are gone .*photos.*--clusters"):
+        desk.cluster(2, out=elsewhere)
+    with pytest.raises(ImgclusterError, match=r"no clustering in .*nowhere"):
+        desk.cluster(2, out=elsewhere, clusters=str(desk.folder / "nowhere"))
+    for mode in ("hardlink", "copy", "copy", "symlink"):
+        result = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode=mode)
+        assert (result.images, result.missing) == (IMAGES, 0)
+        assert sorted(path.name for path in elsewhere.iterdir() if path.is_dir()) == ["0", "1"]
+        assert all(p.path == p.original for p in read_assignments(str(elsewhere)))
+    assert len(pictures(desk.out)) == IMAGES
+    moved_on = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode="move")
+    assert (moved_on.images, len(pictures(elsewhere)), len(pictures(desk.out))) == (IMAGES, IMAGES, 0)
+    undo(elsewhere)
+    assert len(pictures(desk.photos)) == IMAGES
+
+
+def test_paths_mean_moved_images_by_where_they_were_and_by_where_they_are(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    assert desk.cluster(2, desk.photos / "red", dry_run=True).images == 5
+    assert desk.cluster(1, desk.photos / "red" / "red0.png", dry_run=True).images == 1
+    shutil.rmtree(desk.photos / "blue")
+    assert desk.cluster(2, desk.photos / "blue", dry_run=True).images == 5
+    assert desk.cluster(2, desk.out / "1", dry_run=True).images == 5
+
+
+def test_images_moved_from_another_store_do_not_count(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    other = Desk(desk.folder / "other")
+    for number, colour in enumerate([*COLOURS.values()] * 2):
+        write_image(other.photos / f"{number}.png", colour, noise=100 + number)
+    other.extract()
+    result = other.cluster(2, out=other.out, clusters=str(desk.out))
+    assert (result.images, result.missing, result.unembedded) == (6, 0, 0)
 
 
 # How many clusters.
@@ -176,6 +278,11 @@ def test_the_manifest_says_how_to_make_it_again(desk: Desk) -> None:
     assert (manifest.store, manifest.spaces) == (desk.store, (FakeSource().space.name,))
     assert manifest.options["pca"] == "4"
     assert manifest.images == sum(manifest.sizes) == IMAGES
+    assert (manifest.paths, "k" in manifest.options) == ((), False)
+    desk.cluster(None, desk.photos / "red", desk.photos / "blue" / "blue0.png")
+    manifest = read_manifest(str(desk.out))
+    assert manifest.paths == (str(desk.photos / "red"), str(desk.photos / "blue" / "blue0.png"))
+    assert manifest.options["k"] == "auto"
 
 
 # Which images.
@@ -253,6 +360,19 @@ def test_spaces_never_mix_and_two_of_them_are_listed(desk: Desk) -> None:
         desk.cluster(network=("third",))
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"network": ("fake", "other"), "space": "x"}, "--space"),
+        ({"network": ("fake", "other", "fake")}, "fake was given twice"),
+        ({"whiten": 0.5, "prepare": "l2"}, "--whiten needs --pca"),
+    ],
+)
+def test_contradicting_options_are_refused(desk: Desk, options: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        desk.cluster(**options)
+
+
 def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
     class TopOnly(FakeNetwork):
         def embed(self, pixels: Pixels) -> Embeddings:
@@ -268,7 +388,8 @@ def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
 def test_only_images_that_all_spaces_know_are_joined_and_a_line_says_so(desk: Desk) -> None:
     desk.extract(desk.photos / "red", desk.photos / "blue", source=FakeSource(space=OTHER))
     backdate(desk.photos)
-    assert desk.cluster(2, network=("fake", "other")).sizes == (5, 5)
+    result = desk.cluster(2, network=("fake", "other"))
+    assert (result.sizes, result.unembedded) == ((5, 5), 5)
     assert desk.progress.said("5 images have no embedding in ")
 
 

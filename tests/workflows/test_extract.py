@@ -6,13 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
 from imgcluster.errors import ImgclusterError, Interrupted
-from imgcluster.records import FeatureSpace, SilentProgress
+from imgcluster.records import Failure, FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.cluster import ClusterOptions, cluster
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -136,6 +138,67 @@ def test_an_empty_file_is_always_tried_again(photos: Path) -> None:
     whole = (photos / "red" / "red1.png").read_bytes()
     (photos / "red" / "red0.png").write_bytes(whole)
     assert run(photos).failed == 0
+
+
+def entries_of(photos: Path, table: str) -> int:
+    with h5py.File(photos.parent / "features.h5") as file:
+        return len(file[table]["entries"])
+
+
+def known_failures(photos: Path) -> list[str]:
+    with FeatureStore(photos.parent / "features.h5") as store:
+        return [failure.path for failure in store.failures()]
+
+
+def test_what_fails_in_the_same_way_is_recorded_once(photos: Path) -> None:
+    (photos / "dangling.png").symlink_to("nowhere.png")
+    (photos / "empty.png").write_bytes(b"")
+    (photos / "text.png").write_bytes(b"no image at all")
+    backdate(photos)
+    for _ in range(3):
+        assert run(photos).failed == 3
+    assert entries_of(photos, "failures") == 3
+
+
+def test_failures_of_files_that_are_gone_or_fail_no_more_are_settled_below_what_is_scanned(
+    photos: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "text.png").write_bytes(b"no image at all")
+    for name in ("dangling.png", "mended.png"):
+        (photos / name).symlink_to("nowhere.png")
+    (photos / "gone.png").write_bytes(b"no image at all")
+    for folder in (photos, elsewhere):
+        store = str(tmp_path / "features.h5")
+        write_image(folder / "sound.png", (1, 2, 3))
+        extract([folder], ExtractOptions(store=store), source=FakeSource())
+    assert len(known_failures(photos)) == 4
+    (photos / "gone.png").unlink()
+    (photos / "mended.png").unlink()
+    (photos / "mended.png").symlink_to("sound.png")
+    run(photos)
+    assert known_failures(photos) == [str(elsewhere / "text.png"), str(photos / "dangling.png")]
+
+
+def test_a_failure_that_passed_without_the_file_changing_is_settled(photos: Path) -> None:
+    run(photos)
+    with FeatureStore(photos.parent / "features.h5", "a") as store:
+        store.record_failures([Failure(str(photos / "red" / "red0.png"), "an I/O error", temporary=True)])
+    assert run(photos).failed == 0
+    assert known_failures(photos) == []
+
+
+def test_a_folder_that_cluster_made_is_left_out_and_the_message_says_so(photos: Path) -> None:
+    run(photos)
+    out = photos.parent / "clusters"
+    cluster((), ClusterOptions(store=str(photos.parent / "features.h5"), out=str(out)))
+    for folder in (out, photos.parent / "only clusters"):
+        folder.mkdir(exist_ok=True)
+        if folder != out:
+            out.rename(folder / "clusters")
+        with pytest.raises(ImgclusterError, match="left out, for `cluster` made it"):
+            run(folder)
 
 
 def test_failed_files_are_tried_again_on_demand(photos: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from clusterings import IMAGES, Desk, desk_with_photos
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, StoreError
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -29,6 +29,17 @@ def all_text(out: Path) -> str:
     return "".join(
         path.read_text() for path in [out / "report.html", *sorted((out / "report").glob("*.html"))]
     )
+
+
+def test_the_store_may_lie_elsewhere_by_now(desk: Desk) -> None:
+    elsewhere = desk.folder / "elsewhere.h5"
+    Path(desk.store).rename(elsewhere)
+    with pytest.raises(StoreError, match="--store"):
+        run(desk)
+    again = report(
+        desk.out, store=str(elsewhere), thumbnails=str(desk.folder / "thumbnails"), progress=desk.progress
+    )
+    assert again.images == IMAGES
 
 
 def test_there_is_a_page_to_open_on_which_every_image_is_found(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from clusterings import IMAGES, Desk, desk_with_photos
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.workflows.cluster import ClusterOptions
 from imgcluster.workflows.sweep import SweepResult, sweep
 
@@ -67,6 +67,16 @@ def test_a_plot_is_drawn_on_demand(desk: Desk, name: str, begins: bytes) -> None
 def test_moved_images_still_count(desk: Desk) -> None:
     desk.cluster(mode="move")
     assert run(desk, 3).images == IMAGES
+
+
+def test_a_plot_of_an_unknown_kind_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="bmp"):
+        run(Desk(tmp_path), 2, plot=tmp_path / "plot.bmp")
+
+
+def test_contradicting_options_are_refused(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="given twice"):
+        sweep((2,), (), ClusterOptions(store=desk.store, network=("fake", "fake")))
 
 
 def test_a_plot_that_cannot_be_written_is_an_error_that_names_it(desk: Desk) -> None:

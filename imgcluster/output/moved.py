@@ -1,0 +1,70 @@
+"""The images that ``--mode move`` put into a clustering: where each came from, and where it lies now."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
+from imgcluster.output.marker import read_marker
+from imgcluster.output.ownership import examine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgcluster.output.marker import Marker, OwnFile
+    from imgcluster.records import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class MovedImage:
+    """An image that has left its folder.
+
+    `path` is where it lies now, or lay; `state` tells whether it is there as it was put there.
+    """
+
+    original: str
+    path: str
+    key: bytes
+    state: Literal["here", "changed", "gone"]
+
+
+def moved_images(out: str) -> tuple[MovedImage, ...]:
+    """List the images that themselves lie in the clustering in `out`; none where there is no clustering.
+
+    One that a person moved on to another cluster folder is found there.
+
+    Raises
+    ------
+    ImgclusterError
+        When the clustering is damaged, or a newer imgcluster made it.
+    """
+    out = os.path.realpath(out)
+    if not os.path.exists(os.path.join(out, ASSIGNMENTS)):
+        return ()
+    moved = [placement for placement in read_assignments(out) if placement.path != placement.original]
+    marker = read_marker(out) if moved else None
+    own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
+    by_hand = {} if marker is None else moved_by_hand(out, marker)
+    return tuple(_moved(image, by_hand.get(image.path, image.path), own.get(image.path)) for image in moved)
+
+
+def moved_by_hand(out: str, marker: Marker) -> Mapping[str, str]:
+    """For images of `moved_images` that are elsewhere in the clustering by now: from where to where."""
+    put = {os.path.join(out, path) for path, own in marker.files.items() if own.kind == "moved"}
+    if all(map(os.path.lexists, put)):
+        return {}
+    found = (
+        (os.path.join(out, then), os.path.join(out, now)) for now, then in examine(out, marker).moved_by_hand
+    )
+    return {then: now for then, now in found if then in put}
+
+
+def _moved(image: Placement, path: str, own: OwnFile | None) -> MovedImage:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return MovedImage(image.original, path, image.key, "gone")
+    ours = own is None or own.is_at(path, status)
+    return MovedImage(image.original, path, image.key, "here" if ours else "changed")

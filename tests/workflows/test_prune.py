@@ -1,0 +1,63 @@
+"""What `store prune` promises about images that `cluster --mode move` took elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from clusterings import COLOURS, IMAGES, Desk, backdate, desk_with_photos, pictures
+from fakes import FakeSource, write_image
+
+from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.workflows.store import prune
+from imgcluster.workflows.undo import undo
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path / "desk")
+    desk.extract()
+    return desk
+
+
+@pytest.mark.parametrize("where", ["clusters", "photos/clusters"])
+def test_moved_images_keep_their_embeddings(desk: Desk, where: str) -> None:
+    out = desk.folder / where
+    desk.cluster(mode="move", out=out)
+    done = prune(desk.store)
+    assert (done.rows, done.paths) == (0, 0)
+    assert desk.cluster(2, out=out).images == IMAGES
+    undo(out)
+    source = FakeSource()
+    desk.extract(source=source)
+    assert source.loads == 0
+
+
+def test_a_clustering_elsewhere_has_to_be_named(desk: Desk, tmp_path: Path) -> None:
+    out = tmp_path / "elsewhere" / "sorted"
+    desk.cluster(mode="move", out=out)
+    with pytest.raises(StoreError, match="--clusters"):
+        prune(desk.store)
+    with pytest.raises(ImgclusterError, match="no clustering in"):
+        prune(desk.store, clusters=[str(desk.photos)])
+    assert prune(desk.store, clusters=[str(out)]).rows == 0
+
+
+def test_a_moved_image_whose_old_path_is_taken_keeps_its_embedding_too(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    write_image(desk.photos / "red" / "red0.png", COLOURS["green"], noise=99)
+    backdate(desk.photos)
+    desk.extract()
+    desk.cluster(mode="move")
+    write_image(desk.photos / "red" / "red0.png", COLOURS["green"], noise=98)
+    backdate(desk.photos)
+    desk.extract()
+    pictures(desk.out / "2")[0].unlink()
+    assert (prune(desk.store).rows, desk.cluster(dry_run=True).images) == (1, IMAGES + 1)
+
+
+def test_a_damaged_clustering_stops_it(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    (desk.out / "assignments.csv").write_text("nonsense\n1\n")
+    with pytest.raises(ImgclusterError, match="damaged"):
+        prune(desk.store, force=True)
