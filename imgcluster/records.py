@@ -235,8 +235,9 @@ class EmbeddingSource(Protocol):
 class Preparation:
     """The fitted steps from an embedding to the space that k-means works in, for one feature space.
 
-    L2 normalisation (if `normalise`), then (x - mean) @ components.T / scale (if `components` has rows), then
-    L2 normalisation again (if `normalise_again`).
+    The root of each number, its sign kept (if `roots`), L2 normalisation (if `normalise`), then
+    (x - mean) @ components.T / scale (if `components` has rows), then L2 normalisation again (if
+    `normalise_again`).
 
     Attributes
     ----------
@@ -253,6 +254,7 @@ class Preparation:
     components: NDArray[np.float32]
     scale: NDArray[np.float32]
     normalise_again: bool
+    roots: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ import numpy as np
 from scipy.linalg import eigh
 
 from imgcluster.analysis.covariance import principal_components
-from imgcluster.analysis.prepare import apply_preparation, automatic_dimensions
+from imgcluster.analysis.prepare import WHITENING, apply_preparation, automatic_dimensions
 from imgcluster.analysis.threads import one_thread
 from imgcluster.records import Preparation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WHITENING = 0.5
 OFF_DIAGONAL = 0.7
 """How far the covariance within clusters is trusted: it is estimated from labels that are not all right."""
 FEWEST_FOR_UNIT_LENGTH = 3

@@ -37,8 +37,8 @@ class PrepareSettings:
     Attributes
     ----------
     how
-        ``auto``: unit length, principal components, half whitening, unit length again. ``l2``: unit length.
-        ``none``: as they come.
+        ``auto``: roots, unit length, principal components, half whitening, unit length again. ``l2``: unit
+        length. ``none``: as they come.
     pca
         Number of principal components instead of the automatic one; with ``l2`` or ``none`` it adds the step.
     whiten
@@ -74,40 +74,62 @@ def fit_preparation(
     ImgclusterError
         Where an embedding holds a number that is not finite.
     """
-    normalise = settings.how != "none"
-    count = _dimensions(settings, clusters)
-    rows = len(source.keys)
-    if count == 0 or rows < 2:
-        empty = np.zeros((0, source.dimension), np.float32)
-        return Preparation(normalise, _NO_VECTOR, empty, _NO_VECTOR, normalise_again=False)
-    unit = 1.0 if normalise else _longest(source)
-    chosen = _covariance_rows(source)
-    found = principal_components(
-        _chosen_blocks(source, chosen, normalise=normalise, unit=unit),
-        rows if chosen is None else int(chosen.sum()),
-        count,
+    automatic = settings.how == "auto"
+    steps = _Steps(
+        roots=automatic,
+        normalise=settings.how != "none",
+        dimensions=_dimensions(settings, clusters),
+        whitening=settings.whiten if settings.whiten is not None else WHITENING * automatic,
+        normalise_again=automatic,
     )
-    whitening = (
-        settings.whiten if settings.whiten is not None else WHITENING if settings.how == "auto" else 0.0
-    )
-    return Preparation(
-        normalise=normalise,
-        mean=(found.mean * unit).astype(np.float32),
-        components=found.axes.astype(np.float32),
-        scale=((np.sqrt(found.variances) * unit) ** whitening).astype(np.float32),
-        normalise_again=settings.how == "auto",
-    )
+    return _fit(source, steps)
 
 
 def fit_features(source: EmbeddingSource, settings: PrepareSettings) -> Preparation:
     """Fit one space's part of a preparation: all of it, or, where all is automatic, what joining begins with.
 
-    That is unit length and as many components as the number of images supports, not yet whitened.
+    That is roots, unit length and as many components as the number of images supports, not yet whitened.
     """
     if not settings.automatic:
         return fit_preparation(source, settings)
     count = min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, len(source.keys) // IMAGES_PER_DIMENSION))
-    return fit_preparation(source, PrepareSettings("l2", pca=count))
+    steps = _Steps(roots=True, normalise=True, dimensions=count, whitening=0, normalise_again=False)
+    return _fit(source, steps)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What a preparation consists of, before it is fitted."""
+
+    roots: bool
+    normalise: bool
+    dimensions: int
+    whitening: float
+    normalise_again: bool
+
+
+def _fit(source: EmbeddingSource, steps: _Steps) -> Preparation:
+    rows = len(source.keys)
+    if steps.dimensions == 0 or rows < 2:
+        empty = np.zeros((0, source.dimension), np.float32)
+        return Preparation(
+            steps.normalise, _NO_VECTOR, empty, _NO_VECTOR, normalise_again=False, roots=steps.roots
+        )
+    unit = 1.0 if steps.normalise else _longest(source)
+    chosen = _covariance_rows(source)
+    found = principal_components(
+        _chosen_blocks(source, chosen, steps, unit),
+        rows if chosen is None else int(chosen.sum()),
+        steps.dimensions,
+    )
+    return Preparation(
+        normalise=steps.normalise,
+        mean=(found.mean * unit).astype(np.float32),
+        components=found.axes.astype(np.float32),
+        scale=((np.sqrt(found.variances) * unit) ** steps.whitening).astype(np.float32),
+        normalise_again=steps.normalise_again,
+        roots=steps.roots,
+    )
 
 
 def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArray[np.float32]:
@@ -125,6 +147,8 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     (N, d) float32.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
+    if preparation.roots:
+        rows = signed_roots(rows)
     if not len(preparation.components):
         return unit_length(rows) if preparation.normalise else rows
     # Projecting first and dividing by the length afterwards spares a copy of the wide matrix.
@@ -137,22 +161,20 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     return unit_length(points) if preparation.normalise_again else points
 
 
-def first_components(preparation: Preparation, count: int) -> Preparation:
-    """Give the same preparation with the `count` largest components only."""
-    if len(preparation.components) <= count:
-        return preparation
-    return Preparation(
-        preparation.normalise,
-        preparation.mean,
-        preparation.components[:count],
-        preparation.scale[:count],
-        preparation.normalise_again,
-    )
-
-
 def automatic_dimensions(clusters: int | None) -> int:
     """Give how many principal components ``auto`` takes where so many clusters are looked for."""
     return min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, clusters or 0))
+
+
+def signed_roots(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take the root of each number of (N, D), its sign kept.
+
+    Embeddings are rectified activations, a few of them very large; roots let the many small ones count
+    (power normalisation: Perronnin, Sánchez and Mensink 2010).
+    """
+    roots = np.abs(rows)
+    np.sqrt(roots, out=roots)
+    return np.copysign(roots, rows, out=roots)
 
 
 def unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -183,13 +205,15 @@ def _covariance_rows(source: EmbeddingSource) -> NDArray[np.bool_] | None:
 
 
 def _chosen_blocks(
-    source: EmbeddingSource, chosen: NDArray[np.bool_] | None, *, normalise: bool, unit: float
+    source: EmbeddingSource, chosen: NDArray[np.bool_] | None, steps: _Steps, unit: float
 ) -> Iterator[NDArray[np.float32]]:
     start = 0
     for block in source.blocks():
         rows = block if chosen is None else block[chosen[start : start + len(block)]]
         start += len(block)
-        norms = _divisors(rows) if normalise else np.float32(unit)
+        if steps.roots:
+            rows = signed_roots(rows)
+        norms = _divisors(rows) if steps.normalise else np.float32(unit)
         if not np.all(np.isfinite(norms)):
             raise ImgclusterError(
                 "an embedding holds numbers that are not finite: extract that image again with --retry-failed"

@@ -75,8 +75,9 @@ def read_model(out: str) -> ClusterModel:
 
 
 def _arrays(preparation: Preparation, which: str) -> dict[str, np.ndarray]:
+    steps = [preparation.normalise, preparation.normalise_again, preparation.roots]
     return {
-        f"normalise_{which}": np.array([preparation.normalise, preparation.normalise_again]),
+        f"steps_{which}": np.array(steps),
         f"mean_{which}": preparation.mean,
         f"components_{which}": preparation.components,
         f"scale_{which}": preparation.scale,
@@ -84,8 +85,8 @@ def _arrays(preparation: Preparation, which: str) -> dict[str, np.ndarray]:
 
 
 def _preparation(arrays: np.lib.npyio.NpzFile, which: str) -> Preparation:
-    normalise, again = (bool(value) for value in arrays[f"normalise_{which}"])
+    normalise, again, roots = (bool(value) for value in arrays[f"steps_{which}"])
     mean, components, scale = (
         np.asarray(arrays[f"{name}_{which}"], np.float32) for name in ("mean", "components", "scale")
     )
-    return Preparation(normalise, mean, components, scale, again)
+    return Preparation(normalise, mean, components, scale, again, roots)

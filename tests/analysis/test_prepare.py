@@ -10,8 +10,8 @@ from imgcluster.analysis.prepare import (
     apply_preparation,
     automatic_dimensions,
     finite_rows,
-    first_components,
     fit_preparation,
+    signed_roots,
 )
 from imgcluster.errors import ImgclusterError
 
@@ -52,6 +52,24 @@ def test_automatic_preparation_ends_with_unit_length() -> None:
     points = apply_preparation(fit_preparation(source_of(rows), PrepareSettings()), rows)
     assert points.shape == (120, 16)
     assert np.allclose(np.linalg.norm(points, axis=1), 1, atol=1e-5)
+
+
+def test_roots_keep_signs() -> None:
+    rows = np.array([[4, -9, 0], [0.25, 0, -1]], np.float32)
+    assert signed_roots(rows).tolist() == [[2, -3, 0], [0.5, 0, -1]]
+
+
+def test_only_the_automatic_preparation_begins_with_roots() -> None:
+    rows, _ = blobs((70, 50), dimension=30)
+    source, of_roots = source_of(rows), source_of(signed_roots(rows))
+    for settings, automatic in (
+        (PrepareSettings(pca=4, whiten=0), True),
+        (PrepareSettings("l2", pca=4), False),
+    ):
+        fitted = fit_preparation(source, settings)
+        plainly = fit_preparation(of_roots if automatic else source, PrepareSettings("l2", pca=4))
+        assert fitted.roots == automatic
+        assert np.array_equal(fitted.components, plainly.components)
 
 
 def test_l2_and_none_do_what_their_names_say() -> None:
@@ -105,12 +123,3 @@ def test_rows_that_are_not_finite_are_told() -> None:
 
 def test_more_clusters_take_more_dimensions() -> None:
     assert [automatic_dimensions(k) for k in (None, 2, 8, 20, 500)] == [16, 16, 16, 20, 64]
-
-
-def test_the_first_components_are_those_of_a_smaller_fit() -> None:
-    rows, _ = blobs((70, 50), dimension=30)
-    source = source_of(rows)
-    large = fit_preparation(source, PrepareSettings(pca=10))
-    small = fit_preparation(source, PrepareSettings(pca=4))
-    assert np.allclose(first_components(large, 4).components, small.components, atol=1e-5)
-    assert first_components(small, 10) is small

@@ -59,11 +59,11 @@ RECIPES = (
     Recipe("L2", PrepareSettings("l2")),
     Recipe("L2, PCA 64", PrepareSettings("l2", pca=64)),
     Recipe("L2, PCA 64, half", PrepareSettings("l2", pca=64, whiten=0.5)),
-    *(Recipe(f"L2, PCA {d}, half, L2", PrepareSettings(pca=d)) for d in (8, 16, 24, 32, 64)),
-    Recipe("L2, PCA 16, not whitened, L2", PrepareSettings(pca=16, whiten=0)),
-    Recipe("L2, PCA 16, full, L2", PrepareSettings(pca=16, whiten=1)),
+    *(Recipe(f"roots, L2, PCA {d}, half, L2", PrepareSettings(pca=d)) for d in (8, 16, 24, 32, 64)),
+    Recipe("roots, L2, PCA 16, L2", PrepareSettings(pca=16, whiten=0)),
+    Recipe("roots, L2, PCA 16, full, L2", PrepareSettings(pca=16, whiten=1)),
     Recipe("automatic", PrepareSettings()),
-    Recipe("roots of the features, automatic", PrepareSettings(), np.sqrt),
+    Recipe("automatic but for the roots", PrepareSettings(), np.square),  # features are never negative
 )
 
 

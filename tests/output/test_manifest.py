@@ -144,7 +144,12 @@ def a_model():
     rng = np.random.default_rng(0)
     plain = Preparation(True, np.empty(0, "f4"), np.empty((0, 4), "f4"), np.empty(0, "f4"), False)
     reduced = Preparation(
-        False, rng.random(6, "f4"), rng.random((2, 6), "f4"), rng.random(2, "f4"), normalise_again=True
+        False,
+        rng.random(6, "f4"),
+        rng.random((2, 6), "f4"),
+        rng.random(2, "f4"),
+        normalise_again=True,
+        roots=True,
     )
     return ClusterModel(
         ("a-299-avg-00000000", "b-299-avg-11111111"), (plain, reduced), rng.random((3, 6), "f4")
@@ -159,7 +164,8 @@ def test_the_model_reads_back_and_is_always_the_same_bytes(tmp_path):
     assert back.spaces == model.spaces
     np.testing.assert_array_equal(back.centroids, model.centroids)
     for ours, theirs in zip(back.preparations, model.preparations, strict=True):
-        assert (ours.normalise, ours.normalise_again) == (theirs.normalise, theirs.normalise_again)
+        for name in ("normalise", "normalise_again", "roots"):
+            assert getattr(ours, name) is getattr(theirs, name)
         for name in ("mean", "components", "scale"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
             assert getattr(ours, name).shape == getattr(theirs, name).shape
