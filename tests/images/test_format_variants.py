@@ -14,7 +14,7 @@ from picture_files import LOSSY_TOLERANCE, assert_four_colours, needs
 from PIL import Image
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.decode import decode
+from imgcluster.images.decode import DecodeLimits, decode
 
 GREY = np.asarray(Image.fromarray(files.photograph(60, 44)).convert("L"))
 
@@ -118,6 +118,38 @@ def test_alpha_of_tiff_is_laid_over_white_whether_the_colours_are_multiplied_by_
     np.testing.assert_allclose(decode(by_hand.tiff(samples, extra=2)).pixels, expected, atol=2)
     samples[..., :3] = np.round(samples[..., :3] * (samples[..., 3:] / top))
     np.testing.assert_allclose(decode(by_hand.tiff(samples, extra=1)).pixels, expected, atol=4)
+
+
+@pytest.mark.parametrize("top", [1, 40], ids=["within 0 and 1", "any"])
+@pytest.mark.parametrize(("bands", "bits"), [(1, 32), (1, 64), (3, 32), (3, 64), (4, 32)])
+def test_floats_of_tiff_are_scaled_in_grey_and_in_colour(bands, bits, top):
+    levels = np.random.default_rng(0).random((16, 24, bands))
+    levels[0, 0], levels[0, 1] = 0, 1
+    options = {"photometric": 1 if bands == 1 else 2, "extra": 2 if bands == 4 else None}
+    data = by_hand.tiff((levels * top).astype(f"f{bits // 8}"), sample_format=3, **options)
+    expected = 255 * levels[..., :3]
+    if bands == 4:
+        expected = over_white(expected, 255 * levels[..., 3])
+    pixels = decode(data).pixels
+    np.testing.assert_allclose(pixels, np.broadcast_to(expected, pixels.shape), atol=2)
+
+
+def test_floats_are_held_to_the_limit_and_cut_files_refused():
+    data = by_hand.tiff(np.zeros((16, 24, 3), np.float32), sample_format=3)
+    assert decode(data, DecodeLimits(max_pixels=384)).pixels.shape == (16, 24, 3)
+    with pytest.raises(UnreadableImage, match=r"24 x 16 pixels .*--max-pixels"):
+        decode(data, DecodeLimits(max_pixels=383))
+    for length in range(8, len(data), 37):
+        with pytest.raises(UnreadableImage):
+            decode(data[:length])
+
+
+def test_a_turned_picture_of_floats_is_turned_once():
+    picture = files.four_colours(48, 32)
+    turned = np.rot90(picture).astype(np.float32) / 255
+    decoded = decode(by_hand.tiff(turned, sample_format=3, orientation=6))
+    assert (decoded.width, decoded.height) == (48, 32)
+    assert_four_colours(decoded.pixels)
 
 
 def test_whole_numbers_of_32_bits_without_a_sign_have_none():

@@ -76,6 +76,7 @@ def tiff(
     photometric: int = 2,
     sample_format: int = 1,
     extra: int | None = None,
+    orientation: int = 1,
     tile: int = 0,
     planar: bool = False,
     big_endian: bool = False,
@@ -96,6 +97,7 @@ def tiff(
     tags = [(256, [width]), (257, [height]), (258, [8 * samples.itemsize] * bands), (259, [1])]
     tags += [(262, [photometric]), (277, [bands]), (284, [2 if planar else 1]), *shape]
     tags += [(at, [0] * len(parts)), (size, [len(part) for part in parts]), (339, [sample_format] * bands)]
+    tags += [(274, [orientation])]
     tags = sorted([*tags, *([] if extra is None else [(338, [extra])])])
     values_start = 8 + 2 + 12 * len(tags) + 4
     data_start = values_start + sum(4 * len(values) for _, values in tags)
