@@ -73,18 +73,20 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
         raise NotOpened(_reason(kind, error)) from error
     with image:
         check_size(image.width, image.height, max_pixels)
+        turned = image.format in _TURNED_BY_READER
         try:
             width, height = image.size
             if at_least is not None:
                 _draft(image, at_least)
             _load(image)
+            if turned:
+                width, height = image.size
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
             pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
             if _is_negative(image):
                 pixels = 255 - pixels
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
-        turned = image.format in _TURNED_BY_READER
     return Raw(pixels, width, height, 1 if turned else orientation_of(_bytes(exif), _bytes(xmp)))
 
 

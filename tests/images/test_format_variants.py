@@ -261,6 +261,17 @@ def test_orientation_is_followed_at_a_reduced_scale_in_every_format(kind, orient
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF", "AVIF"])
+def test_orientation_that_stands_in_xmp_alone_is_followed_once(kind, orientation):
+    needs(kind)
+    xmp = files.xmp_orientation(orientation)
+    options = {"tiffinfo": {700: xmp}} if kind == "TIFF" else {"xmp": xmp, "quality": 95}
+    decoded = decode(files.saved(files.stored(orientation), kind, **options))
+    assert (decoded.width, decoded.height) == (files.WIDTH, files.HEIGHT)
+    assert_four_colours(decoded.pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_of_heic_is_followed_once(orientation):
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
