@@ -59,7 +59,7 @@ def _as_json(result: AssignResult, clusters: str) -> JsonObject:
             {"path": image.path, "cluster": image.cluster, "distance": image.distance}
             for image in result.images
         ],
-        "failures": [{"path": failure.path, "reason": failure.reason} for failure in result.failures],
+        "failures": console.failures_json(_failures(result)),
     }
 
 
@@ -68,4 +68,8 @@ def _show(result: AssignResult) -> None:
     console.show_table(("cluster", "distance", "path"), rows, numbers=(0, 1))
     failed = f", {len(result.failures)} failed" if result.failures else ""
     console.say(f"{len(result.images)} images{failed}")
-    console.show_failures([(failure.path, failure.reason) for failure in result.failures])
+    console.show_failures(_failures(result))
+
+
+def _failures(result: AssignResult) -> list[tuple[str, str]]:
+    return [(failure.path, failure.reason) for failure in result.failures]

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.decoding import Raw
+from imgcluster.images.decoding import Raw, check_size
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import read_jpeg_header, shorter_side_scale, with_end
 from imgcluster.images.opencv_decoder import decode_anything, decode_colour
 from imgcluster.images.orientation import swaps_sides, upright
 from imgcluster.images.pillow_decoder import (
     NotOpened,
-    check_size,
     decode_with_pillow,
     large_scale,
     rows_of_strip,
@@ -148,13 +147,13 @@ def _decode_png(data: bytes, kind: str, limits: DecodeLimits, at_least: int | No
 def _decode_other(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
     try:
         return decode_with_pillow(data, kind, limits.max_pixels, at_least)
-    except NotOpened as refusal:
+    except NotOpened:
         if kind not in _SECOND_TRY:
             raise
-        try:
-            return decode_anything(data)
-        except UnreadableImage:
-            raise refusal from None
+        raw = decode_anything(data, limits.max_pixels)
+        if raw is None:
+            raise
+        return raw
 
 
 _DECODERS = {"JPEG": _decode_jpeg, "PNG": _decode_png}

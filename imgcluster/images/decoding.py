@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcluster.errors import UnreadableImage
 from imgcluster.images.opencv import cv2
 
 if TYPE_CHECKING:
@@ -36,6 +37,20 @@ class Raw:
     height: int
     orientation: int = 1
     note: str = ""
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture by its header when it is larger than the limit.
+
+    Raises
+    ------
+    UnreadableImage
+        Naming the size, the limit and the option.
+    """
+    if width * height > max_pixels:
+        raise UnreadableImage(
+            f"{width} x {height} pixels are more than the limit of {max_pixels:,} (--max-pixels raises it)"
+        )
 
 
 def over_white(rgba: NDArray[np.uint8]) -> Pixels:

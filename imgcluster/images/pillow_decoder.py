@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.errors import MissingExtra, UnreadableImage
-from imgcluster.images.decoding import Raw, grey_to_rgb, over_white, to_8_bits
+from imgcluster.images.decoding import Raw, check_size, grey_to_rgb, over_white, to_8_bits
 from imgcluster.images.jpeg import shorter_side_scale
 from imgcluster.images.opencv import cv2
 from imgcluster.images.orientation import orientation_of
@@ -84,20 +84,6 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
             raise UnreadableImage(_reason(kind, error)) from error
         turned = image.format in _TURNED_BY_READER
     return Raw(pixels, width, height, 1 if turned else orientation_of(_bytes(exif), _bytes(xmp)))
-
-
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture by its header when it is larger than the limit.
-
-    Raises
-    ------
-    UnreadableImage
-        Naming the size, the limit and the option.
-    """
-    if width * height > max_pixels:
-        raise UnreadableImage(
-            f"{width} x {height} pixels are more than the limit of {max_pixels:,} (--max-pixels raises it)"
-        )
 
 
 def _load(image: Image.Image) -> None:

@@ -33,17 +33,6 @@ _REASONS = {
 _LASTING = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR})
 
 
-class UnreadableFile(UnreadableImage):
-    """A file whose bytes could not be had.
-
-    `temporary` says that the trouble may pass without the file changing, so it is worth another try.
-    """
-
-    def __init__(self, reason: str, *, temporary: bool = False) -> None:
-        super().__init__(reason)
-        self.temporary = temporary
-
-
 def kind_of_special_file(mode: int) -> str | None:
     """Say what a file is that is none to read (a pipe, a device …), or None for a regular one."""
     if stat.S_ISREG(mode):
@@ -62,7 +51,7 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
 
     Raises
     ------
-    UnreadableFile
+    UnreadableImage
         With the reason: gone, forbidden, a pipe, empty, larger than `max_bytes`, changed while it was read …;
         `temporary` where another try may succeed though the file has not changed.
     """
@@ -70,13 +59,13 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         # Without O_NONBLOCK the opening of a pipe that nobody writes to never returns.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except ValueError as error:
-        raise UnreadableFile("a name that no file can have") from error
+        raise UnreadableImage("a name that no file can have") from error
     except OSError as error:
-        raise UnreadableFile(reason_of(error), temporary=error.errno not in _LASTING) from error
+        raise UnreadableImage(reason_of(error), temporary=error.errno not in _LASTING) from error
     try:
         return _read_all(descriptor, max_bytes)
     except OSError as error:
-        raise UnreadableFile(reason_of(error), temporary=True) from error
+        raise UnreadableImage(reason_of(error), temporary=True) from error
     finally:
         os.close(descriptor)
 
@@ -85,9 +74,9 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
     status = os.fstat(descriptor)
     special = kind_of_special_file(status.st_mode)
     if special:
-        raise UnreadableFile(special)
+        raise UnreadableImage(special)
     if status.st_size > max_bytes:
-        raise UnreadableFile(f"larger than {max_bytes >> 20} MiB")
+        raise UnreadableImage(f"larger than {max_bytes >> 20} MiB")
     parts: list[bytes] = []
     left = status.st_size
     while left and (part := os.read(descriptor, left)):
@@ -95,7 +84,7 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
         left -= len(part)
     # A file that shrank or grew under our hands is only half of something.
     if left or os.fstat(descriptor).st_size != status.st_size:
-        raise UnreadableFile("changed while it was read", temporary=True)
+        raise UnreadableImage("changed while it was read", temporary=True)
     if not parts:
-        raise UnreadableFile("an empty file", temporary=True)
+        raise UnreadableImage("an empty file", temporary=True)
     return parts[0] if len(parts) == 1 else b"".join(parts)

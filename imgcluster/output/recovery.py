@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.content import has_content
 from imgcluster.output.file_system import (
+    discard,
     exchange,
     locked_folder,
     move_file,
-    remove_if_there,
     rename_new,
     sync_file,
 )
@@ -149,11 +149,11 @@ def is_last_copy(own: OwnFile, path: str, out: str) -> bool:
 
 
 def remove_skeleton(folder: str, contents: Contents) -> None:
-    """Remove our folders, as far as they are empty, and then marker and journal."""
+    """Remove our folders, as far as they are empty, and then marker, journal and what is unfinished."""
     for relative in reversed(contents.folders):
         _remove_if_empty(os.path.join(folder, relative))
     for relative in contents.bookkeeping:
-        remove_if_there(os.path.join(folder, relative))
+        discard(os.path.join(folder, relative))
     _remove_if_empty(folder)
 
 

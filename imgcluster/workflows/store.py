@@ -1,4 +1,4 @@
-"""The store's own commands: what is in it, is it sound, and other shapes of it."""
+"""The store's own commands: what is in it, is it sound, what can go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.recovery import is_unfinished
 from imgcluster.records import CLUSTERING_MARKER
-from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgcluster.records import Notify, Run, StoredSpace
-    from imgcluster.workflows.collection import SpaceChoice
 
-__all__ = ["EXPORT_FORMATS", "StoreInfo", "export", "info", "merge", "prune", "repair", "verify"]
-
-EXPORT_FORMATS = tuple(EXPORTERS)
+__all__ = ["StoreInfo", "info", "merge", "prune", "repair", "verify"]
 
 
 @dataclass(frozen=True)
@@ -102,16 +98,3 @@ def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
                     )
                 if os.path.exists(os.path.join(entry.path, CLUSTERING_MARKER)):
                     yield entry.path
-
-
-def export(where: SpaceChoice, out: str, form: str, *, notify: Notify = lambda _: None) -> StoredSpace:
-    """Write one feature space for other programs, in one of `EXPORT_FORMATS`.
-
-    Raises
-    ------
-    StoreError
-        There is no such store or space, or `out` cannot be written.
-    """
-    with where.open(notify) as (store, space):
-        EXPORTERS[form](store, space.name, out)
-    return space

@@ -101,6 +101,7 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("compare", "photos", "--networks", "vgg16,alexnet"), 2, "alexnet"),
         (("compare", "photos", "--algorithms", "guessing"), 2, "guessing"),
         (("sweep", "--k", "2:3", "--plot", "nowhere/x.png"), 1, "nowhere/x.png: No such file"),
+        (("store", "export", "-o", "features.h5"), 1, "features.h5 holds something else"),
         (("demo-images", "text.h5/x"), 1, "text.h5/x: Not a directory"),
         (("frobnicate",), 2, "frobnicate"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from picture_files import LOSSY_TOLERANCE, assert_four_colours, needs
 from PIL import Image, PngImagePlugin
 
 from imgcluster.errors import UnreadableImage
+from imgcluster.images import opencv_decoder
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
 
@@ -257,3 +259,31 @@ def test_a_name_that_promises_another_type_is_noted():
     assert wrong_name("/photos/a.jpg", kind) == "named .jpg, but it is GIF"
     assert wrong_name("/photos/a.GIF", kind) == ""
     assert wrong_name("/photos/a", kind) == ""
+
+
+def bmp_that_only_opencv_opens(width: int, height: int) -> bytes:
+    """Black; its header has a length that Pillow does not know."""
+    pixels = bytes(-(-width * 3 // 4) * 4 * height)
+    header = struct.pack("<IiiHHIIiiII", 60, width, height, 1, 24, 0, len(pixels), 0, 0, 0, 0) + bytes(20)
+    return b"BM" + struct.pack("<IHHI", 14 + 60 + len(pixels), 0, 0, 14 + 60) + header + pixels
+
+
+def test_the_second_decoder_keeps_to_the_limit_too() -> None:
+    data = bmp_that_only_opencv_opens(40, 30)
+    assert decode(data, DecodeLimits(max_pixels=1200)).pixels.shape == (30, 40, 3)
+    with pytest.raises(UnreadableImage, match=r"40 x 30 pixels .*--max-pixels"):
+        decode(data, DecodeLimits(max_pixels=1199))
+
+
+def test_a_header_that_only_claims_to_be_large_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(bmp_that_only_opencv_opens(8, 8))
+    data[18:26] = struct.pack("<ii", 30_000, -30_000)
+    monkeypatch.setattr(opencv_decoder, "_imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(UnreadableImage, match="30000 x 30000 pixels"):
+        decode(bytes(data))
+
+
+def test_the_second_decoder_finds_the_size_of_jpeg_2000() -> None:
+    data = files.encoded(files.four_colours(), "JPEG2000")
+    height, width = decode(data).pixels.shape[:2]
+    assert [*opencv_decoder._stated_sizes(data)] == [(width, height)]

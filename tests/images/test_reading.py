@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.reading import UnreadableFile, read_file
+from imgcluster.images.reading import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def refused(path: str | Path, **options: int) -> UnreadableFile:
-    with pytest.raises(UnreadableFile) as refusal:
+def refused(path: str | Path, **options: int) -> UnreadableImage:
+    with pytest.raises(UnreadableImage) as refusal:
         read_file(str(path), **options)
     assert "\n" not in str(refusal.value)
     return refusal.value
