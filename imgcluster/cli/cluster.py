@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -144,9 +145,10 @@ def _as_json(result: ClusterResult) -> JsonObject:
 
 def _show(result: ClusterResult) -> None:
     verb = "would sort" if result.dry_run else "sorted"
+    silhouette = "not defined" if math.isnan(result.silhouette) else f"{result.silhouette:.2f}"
     console.say(
         f"{verb} {result.images} images into {result.k} clusters in {result.out} ({result.mode}), "
-        f"silhouette {result.silhouette:.2f}, {result.seconds:.1f} s"
+        f"silhouette {silhouette}, {result.seconds:.1f} s"
     )
     for number, size in enumerate(result.sizes):
         console.say(f"  {result.out}/{number}: {size} images")

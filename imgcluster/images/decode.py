@@ -11,7 +11,7 @@ from imgcluster.errors import UnreadableImage
 from imgcluster.images.decoding import Raw, check_size
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import read_jpeg_header, shorter_side_scale, with_end
-from imgcluster.images.opencv_decoder import decode_anything, decode_colour
+from imgcluster.images.opencv_decoder import decode_anything, decode_colour, decode_unchanged
 from imgcluster.images.orientation import swaps_sides, upright
 from imgcluster.images.pillow_decoder import (
     NotOpened,
@@ -22,6 +22,7 @@ from imgcluster.images.pillow_decoder import (
 )
 from imgcluster.images.png import read_png
 from imgcluster.images.png_bands import bands, can_be_banded
+from imgcluster.images.tiff import read_tiff_header
 
 if TYPE_CHECKING:
     from imgcluster.records import Pixels
@@ -156,7 +157,22 @@ def _decode_other(data: bytes, kind: str, limits: DecodeLimits, at_least: int | 
         return raw
 
 
-_DECODERS = {"JPEG": _decode_jpeg, "PNG": _decode_png}
+def _decode_tiff(data: bytes, kind: str, limits: DecodeLimits, at_least: int | None) -> Raw:
+    try:
+        return decode_with_pillow(data, kind, limits.max_pixels, at_least)
+    except NotOpened:
+        # Pillow knows floats as one channel of 32 bits; what it refuses for another reason stays refused.
+        header = read_tiff_header(data)
+        if header is None or not header.floats:
+            raise
+        check_size(header.width, header.height, limits.max_pixels)
+        raw = decode_unchanged(data)
+        if raw is None:
+            raise
+        return raw
+
+
+_DECODERS = {"JPEG": _decode_jpeg, "PNG": _decode_png, "TIFF": _decode_tiff}
 
 # Headers that Pillow takes too literally and OpenCV reads.
 _SECOND_TRY = frozenset({"BMP", "JPEG 2000"})

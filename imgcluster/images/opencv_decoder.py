@@ -45,7 +45,12 @@ def decode_anything(data: bytes, max_pixels: int) -> Raw | None:
     """
     for width, height in _stated_sizes(data):
         check_size(width, height, max_pixels)
-    # IMREAD_UNCHANGED turns TIFF itself and nothing else; the formats that come here state no orientation.
+    return decode_unchanged(data)
+
+
+def decode_unchanged(data: bytes) -> Raw | None:
+    """Decode with all that is there, whatever its size; None where OpenCV cannot."""
+    # IMREAD_UNCHANGED turns TIFF itself and nothing else; the others that come here state no orientation.
     pixels = _imdecode(data, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         return None

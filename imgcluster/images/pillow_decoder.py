@@ -41,7 +41,7 @@ _STRIP_PIXELS = 4 << 20
 _LARGE_PIXELS = 16 << 20
 _HUGE_PIXELS = 100 << 20
 _LONGEST_TURN_SECONDS = 20
-_BITS_PER_SAMPLE = 258
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 
 _huge_turn = threading.Lock()
 
@@ -73,16 +73,20 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
         raise NotOpened(_reason(kind, error)) from error
     with image:
         check_size(image.width, image.height, max_pixels)
+        turned = image.format in _TURNED_BY_READER
         try:
             width, height = image.size
             if at_least is not None:
                 _draft(image, at_least)
             _load(image)
+            if turned:
+                width, height = image.size
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
             pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
+            if _is_negative(image):
+                pixels = 255 - pixels
         except Exception as error:
             raise UnreadableImage(_reason(kind, error)) from error
-        turned = image.format in _TURNED_BY_READER
     return Raw(pixels, width, height, 1 if turned else orientation_of(_bytes(exif), _bytes(xmp)))
 
 
@@ -161,12 +165,29 @@ def _to_rgb(image: Image.Image) -> Pixels:
     if mode.startswith("I;16"):
         return grey_to_rgb(to_8_bits(np.asarray(image), sixteen_bits=True))
     if mode in _DEEP_MODES:
-        return grey_to_rgb(to_8_bits(np.asarray(image), sixteen_bits=_holds_16_bits(image)))
+        samples = np.asarray(image)
+        if _is_unsigned(image):
+            samples = samples.view(np.uint32)
+        return grey_to_rgb(to_8_bits(samples, sixteen_bits=_holds_16_bits(image)))
     if image.has_transparency_data:
         return over_white(np.asarray(image.convert("RGBA")))
     if mode in {"1", "L"}:
         return grey_to_rgb(np.asarray(image.convert("L")))
     return np.array(image if mode == "RGB" else image.convert("RGB"))
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether 0 means white in a deep TIFF; of 8 bits and fewer Pillow sees to it."""
+    return (image.mode.startswith("I;16") or image.mode in _DEEP_MODES) and _tag(image, _PHOTOMETRIC) == 0
+
+
+def _is_unsigned(image: Image.Image) -> bool:
+    """Whether the whole numbers of a TIFF, which Pillow takes for signed ones, are not."""
+    return image.mode == "I" and image.format == "TIFF" and _tag(image, _SAMPLE_FORMAT) in {None, (1,)}
+
+
+def _tag(image: Image.Image, number: int) -> object:
+    return getattr(image, "tag_v2", {}).get(number)
 
 
 def _holds_16_bits(image: Image.Image) -> bool:

@@ -15,6 +15,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BEST_COMPRESSION = 1032
 _METADATA_LIMIT = 1 << 20
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_GREY, _RGB = 0, 2
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _HEX_PROFILE = re.compile(rb"Raw profile type (?:exif|APP1)\0")
 
@@ -100,7 +101,7 @@ def read_png(data: bytes) -> Png:
         elif name == b"IDAT":
             rows.append(content)
         elif name in {b"PLTE", b"tRNS"}:
-            colours.append(data[position:end])
+            colours.append(chunk(name, content if name == b"PLTE" else _transparency(header, content)))
         elif name == b"IEND":
             break
         else:
@@ -125,6 +126,20 @@ def _header(content: bytes, orientation: int) -> PngHeader:
     if not width or not height:
         raise UnreadableImage("a damaged PNG: its header states an empty picture")
     return PngHeader(width, height, bits, colour, bool(interlaced), orientation)
+
+
+def _transparency(header: bytes | None, content: bytes) -> bytes:
+    """Return the colour that stands for nothing as Pillow compares it: to samples brought to 8 bits.
+
+    Of 16 bits of colour it sees the upper half alone, so that hardly different colours vanish as well.
+    """
+    bits, colour = header[8:10] if header and len(header) == 13 else (8, _GREY)
+    if colour == _GREY and 0 < bits < 8:
+        levels = (1 << bits) - 1
+        return struct.pack(">H", (int.from_bytes(content[:2], "big") & levels) * 255 // levels)
+    if colour == _RGB and bits == 16 and len(content) == 6:
+        return struct.pack(">HHH", *content[:6:2])
+    return content
 
 
 def _check_plausible(png: Png) -> None:

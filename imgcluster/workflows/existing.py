@@ -68,19 +68,21 @@ def existing(
         if meant(image.original) or meant(image.path):
             _look_at_moved(image, entries, found)
     originals = {image.original for image in moved}
-    # Images that were extracted in there may have been moved on since: their rows say where they are.
-    cluster_folders = tuple({os.path.dirname(os.path.dirname(image.path)) + os.sep for image in moved})
+    gone: list[PathEntry] = []
     for path, entry in entries.items():
         if not meant(path) or path in places:
             continue
         status = _stat(path)
         if status is None:
-            if path not in originals and not path.startswith(cluster_folders):
-                found.missing.append(path)
+            if path not in originals:
+                gone.append(entry)
         elif _is_of(entry, status):
             found.images.append(StoredImage(path, path, entry.key))
         else:
             found.changed.append(path)
+    # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
+    here = {image.key for image in found.images}
+    found.missing += [entry.path for entry in gone if entry.key not in here]
     if moved:
         found.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
         found.missing.sort(key=os.fsencode)

@@ -148,7 +148,7 @@ def test_names_survive_in_every_table_that_can_be_asked_for(folder: HostileFolde
     work = folder.root.parent
     run(work, "duplicates", "--threshold", "0.01", "--plan", "plan.csv")
     assert sorted(row["path"] for row in table(work / "plan.csv")) == sorted(folder.good)
-    run(work, "assign", *WHAT, *NETWORK, "-o", "assigned.csv")
+    run(work, "assign", *WHAT, "-o", "assigned.csv")
     assigned = [os.path.normpath(work / row["path"]) for row in table(work / "assigned.csv")]
     assert sorted(assigned) == sorted(folder.good)
 

@@ -59,10 +59,14 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def oriented(kind: str, orientation: int, pixels: np.ndarray | None = None, **options: object) -> bytes:
     """A file that shows `pixels` upright once its EXIF orientation is followed."""
+    return saved(stored(orientation, pixels), kind, exif=oriented_exif(orientation), **options)
+
+
+def stored(orientation: int, pixels: np.ndarray | None = None) -> Image.Image:
+    """The picture as it lies in a file of that orientation."""
     image = Image.fromarray(four_colours() if pixels is None else pixels)
     turn = _TO_STORE.get(orientation)
-    stored = image if turn is None else image.transpose(turn)
-    return saved(stored, kind, exif=oriented_exif(orientation), **options)
+    return image if turn is None else image.transpose(turn)
 
 
 def oriented_exif(orientation: int) -> bytes:

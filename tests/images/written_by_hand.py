@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 
@@ -22,7 +23,13 @@ _TIFF_LONG = 4
 
 
 def png(
-    samples: np.ndarray, colour: str, bits: int, *, interlaced: bool = False, palette: bytes = b""
+    samples: np.ndarray,
+    colour: str,
+    bits: int,
+    *,
+    interlaced: bool = False,
+    palette: bytes = b"",
+    transparency: bytes = b"",
 ) -> bytes:
     """Write (H, W, samples per pixel) ints as PNG."""
     height, width = samples.shape[:2]
@@ -34,8 +41,9 @@ def png(
         if row.size
     )
     header = struct.pack(">IIBBBBB", width, height, bits, _PNG_COLOURS[colour][0], 0, 0, interlaced)
-    chunks = [(b"IHDR", header), *([(b"PLTE", palette)] if palette else []), (b"IDAT", zlib.compress(rows))]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in [*chunks, (b"IEND", b"")])
+    optional = [part for part in ((b"PLTE", palette), (b"tRNS", transparency)) if part[1]]
+    chunks = [(b"IHDR", header), *optional, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in chunks)
 
 
 def samples_per_pixel(colour: str) -> int:
@@ -62,18 +70,35 @@ def ycck_jpeg(pixels: np.ndarray) -> bytes:
     return data[:transform] + b"\2" + data[transform + 1 :]
 
 
-def tiff(pixels: np.ndarray, *, tile: int = 0, planar: bool = False, big_endian: bool = False) -> bytes:
-    """Write (H, W, 3) of 8 or 16 bits, uncompressed, in tiles or in one strip, interleaved or by planes."""
+def tiff(
+    samples: np.ndarray,
+    *,
+    photometric: int = 2,
+    sample_format: int = 1,
+    extra: int | None = None,
+    orientation: int = 1,
+    tile: int = 0,
+    planar: bool = False,
+    big_endian: bool = False,
+) -> bytes:
+    """Write (H, W, bands) uncompressed, in tiles or in one strip, interleaved or by planes.
+
+    `photometric` is 0 where 0 is white, 1 where it is black, 2 for RGB; `sample_format` 1 without and 2
+    with a sign, 3 for floats; `extra` says what a further band is: 1 alpha that the others are multiplied
+    by, 2 alpha.
+    """
     order = ">" if big_endian else "<"
-    height, width, bands = pixels.shape
-    samples = pixels.astype(pixels.dtype.newbyteorder(order))
+    height, width, bands = samples.shape
+    samples = samples.astype(samples.dtype.newbyteorder(order))
     planes = [samples[..., band : band + 1] for band in range(bands)] if planar else [samples]
     parts = [part.tobytes() for plane in planes for part in (_tiles(plane, tile) if tile else [plane])]
     at, size = (324, 325) if tile else (273, 279)
     shape = [(322, [tile]), (323, [tile])] if tile else [(278, [height])]
-    tags = [(256, [width]), (257, [height]), (258, [8 * pixels.itemsize] * bands), (259, [1]), (262, [2])]
-    tags += [(277, [bands]), (284, [2 if planar else 1]), *shape, (at, [0] * len(parts))]
-    tags = sorted([*tags, (size, [len(part) for part in parts])])
+    tags = [(256, [width]), (257, [height]), (258, [8 * samples.itemsize] * bands), (259, [1])]
+    tags += [(262, [photometric]), (277, [bands]), (284, [2 if planar else 1]), *shape]
+    tags += [(at, [0] * len(parts)), (size, [len(part) for part in parts]), (339, [sample_format] * bands)]
+    tags += [(274, [orientation])]
+    tags = sorted([*tags, *([] if extra is None else [(338, [extra])])])
     values_start = 8 + 2 + 12 * len(tags) + 4
     data_start = values_start + sum(4 * len(values) for _, values in tags)
     offsets = np.cumsum([data_start, *map(len, parts)])[:-1].tolist()
@@ -94,6 +119,35 @@ def _tiles(plane: np.ndarray, side: int) -> list[np.ndarray]:
     filled[:height, :width] = plane
     rows, columns = range(0, height, side), range(0, width, side)
     return [filled[top : top + side, left : left + side] for top in rows for left in columns]
+
+
+def bmp(pixels: np.ndarray, *, top_down: bool = False, unused: bool = False) -> bytes:
+    """Write RGB of 8 bits, from the bottom up or from the top down, at wish with an unused byte per pixel."""
+    height, width = pixels.shape[:2]
+    body = pixels[:: 1 if top_down else -1, :, ::-1]
+    if unused:
+        body = np.concatenate([body, np.zeros((height, width, 1), np.uint8)], axis=2)
+    bits = 8 * body.shape[2]
+    padding = bytes(-(width * bits // 8) % 4)
+    data = b"".join(row.tobytes() + padding for row in body)
+    height = -height if top_down else height
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, 0, len(data), 2835, 2835, 0, 0)
+    return struct.pack("<2sIHHI", b"BM", 54 + len(data), 0, 0, 54) + head + data
+
+
+def bmp_run_lengths(indices: np.ndarray, palette: np.ndarray) -> bytes:
+    """Write (H, W) indices into (n, 3) colours, each run of one index as its length and itself."""
+    height, width = indices.shape
+    runs = (_runs(row) + b"\0\0" for row in indices[::-1].tolist())
+    body = b"".join(runs) + b"\0\1"
+    colours = np.concatenate([palette[:, ::-1], np.zeros((len(palette), 1), np.uint8)], axis=1).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 2835, 2835, len(palette), 0)
+    start = 54 + len(colours)
+    return struct.pack("<2sIHHI", b"BM", start + len(body), 0, 0, start) + head + colours + body
+
+
+def _runs(row: list[int]) -> bytes:
+    return b"".join(bytes([len(list(run)), index]) for index, run in itertools.groupby(row))
 
 
 def bmp_16_bits(pixels: np.ndarray) -> bytes:
