@@ -264,7 +264,7 @@ def _manifest(
     options: ClusterOptions,
 ) -> ClusteringManifest:
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
-    without_effect = {"out", "dry_run", "force", "lock", "memory"}  # the last is the machine's, mostly
+    without_effect = {"out", "dry_run", "force", "lock"}
     others = {
         name: str(value)
         for name, value in asdict(options).items()
