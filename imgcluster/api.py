@@ -196,13 +196,19 @@ def duplicates(
 def report(
     *,
     clusters: Path = "clusters",
+    store: Path | None = None,
     labels: str | None = None,
     no_lock: bool = False,
     progress: Progress | None = None,
 ) -> reporting.ReportResult:
     """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
     return reporting.report(
-        clusters, thumbnails=thumbnail_folder(), labels=labels, lock=not no_lock, progress=progress
+        clusters,
+        store=None if store is None else os.fspath(store),
+        thumbnails=thumbnail_folder(),
+        labels=labels,
+        lock=not no_lock,
+        progress=progress,
     )
 
 

@@ -313,7 +313,8 @@ class Clustering:
 class Placement:
     """One image file and its cluster; `original` is where it came from, `path` where it lies now.
 
-    The two differ only after ``--mode move``.
+    The two differ only after ``--mode move``. `shown` is where the cluster folder shows it, as a link
+    or copy; empty as long as that is not decided.
     """
 
     path: str
@@ -322,6 +323,7 @@ class Placement:
     cluster: int
     distance: float
     silhouette: float = float("nan")
+    shown: str = ""
 
 
 def json_number(value: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from imgcluster.output.marker import Marker, write_marker
 from imgcluster.output.report import (
     ReportFacts,
     ReportImage,
@@ -97,7 +98,10 @@ class Sample:
         return ReportFacts(**{**values, **changes})  # type: ignore[arg-type]
 
     def write(self, facts: ReportFacts | None = None, **options: int) -> str:
-        """Write the report and return its page's path."""
+        """Write the report of a clustering that has nothing else, and return its page's path."""
+        if not os.path.exists(self.out):
+            os.makedirs(self.out)
+            write_marker(self.out, Marker(1, building=False))
         return write_report(
             self.out,
             facts or self.facts(),

@@ -9,6 +9,7 @@ import numpy as np
 
 from imgcluster.analysis.joining import apply_join, join
 from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points
+from imgcluster.analysis.memory import affordable_rows
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.prepare import fit_features
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from imgcluster.analysis.kmeans import KMeansSettings
     from imgcluster.analysis.prepare import PrepareSettings
-    from imgcluster.records import EmbeddingSource, Keys, Preparation, Progress
+    from imgcluster.records import EmbeddingSource, Keys, Progress
 
 STABILITY_ROWS = 10_000
 _HALVINGS = 5
@@ -97,7 +98,7 @@ def sweep(
         check_count(k, len(keys))
     progress.begin("preparing the features")
     preparations = [fit_features(source, prepare) for source in sources]
-    chosen = choose_rows(keys, _affordable(sources, preparations, settings.memory), settings.seed)
+    chosen = choose_rows(keys, affordable_rows(sources, preparations, settings.memory), settings.seed)
     if len(chosen) < len(keys):
         progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
     rows = chosen[key_order(keys[chosen])]
@@ -129,19 +130,6 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
         others = ", ".join(str(row.k) for row in equal if row is not chosen)
         reason += f"; as stable as {others}, with a higher silhouette ({chosen.silhouette:.3f})"
     return chosen.k, reason
-
-
-def _affordable(
-    sources: Sequence[EmbeddingSource], preparations: Sequence[Preparation], memory: int | None
-) -> int:
-    count = len(sources[0].keys)
-    if memory is None:
-        return count
-    width = sum(
-        len(preparation.components) or source.dimension
-        for preparation, source in zip(preparations, sources, strict=True)
-    )
-    return min(count, max(memory // (16 * width), 1000))
 
 
 def _measure(points: NDArray[np.float32], keys: Keys, settings: KMeansSettings) -> SweepRow:

@@ -17,6 +17,7 @@ from imgcluster.analysis.fitting import (
     restarts_for,
 )
 from imgcluster.analysis.joining import apply_join, join, sharpen
+from imgcluster.analysis.memory import affordable_rows
 from imgcluster.analysis.nearest import find_nearest, simplified_silhouettes
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.prepare import fit_features
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from imgcluster.analysis.prepare import PrepareSettings
     from imgcluster.records import EmbeddingSource, Keys, Preparation, Progress
 
-_COPIES = 4
-"""The fit holds the features, the points, a copy of them and its own working arrays."""
 _SHARPENINGS = 3
 _SHARPENING_PASSES = 20
 _FEWER_RESTARTS = 4
@@ -62,7 +61,8 @@ class KMeansSettings:
     restarts
         How many; None: as many as a fixed budget of work allows.
     memory
-        Bytes that prepared points may take, working copies included; None: no limit.
+        Bytes that prepared points may take, working copies included; None: no limit. Less than 32 MiB count
+        as so many.
     """
 
     k: int
@@ -85,14 +85,6 @@ class _Inputs:
         """Yield blocks of points in the order of the sources."""
         for features in points_of(self.sources, self.preparations):
             yield apply_join(joint, features)
-
-    @property
-    def dimension(self) -> int:
-        """Length of an image's features."""
-        return sum(
-            len(preparation.components) or source.dimension
-            for preparation, source in zip(self.preparations, self.sources, strict=True)
-        )
 
 
 @dataclass(frozen=True)
@@ -142,8 +134,11 @@ def cluster(
     progress.begin("preparing the features")
     preparations = tuple(fit_features(source, prepare) for source in sources)
     inputs = _Inputs(sources, preparations, keys, joined=prepare.automatic)
-    fit = _fit_in_memory if _fits(inputs, settings.memory) else _fit_streamed
-    found = fit(inputs, settings, progress)
+    rows = affordable_rows(sources, preparations, settings.memory)
+    if rows == len(keys):
+        found = _fit_in_memory(inputs, settings, progress)
+    else:
+        found = _fit_streamed(inputs, settings, max(rows, 10 * settings.k), progress)
     count = len(found.centroids)
     if count < settings.k:
         progress.note(
@@ -306,11 +301,9 @@ def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress
     return _Found(centroids, joint, nearest.in_order(back), silhouettes[back], score)
 
 
-def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, progress: Progress) -> _Found:
-    """Restart on as many points as memory holds, then full Lloyd passes over the stream."""
-    memory = settings.memory or 0
-    count = max(memory // (_COPIES * 4 * inputs.dimension), 10 * settings.k, 1000)
-    sample, keys = _sample(inputs, choose_rows(inputs.keys, count, settings.seed))
+def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, rows: int, progress: Progress) -> _Found:
+    """Restart on so many points as memory holds, then full Lloyd passes over the stream."""
+    sample, keys = _sample(inputs, choose_rows(inputs.keys, rows, settings.seed))
     progress.begin("finding clusters")
     centroids, joint = _fit(sample, keys, settings, joined=inputs.joined)
 
@@ -340,7 +333,3 @@ def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32
     """Gather the points of some rows, in the order of their keys."""
     rows = rows[key_order(inputs.keys[rows])]
     return load_points(inputs.sources, inputs.preparations, rows), inputs.keys[rows]
-
-
-def _fits(inputs: _Inputs, memory: int | None) -> bool:
-    return memory is None or _COPIES * 4 * len(inputs.keys) * inputs.dimension <= memory

@@ -9,7 +9,7 @@ import typer
 
 from imgcluster.cli import console, interrupts
 from imgcluster.cli.extract import Precision, Runtime
-from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock, WeightsAsBefore
+from imgcluster.cli.options import DEFAULT_CLUSTERS, Clusters, Json, NoLock, StoreOfClusters, WeightsAsBefore
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
@@ -20,9 +20,7 @@ def assign(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     *,
     clusters: Clusters = DEFAULT_CLUSTERS,
-    store: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The feature store; default: that of the clustering.")
-    ] = None,
+    store: StoreOfClusters = None,
     weights: WeightsAsBefore = None,
     precision: Annotated[Precision, typer.Option(help="What the network computes in.")] = "auto",
     runtime: Annotated[Runtime, typer.Option(help="What runs the network.")] = "auto",
@@ -61,7 +59,7 @@ def _as_json(result: AssignResult, clusters: str) -> JsonObject:
             {"path": image.path, "cluster": image.cluster, "distance": image.distance}
             for image in result.images
         ],
-        "failures": [{"path": failure.path, "reason": failure.reason} for failure in result.failures],
+        "failures": console.failures_json(_failures(result)),
     }
 
 
@@ -70,4 +68,8 @@ def _show(result: AssignResult) -> None:
     console.show_table(("cluster", "distance", "path"), rows, numbers=(0, 1))
     failed = f", {len(result.failures)} failed" if result.failures else ""
     console.say(f"{len(result.images)} images{failed}")
-    console.show_failures([(failure.path, failure.reason) for failure in result.failures])
+    console.show_failures(_failures(result))
+
+
+def _failures(result: AssignResult) -> list[tuple[str, str]]:
+    return [(failure.path, failure.reason) for failure in result.failures]

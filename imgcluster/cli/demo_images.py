@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli import console
+from imgcluster.cli.options import Json
 
 
-def demo_images(folder: Annotated[Path, typer.Argument(help="The folder to fill.")]) -> None:
+def demo_images(
+    folder: Annotated[Path, typer.Argument(help="The folder to fill.")], *, json: Json = False
+) -> None:
     """Fill a folder with views of a few freely licensed photographs, to try things out."""
     from imgcluster.workflows.demo_images import make_demo_images
 
     made = make_demo_images(folder)
+    if json:
+        photographs = [{"name": photo.name, "credit": photo.credit} for photo in made.photographs]
+        console.show_json({"folder": made.folder, "images": made.images, "photographs": photographs})
+        return
     console.say(
         f"{made.images} views (crops, mirrored, turned, other colours) of {len(made.photographs)} "
         f"photographs in {made.folder}:"

@@ -149,11 +149,13 @@ def export(
     json: Json = False,
 ) -> None:
     """Write one feature space for other programs."""
-    from imgcluster.workflows import store as workflow
+    from imgcluster.cli.places import thumbnail_folder
+    from imgcluster.workflows import export as workflow
     from imgcluster.workflows.collection import SpaceChoice
 
     where = SpaceChoice(str(store), network, space, not no_lock)
-    stored = workflow.export(where, str(out), form, notify=console.note)
+    with console.progress() as progress:
+        stored = workflow.export(where, str(out), form, thumbnails=thumbnail_folder(), progress=progress)
     if json:
         console.show_json({"out": str(out), "format": form, "space": stored.name, "rows": stored.rows})
     else:

@@ -1,22 +1,24 @@
-"""Many pictures on one, and pixels to files."""
+"""Many pictures on one."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.errors import ImgclusterError
-from imgcluster.images.opencv import cv2
 from imgcluster.images.resize import to_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from imgcluster.records import Pixels
 
 _WHITE = 255
 _GAP = 4
+_SPRITE_SIDE = 8192
+"""The largest that the Embedding Projector takes."""
+_SPRITE_CELL, _SMALLEST_CELL = 64, 8
 
 
 def contact_sheet(thumbnails: Sequence[Pixels], columns: int, cell: int = 160) -> Pixels:
@@ -28,33 +30,42 @@ def contact_sheet(thumbnails: Sequence[Pixels], columns: int, cell: int = 160) -
         raise ValueError(f"{columns} columns of {cell} pixels")
     rows = max(1, -(-len(thumbnails) // columns))
     pitch = cell + _GAP
-    sheet = np.full((rows * pitch + _GAP, columns * pitch + _GAP, 3), _WHITE, np.uint8)
+    sheet = _blank(rows * pitch + _GAP, columns * pitch + _GAP)
     for index, picture in enumerate(thumbnails):
         row, column = divmod(index, columns)
-        small = to_fit(picture, cell)
-        height, width = small.shape[:2]
-        top = _GAP + row * pitch + (cell - height) // 2
-        left = _GAP + column * pitch + (cell - width) // 2
-        sheet[top : top + height, left : left + width] = small
+        _put(picture, sheet, _GAP + row * pitch, _GAP + column * pitch, cell)
     return sheet
 
 
-def encode_image(pixels: Pixels, suffix: str, *, quality: int = 90) -> bytes:
-    """Encode (H, W, 3) RGB pixels as a file of the type that `suffix` names (``.jpg``, ``.png`` …).
+def sprite(pictures: Iterable[Pixels | None], count: int) -> tuple[Pixels, int] | None:
+    """Lay `count` pictures out as the Embedding Projector wants them: square, without gaps, row by row.
 
-    `quality` is that of JPEG, 0 to 100.
+    The sheet has as many rows as columns and at most 8,192 pixels a side; a place without a picture is white.
 
-    Raises
-    ------
-    ImgclusterError
-        For a suffix that cannot be written.
+    Returns
+    -------
+    The sheet, (S, S, 3) RGB, and the side of a cell in pixels; None for so many (or no) pictures that nothing
+    would be seen in a cell.
     """
-    try:
-        done, data = cv2.imencode(
-            suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-    except cv2.error as error:
-        raise ImgclusterError(f"images cannot be written as {suffix!r}; use .jpg or .png") from error
-    if not done:
-        raise ImgclusterError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} does not fit into {suffix}")
-    return bytes(data)
+    columns = math.isqrt(max(count, 1) - 1) + 1
+    cell = min(_SPRITE_CELL, _SPRITE_SIDE // columns)
+    if count < 1 or cell < _SMALLEST_CELL:
+        return None
+    sheet = _blank(columns * cell, columns * cell)
+    for index, picture in zip(range(count), pictures, strict=False):
+        row, column = divmod(index, columns)
+        if picture is not None:
+            _put(picture, sheet, row * cell, column * cell, cell)
+    return sheet, cell
+
+
+def _blank(height: int, width: int) -> Pixels:
+    return np.full((height, width, 3), _WHITE, np.uint8)
+
+
+def _put(picture: Pixels, sheet: Pixels, top: int, left: int, cell: int) -> None:
+    """Put a picture into the middle of a cell, shrunk where it is larger."""
+    small = to_fit(picture, cell)
+    height, width = small.shape[:2]
+    top, left = top + (cell - height) // 2, left + (cell - width) // 2
+    sheet[top : top + height, left : left + width] = small

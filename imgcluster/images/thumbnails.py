@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcluster.images.contact_sheet import encode_image
+from imgcluster.images.encode import encode_image
 from imgcluster.images.resize import to_fit
 
 if TYPE_CHECKING:

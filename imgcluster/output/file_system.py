@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
+NO_LINK = frozenset(
+    {
+        errno.EXDEV,  # another file system
+        errno.EPERM,  # a file system without links, or somebody else's file under protected_hardlinks
+        errno.EACCES,
+        errno.EMLINK,  # as many links as the file system counts
+        errno.ENOSYS,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+    }
+)
+"""The errors of a link that is not to be had where a copy is."""
+
 _UNKNOWN = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -80,6 +93,14 @@ def remove_if_there(path: str) -> None:
     """Remove a file, or find it gone."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def discard(path: str) -> None:
+    """Remove a file, a link or a whole folder, or find it gone."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        remove_if_there(path)
 
 
 def write_durably(path: str, data: bytes) -> None:

@@ -10,25 +10,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from imgcluster.output.file_system import NO_LINK
 from imgcluster.output.paths import relative_if_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FICLONE = 0x40049409
-_FALL_BACK = frozenset(
-    {
-        errno.EXDEV,  # another file system
-        errno.EPERM,  # a file system without links, or somebody else's file under protected_hardlinks
-        errno.EACCES,
-        errno.EMLINK,  # as many links as the file system counts
-        errno.ENOSYS,
-        errno.ENOTSUP,
-        errno.EOPNOTSUPP,
-        errno.ENOTTY,  # these two: a file system that knows no reflinks
-        errno.EINVAL,
-    }
-)
+_FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system that knows no reflinks
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
 
@@ -124,8 +113,3 @@ class Placer:
 
 
 _PAST = {"hardlink": "hard-linked", "reflink": "reflinked", "symlink": "symlinked", "copy": "copied"}
-
-
-def data_was_written(placer: Placer) -> bool:
-    """Whether anything but directory entries was made."""
-    return placer.used["copy"] > 0

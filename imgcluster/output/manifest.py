@@ -124,7 +124,8 @@ def _placement(row: Mapping[str, str], out: str) -> Placement:
     if len(key) != 32:
         raise ValueError("a key has 64 hexadecimal digits")
     silhouette = float(row["silhouette"] or "nan")
-    return Placement(path, original, key, int(row["cluster"]), float(row["distance"]), silhouette)
+    shown = absolute(row["file"], out)
+    return Placement(path, original, key, int(row["cluster"]), float(row["distance"]), silhouette, shown)
 
 
 def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 JOURNAL = ".imgcluster-moves"
+UNFINISHED = ".imgcluster-unfinished"
+"""The folder of a clustering in which what is added to it later is made; what lies there is of no use."""
 KEPT = "kept"
 """The folder of a clustering for images that would otherwise be lost with it."""
 
@@ -37,7 +39,7 @@ class Contents:
     folders
         Folders that are ours, each before those in it.
     bookkeeping
-        Marker and journal.
+        Marker, journal and what is unfinished.
     """
 
     ours: dict[str, str] = field(default_factory=dict)
@@ -62,7 +64,9 @@ def examine(folder: str, marker: Marker | None) -> Contents:
         with os.scandir(os.path.join(folder, parent)) as entries:
             for entry in entries:
                 relative = f"{parent}/{entry.name}" if parent else entry.name
-                if entry.is_dir(follow_symlinks=False):
+                if relative == UNFINISHED:
+                    contents.bookkeeping.append(relative)
+                elif entry.is_dir(follow_symlinks=False):
                     if relative in own_folders:
                         contents.folders.append(relative)
                         pending.append(relative)

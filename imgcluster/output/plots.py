@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PLOT_KINDS = ("png", "svg", "pdf")
+PLOT_MARK = b"imgcluster sweep"
+"""What every plot holds, by which an earlier one is known."""
 
 _LINE, _SUGGESTED, _SOFT = "#3b7dd8", "#d1611f", "#5c6066"
 
@@ -81,7 +83,7 @@ def sweep_plot(
         if suggestion is not None:
             figure.suptitle(f"suggested: k = {suggestion}", color=_SUGGESTED, fontsize=11)
         file = io.BytesIO()
-        figure.savefig(file, format=kind, metadata=_undated(kind))
+        figure.savefig(file, format=kind, metadata=_metadata(kind))
     return file.getvalue()
 
 
@@ -91,6 +93,7 @@ def _mark(axes: Axes, ks: Sequence[int], values: Sequence[float], k: int) -> Non
     axes.plot([k] * len(chosen), chosen, color=_SUGGESTED, marker="o", markersize=8, linewidth=0)
 
 
-def _undated(kind: str) -> dict[str, None]:
-    """Return metadata that leaves out the time of writing."""
-    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+def _metadata(kind: str) -> dict[str, str | None]:
+    """Return metadata that names us and leaves out the time of writing."""
+    undated: dict[str, dict[str, str | None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    return {"Software" if kind == "png" else "Creator": PLOT_MARK.decode(), **undated.get(kind, {})}

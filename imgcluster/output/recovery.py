@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.content import has_content
 from imgcluster.output.file_system import (
+    discard,
     exchange,
     locked_folder,
     move_file,
-    remove_if_there,
     rename_new,
     sync_file,
 )
@@ -33,9 +33,17 @@ if TYPE_CHECKING:
     from imgcluster.records import Notify
 
 
+_BESIDE = ".imgcluster-"
+
+
 def new_tree(out: str) -> str:
     """Return where the tree for `out` is built; after the exchange the old tree is there."""
     return _beside(out, "new")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a folder of that name is what an interrupted run left for `recover`."""
+    return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
 
 
 def recover(out: str, notify: Notify) -> None:
@@ -141,11 +149,11 @@ def is_last_copy(own: OwnFile, path: str, out: str) -> bool:
 
 
 def remove_skeleton(folder: str, contents: Contents) -> None:
-    """Remove our folders, as far as they are empty, and then marker and journal."""
+    """Remove our folders, as far as they are empty, and then marker, journal and what is unfinished."""
     for relative in reversed(contents.folders):
         _remove_if_empty(os.path.join(folder, relative))
     for relative in contents.bookkeeping:
-        remove_if_there(os.path.join(folder, relative))
+        discard(os.path.join(folder, relative))
     _remove_if_empty(folder)
 
 
@@ -218,4 +226,4 @@ def _remove_if_empty(folder: str) -> None:
 
 def _beside(out: str, suffix: str) -> str:
     parent, name = os.path.split(out)
-    return os.path.join(parent, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.{suffix}")
+    return os.path.join(parent, f"{_BESIDE}{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.{suffix}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.additions import added
 from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
 from imgcluster.output.report_map import MAP_LIMIT, Map, bokeh_scripts, draw_map
 from imgcluster.output.report_pages import Pages, load_templates, on_map
@@ -15,6 +15,7 @@ from imgcluster.output.report_thumbnails import bring_thumbnails, missing_thumbn
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from imgcluster.output.marker import Marker
     from imgcluster.records import Progress
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
     "write_report",
 ]
 
-_PAGE = re.compile(r"(cluster-\d+(-\d+)?|map)\.html")
+_FOLDER, _PAGE = "report", "report.html"
 
 
 def write_report(
@@ -38,8 +39,9 @@ def write_report(
     thumbnail_folder: str,
     map_limit: int = MAP_LIMIT,
     seed: int = 0,
+    since: Marker | None = None,
 ) -> str:
-    """Write ``report.html`` and the folder ``report`` into `out`, over those of an earlier report.
+    """Write ``report.html`` and the folder ``report`` into `out`, in place of an earlier report.
 
     Parameters
     ----------
@@ -49,54 +51,48 @@ def write_report(
         Where the thumbnails lie (`save_thumbnail`); those of `images` are linked or copied into the report.
     map_limit
         How many points the map draws at most; of more images it draws a sample chosen by `seed`.
+    since
+        The marker of the clustering in `out` that the report is about.
 
     Returns
     -------
     str
-        The path of the page to open. It is written last: where it is, the rest is.
+        The path of the page to open. It comes last: where it is, the rest is.
 
     Raises
     ------
     MissingExtra
         Jinja2 or Bokeh is not installed; nothing was written.
     ImgclusterError
-        The folder cannot be written.
+        The folder cannot be written, holds a file of somebody else where a page goes, or was clustered again.
     """
     environment, scripts = load_templates(), bokeh_scripts()
-    folder = os.path.join(out, "report")
     try:
-        thumbnails = bring_thumbnails(
-            thumbnail_folder, os.path.join(folder, "thumbnails"), [image.key for image in images]
-        )
-        located = [image for image in images if on_map(image)]
-        chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
-        pages = Pages(environment, facts, images, thumbnails)
-        _write_assets(os.path.join(folder, "assets"), {**_own_assets(), **(scripts if chart else {})})
-        _write_pages(folder, pages, chart, progress)
-        page = os.path.join(out, "report.html")
-        _write_text(page, pages.overview())
+        with added(out, (_PAGE, _FOLDER), since, progress.note) as made:
+            folder = os.path.join(made, _FOLDER)
+            keys = [image.key for image in images]
+            thumbnails = bring_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
+            located = [image for image in images if on_map(image)]
+            chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
+            pages = Pages(environment, facts, images, thumbnails)
+            _write_assets(os.path.join(folder, "assets"), {**_own_assets(), **(scripts if chart else {})})
+            _write_pages(folder, pages, chart, progress)
+            _write_text(os.path.join(made, _PAGE), pages.overview())
     except OSError as error:
         reason = error.strerror or str(error)
         raise ImgclusterError(
             f"cannot write the report to {out}: {reason}; make room there or choose another folder"
         ) from error
-    return page
+    return os.path.join(out, _PAGE)
 
 
 def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progress) -> None:
-    """Write the contact sheets and the map, and take away those of an earlier report."""
     progress.begin("writing the report", sum(len(cluster.pages) for cluster in pages.clusters))
-    written = set()
     for name, text in pages.contact_sheets():
         _write_text(os.path.join(folder, name), text)
-        written.add(name)
         progress.advance()
     if chart:
         _write_text(os.path.join(folder, "map.html"), pages.map(chart))
-        written.add("map.html")
-    for name in os.listdir(folder):
-        if _PAGE.fullmatch(name) and name not in written:
-            os.unlink(os.path.join(folder, name))
 
 
 def _write_assets(folder: str, assets: Mapping[str, str]) -> None:
@@ -115,7 +111,5 @@ def _own_assets() -> dict[str, str]:
 
 
 def _write_text(path: str, text: str) -> None:
-    partial = f"{path}.part"
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
-    os.replace(partial, path)

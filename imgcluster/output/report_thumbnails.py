@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import threading
 from typing import TYPE_CHECKING
+
+from imgcluster.output.file_system import NO_LINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
-
-_NO_LINK = {
-    errno.EXDEV,
-    errno.EPERM,
-    errno.EMLINK,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EACCES,
-}
 
 
 def thumbnail_name(key: str) -> str:
@@ -47,21 +38,17 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
 
 
 def bring_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:
-    """Bring the thumbnails of `keys` from one folder to another, as hard links where possible.
+    """Bring the thumbnails of `keys` from one folder to another, new one, as hard links where possible.
 
     Returns
     -------
     frozenset of str
         The keys that have a thumbnail in `target` now.
     """
-    wanted = dict.fromkeys(keys)
-    here, there = _present(target), _present(source)
-    for key in wanted:
-        if key in there and key not in here:
-            _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
-    for key in here.difference(wanted):  # of an earlier report
-        os.unlink(os.path.join(target, thumbnail_name(key)))
-    return frozenset(key for key in wanted if key in there or key in here)
+    found = _present(source).intersection(keys)
+    for key in found:
+        _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
+    return frozenset(found)
 
 
 def _present(folder: str) -> set[str]:
@@ -82,6 +69,6 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         shutil.copyfile(source, target)

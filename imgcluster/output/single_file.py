@@ -1,20 +1,99 @@
-"""One file that the user named: a table, a plot, a contact sheet."""
+"""One file that the user named: a table, a plot, a contact sheet. It replaces nothing but an earlier one."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
+import stat
+
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.file_system import remove_if_there, sync_file
+
+_HEAD_BYTES = 1 << 20
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Write a file in place of what is there.
+def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
+    """Write a file, all or nothing, where there is none, an empty one, or one of an earlier run.
+
+    Parameters
+    ----------
+    mark
+        What files of the same command hold in their first mebibyte. None stands for a table: its files begin
+        with the same line.
 
     Raises
     ------
     ImgclusterError
-        When it cannot be written, with the reason.
+        When something else is there, or the file cannot be written, with the reason.
+    """
+    if mark is None:
+        check_target(path, data[: data.find(b"\n") + 1], at_start=True)
+    else:
+        check_target(path, mark)
+    target = os.path.realpath(path)  # where it is a link, that stays one
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "wb") as device:  # such as /dev/stdout, which has nothing to lose
+                device.write(data)
+        else:
+            _replace(target, data)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
+    """Make sure that `path` can be written, and is free, empty or of an earlier run, which left `mark` there.
+
+    So a name typed wrong costs nothing: no photograph, no feature store and nobody's own table. Called before
+    long work, it saves that, too.
+
+    Raises
+    ------
+    ImgclusterError
+        When it is a folder or holds anything else, or cannot be read or written.
     """
     try:
-        with open(path, "wb") as file:
-            file.write(data)
+        mode = os.stat(path).st_mode
+        head = _head(path) if stat.S_ISREG(mode) else b""
+    except FileNotFoundError:
+        mode, head = stat.S_IFREG, b""
     except OSError as error:
-        raise ImgclusterError(f"cannot write {path}: {error.strerror}; name another file") from error
+        raise _cannot_write(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise ImgclusterError(f"{path} is a folder: name a file")
+    if head and not (head.startswith(mark) if at_start else mark in head):
+        raise ImgclusterError(
+            f"{path} holds something else than this command writes: name another file, or move that one away"
+        )
+    folder = os.path.dirname(os.path.realpath(path))
+    if stat.S_ISREG(mode) and not os.access(folder, os.W_OK):
+        number = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
+        raise _cannot_write(path, OSError(number, os.strerror(number)))
+
+
+def _cannot_write(path: str, error: OSError) -> ImgclusterError:
+    return ImgclusterError(f"cannot write {path}: {error.strerror}; name another file")
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _replace(target: str, data: bytes) -> None:
+    folder = os.path.dirname(target)
+    part = os.path.join(folder, f".imgcluster-{os.getpid()}.part")
+    try:
+        remove_if_there(part)
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, part)
+        os.replace(part, target)
+        sync_file(folder)
+    finally:
+        remove_if_there(part)

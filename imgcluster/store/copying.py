@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import StoreError
-from imgcluster.store.damage import DAMAGE, damaged
-from imgcluster.store.rows import append_rows, read_slab, slabs
+from imgcluster.store.rows import append_rows, sound_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +26,8 @@ def copy_rows(source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64]) -
     StoreError
         One of them is damaged.
     """
-    for start, stop, first, last in slabs(rows, _ROWS_AT_ONCE) if len(rows) else ():
-        try:
-            keys, embeddings, sound = read_slab(source, start, stop)
-        except DAMAGE as error:
-            raise damaged(source.file.filename, error) from error
-        wanted = rows[first:last] - start
-        if not sound[wanted].all():
-            raise StoreError(f"{source.file.filename} has damaged rows: run `imgcluster store repair` first")
-        append_rows(target, keys[wanted], embeddings[wanted])
+    for _, keys, embeddings in sound_rows(source, rows, _ROWS_AT_ONCE):
+        append_rows(target, keys, embeddings)
 
 
 def copy_tables(source: PathTables, target: PathTables, keep: Callable[[str], bool] | None = None) -> None:

@@ -16,27 +16,41 @@ from imgcluster.store.opening import replacement
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from imgcluster.records import Keys
     from imgcluster.store.store import FeatureStore
+
+NPZ_MARK = b"keys.npy"
+"""What the beginning of every archive of ours holds."""
+
+METADATA, METADATA_HEADER = "metadata.tsv", b"path\tkey\n"
+PROJECTOR_FILES = (METADATA, "tensors.tsv", "sprite.png", "projector_config.pbtxt")
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """Thumbnails of all rows in file order in one PNG, left to right, top to bottom, each `side` pixels."""
+    """Thumbnails in one square PNG, left to right, top to bottom, in cells of `side` pixels."""
 
     image: bytes
     side: int
 
 
+class DrawSprite(Protocol):
+    """Draws the images of some keys; None where that makes no sense."""
+
+    def __call__(self, keys: Keys) -> Sprite | None:
+        """Draw them in this order."""
+
+
 class Exporter(Protocol):
     """Writes one feature space of a store to `out`."""
 
-    def __call__(self, store: FeatureStore, space: str, out: str, sprite: Sprite | None = None) -> None:
+    def __call__(self, store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
         """Write."""
 
 
-def export_npz(store: FeatureStore, space: str, out: str, sprite: Sprite | None = None) -> None:
+def export_npz(store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
     """Write ``keys`` (N, 64 hex characters) and ``embeddings`` (N, D) float32 to one NumPy archive."""
-    del sprite  # arrays only
+    del draw  # arrays only
     keys = store.keys(space)
     source = store.source(space, keys)
     names = np.array([key.tobytes().hex() for key in source.keys], "<U64")
@@ -57,11 +71,11 @@ def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def export_tensorboard(store: FeatureStore, space: str, out: str, sprite: Sprite | None = None) -> None:
+def export_tensorboard(store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
     """Write what the Embedding Projector loads into the folder `out`.
 
     ``tensors.tsv`` (one row of numbers per image), ``metadata.tsv`` (with a header: path and key),
-    ``projector_config.pbtxt``, and ``sprite.png`` where one is given.
+    ``projector_config.pbtxt``, and ``sprite.png`` where one is drawn, all in the same order.
     """
     source = store.source(space, store.keys(space))
     paths: dict[bytes, str] = {}
@@ -72,15 +86,16 @@ def export_tensorboard(store: FeatureStore, space: str, out: str, sprite: Sprite
     except OSError as error:
         raise StoreError(f"cannot make the folder {out}: {error.strerror}") from error
     folder = os.path.abspath(out)
-    with replacement(os.path.join(folder, "tensors.tsv")) as new, open(new, "w", encoding="ascii") as file:
-        for block in source.blocks():
-            np.savetxt(file, block, fmt="%.7g", delimiter="\t")
-    with replacement(os.path.join(folder, "metadata.tsv")) as new, open(new, "w", encoding="utf-8") as file:
-        file.write("path\tkey\n")
+    with replacement(os.path.join(folder, METADATA)) as new, open(new, "w", encoding="utf-8") as file:
+        file.write(METADATA_HEADER.decode())
         for key in source.keys:
             name = key.tobytes()
             file.write(f"{_one_cell(paths.get(name, ''))}\t{name.hex()}\n")
+    with replacement(os.path.join(folder, "tensors.tsv")) as new, open(new, "w", encoding="ascii") as file:
+        for block in source.blocks():
+            np.savetxt(file, block, fmt="%.7g", delimiter="\t")
     config = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n'
+    sprite = draw(source.keys) if draw is not None else None
     if sprite is not None:
         side = sprite.side
         config += f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n'

@@ -70,20 +70,22 @@ def prune(
         going = total - sum(map(len, rows.values()))
         if not force:
             _refuse_doubtful(path, tables, going, total)
-        gone = len(tables.paths()) - len(kept)
+        names = {entry.path for entry in kept}
+        gone = [entry.path for entry in tables.paths() if entry.path not in names]
         before = os.path.getsize(file.target)
         with (
             replacement(file.target, file.replace_by, room=before) as new,
             h5py.File(new, "w", libver="earliest") as target,
         ):
             _write(file.h5, target, rows)
-            names = {entry.path for entry in kept}
             copy_tables(
                 tables,
                 PathTables(target, home(path)),
                 keep=lambda name: name in names or os.path.lexists(name),
             )
-        return Pruned(going, gone, before, os.path.getsize(file.target))
+        if gone and notify is not None:
+            notify(f"{len(gone)} paths are forgotten, for nothing is there any more; the first: {gone[0]}")
+        return Pruned(going, len(gone), before, os.path.getsize(file.target))
     finally:
         file.close(keep=False)
 

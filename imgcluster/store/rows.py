@@ -73,16 +73,17 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
             first = last
 
 
-def read_rows(group: h5py.Group, rows: NDArray[np.int64]) -> Embeddings:
-    """Read ascending rows: (n,) to (n, D) float32.
+def sound_rows(
+    group: h5py.Group, rows: NDArray[np.int64], longest: int
+) -> Iterator[tuple[slice, Keys, NDArray[np.floating]]]:
+    """Read ascending rows as stored, stretch by stretch: their place among `rows`, keys and embeddings.
 
     Raises
     ------
     StoreError
         A checksum is wrong; the message names the key.
     """
-    result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
-    for start, stop, first, last in slabs(rows, _SLAB_ROWS) if len(rows) else ():
+    for start, stop, first, last in slabs(rows, longest) if len(rows) else ():
         try:
             keys, embeddings, sound = read_slab(group, start, stop)
         except DAMAGE as error:
@@ -94,7 +95,16 @@ def read_rows(group: h5py.Group, rows: NDArray[np.int64]) -> Embeddings:
                 f"{group.file.filename}: {len(bad)} embeddings are damaged, the first belongs to the image "
                 f"{keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
             )
-        result[first:last] = embeddings if len(wanted) == stop - start else embeddings[wanted]
+        if len(wanted) < stop - start:
+            keys, embeddings = keys[wanted], embeddings[wanted]
+        yield slice(first, last), keys, embeddings
+
+
+def read_rows(group: h5py.Group, rows: NDArray[np.int64]) -> Embeddings:
+    """Read ascending rows: (n,) to (n, D) float32. Raises StoreError as `sound_rows` does."""
+    result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
+    for place, _, embeddings in sound_rows(group, rows, _SLAB_ROWS):
+        result[place] = embeddings
     return result
 
 

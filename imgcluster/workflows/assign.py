@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgcluster.analysis.assigning import assign as nearest_clusters
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
-from imgcluster.output.single_file import write_file
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from imgcluster.records import ClusterModel, Failure
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
+
+_COLUMNS = ("path", "key", "cluster", "distance")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def assign(
     progress = progress or SilentProgress()
     model = read_model(options.clusters)
     store = options.store or read_manifest(options.clusters).store
+    if options.out is not None:
+        check_target(options.out, csv_bytes(_COLUMNS, ()), at_start=True)
     new = 0
     failures: dict[str, Failure] = {}
     for source in _networks(store, model, options, choose, progress):
@@ -146,4 +150,4 @@ def _in_order_of_paths(
 
 def _write_table(path: str, images: Sequence[Assigned]) -> None:
     lines = [(image.path, image.key.hex(), image.cluster, image.distance) for image in images]
-    write_file(path, csv_bytes(("path", "key", "cluster", "distance"), lines))
+    write_file(path, csv_bytes(_COLUMNS, lines))

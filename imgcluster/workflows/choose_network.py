@@ -11,7 +11,7 @@ from imgcluster.images.views import views
 from imgcluster.networks.conversion import Calibration
 from imgcluster.networks.places import NOWHERE, NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
-from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
+from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

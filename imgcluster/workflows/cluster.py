@@ -272,6 +272,8 @@ def _manifest(
     }
     if options.k is None:
         others["k"] = "auto"
+    if options.clusters is not None:
+        others["clusters"] = os.path.abspath(options.clusters)
     return ClusteringManifest(
         k=clustering.k,
         seed=options.seed,

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from imgcluster.engines.local import ordered_map
 from imgcluster.errors import ImgclusterError
-from imgcluster.images.contact_sheet import contact_sheet, encode_image
-from imgcluster.images.decode import decode
-from imgcluster.images.reading import read_file
+from imgcluster.images.contact_sheet import contact_sheet
+from imgcluster.images.encode import encode_image
 from imgcluster.output.manifest import read_assignments
-from imgcluster.output.single_file import write_file
-from imgcluster.records import Pixels, Progress, SilentProgress
+from imgcluster.output.single_file import check_target, write_file
+from imgcluster.records import Pixels, Placement, Progress, SilentProgress
+from imgcluster.workflows.known_files import READING_SECONDS, decode_known, places_of
 
 _CELL = 160
-_TIMEOUT_SECONDS = 60.0
+_REMARK = "imgcluster contact sheet"
 
 
 def make_contact_sheet(
@@ -32,9 +32,11 @@ def make_contact_sheet(
     Raises
     ------
     ImgclusterError
-        Where there is no such cluster, or the picture's suffix is none that can be written.
+        Where there is no such cluster, none of its images can be read, the picture's suffix is none that can
+        be written, or `out` is a file that no contact sheet was written to.
     """
     progress = progress or SilentProgress()
+    check_target(out, _REMARK.encode())
     members = [p for p in read_assignments(os.fspath(clusters)) if p.cluster == cluster]
     if not members:
         raise ImgclusterError(f"{clusters} has no cluster {cluster}: its folders are numbered from 0")
@@ -42,19 +44,19 @@ def make_contact_sheet(
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))
     pictures = []
-    outcomes = ordered_map(
-        _picture, [member.path for member in shown], threads=2, window=16, timeout=_TIMEOUT_SECONDS
-    )
-    for outcome in outcomes:
+    for outcome in ordered_map(_picture, shown, threads=2, window=16, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:
-            progress.note(f"left out: {outcome.item}: {outcome.error}")
+            progress.note(f"left out: {outcome.item.path}: {outcome.error}")
         else:
             pictures.append(outcome.result)
-    sheet = contact_sheet(pictures, min(columns, max(len(pictures), 1)), _CELL)
-    write_file(out, encode_image(sheet, Path(out).suffix or ".png"))
+    if not pictures:
+        raise ImgclusterError(f"none of the images of cluster {cluster} in {clusters} can be read any more")
+    sheet = contact_sheet(pictures, min(columns, len(pictures)), _CELL)
+    picture = encode_image(sheet, Path(out).suffix or ".png", remark=_REMARK)
+    write_file(out, picture, _REMARK.encode())
     return len(pictures)
 
 
-def _picture(path: str) -> Pixels:
-    return decode(read_file(path), at_least=_CELL).pixels
+def _picture(placement: Placement) -> Pixels:
+    return decode_known(placement.key, places_of(placement), _CELL)

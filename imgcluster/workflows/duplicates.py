@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.engines.local import ordered_map
+from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
-from imgcluster.output.single_file import write_file
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, collect
+from imgcluster.workflows.csv_files import read_table
+from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.9
 """Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of
 the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
+
+_KEY_BYTES = 32
+_PLAN_COLUMNS = ("group", "verdict", "path", "key")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def duplicates(
         Where the store knows no image, or the decisions cannot be read.
     """
     progress = progress or SilentProgress()
+    if plan is not None:
+        check_target(plan, csv_bytes(_PLAN_COLUMNS, ()), at_start=True)
     distinct = tuple(_decisions(decisions)) if decisions else ()
     with where.open(progress.note) as (store, space):
         collection = collect(store, (space,), paths, where.clusters, progress)
@@ -69,44 +74,56 @@ def duplicates(
         pairs = near_duplicates(source, threshold)
         keys = [bytes(key) for key in source.keys]
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
-    groups = duplicate_groups(_copies(collection.images, paired), keys, pairs, distinct)
+    groups = duplicate_groups(_copies(collection.images, paired, progress), keys, pairs, distinct)
     if plan is not None:
         write_file(plan, _plan_csv(groups))
     return DuplicatesResult(len(collection.images), groups)
 
 
-def _copies(images: Sequence[StoredImage], paired: set[bytes]) -> list[Copy]:
-    """Gather what the choice of a copy needs; only images with a near duplicate are looked into."""
+def _copies(images: Sequence[StoredImage], paired: set[bytes], progress: Progress) -> list[Copy]:
+    """Gather what the choice of a copy needs; only images with a near duplicate are looked into.
+
+    A file that cannot be read now is left out: it can neither be relied on nor be given up.
+    """
+    alike = [image for image in images if image.key in paired]
+    progress.begin("looking into near duplicates", len(alike))
+    pixels: dict[str, int] = {}
+    lost: dict[str, str] = {}
+    threads = os.cpu_count() or 1
+    for outcome in ordered_map(_pixels, alike, threads=threads, window=16 * threads, timeout=READING_SECONDS):
+        progress.advance()
+        if outcome.result is None:
+            lost[outcome.item.path] = str(outcome.error)
+        else:
+            pixels[outcome.item.path] = outcome.result
     copies = []
     for image in images:
-        status = os.stat(image.path)
-        pixels = _pixels(image.path) if image.key in paired else 0
-        copies.append(Copy(image.path, image.key, pixels, status.st_size, status.st_mtime_ns))
+        try:
+            status = os.stat(image.path)
+        except OSError as error:
+            lost.setdefault(image.path, error.strerror or str(error))
+        if image.path not in lost:
+            size = pixels.get(image.path, 0)
+            copies.append(Copy(image.path, image.key, size, status.st_size, status.st_mtime_ns))
+    for path, reason in list(lost.items())[:1]:
+        progress.note(f"{len(lost)} images cannot be read now and are left out, the first: {path}: {reason}")
     return copies
 
 
-def _pixels(path: str) -> int:
-    try:
-        decoded = decode(read_file(path), at_least=1)
-    except UnreadableImage:
-        # It could be read when it was embedded; a copy that cannot be read now is the last one to keep.
-        return 0
+def _pixels(image: StoredImage) -> int:
+    decoded = decode(read_file(image.path), KNOWN_LIMITS, at_least=1)
     return decoded.width * decoded.height
 
 
 def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
-    try:
-        text = Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImgclusterError(f"{file} cannot be read as CSV: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if not {"key_a", "key_b"} <= set(reader.fieldnames or ()):
-        raise ImgclusterError(f"{file} needs the columns key_a and key_b in its first line")
-    for row in reader:
+    for line, cells in read_table(file, ("key_a", "key_b")):
         try:
-            yield bytes.fromhex(row["key_a"]), bytes.fromhex(row["key_b"])
-        except (TypeError, ValueError) as error:
-            raise ImgclusterError(f"{file}, line {reader.line_num}: a key is 64 hex digits") from error
+            one, other = (bytes.fromhex(cell or "") for cell in cells)
+        except ValueError:
+            one = other = b""
+        if not len(one) == len(other) == _KEY_BYTES:
+            raise ImgclusterError(f"{file}, line {line}: a key is 64 hex digits")
+        yield one, other
 
 
 def _plan_csv(groups: Sequence[KeepPlan]) -> bytes:
@@ -115,4 +132,4 @@ def _plan_csv(groups: Sequence[KeepPlan]) -> bytes:
         for number, group in enumerate(groups)
         for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.others)]
     ]
-    return csv_bytes(("group", "verdict", "path", "key"), rows)
+    return csv_bytes(_PLAN_COLUMNS, rows)

@@ -187,7 +187,8 @@ def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> st
     which = "a folder is" if found.clusterings == 1 else f"{found.clusterings} folders are"
     return (
         f"no image found below {where}: {which} left out, for `cluster` made "
-        f"{'it' if found.clusterings == 1 else 'them'}: name the folder that the images came from"
+        f"{'it' if found.clusterings == 1 else 'them'}: name the folder that the images came from, or, if "
+        "they were moved, the cluster folders themselves"
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.workflows.csv_files import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,17 +43,6 @@ def read_labels(choice: str, originals: Iterable[str]) -> Mapping[str, str]:
 
 def _rows(file: str) -> Iterable[tuple[str, str]]:
     folder = os.path.dirname(os.path.abspath(file))
-    try:
-        # The line ends as they are: a name may hold any of them.
-        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            text = stream.read()
-    except OSError as error:
-        raise ImgclusterError(
-            f"{file}: {error.strerror}: name a CSV file with the columns path,label, or `folders`"
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if not {"path", "label"} <= set(reader.fieldnames or ()):
-        raise ImgclusterError(f"{file} needs the columns path and label in its first line")
-    for row in reader:
-        if row["path"] and row["label"] is not None:
-            yield os.path.normpath(os.path.join(folder, row["path"])), row["label"]
+    for _, (path, label) in read_table(file, ("path", "label")):
+        if path and label is not None:
+            yield os.path.normpath(os.path.join(folder, path)), label

@@ -11,23 +11,24 @@ import numpy as np
 from imgcluster.analysis.assigning import model_points
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
-from imgcluster.output.adoption import adopted
+from imgcluster.output.folders import recover
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
+from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.report import ConfusionTable, ReportFacts, ReportImage, write_report
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.known_files import places_of, present_path
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import ClusterModel, Failure, Keys, Placement
+    from imgcluster.records import ClusterModel, Failure, Keys, PathEntry, Placement
 
-_FILES = ("report.html", "report")
 _ROWS = 8192
 
 
@@ -78,32 +79,46 @@ def report(
     MissingExtra
         Where the report's libraries are not installed.
     ImgclusterError
-        Where there is no clustering, or its store is gone.
+        Where there is no clustering, its store is gone, or it was replaced meanwhile.
     """
     progress = progress or SilentProgress()
     out = os.path.abspath(os.fspath(clusters))
+    recover(out, progress.note)
+    marker = read_marker(out)
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
     with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
         points = _points(features, read_model(out), keys)
-        failures = features.failures()
+        failures, missing = features.failures(), _missing(features.paths(), placements, manifest)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
-    paths = {placement.key.hex(): placement.path for placement in placements}
+    paths: dict[bytes, list[str]] = {}
+    for placement in placements:
+        paths.setdefault(placement.key, []).extend(places_of(placement))
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
-    facts = _facts(manifest, placements, failures, projection, labelled)
-    with adopted(out, _FILES):
-        page = write_report(
-            out,
-            facts,
-            _images(placements, keys, projection, labelled, out),
-            progress,
-            thumbnail_folder=thumbnails,
-            seed=manifest.seed,
-        )
+    facts = _facts(manifest, placements, failures, missing, projection, labelled)
+    page = write_report(
+        out,
+        facts,
+        _images(placements, keys, projection, labelled, out),
+        progress,
+        thumbnail_folder=thumbnails,
+        seed=manifest.seed,
+        since=marker,
+    )
     return ReportResult(page, len(placements), made, projection.method)
+
+
+def _missing(
+    known: Iterable[PathEntry], placements: Sequence[Placement], manifest: ClusteringManifest
+) -> int:
+    """Count the files that would have a part in the clustering, were they not gone."""
+    clustered = {path for placement in placements for path in (placement.original, placement.path)}
+    folders = tuple(f"{path.rstrip('/')}/" for path in manifest.paths or ("/",))
+    meant = (entry.path for entry in known if f"{entry.path}/".startswith(folders))
+    return sum(path not in clustered and not os.path.lexists(path) for path in meant)
 
 
 def _points(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
@@ -134,6 +149,7 @@ def _facts(
     manifest: ClusteringManifest,
     placements: Sequence[Placement],
     failures: tuple[Failure, ...],
+    missing: int,
     projection: Projection,
     labelled: _Labelled | None,
 ) -> ReportFacts:
@@ -148,7 +164,9 @@ def _facts(
         ("feature space", ", ".join(manifest.spaces)),
         ("feature store", manifest.store),
         ("files", manifest.mode),
-        *((name, value) for name, value in manifest.versions.items()),
+        ("images of", ", ".join(manifest.paths) or "the whole store"),
+        *manifest.options.items(),
+        *manifest.versions.items(),
     )
     return ReportFacts(
         sizes=manifest.sizes,
@@ -156,6 +174,7 @@ def _facts(
         silhouette=manifest.silhouette,
         made=made,
         failures=failures,
+        missing=missing,
         projection=projection.method,
         confusion=labelled.table if labelled else None,
     )
@@ -172,8 +191,8 @@ def _images(
     return [
         ReportImage(
             key=placement.key.hex(),
-            path=placement.path,
-            file=os.path.relpath(placement.path, out),
+            path=path,
+            file=os.path.relpath(path, out),
             cluster=placement.cluster,
             distance=placement.distance,
             silhouette=placement.silhouette,
@@ -183,4 +202,5 @@ def _images(
             y=float(places[placement.key][1]),
         )
         for placement in placements
+        for path in (present_path(placement) or placement.path,)
     ]

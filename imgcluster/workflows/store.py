@@ -1,4 +1,4 @@
-"""The store's own commands: what is in it, is it sound, and other shapes of it."""
+"""The store's own commands: what is in it, is it sound, what can go."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
+from imgcluster.output.recovery import is_unfinished
 from imgcluster.records import CLUSTERING_MARKER
-from imgcluster.store.export import EXPORTERS
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgcluster.records import Notify, Run, StoredSpace
-    from imgcluster.workflows.collection import SpaceChoice
 
-__all__ = ["EXPORT_FORMATS", "StoreInfo", "export", "info", "merge", "prune", "repair", "verify"]
-
-EXPORT_FORMATS = tuple(EXPORTERS)
+__all__ = ["StoreInfo", "info", "merge", "prune", "repair", "verify"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def prune(
     Raises
     ------
     ImgclusterError
-        Where a clustering is damaged or there is none, or what `store.prune` refuses.
+        Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses.
     """
     for folder in clusters:
         read_manifest(folder)
@@ -93,18 +91,10 @@ def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
     for folder in dict.fromkeys(filter(os.path.isdir, folders)):
         with os.scandir(folder) as entries:
             for entry in entries:
+                if is_unfinished(entry.name):
+                    raise ImgclusterError(
+                        f"{entry.path} was left by an interrupted run and may hold images: run `imgcluster "
+                        "cluster` or `imgcluster undo` on that clustering first"
+                    )
                 if os.path.exists(os.path.join(entry.path, CLUSTERING_MARKER)):
                     yield entry.path
-
-
-def export(where: SpaceChoice, out: str, form: str, *, notify: Notify = lambda _: None) -> StoredSpace:
-    """Write one feature space for other programs, in one of `EXPORT_FORMATS`.
-
-    Raises
-    ------
-    StoreError
-        There is no such store or space, or `out` cannot be written.
-    """
-    with where.open(notify) as (store, space):
-        EXPORTERS[form](store, space.name, out)
-    return space

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep
-from imgcluster.output.plots import sweep_plot
-from imgcluster.output.single_file import write_file
+from imgcluster.output.plots import PLOT_MARK, sweep_plot
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import (
@@ -67,6 +67,7 @@ def sweep(
     refuse_contradictions(options)
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
+        check_target(plot, PLOT_MARK)
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, progress)
@@ -79,7 +80,7 @@ def sweep(
             progress,
         )
     if plot is not None:
-        write_file(plot, _plot(table, plot))
+        write_file(plot, _plot(table, plot), PLOT_MARK)
     return SweepResult(len(collection.keys), table)
 
 

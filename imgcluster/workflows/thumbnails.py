@@ -6,39 +6,36 @@ import os
 from typing import TYPE_CHECKING
 
 from imgcluster.engines.local import ordered_map
-from imgcluster.images.decode import decode
-from imgcluster.images.reading import read_file
 from imgcluster.images.thumbnails import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
+from imgcluster.workflows.known_files import READING_SECONDS, decode_known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from imgcluster.records import Progress
 
-_TIMEOUT_SECONDS = 60.0
 
-
-def make_thumbnails(folder: str, paths: Mapping[str, str], progress: Progress) -> int:
+def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress: Progress) -> int:
     """Make the thumbnails that `folder` lacks, in threads; tell how many were made.
 
     Parameters
     ----------
     paths
-        For each key, in hex, a file with that content.
+        For each key the files that may have that content.
 
     An image that can no longer be read has no thumbnail; one line says how many those are.
     """
-    wanted = missing_thumbnails(folder, paths)
+    wanted = missing_thumbnails(folder, map(bytes.hex, paths))
     progress.begin("making thumbnails", len(wanted))
     made = 0
     threads = os.cpu_count() or 1
     outcomes = ordered_map(
-        lambda key: save_thumbnail(folder, key, _thumbnail(paths[key])),
+        lambda key: save_thumbnail(folder, key, _thumbnail(bytes.fromhex(key), paths)),
         wanted,
         threads=threads,
         window=16 * threads,
-        timeout=_TIMEOUT_SECONDS,
+        timeout=READING_SECONDS,
         stopping=lambda: progress.stopping,
     )
     for outcome in outcomes:
@@ -49,5 +46,5 @@ def make_thumbnails(folder: str, paths: Mapping[str, str], progress: Progress) -
     return made
 
 
-def _thumbnail(path: str) -> bytes:
-    return thumbnail_jpeg(decode(read_file(path), at_least=THUMBNAIL_SIDE).pixels, THUMBNAIL_SIDE)
+def _thumbnail(key: bytes, paths: Mapping[bytes, Iterable[str]]) -> bytes:
+    return thumbnail_jpeg(decode_known(key, paths[key], THUMBNAIL_SIDE), THUMBNAIL_SIDE)

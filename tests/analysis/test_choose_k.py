@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from analysis_data import blobs, source_of
 
+from imgcluster.analysis import memory
 from imgcluster.analysis.choose_k import Sweep, SweepRow, suggest, sweep
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
@@ -57,7 +58,8 @@ def test_more_clusters_than_images_are_refused() -> None:
         swept(np.eye(6, dtype=np.float32), [2, 7])
 
 
-def test_a_sweep_that_does_not_fit_in_memory_looks_at_a_sample() -> None:
+def test_a_sweep_that_does_not_fit_in_memory_looks_at_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LEAST_MEMORY", 0)
     rows, _ = blobs((1500, 900))
     found = swept(rows, [2], memory=1000, restarts=3)
     whole = swept(rows, [2], restarts=3)

@@ -8,7 +8,7 @@ import pytest
 from analysis_data import ArraySource, blobs, keys_of, source_of
 from threadpoolctl import threadpool_limits
 
-from imgcluster.analysis import fitting
+from imgcluster.analysis import fitting, memory
 from imgcluster.analysis.assigning import assign
 from imgcluster.analysis.kmeans import KMeansSettings, cluster, number_clusters
 from imgcluster.analysis.prepare import PrepareSettings
@@ -26,6 +26,16 @@ class Notes(SilentProgress):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+
+LITTLE = 1_024_000
+"""For the features of 1,000 images, where these have 64 numbers."""
+
+
+@pytest.fixture
+def a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let little memory count, so that small sets are streamed."""
+    monkeypatch.setattr(memory, "LEAST_MEMORY", 0)
 
 
 def fit(source: ArraySource, k: int, prepare: PrepareSettings = AUTO, **options: object) -> Clustering:
@@ -178,29 +188,32 @@ def test_spaces_with_different_images_are_never_mixed() -> None:
         cluster(sources, ["a", "b"], PrepareSettings(), KMeansSettings(2), SilentProgress())
 
 
+@pytest.mark.usefixtures("a_small_machine")
 def test_points_that_do_not_fit_in_memory_are_streamed_to_the_same_clusters() -> None:
     rows, truth = blobs((900, 700, 500), dimension=64)
     source = source_of(rows, block=250)
     whole = fit(source, 3, PrepareSettings("l2"))
-    streamed = fit(source, 3, PrepareSettings("l2"), memory=100_000)
+    streamed = fit(source, 3, PrepareSettings("l2"), memory=LITTLE)
     assert same_partition(streamed.labels, truth) == 1
     assert np.array_equal(streamed.labels, whole.labels)
     assert streamed.inertia == pytest.approx(whole.inertia, rel=1e-5)
     assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
 
 
+@pytest.mark.usefixtures("a_small_machine")
 def test_the_automatic_preparation_streams_too() -> None:
     rows, truth = blobs((900, 700, 500), dimension=64)
-    streamed = fit(source_of(rows, block=250), 3, memory=100_000)
+    streamed = fit(source_of(rows, block=250), 3, memory=LITTLE)
     assert same_partition(streamed.labels, truth) == 1
     assert np.bincount(streamed.labels).tolist() == [900, 700, 500]
     assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
 
 
+@pytest.mark.usefixtures("a_small_machine")
 def test_silhouettes_of_images_that_are_streamed_are_not_flattered_either() -> None:
     rows, _ = blobs((900, 700, 500), dimension=64, spread=0.5)
     whole = fit(source_of(rows, block=250), 3)
-    streamed = fit(source_of(rows, block=250), 3, memory=100_000)
+    streamed = fit(source_of(rows, block=250), 3, memory=LITTLE)
     same = whole.labels == streamed.labels
     assert same.mean() > 0.98
     # In the space that the clusters sharpened the difference is 0.11.
@@ -208,6 +221,7 @@ def test_silhouettes_of_images_that_are_streamed_are_not_flattered_either() -> N
     assert streamed.silhouette == pytest.approx(whole.silhouette, abs=0.05)
 
 
+@pytest.mark.usefixtures("a_small_machine")
 @pytest.mark.parametrize("prepare", [AUTO, AS_THEY_COME])
 def test_images_that_are_streamed_give_as_many_clusters_as_there_are_distinct_ones(
     prepare: PrepareSettings,
@@ -216,7 +230,8 @@ def test_images_that_are_streamed_give_as_many_clusters_as_there_are_distinct_on
     rows = np.concatenate([kinds[:2].repeat(1500, axis=0), kinds[2:]])
     notes = Notes()
     for k, count in ((8, 8), (5, 5), (11, 8)):
-        result = cluster([source_of(rows, block=250)], ["a"], prepare, KMeansSettings(k, memory=1), notes)
+        settings = KMeansSettings(k, memory=LITTLE // 4)
+        result = cluster([source_of(rows, block=250)], ["a"], prepare, settings, notes)
         assert result.k == count
         assert np.bincount(result.labels).min() >= 1
         assert np.array_equal(assign(result.model, [rows])[0], result.labels)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imgcluster.images.contact_sheet import encode_image
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.find import find_images
 from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.images.views import views
 from imgcluster.records import SilentProgress
-from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
+from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
 
 LONG_AGO = (10**18, 10**18)
 _TILE = (400, 375)

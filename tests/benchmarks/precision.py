@@ -1,6 +1,6 @@
-"""What a precision does to vectors and to clusters: float32, bfloat16, and int8 calibrated in two ways.
+"""What a precision does to vectors and to clusters: in the network (int8 in two ways), and in the store.
 
-    python -m tests.benchmarks.precision IMAGES CACHE [--weights FILE] [--seeds 5]
+    python -m tests.benchmarks.precision IMAGES CACHE [--weights FILE] [--seeds 5] [--variants "float32" …]
 
 IMAGES is a folder with cats_dogs, scenes and natural, in each a folder per class. "int8, views" is what
 `--precision int8` does: calibrated on views of two photographs that come with scikit-learn; "int8, own" is
@@ -20,6 +20,7 @@ import numpy as np
 from imgcluster.analysis.kmeans import KMeansSettings, cluster
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.scoring import evaluate
+from imgcluster.cli.places import network_chooser, network_places
 from imgcluster.images.decode import decode
 from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
 from imgcluster.networks.conversion import Calibration
@@ -27,7 +28,6 @@ from imgcluster.networks.processor import has_native_bfloat16
 from imgcluster.networks.selection import NetworkChoice, choose
 from imgcluster.records import SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 if TYPE_CHECKING:
@@ -37,7 +37,14 @@ if TYPE_CHECKING:
 
 SETS = {"cats_dogs": 2, "scenes": 6, "natural": 8}
 CALIBRATION_IMAGES = 150
-VARIANTS = ("float32", *(["bfloat16"] if has_native_bfloat16() else []), "int8, views", "int8, own")
+STORED_IN_HALF = "float32, stored as float16"
+VARIANTS = (
+    "float32",
+    STORED_IN_HALF,
+    *(["bfloat16"] if has_native_bfloat16() else []),
+    "int8, views",
+    "int8, own",
+)
 
 
 def main() -> None:
@@ -49,6 +56,7 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--weights", default="imagenet", help="of InceptionV3")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--variants", nargs="+", default=VARIANTS, choices=VARIANTS)
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
     print(
@@ -58,7 +66,7 @@ def main() -> None:
     weights = {"inception_v3": options.weights, "efficientnet_lite2": "imagenet"}
     for (name, k), network in itertools.product(SETS.items(), weights):
         reference: Embeddings | None = None
-        for variant in VARIANTS:
+        for variant in options.variants:
             store = options.cache / f"{name}-{network}-{variant.replace(', ', '-')}.h5"
             paths, rows = embeddings(options.images / name, network, weights[network], variant, store)
             reference = rows if reference is None else reference
@@ -75,10 +83,13 @@ def embeddings(
     folder: Path, network: str, weights: str, variant: str, store: Path
 ) -> tuple[list[str], Embeddings]:
     """Extract, and give the distinct images in the order of their keys: a path and an embedding of each."""
-    precision = variant.partition(",")[0]
-    choice = NetworkChoice(network, weights, precision=precision, runtime="openvino")
-    options = ExtractOptions(store=str(store), network=network, weights=weights, precision=precision)
-    extract([folder], options, source=source(choice, variant, folder))
+    if variant == STORED_IN_HALF:
+        copy_in_half(store.with_name(f"{folder.name}-{network}-float32.h5"), store)
+    else:
+        precision = variant.partition(",")[0]
+        choice = NetworkChoice(network, weights, precision=precision, runtime="openvino")
+        options = ExtractOptions(store=str(store), network=network, weights=weights, precision=precision)
+        extract([folder], options, source=source(choice, variant, folder))
     with FeatureStore(store) as opened:
         by_key = {entry.key: entry.path for entry in reversed(opened.paths())}
         keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
@@ -86,10 +97,22 @@ def embeddings(
     return [by_key[key] for key in sorted(by_key)], rows
 
 
+def copy_in_half(store: Path, copy: Path) -> None:
+    """Store the same embeddings as float16."""
+    with FeatureStore(store) as opened, FeatureStore(copy, "a") as half:
+        stored = opened.find_space()
+        keys = opened.keys(stored.name)
+        half.add_space(stored.space, stored.dimension, "float16")
+        missing = keys[~half.contains(stored.name, keys)]
+        half.append(stored.name, missing, opened.read(stored.name, missing))
+        half.record_paths(opened.paths())
+        half.commit()
+
+
 def source(choice: NetworkChoice, variant: str, folder: Path) -> NetworkSource:
     """Choose the network, for "own" with images of the folder to calibrate on."""
     if not variant.endswith("own"):
-        return choose_network(choice, print)
+        return network_chooser()(choice, print)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     chosen = paths[:: max(1, len(paths) // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]
 
@@ -97,7 +120,13 @@ def source(choice: NetworkChoice, variant: str, folder: Path) -> NetworkSource:
         yield np.stack([to_square(decode(path.read_bytes()).pixels, size) for path in chosen])
 
     calibration = Calibration(f"own-{folder.name}", images)
-    return choose(choice, print, preprocessing=PREPROCESSING_VERSION, calibration=calibration)
+    return choose(
+        choice,
+        print,
+        places=network_places(),
+        preprocessing=PREPROCESSING_VERSION,
+        calibration=calibration,
+    )
 
 
 def cosines(one: Embeddings, other: Embeddings) -> np.ndarray:

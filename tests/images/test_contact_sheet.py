@@ -7,8 +7,9 @@ import picture_files as files
 import pytest
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.images.contact_sheet import contact_sheet, encode_image
+from imgcluster.images.contact_sheet import contact_sheet, sprite
 from imgcluster.images.decode import decode
+from imgcluster.images.encode import encode_image
 from imgcluster.images.thumbnails import thumbnail_jpeg
 
 
@@ -58,6 +59,37 @@ def test_an_encoded_png_comes_back_exactly():
     assert (decode(encode_image(picture, ".png")).pixels == picture).all()
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_remark_changes_no_pixel(suffix):
+    picture = files.photograph(60, 40)
+    plain, remarked = (encode_image(picture, suffix, remark=text) for text in ("", "made for a test"))
+    assert b"made for a test" in remarked[:200]
+    assert (decode(plain).pixels == decode(remarked).pixels).all()
+
+
 def test_a_suffix_that_cannot_be_written_is_refused():
     with pytest.raises(ImgclusterError, match=r"use \.jpg or \.png"):
         encode_image(files.four_colours(), ".nonsense")
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "cell"), [(1, 1, 64), (4, 2, 64), (5, 3, 64), (20_000, 142, 57), (10**6, 1000, 8)]
+)
+def test_a_sprite_is_square_and_no_larger_than_the_projector_takes(count, columns, cell):
+    sheet, side = sprite([], count)
+    assert (sheet.shape, side) == ((columns * cell, columns * cell, 3), cell)
+    assert columns * cell <= 8192
+
+
+@pytest.mark.parametrize("count", [0, 1_100_000])
+def test_no_pictures_and_too_many_have_no_sprite(count):
+    assert sprite([], count) is None
+
+
+def test_a_sprite_has_its_pictures_row_by_row_and_gaps_where_one_is_missing():
+    colours = [files.RED, None, files.BLUE, files.RED]
+    sheet, side = sprite([colour and plain(colour) for colour in colours], 4)
+    for index, colour in enumerate(colours):
+        row, column = divmod(index, 2)
+        pixel = sheet[row * side + side // 2, column * side + side // 2]
+        assert tuple(pixel) == (colour or (255, 255, 255))

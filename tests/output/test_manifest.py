@@ -54,7 +54,8 @@ def write(out, name, data):
 def test_the_table_reads_back_as_it_was_written(tmp_path_factory, originals, distance):
     out = tmp_path_factory.mktemp("table") / "clusters"
     placements = tuple(
-        Placement(path, path, bytes([i]) * 32, i, distance, 0.5) for i, path in enumerate(originals)
+        Placement(path, path, bytes([i]) * 32, i, distance, 0.5, f"{os.path.realpath(out)}/{i}/x")
+        for i, path in enumerate(originals)
     )
     write(
         out,
@@ -66,7 +67,7 @@ def test_the_table_reads_back_as_it_was_written(tmp_path_factory, originals, dis
 
 def test_moved_images_say_where_they_are_and_where_they_came_from(tmp_path):
     out = tmp_path / "clusters"
-    moved = Placement(f"{out}/0/a.jpg", f"{tmp_path}/photos/a.jpg", b"k" * 32, 0, 0.5, 0.5)
+    moved = Placement(f"{out}/0/a.jpg", f"{tmp_path}/photos/a.jpg", b"k" * 32, 0, 0.5, 0.5, f"{out}/0/a.jpg")
     for files in (["0/a.jpg"], None):
         write(out, "assignments.csv", assignments_csv([moved], str(out), files))
         assert read_assignments(str(out)) == (moved,)

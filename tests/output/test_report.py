@@ -18,7 +18,7 @@ from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.output.report import ConfusionTable, ReportImage
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, order_by_sureness
-from imgcluster.records import Failure
+from imgcluster.records import CLUSTERING_MARKER, Failure
 
 
 class Elements(HTMLParser):
@@ -79,7 +79,7 @@ def sample(tmp_path: Path) -> Sample:
 def test_the_report_is_one_page_to_open_and_a_folder(sample: Sample) -> None:
     page = sample.write()
     assert page == os.path.join(sample.out, "report.html")
-    assert sorted(os.listdir(sample.out)) == ["report", "report.html"]
+    assert sorted(os.listdir(sample.out)) == [CLUSTERING_MARKER, "report", "report.html"]
     assert sorted(os.listdir(os.path.join(sample.out, "report"))) == [
         "assets", "cluster-0.html", "cluster-1.html", "cluster-2.html", "map.html", "thumbnails",
     ]  # fmt: skip
@@ -296,7 +296,7 @@ def test_without_the_extra_one_line_names_it_and_nothing_is_written(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtra, match=r'pip install "imgcluster\[report\]"'):
         sample.write()
-    assert not os.path.exists(sample.out)
+    assert os.listdir(sample.out) == [CLUSTERING_MARKER]
 
 
 def test_a_folder_that_cannot_be_written_is_named(sample: Sample) -> None:

@@ -264,7 +264,7 @@ def test_tensorboard_export_is_what_the_projector_reads(path, tmp_path):
     fill(path, 20)
     with FeatureStore(path, "a") as store:
         store.record_paths([PathEntry("/a\tb\n\udcff.jpg", 1, 2, 3, rows(3, 1)[0].tobytes())])
-        EXPORTERS["tensorboard"](store, SPACE.name, str(tmp_path / "out"), Sprite(b"png", 32))
+        EXPORTERS["tensorboard"](store, SPACE.name, str(tmp_path / "out"), lambda keys: Sprite(b"png", 32))
     tensors = np.loadtxt(tmp_path / "out" / "tensors.tsv", delimiter="\t")
     np.testing.assert_allclose(tensors, rows(0, 20)[1], rtol=1e-6)
     lines = (tmp_path / "out" / "metadata.tsv").read_text().split("\n")

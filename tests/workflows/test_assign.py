@@ -154,6 +154,14 @@ def test_a_table_is_written_on_demand(desk: Desk) -> None:
     assert [(row["path"], int(row["cluster"])) for row in rows] == expected
 
 
+def test_a_table_that_cannot_be_written_shows_before_anything_is_embedded(desk: Desk) -> None:
+    choose, photo = Networks(), new_image(desk)
+    for out, reason in ((photo, "holds something else"), (desk.folder / "nowhere" / "t.csv", "No such file")):
+        with pytest.raises(ImgclusterError, match=reason):
+            run(desk, photo, choose=choose, out=str(out))
+    assert choose.network.batches == []
+
+
 def test_new_images_are_embedded_in_each_space_of_a_joint_clustering(desk: Desk) -> None:
     desk.extract(source=FakeSource(space=OTHER))
     desk.cluster(3, network=("vgg16", "vgg19"))

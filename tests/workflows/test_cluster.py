@@ -173,6 +173,19 @@ def test_a_moved_image_that_somebody_moved_on_is_found_there(desk: Desk) -> None
     assert len(pictures(desk.out)) == IMAGES
 
 
+def test_moved_images_can_be_extracted_again_where_they_lie(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    other = FakeSource(space=OTHER)
+    with pytest.raises(ImgclusterError, match="cluster folders themselves"):
+        desk.extract(desk.out, source=other)
+    desk.extract(*(desk.out / str(number) for number in range(3)), source=other)
+    for k in (2, 3, 4):
+        result = desk.cluster(k, network=("other",), mode="move")
+        assert (result.images, result.missing, result.changed) == (IMAGES, 0, 0)
+    undo(desk.out)
+    assert len(pictures(desk.photos)) == IMAGES
+
+
 def test_moved_images_are_found_from_another_folder(desk: Desk) -> None:
     desk.cluster(mode="move")
     elsewhere = desk.folder / "elsewhere"

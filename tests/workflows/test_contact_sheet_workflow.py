@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
 import pytest
 from clusterings import COLOURS, Desk, desk_with_photos
+from fakes import write_image
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_assignments
@@ -42,11 +44,28 @@ def test_it_shows_so_many_as_are_asked_for(desk: Desk) -> None:
 
 
 def test_an_image_that_is_gone_is_left_out_and_named(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
     gone = Path(next(p for p in read_assignments(str(desk.out)) if p.cluster == 0).original)
     gone.unlink()
     out = str(desk.folder / "sheet.png")
     assert make_contact_sheet(0, out, clusters=desk.out, progress=desk.progress) == 4
     assert desk.progress.said(str(gone))
+
+
+def test_a_cluster_of_which_nothing_is_left_makes_no_picture(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
+    shutil.rmtree(desk.photos)
+    out = desk.folder / "sheet.png"
+    with pytest.raises(ImgclusterError, match=r"none of the images of cluster 0 .* can be read"):
+        make_contact_sheet(0, str(out), clusters=desk.out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_copies_and_hard_links_are_drawn_though_the_originals_are_gone(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    shutil.rmtree(desk.photos)
+    assert make_contact_sheet(0, str(desk.folder / "sheet.png"), clusters=desk.out) == 5
 
 
 def test_moved_images_are_shown_from_where_they_are(desk: Desk) -> None:
@@ -64,3 +83,18 @@ def test_what_cannot_be_drawn_is_an_error(desk: Desk) -> None:
         make_contact_sheet(0, str(desk.folder / "sheet.txt"), clusters=desk.out)
     with pytest.raises(ImgclusterError, match="nowhere"):
         make_contact_sheet(0, str(desk.folder / "nowhere" / "sheet.png"), clusters=desk.out)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_sheet_replaces_an_earlier_sheet_and_no_photograph(desk: Desk, suffix: str) -> None:
+    out = desk.folder / f"sheet{suffix}"
+    make_contact_sheet(0, str(out), clusters=desk.out, count=1)
+    first = out.read_bytes()
+    make_contact_sheet(0, str(out), clusters=desk.out)
+    assert out.read_bytes() != first
+    photo = write_image(desk.folder / f"photo{suffix}", (1, 2, 3))
+    before = photo.read_bytes()
+    for target in (photo, Path(desk.store)):
+        with pytest.raises(ImgclusterError, match="holds something else"):
+            make_contact_sheet(0, str(target), clusters=desk.out)
+    assert photo.read_bytes() == before

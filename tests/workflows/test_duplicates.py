@@ -12,8 +12,10 @@ from pathlib import Path
 import cv2
 import pytest
 from clusterings import Desk, Notes, desk_with_photos, pictures
-from fakes import write_image
+from fakes import FakeSource, write_image
 
+from imgcluster.analysis.neighbours import Pair, near_duplicates
+from imgcluster.cli.places import network_chooser
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
@@ -113,6 +115,45 @@ def test_decisions_that_cannot_be_read_are_an_error_that_names_the_line(desk: De
         run(desk, decisions=str(decisions))
 
 
+def test_a_plan_is_never_written_over_anything_but_a_plan(desk: Desk) -> None:
+    desk.extract()
+    decisions = desk.folder / "decisions.csv"
+    decisions.write_text("key_a,key_b\n")
+    for other in (decisions, Path(desk.store), pictures(desk.photos)[0]):
+        before = other.read_bytes()
+        with pytest.raises(ImgclusterError, match="holds something else"):
+            run(desk, plan=str(other))
+        assert other.read_bytes() == before
+
+
+def test_an_original_that_is_cut_short_does_not_lose_for_it(desk: Desk) -> None:
+    large = write_image(desk.photos / "large.jpg", (200, 90, 30), side=300)
+    small = desk.photos / "small.jpg"
+    cv2.imwrite(str(small), cv2.resize(cv2.imread(str(large)), (60, 60), interpolation=cv2.INTER_AREA))
+    large.write_bytes(large.read_bytes()[:-40])
+    options = ExtractOptions(store=desk.store, accept_truncated=True)
+    extract([large, small], options, source=FakeSource())
+    assert paths(run(desk, 0.95)) == [[str(large), str(small)]]
+
+
+def test_files_that_cannot_be_read_now_are_neither_kept_nor_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(desk.photos / "red", desk.photos / "copies")
+    desk.extract()
+    gone = desk.photos / "copies" / "red0.png"
+
+    def lose_it(*arguments: object) -> list[Pair]:
+        gone.unlink()
+        return near_duplicates(*arguments)
+
+    monkeypatch.setattr("imgcluster.workflows.duplicates.near_duplicates", lose_it)
+    result = duplicates((), threshold=EQUAL_ONLY, where=SpaceChoice(desk.store), progress=desk.progress)
+    assert len(result.groups) == 4
+    assert str(gone) not in itertools.chain(*paths(result))
+    assert desk.progress.said(f"1 images cannot be read now and are left out, the first: {gone}: ")
+
+
 def test_the_same_choice_is_made_each_time(desk: Desk) -> None:
     shutil.copytree(desk.photos / "red", desk.photos / "copies")
     desk.extract()
@@ -138,7 +179,8 @@ def test_moved_images_are_compared_where_they_are_now(desk: Desk) -> None:
 def embedded_for_real(tmp_path: Path) -> Callable[[], SpaceChoice]:
     def embed() -> SpaceChoice:
         store = str(tmp_path / "features.h5")
-        extract([tmp_path], ExtractOptions(store=store, network="efficientnet_lite2"))
+        options = ExtractOptions(store=store, network="efficientnet_lite2")
+        extract([tmp_path], options, choose=network_chooser())
         return SpaceChoice(store)
 
     return embed

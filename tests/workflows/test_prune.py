@@ -9,6 +9,7 @@ from clusterings import COLOURS, IMAGES, Desk, backdate, desk_with_photos, pictu
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.output.recovery import new_tree
 from imgcluster.workflows.store import prune
 from imgcluster.workflows.undo import undo
 
@@ -54,6 +55,21 @@ def test_a_moved_image_whose_old_path_is_taken_keeps_its_embedding_too(desk: Des
     desk.extract()
     pictures(desk.out / "2")[0].unlink()
     assert (prune(desk.store).rows, desk.cluster(dry_run=True).images) == (1, IMAGES + 1)
+
+
+def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) -> None:
+    left = Path(new_tree(str(desk.out)))
+    left.mkdir()
+    pictures(desk.photos)[0].rename(left / "moved.png")
+    with pytest.raises(ImgclusterError, match="interrupted run"):
+        prune(desk.store)
+
+
+def test_what_is_forgotten_is_told(desk: Desk) -> None:
+    first = pictures(desk.photos)[0]
+    first.unlink()
+    assert prune(desk.store, notify=desk.progress.note).paths == 1
+    assert desk.progress.said(str(first))
 
 
 def test_a_damaged_clustering_stops_it(desk: Desk) -> None:

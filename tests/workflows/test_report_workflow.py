@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos
+from clusterings import IMAGES, Desk, Notes, desk_with_photos
+from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -87,6 +95,63 @@ def test_a_foreign_file_inside_the_report_survives_all_of_that(desk: Desk) -> No
     assert [path for path in desk.out.rglob("*") if path.is_file()] == [note]
 
 
+@dataclass
+class AtStage(Notes):
+    """Does something when a stage begins."""
+
+    stage: str = ""
+    what: Callable[[], object] = lambda: None
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        if what == self.stage:
+            self.what()
+
+
+STAGES = ("drawing the map", "making thumbnails", "writing the report")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_during_a_report_is_in_nobodys_way(desk: Desk, stage: str) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    desk.progress = AtStage(stage=stage, what=stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(desk)
+    desk.progress = Notes()
+    assert not list(desk.out.glob("report*"))
+    desk.cluster(2)
+    run(desk)
+    undo(desk.out)
+    assert not desk.out.exists()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_report_that_is_killed_is_in_nobodys_way(desk: Desk, stage: str) -> None:
+    child = os.fork()
+    if child == 0:
+        desk.progress = AtStage(stage=stage, what=lambda: os.kill(os.getpid(), signal.SIGKILL))
+        run(desk)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    run(desk)
+    desk.cluster(2)
+    undo(desk.out)
+    assert not desk.out.exists()
+
+
+def test_a_clustering_that_is_replaced_during_its_report_stays_whole(desk: Desk) -> None:
+    desk.progress = AtStage(stage="drawing the map", what=lambda: desk.cluster(2))
+    with pytest.raises(ImgclusterError, match="was clustered again meanwhile"):
+        run(desk)
+    desk.progress = Notes()
+    assert len(list(desk.out.glob("[0-9]/*"))) == IMAGES
+    run(desk)
+    desk.cluster(4)
+    undo(desk.out)
+    assert not desk.out.exists()
+
+
 def test_labels_bring_a_table_of_the_mistakes(desk: Desk) -> None:
     run(desk)
     plain = all_text(desk.out)
@@ -110,10 +175,53 @@ def test_one_image_is_enough(tmp_path: Path) -> None:
 
 
 def test_the_report_does_not_depend_on_the_images_being_there(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
     (desk.photos / "red" / "red0.png").unlink()
     result = run(desk)
     assert (result.images, result.thumbnails_made) == (IMAGES, IMAGES - 1)
     assert desk.progress.said("1 images cannot be read any more")
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink"])
+def test_a_report_of_copies_or_hard_links_outlives_the_originals(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    shutil.rmtree(desk.photos)
+    assert run(desk).thumbnails_made == IMAGES
+    links = re.findall(r'href="([^"]+\.png)"', (desk.out / "report" / "cluster-0.html").read_text())
+    assert len(links) == 5
+    assert all((desk.out / "report" / link).is_file() for link in links)
+
+
+def test_a_file_that_was_changed_lends_its_picture_to_no_other(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
+    changed = desk.photos / "red" / "red0.png"
+    changed.write_bytes((desk.photos / "blue" / "blue0.png").read_bytes())
+    assert run(desk).thumbnails_made == IMAGES - 1
+
+
+def test_what_extract_took_with_leave_has_a_thumbnail(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path)
+    whole = write_image(desk.photos / "cut.jpg", (9, 200, 90), side=200).read_bytes()
+    (desk.photos / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    options = ExtractOptions(store=desk.store, accept_truncated=True)
+    extract([desk.photos], options, source=FakeSource())
+    desk.cluster()
+    assert run(desk).thumbnails_made == IMAGES + 1
+
+
+def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:
+    (desk.photos / "red" / "red0.png").unlink()
+    desk.cluster(restarts=7)
+    run(desk)
+    text = (desk.out / "report.html").read_text()
+    assert "<b>1</b> no longer on disk, left out" in text
+    assert "<dt>restarts</dt><dd><bdi>7</bdi></dd>" in text
+    assert "the whole store" in text
+    desk.cluster(2, desk.photos / "blue")
+    run(desk)
+    text = (desk.out / "report.html").read_text()
+    assert "no longer on disk" not in text
+    assert f"<bdi>{desk.photos / 'blue'}</bdi>" in text
 
 
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos
+from clusterings import IMAGES, Desk, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.workflows.cluster import ClusterOptions
@@ -67,6 +67,17 @@ def test_a_plot_is_drawn_on_demand(desk: Desk, name: str, begins: bytes) -> None
 def test_moved_images_still_count(desk: Desk) -> None:
     desk.cluster(mode="move")
     assert run(desk, 3).images == IMAGES
+
+
+def test_a_plot_replaces_an_earlier_plot_and_no_photograph(desk: Desk) -> None:
+    plot = desk.folder / "plot.png"
+    for ks in ((2, 3), (2, 3, 4)):
+        run(desk, *ks, plot=plot)
+    photo = pictures(desk.photos)[0]
+    before = photo.read_bytes()
+    with pytest.raises(ImgclusterError, match="holds something else"):
+        run(desk, 2, 3, plot=photo)
+    assert photo.read_bytes() == before
 
 
 def test_a_plot_of_an_unknown_kind_is_refused_before_anything_is_computed(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""Files that are added to a finished clustering, such as its report: all of them, or none.
+
+They are made in a folder inside the clustering that every command knows as ours by its name. When they are
+complete, those of an earlier time move in there, the marker learns the new ones, and these take their places.
+So at no moment does anything lie in the clustering that its marker does not know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.file_system import discard, locked_folder, remove_if_there, rename_new, sync_all
+from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
+from imgcluster.output.ownership import UNFINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgcluster.records import Notify
+
+
+@contextlib.contextmanager
+def added(out: str, places: tuple[str, ...], since: Marker | None, notify: Notify) -> Iterator[str]:
+    """Give an empty folder; what the block writes there takes the place of ours at `places` in `out`.
+
+    The next clustering replaces these files, and `undo` takes them away. What others put there stays. After
+    an exception the earlier files are there; after a kill these, or none.
+
+    Parameters
+    ----------
+    since
+        The marker of the clustering that the files are about.
+
+    Raises
+    ------
+    ImgclusterError
+        The clustering is another one by now, or somebody else's file has one of the names.
+    """
+    out = os.path.realpath(out)
+    parent = os.path.dirname(out)
+    with locked_folder(parent, lambda: notify(f"waiting for another imgcluster that writes in {parent}")):
+        marker = read_marker(out)
+        if _besides(marker, places) != _besides(since, places):
+            raise ImgclusterError(f"{out} was clustered again meanwhile: run the command again")
+        work = os.path.join(out, UNFINISHED)
+        discard(work)
+        try:
+            os.makedirs(f"{work}/new")
+            yield f"{work}/new"
+            _Addition(out, places, marker).install()
+        finally:
+            discard(work)
+
+
+class _Addition:
+    """The last steps, and the way back from each of them."""
+
+    def __init__(self, out: str, places: tuple[str, ...], marker: Marker | None) -> None:
+        self._out, self._places, self._marker = out, places, marker
+        self._made, self._aside = f"{out}/{UNFINISHED}/new", f"{out}/{UNFINISHED}/old"
+        self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
+        files = {} if marker is None else marker.files
+        self._known = [name for name in files if _is_below(name, places)]
+        self._old = [name for name in self._known if _is_ours(out, name, files[name])]
+
+    def install(self) -> None:
+        self._refuse_strangers()
+        sync_all(self._made)
+        own = {name: _own(f"{self._made}/{name}") for name in self._new}
+        try:
+            _move_all(self._old, self._out, self._aside)
+            _remove_emptied(self._out, self._known)
+            if self._marker is not None:
+                files = _besides(self._marker, self._places) | own
+                write_marker(self._out, replace(self._marker, files=files))
+            _move_all(self._new, self._made, self._out)
+        except BaseException:
+            self._take_back()
+            raise
+
+    def _refuse_strangers(self) -> None:
+        """Refuse to go on where files of others have our names, or stand where our folders go."""
+        ours = set(self._old)
+        for name in self._new:
+            if name not in ours and os.path.lexists(f"{self._out}/{name}"):
+                raise ImgclusterError(_in_the_way(f"{self._out}/{name}"))
+        for folder in {os.path.dirname(name) for name in self._new} - {""}:
+            path = f"{self._out}/{folder}"
+            if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+                raise ImgclusterError(_in_the_way(path))
+
+    def _take_back(self) -> None:
+        for name in self._new:
+            if not os.path.lexists(f"{self._made}/{name}"):  # then it is in its place already
+                remove_if_there(f"{self._out}/{name}")
+        _remove_emptied(self._out, self._new)
+        if self._marker is not None:
+            write_marker(self._out, self._marker)
+        _move_all(
+            [name for name in self._old if os.path.lexists(f"{self._aside}/{name}")], self._aside, self._out
+        )
+
+
+def _besides(marker: Marker | None, places: tuple[str, ...]) -> dict[str, OwnFile]:
+    files = {} if marker is None else marker.files
+    return {name: own for name, own in files.items() if not _is_below(name, places)}
+
+
+def _is_below(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}/") for place in places)
+
+
+def _is_ours(out: str, name: str, own: OwnFile) -> bool:
+    path = os.path.join(out, name)
+    try:
+        return own.is_at(path, os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _in_the_way(path: str) -> str:
+    return f"{path} was not put there by imgcluster, or was changed since: move it away and run this again"
+
+
+def _files(folder: str) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        yield from (os.path.relpath(os.path.join(parent, name), folder) for name in names)
+
+
+def _move_all(names: Iterable[str], source: str, target: str) -> None:
+    folders: set[str] = set()
+    for name in names:
+        folder = os.path.dirname(f"{target}/{name}")
+        if folder not in folders:
+            os.makedirs(folder, exist_ok=True)
+            folders.add(folder)
+        rename_new(f"{source}/{name}", f"{target}/{name}")
+
+
+def _remove_emptied(out: str, names: Iterable[str]) -> None:
+    """Remove the folders of files that are gone, where nothing else is left in them."""
+    for folder in {os.path.dirname(name) for name in names} - {""}:
+        with contextlib.suppress(OSError):
+            os.removedirs(f"{out}/{folder}")  # goes up as far as all is empty; `out` holds our own folder
+
+
+def _own(path: str) -> OwnFile:
+    status = os.lstat(path)
+    key = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return OwnFile("written", key, status.st_size, status.st_mtime_ns, status.st_ino)

@@ -1,0 +1,119 @@
+"""A file that the user named replaces what the same command wrote before, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import write_image
+from interruption import Interruption
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.plots import PLOT_KINDS, PLOT_MARK, sweep_plot
+from imgcluster.output.single_file import check_target, write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = b"path,reason\na.jpg,damaged\n"
+OTHERS = {
+    "a feature store": b"\x89HDF\r\n\x1a\n" + bytes(100),
+    "a photograph": b"\xff\xd8\xff\xe0" + bytes(100),
+    "another table": b"path,label\na.jpg,cat\n",
+    "the same table with a column more": b"path,reason,checked\na.jpg,damaged,yes\n",
+    "text": b"my notes on path,reason\n",
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_another_wrote_is_refused_and_stays(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(OTHERS[what])
+    with pytest.raises(ImgclusterError, match=re.escape(str(path))):
+        write_file(str(path), TABLE)
+    with pytest.raises(ImgclusterError, match="holds something else"):
+        write_file(str(path), b"picture with a mark", b"a mark")
+    assert path.read_bytes() == OTHERS[what]
+
+
+def test_an_earlier_file_of_the_command_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "failed.csv"
+    for data in (TABLE, b"path,reason\n", TABLE):
+        write_file(str(path), data)
+        assert path.read_bytes() == data
+    picture = tmp_path / "picture"
+    for data in (b"1 with a mark", b"2 with a mark"):
+        write_file(str(picture), data, b"a mark")
+        assert picture.read_bytes() == data
+    assert sorted(os.listdir(tmp_path)) == ["failed.csv", "picture"]
+
+
+def test_an_empty_file_is_used_and_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.touch(mode=0o600)
+    write_file(str(path), TABLE)
+    assert path.read_bytes() == TABLE
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_and_a_place_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ImgclusterError, match="is a folder"):
+        write_file(str(tmp_path), TABLE)
+    with pytest.raises(ImgclusterError, match="nowhere/out: No such file"):
+        write_file(str(tmp_path / "nowhere" / "out"), TABLE)
+    with pytest.raises(ImgclusterError, match="nowhere/out: No such file"):
+        check_target(str(tmp_path / "nowhere" / "out"), TABLE)
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_looked_at(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "photo.png", (1, 2, 3))
+    before = photo.read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(photo)
+    with pytest.raises(ImgclusterError, match="holds something else"):
+        write_file(str(link), TABLE)
+    assert photo.read_bytes() == before
+    link.unlink()
+    link.symlink_to(tmp_path / "table.csv")
+    write_file(str(link), TABLE)
+    assert link.is_symlink()
+    assert (tmp_path / "table.csv").read_bytes() == TABLE
+
+
+def test_a_device_can_be_written_to() -> None:
+    write_file("/dev/null", TABLE)
+    assert not os.path.isfile("/dev/null")
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_whatever_stops_it_leaves_the_old_or_the_new_and_no_litter(tmp_path: Path, *, after: bool) -> None:
+    path = tmp_path / "failed.csv"
+    old, new = TABLE, TABLE + b"b.jpg,empty\n"
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    for at in range(1, 100):
+        path.write_bytes(old)
+        with pytest.MonkeyPatch.context() as patch:
+            interruption = Interruption(patch.setattr, at, stop, after=after)
+            with contextlib.suppress(KeyboardInterrupt):
+                write_file(str(path), new)
+        assert path.read_bytes() in (old, new)
+        assert len(os.listdir(tmp_path)) == 1 or at > 2  # the removal itself was stopped
+        if not interruption.happened:
+            break
+    assert at > 3
+
+
+@pytest.mark.parametrize("kind", PLOT_KINDS)
+def test_a_plot_is_known_as_ours(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"plot.{kind}"
+    for suggestion in (2, 3):
+        data = sweep_plot([2, 3], [5.0, 4.0], [0.5, 0.6], [0.9, 0.8], suggestion, kind=kind)
+        write_file(str(path), data, PLOT_MARK)
+        assert path.read_bytes() == data
+    check_target(str(path), PLOT_MARK)
