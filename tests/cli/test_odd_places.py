@@ -29,8 +29,8 @@ def run(cwd: str, *arguments: str) -> Any:
 def test_the_whole_way_works_where_nothing_has_a_plain_name(tmp_path: Path) -> None:
     work = os.path.join(tmp_path, PLACE)
     photos = write_images(Path(work) / NAME, 2, {"red": (200, 30, 30), "blue": (30, 30, 200)})
-    store, out, table = f"./{NAME}.h5", f"./{NAME}.out", f"./{NAME}.csv"
-    assert run(work, "extract", f"./{NAME}", "--store", store, "--failures", table, *NETWORK)["new"] == 4
+    store, out, table, failed = (f"./{NAME}{end}" for end in (".h5", ".out", ".csv", " failed.csv"))
+    assert run(work, "extract", f"./{NAME}", "--store", store, "--failures", failed, *NETWORK)["new"] == 4
     made = run(work, "cluster", "--store", store, "--out", out, "--mode", "symlink", "--report")
     assert made["images"] == 4
     assert os.path.isfile(os.path.join(work, made["report"]))
