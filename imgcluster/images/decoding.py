@@ -71,18 +71,24 @@ def to_8_bits(samples: NDArray[Any], *, sixteen_bits: bool = False) -> NDArray[n
     if samples.dtype == np.uint16 or sixteen_bits:
         levels: NDArray[np.uint32] = np.clip(samples, 0, 65535).astype(np.uint32)
         return ((levels + 128) // 257).astype(np.uint8)
-    values = samples.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some that are no numbers say so when they are touched
+        values = samples.astype(np.float64)
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, np.uint8)
     low, high = float(values[finite].min()), float(values[finite].max())
     if samples.dtype.kind == "f" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    if high == low:
-        return np.zeros(values.shape, np.uint8)
     values[~finite] = low
-    scaled: NDArray[np.float64] = (values - low) * (255 / (high - low))
-    return np.rint(scaled).astype(np.uint8)
+    # Halves, for the difference between the largest doubles is no number.
+    span = high / 2 - low / 2
+    if span == 0:
+        return np.zeros(values.shape, np.uint8)
+    values /= 2
+    values -= low / 2
+    values /= span
+    values *= 255
+    return np.rint(values, out=values).astype(np.uint8)
 
 
 def grey_to_rgb(grey: NDArray[np.uint8]) -> Pixels:

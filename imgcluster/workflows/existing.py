@@ -69,12 +69,14 @@ def existing(
             _look_at_moved(image, entries, found)
     originals = {image.original for image in moved}
     gone: list[PathEntry] = []
+    # Images that were extracted in there may have been moved on since: their rows say where they are.
+    cluster_folders = tuple({os.path.dirname(os.path.dirname(image.path)) + os.sep for image in moved})
     for path, entry in entries.items():
         if not meant(path) or path in places:
             continue
         status = _stat(path)
         if status is None:
-            if path not in originals:
+            if path not in originals and not path.startswith(cluster_folders):
                 gone.append(entry)
         elif _is_of(entry, status):
             found.images.append(StoredImage(path, path, entry.key))

@@ -134,6 +134,18 @@ def test_floats_of_tiff_are_scaled_in_grey_and_in_colour(bands, bits, top):
     np.testing.assert_allclose(pixels, np.broadcast_to(expected, pixels.shape), atol=2)
 
 
+def test_extreme_floats_and_those_that_are_no_numbers_raise_no_remark(recwarn):
+    largest = np.finfo(np.float64).max
+    levels = np.array([-largest, 0, largest, np.nan, np.inf, 5e-324]).reshape(2, 3, 1)
+    pixels = decode(by_hand.tiff(levels, photometric=1, sample_format=3)).pixels
+    assert pixels[..., 0].ravel().tolist() == [0, 128, 255, 0, 0, 128]
+    signalling = np.array([0x7F800001, 0x3F800000], np.uint32).view(np.float32).reshape(1, 2, 1)
+    assert decode(by_hand.tiff(signalling, photometric=1, sample_format=3)).pixels[0, 1, 0] == 255
+    tiny = np.array([0, -5e-324]).reshape(1, 2, 1)
+    assert decode(by_hand.tiff(tiny, photometric=1, sample_format=3)).pixels.max() == 0
+    assert not recwarn.list
+
+
 def test_floats_are_held_to_the_limit_and_cut_files_refused():
     data = by_hand.tiff(np.zeros((16, 24, 3), np.float32), sample_format=3)
     assert decode(data, DecodeLimits(max_pixels=384)).pixels.shape == (16, 24, 3)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import picture_files as files
 import pytest
+import written_by_hand as by_hand
 from PIL import Image, features
 
 COUNT = int(os.environ.get("IMGCLUSTER_FUZZ_FILES", "4000"))
@@ -69,6 +70,11 @@ def make_originals(folder: Path) -> list[Path]:
     for number, (kind, image, options) in enumerate(plans):
         path = folder / f"{number:02}.{kind.lower()}"
         path.write_bytes(files.saved(image, kind, **options))
+        originals.append(path)
+    for bits in (32, 64):  # what Pillow leaves to OpenCV
+        path = folder / f"{len(originals):02}.tiff"
+        colours = (files.photograph(200, 150) / 255).astype(f"f{bits // 8}")
+        path.write_bytes(by_hand.tiff(colours, sample_format=3, tile=bits))
         originals.append(path)
     return originals
 
