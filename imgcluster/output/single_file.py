@@ -29,7 +29,7 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
         When something else is there, or the file cannot be written, with the reason.
     """
     if mark is None:
-        check_target(path, data[: data.find(b"\n") + 1] or data, at_start=True)
+        check_target(path, data, first_line=True)
     else:
         check_target(path, mark)
     target = os.path.realpath(path)  # where it is a link, that stays one
@@ -43,11 +43,16 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
         raise _cannot_write(path, error) from error
 
 
-def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
+def check_target(path: str, mark: bytes, *, first_line: bool = False) -> None:
     """Make sure that `path` can be written, and is free, empty or of an earlier run, which left `mark` there.
 
     So a name typed wrong costs nothing: no photograph, no feature store and nobody's own table. Called before
     long work, it saves that, too.
+
+    Parameters
+    ----------
+    first_line
+        A table: only its first line is compared with that of `mark`.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
         raise _cannot_write(path, error) from error
     if stat.S_ISDIR(mode):
         raise ImgclusterError(f"{path} is a folder: name a file")
-    ours = mark != b"" and (head.startswith(mark) if at_start else mark in head)
+    ours = _first_line(head) == _first_line(mark) if first_line else mark in head
     if head and not ours:
         raise ImgclusterError(
             f"{path} holds something else than this command writes: name another file, or move that one away"
@@ -76,6 +81,10 @@ def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
 
 def _cannot_write(path: str, error: OSError) -> ImgclusterError:
     return ImgclusterError(f"cannot write {path}: {error.strerror}; name another file")
+
+
+def _first_line(data: bytes) -> bytes:
+    return data.partition(b"\n")[0].rstrip(b"\r")
 
 
 def _head(path: str) -> bytes:

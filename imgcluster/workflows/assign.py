@@ -97,7 +97,7 @@ def assign(
     model = read_model(options.clusters)
     store = options.store or read_manifest(options.clusters).store
     if options.out is not None:
-        check_target(options.out, csv_bytes(_COLUMNS, ()), at_start=True)
+        check_target(options.out, csv_bytes(_COLUMNS, ()), first_line=True)
     new = 0
     failures: dict[str, Failure] = {}
     for source in _networks(store, model, options, choose, progress):

@@ -65,7 +65,7 @@ def duplicates(
     """
     progress = progress or SilentProgress()
     if plan is not None:
-        check_target(plan, csv_bytes(_PLAN_COLUMNS, ()), at_start=True)
+        check_target(plan, csv_bytes(_PLAN_COLUMNS, ()), first_line=True)
     distinct = tuple(_decisions(decisions)) if decisions else ()
     with where.open(progress.note) as (store, space):
         collection = collect(store, (space,), paths, where.clusters, progress)

@@ -90,7 +90,7 @@ def _check_folder(out: str) -> None:
             f"{os.path.join(out, here[0])} is not from an earlier export: name another folder"
         )
     if here:
-        check_target(os.path.join(out, METADATA), METADATA_HEADER, at_start=True)
+        check_target(os.path.join(out, METADATA), METADATA_HEADER, first_line=True)
 
 
 _CHECKS: Mapping[str, Callable[[str], None]] = {"npz": _check_archive, "tensorboard": _check_folder}

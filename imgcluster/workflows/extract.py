@@ -12,7 +12,7 @@ from imgcluster.errors import ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
 from imgcluster.networks.selection import NetworkChoice
-from imgcluster.output.single_file import write_file
+from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, Progress, Run, SilentProgress
 from imgcluster.store.in_flight import InFlight
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMITS = DecodeLimits()
 EMBEDDING = "embedding"
 """The stage from which on there is work to keep."""
+
+_FAILURE_COLUMNS = ("path", "reason")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def extract(
     started = time.perf_counter()
     found = _find(paths, options, progress)
     source = source or choose(options.choice, progress.note)
-    _write_failures((), options.failures)  # a place that cannot be written to shows before the long work
+    if options.failures is not None:  # a place that cannot be written to shows before the long work
+        check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
     with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
         known = recognise(store, found, source.space.name, options.limits, retry_failed=options.retry_failed)
         tally = Tally(known, found.failures)
@@ -211,7 +214,7 @@ def _write_failures(failures: Sequence[Failure], path: str | None) -> None:
     """Write failed files as CSV with columns path, reason."""
     if path is not None:
         rows = [(failure.path, failure.reason) for failure in failures]
-        write_file(path, csv_bytes(("path", "reason"), rows))
+        write_file(path, csv_bytes(_FAILURE_COLUMNS, rows))
 
 
 def _embed_and_append(

@@ -49,7 +49,7 @@ def test_data_without_a_first_line_replace_nothing_else_either(tmp_path: Path, d
 
 def test_an_earlier_file_of_the_command_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "failed.csv"
-    for data in (TABLE, b"path,reason\n", TABLE):
+    for data in (TABLE, b"path,reason\r\n", TABLE):
         write_file(str(path), data)
         assert path.read_bytes() == data
     picture = tmp_path / "picture"

@@ -252,3 +252,23 @@ def test_stopping_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path: Path
     result = run(photos)
     assert 0 < result.new < 40
     assert result.new + result.cached == 40
+
+
+def test_a_table_of_failures_is_checked_before_the_work_and_replaced_after_it(photos: Path) -> None:
+    table, source = photos.parent / "failed.csv", FakeSource()
+    for other in (photos / "red" / "red0.png", photos / "nowhere" / "failed.csv"):
+        with pytest.raises(ImgclusterError, match=str(other)):
+            run(photos, source, failures=str(other))
+    assert source.network.batches == []
+    table.write_text("path,reason\nearlier,one\n")
+
+    class Stopped(SilentProgress):
+        def begin(self, what: str, total: int | None = None) -> None:
+            raise KeyboardInterrupt
+
+    options = ExtractOptions(store=str(photos.parent / "features.h5"), failures=str(table))
+    with pytest.raises(KeyboardInterrupt):
+        extract([photos], options, source=source, progress=Stopped())
+    assert "earlier" in table.read_text()
+    run(photos, source, failures=str(table))
+    assert table.read_text().splitlines() == ["path,reason"]
