@@ -85,7 +85,7 @@ def _made(kind: type[_Options], options: dict[str, Any]) -> _Options:
     }
     if "no_lock" in given:
         given["lock"] = not given.pop("no_lock")
-    if "weights" in given:
+    if given.get("weights"):
         given["weights"] = os.path.expanduser(given["weights"])
     if "memory" in {field.name for field in fields(kind)}:  # type: ignore[arg-type]
         given["memory"] = given.get("memory") or default_memory()

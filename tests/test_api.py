@@ -69,6 +69,13 @@ def test_k_may_be_left_to_choose(here: Path) -> None:
     assert imgcluster.sweep(k=range(2, 5)).sweep.suggestion == 3
 
 
+def test_images_that_are_known_are_assigned_without_a_network(here: Path) -> None:
+    imgcluster.cluster(k=3)
+    found = imgcluster.assign("photos", weights=None, out=here / "assigned.csv")
+    assert (len(found.images), found.new, found.failures) == (15, 0, ())
+    assert (here / "assigned.csv").is_file()
+
+
 def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
     with pytest.raises(TypeError, match="frobnicate"):
         imgcluster.cluster(frobnicate=True)

@@ -100,11 +100,10 @@ class _Addition:
             if not os.path.lexists(f"{self._made}/{name}"):  # then it is in its place already
                 remove_if_there(f"{self._out}/{name}")
         _remove_emptied(self._out, self._new)
-        if self._marker is not None:
+        if self._marker is not None and read_marker(self._out) != self._marker:
             write_marker(self._out, self._marker)
-        _move_all(
-            [name for name in self._old if os.path.lexists(f"{self._aside}/{name}")], self._aside, self._out
-        )
+        aside = [name for name in self._old if os.path.lexists(f"{self._aside}/{name}")]
+        _move_all(aside, self._aside, self._out)
 
 
 def _besides(marker: Marker | None, places: tuple[str, ...]) -> dict[str, OwnFile]:

@@ -29,7 +29,7 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
         When something else is there, or the file cannot be written, with the reason.
     """
     if mark is None:
-        check_target(path, data[: data.find(b"\n") + 1], at_start=True)
+        check_target(path, data[: data.find(b"\n") + 1] or data, at_start=True)
     else:
         check_target(path, mark)
     target = os.path.realpath(path)  # where it is a link, that stays one
@@ -63,7 +63,8 @@ def check_target(path: str, mark: bytes, *, at_start: bool = False) -> None:
         raise _cannot_write(path, error) from error
     if stat.S_ISDIR(mode):
         raise ImgclusterError(f"{path} is a folder: name a file")
-    if head and not (head.startswith(mark) if at_start else mark in head):
+    ours = mark != b"" and (head.startswith(mark) if at_start else mark in head)
+    if head and not ours:
         raise ImgclusterError(
             f"{path} holds something else than this command writes: name another file, or move that one away"
         )

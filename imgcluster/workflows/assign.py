@@ -15,7 +15,7 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.stored_network import StoredNetwork, network_for, weights_of
+from imgcluster.workflows.stored_network import StoredNetwork, weights_of
 
 if TYPE_CHECKING:
     import os
@@ -127,9 +127,9 @@ def _networks(
     return [
         StoredNetwork(
             space,
-            network_for(
-                space, options.weights or weights_of(space, runs), options.precision, options.runtime
-            ),
+            options.weights or weights_of(space, runs),
+            options.precision,
+            options.runtime,
             choose,
             progress.note,
         )

@@ -14,34 +14,33 @@ if TYPE_CHECKING:
     from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify, Run
     from imgcluster.workflows.choose_network import Choose
 
-_UNQUANTISED = "none"
-
-
-def network_for(space: FeatureSpace, weights: str, precision: str, runtime: str) -> NetworkChoice:
-    """Choose the network of a feature space; weights, precision and runtime are all that is left to choose.
-
-    Raises
-    ------
-    UsageError
-        Where the precision cannot give embeddings of that space.
-    """
-    if space.quantisation != _UNQUANTISED:
-        if precision not in {"auto", "int8"}:
-            raise UsageError(f"{space.name} holds int8 embeddings: leave out --precision {precision}")
-        precision = "int8"
-    elif precision == "int8":
-        raise UsageError(f"{space.name} holds no int8 embeddings: leave out --precision int8")
-    return NetworkChoice(space.network, weights, space.pooling, space.input_size, precision, runtime)
-
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A NetworkSource whose feature space is known; its network is sought where one image needs it."""
+    """A NetworkSource whose feature space is known; its network is sought where an image needs it.
+
+    `weights`, `precision` and `runtime` are all that is left to choose. UsageError for a precision that never
+    gives embeddings of the space.
+    """
 
     space: FeatureSpace
-    choice: NetworkChoice
+    weights: str
+    precision: str
+    runtime: str
     choose: Choose
     notify: Notify
+
+    def __post_init__(self) -> None:
+        if self._is_quantised and self.precision not in {"auto", "int8"}:
+            raise UsageError(
+                f"{self.space.name} holds int8 embeddings: leave out --precision {self.precision}"
+            )
+        if not self._is_quantised and self.precision == "int8":
+            raise UsageError(f"{self.space.name} holds no int8 embeddings: leave out --precision int8")
+
+    @property
+    def _is_quantised(self) -> bool:
+        return self.space.quantisation != "none"
 
     def load(self) -> EmbeddingNetwork:
         """Choose the network, make sure that it is the one of the space, and load it.
@@ -51,16 +50,26 @@ class StoredNetwork:
         ImgclusterError
             Where it cannot be had, or gives embeddings of another space.
         """
-        chosen = self.choose(self.choice, self.notify)
+        chosen = self.choose(self._choice(), self.notify)
         if chosen.space != self.space:
             raise ImgclusterError(self._difference(chosen.space))
         return chosen.load()
+
+    def _choice(self) -> NetworkChoice:
+        return NetworkChoice(
+            self.space.network,
+            self.weights,
+            self.space.pooling,
+            self.space.input_size,
+            "int8" if self._is_quantised else self.precision,
+            self.runtime,
+        )
 
     def _difference(self, other: FeatureSpace) -> str:
         if other.weights != self.space.weights:
             return (
                 f"{self.space.name} was made with the weights {self.space.weights[:12]}… (SHA-256), and "
-                f"--weights {self.choice.weights} gives {other.weights[:12]}…: name the file it was made with"
+                f"--weights {self.weights} gives {other.weights[:12]}…: name the file it was made with"
             )
         if other.quantisation != self.space.quantisation:
             return (

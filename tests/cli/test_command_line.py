@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -90,6 +91,7 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
         (("cluster", "--k", "2", "--store", "text.h5"), 1, "text.h5"),
         (("cluster", "--k", "2", "--mode", "teleport"), 2, "teleport"),
         (("extract", "photos", "--network", "alexnet"), 2, "alexnet"),
+        (("extract", "photos", "--weights=~/none.h5"), 1, os.path.expanduser("~/none.h5")),
         (("cluster", "--memory", "inf"), 2, "inf is no amount of memory"),
         (("store", "info", "--store", "photos"), 1, "photos"),
         (("evaluate", "--clusters", "nowhere"), 1, "nowhere"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from cluster_files import contents, images, make, photograph, placed
 from interruption import Interruption
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.output import additions
 from imgcluster.output.additions import added
 from imgcluster.output.marker import read_marker
 from imgcluster.output.ownership import examine
@@ -93,6 +95,23 @@ def test_ctrl_c_at_any_step_leaves_the_old_or_the_new(tmp_path, after):
             break
         shutil.rmtree(root)
     assert 20 < at < 199
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_takes_no_marker_keeps_the_old(tmp_path, monkeypatch, number):
+    placements = clustering(tmp_path)
+    out = tmp_path / "clusters"
+    add(out, OLD)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(additions, "write_marker", refuse)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            add(out, NEW)
+    assert report_in(out) == OLD
+    check_later_commands(tmp_path, placements)
 
 
 def test_kill_9_at_any_step_is_in_nobodys_way(tmp_path):

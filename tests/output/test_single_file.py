@@ -39,6 +39,14 @@ def test_what_another_wrote_is_refused_and_stays(tmp_path: Path, what: str) -> N
     assert path.read_bytes() == OTHERS[what]
 
 
+@pytest.mark.parametrize("data", [b"", b"one line"])
+def test_data_without_a_first_line_replace_nothing_else_either(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(TABLE)
+    with pytest.raises(ImgclusterError, match="holds something else"):
+        write_file(str(path), data)
+
+
 def test_an_earlier_file_of_the_command_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "failed.csv"
     for data in (TABLE, b"path,reason\n", TABLE):
