@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from imgcluster.networks.keras_runtime import _import_tensorflow
+from imgcluster.networks.places import NetworkPlaces
+from imgcluster.networks.selection import NetworkChoice, choose
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from imgcluster.networks.keras_runtime import KerasNetwork
 
 
@@ -47,10 +51,8 @@ def test_memory_that_someone_else_has_set_up_is_left_as_it_is(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
-def test_memory_does_not_grow_with_the_number_of_calls(runtime: str) -> None:
+def test_memory_does_not_grow_with_the_number_of_calls(tmp_path: Path, runtime: str) -> None:
     """Report B5, with a real network; the last batch of a run is smaller, and that changes nothing."""
-    from imgcluster.networks.selection import NetworkChoice, choose
-
     if runtime == "openvino":
         pytest.importorskip("openvino")
     choice = NetworkChoice(
@@ -61,7 +63,7 @@ def test_memory_does_not_grow_with_the_number_of_calls(runtime: str) -> None:
         batch_size=8,
         input_size=64,
     )
-    network = choose(choice, print).load()
+    network = choose(choice, print, places=NetworkPlaces(cache=str(tmp_path))).load()
     pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
     megabytes = []
     for number in range(600):
