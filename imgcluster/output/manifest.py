@@ -39,7 +39,7 @@ class ClusteringManifest:
     paths
         Files and folders that images were taken from, absolute; none where all of the store were.
     options
-        Whatever else was chosen, as text.
+        Whatever else was chosen, by the names of the options.
     versions
         Of imgcluster and of the libraries that decide the numbers.
     """
@@ -56,7 +56,7 @@ class ClusteringManifest:
     inertia: float
     silhouette: float = math.nan
     paths: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | float | Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 

@@ -266,7 +266,7 @@ def _manifest(
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
     without_effect = {"out", "dry_run", "force", "lock"}
     others = {
-        name: str(value)
+        name: value
         for name, value in asdict(options).items()
         if name not in own_fields | without_effect and value not in (None, ())
     }

@@ -165,7 +165,7 @@ def _facts(
         ("feature store", manifest.store),
         ("files", manifest.mode),
         ("images of", ", ".join(manifest.paths) or "the whole store"),
-        *manifest.options.items(),
+        *((name, _in_words(value)) for name, value in manifest.options.items()),
         *manifest.versions.items(),
     )
     return ReportFacts(
@@ -178,6 +178,10 @@ def _facts(
         projection=projection.method,
         confusion=labelled.table if labelled else None,
     )
+
+
+def _in_words(value: str | float | Sequence[str]) -> str:
+    return str(value) if isinstance(value, str | float | int) else ", ".join(value)
 
 
 def _images(

@@ -75,7 +75,7 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
     result = json.loads(done.stdout)
     assert (result["k"], result["images"], sum(result["sizes"])) == (2, 6, 6)
     options = json.loads((embedded / "sorted/clustering.json").read_text())["options"]
-    assert int(options["memory"]) == default_memory()
+    assert options["memory"] == default_memory()
     originals = sorted(path.read_bytes() for path in (embedded / "photos").rglob("*.png"))
     assert sorted(path.read_bytes() for path in (embedded / "sorted").rglob("*.png")) == originals
 

@@ -289,7 +289,7 @@ def test_the_manifest_says_how_to_make_it_again(desk: Desk) -> None:
     manifest = read_manifest(str(desk.out))
     assert (manifest.k, manifest.algorithm, manifest.prepare, manifest.seed) == (2, "kmeans", "l2", 3)
     assert (manifest.store, manifest.spaces) == (desk.store, (FakeSource().space.name,))
-    assert manifest.options["pca"] == "4"
+    assert manifest.options["pca"] == 4
     assert manifest.images == sum(manifest.sizes) == IMAGES
     assert (manifest.paths, "k" in manifest.options) == ((), False)
     desk.cluster(None, desk.photos / "red", desk.photos / "blue" / "blue0.png")
