@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 16_384
 SAMPLE_PER_CLUSTER = 256
-MOST_RESTARTS = 100
+MOST_RESTARTS = 300
 FEWEST_RESTARTS = 12
 WORK = 256_000_000
 """Multiplications that one step of all restarts may take together."""
