@@ -48,10 +48,10 @@ demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs
 	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
 test: $(VENV)/.installed-dev ## run the tests (under five minutes)
-	@$(BIN)/python -m pytest -m 'not slow and not long'
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow and not long'
 
 test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (under fifteen minutes)
-	@$(BIN)/python -m pytest -m slow; code=$$?; [ $$code -eq 5 ] && exit 0 || exit $$code  # 5: no such test yet
+	@$(BIN)/python -m pytest -m slow; code=$$?; [ $$code -eq 5 ] && exit 0 || exit $$code
 
 fuzz: $(VENV)/.installed-dev ## decode thousands of damaged files; IMGCLUSTER_FUZZ_FILES=20000 takes more
 	@$(BIN)/python -m pytest -s -m long tests/images/test_fuzz.py
