@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import math
+import os
 import queue
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -17,6 +17,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.1
+_LAST_SECONDS = 0.5
+"""How long a background thread that is told to stop may take to hand over what is finished."""
+
+
+def cores() -> int:
+    """Give the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TimedOut(Exception):
@@ -36,20 +43,39 @@ class Outcome(Generic[Item, Result]):
 class _Task(Generic[Item, Result]):
     outcome: Outcome[Item, Result]
     done: threading.Event = field(default_factory=threading.Event)
-    started: float | None = None
+    started: float = field(default_factory=time.monotonic)
     given_up: bool = False
 
     def overdue(self, timeout: float) -> bool:
-        return self.started is not None and time.monotonic() - self.started >= timeout
+        return time.monotonic() - self.started >= timeout
+
+
+class _End:
+    """Comes after the last thing in a queue that a thread fills."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._error = error
+
+    def raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 class _Threads(Generic[Item, Result]):
-    """Daemon threads that apply one function; a thread that hangs cannot be ended, only replaced."""
+    """Daemon threads that take items, one thread at a time, and apply one function to them side by side.
 
-    def __init__(self, function: Callable[[Item], Result], count: int) -> None:
+    A thread that hangs cannot be ended, only replaced.
+    """
+
+    def __init__(
+        self, function: Callable[[Item], Result], items: Iterable[Item], count: int, window: int
+    ) -> None:
         self._function = function
-        self._count = count
-        self._tasks: queue.SimpleQueue[_Task[Item, Result] | None] = queue.SimpleQueue()
+        self._remaining = iter(items)
+        self._room = threading.Semaphore(window)
+        self._taking = threading.Lock()
+        self._finished = False
+        self._tasks: queue.SimpleQueue[_Task[Item, Result] | _End] = queue.SimpleQueue()
         for _ in range(count):
             self._start()
 
@@ -57,8 +83,7 @@ class _Threads(Generic[Item, Result]):
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            task.started = time.monotonic()
+        while (task := self._take()) is not None:
             try:
                 task.outcome.result = self._function(task.outcome.item)
             except Exception as error:  # noqa: BLE001 - handed to the caller as the item's outcome
@@ -67,18 +92,43 @@ class _Threads(Generic[Item, Result]):
             if task.given_up:
                 return
 
-    def submit(self, item: Item) -> _Task[Item, Result]:
-        task: _Task[Item, Result] = _Task(Outcome(item))
-        self._tasks.put(task)
-        return task
+    def _take(self) -> _Task[Item, Result] | None:
+        self._room.acquire()
+        with self._taking:
+            if not self._finished:
+                try:
+                    task: _Task[Item, Result] = _Task(Outcome(next(self._remaining)))
+                except StopIteration:
+                    self._end(_End())
+                except BaseException as error:  # noqa: BLE001 - raised again in the consumer
+                    self._end(_End(error))
+                else:
+                    self._tasks.put(task)
+                    return task
+        self._room.release()  # the next thread that waits for room ends as well
+        return None
+
+    def _end(self, end: _End) -> None:
+        self._finished = True
+        self._tasks.put(end)
+
+    def following(self, timeout: float) -> _Task[Item, Result] | _End | None:
+        """Give the next task in the order of the items, None where none comes in time."""
+        try:
+            return self._tasks.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def taken(self) -> None:
+        self._room.release()
 
     def give_up(self, task: _Task[Item, Result]) -> None:
         task.given_up = True
         self._start()
 
     def finish(self) -> None:
-        for _ in range(self._count):
-            self._tasks.put(None)
+        self._finished = True
+        self._room.release()
 
 
 def ordered_map(
@@ -92,35 +142,39 @@ def ordered_map(
 ) -> Iterator[Outcome[Item, Result]]:
     """Apply a function to items in threads; give the outcomes in the items' order.
 
-    At most `window` items are under way or waiting to be taken. One that takes longer than `timeout` seconds
-    is given up: its outcome is `TimedOut`, and another thread takes its thread's place. An exception is an
-    outcome and ends nothing. Once `stopping` says so, the iterator ends within a moment.
+    The threads themselves iterate over the items, so an item that is long in coming holds nothing back that
+    is finished. At most `window` items are under way or waiting to be taken. One that takes longer than
+    `timeout` seconds is given up: its outcome is `TimedOut`, and another thread takes its thread's place. An
+    exception is an outcome and ends nothing; one of the iterator over the items is raised after the last
+    outcome. Once `stopping` says so, the outcomes that are there still come, and the iterator ends within a
+    moment.
     """
-    pool = _Threads(function, threads)
-    remaining = iter(items)
+    pool = _Threads(function, items, threads, window)
+    head: _Task[Item, Result] | _End | None = None
     try:
-        pending = deque(pool.submit(item) for item in itertools.islice(remaining, window))
-        while pending and not stopping():
-            head = pending[0]
-            if head.done.wait(_POLL_SECONDS):
+        while True:
+            stop = stopping()
+            if stop:
+                pool.finish()
+            patience = 0 if stop else _POLL_SECONDS
+            head = head or pool.following(patience)
+            if isinstance(head, _End):
+                head.raise_error()
+                return
+            if head is not None and head.done.wait(patience):
                 outcome = head.outcome
-            elif head.overdue(timeout):
+            elif stop:
+                return
+            elif head is not None and head.overdue(timeout):
                 pool.give_up(head)
                 outcome = Outcome(head.outcome.item, error=TimedOut(f"gave no answer within {timeout:g} s"))
             else:
                 continue
-            pending.popleft()
-            pending.extend(pool.submit(item) for item in itertools.islice(remaining, 1))
+            head = None
+            pool.taken()
             yield outcome
     finally:
         pool.finish()
-
-
-class _End:
-    """Closes the queue between a background thread and its consumer."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
 
 
 class _Background(Generic[Item]):
@@ -170,21 +224,22 @@ def in_background(
     """Iterate over `items` in a thread of its own, at most `depth` items ahead of the consumer.
 
     An exception in the thread is raised in the consumer. Once `stopping` says so, the iterator gives what is
-    ready and ends within a moment, whatever the thread is at.
+    ready or comes within a moment, and ends, whatever the thread is at.
     """
     background = _Background(items, depth)
+    last = math.inf
     try:
-        while not stopping():
+        while time.monotonic() < last:
+            if stopping():
+                last = min(last, time.monotonic() + _LAST_SECONDS)
             try:
                 item = background.get()
             except queue.Empty:
                 continue
-            if not isinstance(item, _End):
-                yield item
-            elif item.error is not None:
-                raise item.error
-            else:
+            if isinstance(item, _End):
+                item.raise_error()
                 return
+            yield item
         background.abandon()
         yield from background.leftovers()
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.engines.local import ordered_map
+from imgcluster.engines.local import cores, ordered_map
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
@@ -89,7 +89,7 @@ def _copies(images: Sequence[StoredImage], paired: set[bytes], progress: Progres
     progress.begin("looking into near duplicates", len(alike))
     pixels: dict[str, int] = {}
     lost: dict[str, str] = {}
-    threads = os.cpu_count() or 1
+    threads = cores()
     for outcome in ordered_map(_pixels, alike, threads=threads, window=16 * threads, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from imgcluster.engines.local import cores
 from imgcluster.errors import ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
@@ -233,7 +234,7 @@ def _embed_and_append(
         input_size=source.space.input_size,
         limits=options.limits,
         timeout=options.timeout,
-        threads=max(2, os.cpu_count() or 1),
+        threads=max(2, cores()),
     )
     progress.begin(EMBEDDING, len(files))
     with InFlight(store.path) as in_flight:

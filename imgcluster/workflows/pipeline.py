@@ -106,7 +106,7 @@ def embed_files(
             if collected.pixels and network is None:
                 network = source.load()
             full = network is not None and len(collected.pixels) == network.batch_size
-            if full or collected.files >= _FILES_PER_BATCH:
+            if full or collected.files - len(collected.pixels) >= _FILES_PER_BATCH:
                 yield collected, network
                 collected = _Collected()
         if collected.files:
@@ -136,9 +136,9 @@ def _outcomes(
     for tried in ordered_map(
         lambda file: read_apart(file, settings, reading),
         apart,
-        threads=settings.threads,
-        window=settings.threads,
-        timeout=float("inf"),  # the child has its own
+        threads=1,  # what one of them did to its process, a second would do to the machine
+        window=1,
+        timeout=math.inf,  # the child has its own
         stopping=stopping,
     ):
         yield tried.result or failure(tried.item, tried.error)

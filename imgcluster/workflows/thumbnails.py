@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from imgcluster.engines.local import ordered_map
+from imgcluster.engines.local import cores, ordered_map
 from imgcluster.images.thumbnails import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
 from imgcluster.workflows.known_files import READING_SECONDS, decode_known
@@ -29,7 +28,7 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress:
     wanted = missing_thumbnails(folder, map(bytes.hex, paths))
     progress.begin("making thumbnails", len(wanted))
     made = 0
-    threads = os.cpu_count() or 1
+    threads = cores()
     outcomes = ordered_map(
         lambda key: save_thumbnail(folder, key, _thumbnail(bytes.fromhex(key), paths)),
         wanted,

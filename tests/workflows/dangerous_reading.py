@@ -43,6 +43,14 @@ def endless(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -
     return read_image(file, known, settings)
 
 
+def never_beside_another(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+    busy = os.path.join(os.path.dirname(file.path), "busy")
+    os.close(os.open(busy, os.O_CREAT | os.O_EXCL))  # fails where another is being read
+    time.sleep(0.5)
+    os.unlink(busy)
+    return read_image(file, known, settings)
+
+
 def main() -> None:
     photos, store, reading, timeout = sys.argv[1:]
     import dangerous_reading  # under its own name, by which a child process finds its functions

@@ -1,0 +1,52 @@
+"""How files become batches: which of them are read side by side, and when a batch is full."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import dangerous_reading
+import pytest
+from fakes import FakeNetwork, FakeSource, write_images
+
+from imgcluster.images.decode import DecodeLimits
+from imgcluster.records import ImageFile
+from imgcluster.workflows import pipeline
+from imgcluster.workflows.reading import ReadSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30, threads=4)
+
+
+def image_files(folder: Path, count: int) -> list[ImageFile]:
+    paths = write_images(folder, count, {"red": (200, 30, 30)})
+    return [ImageFile(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
+def test_suspects_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """What took all memory once would take it four times as soon four at a time."""
+    files = image_files(tmp_path, 4)
+    batches = pipeline.embed_files(
+        files,
+        set(),
+        FakeSource(),
+        SETTINGS,
+        lambda: False,
+        suspects=[file.path for file in files],
+        reading=dangerous_reading.never_beside_another,
+    )
+    assert [failure.reason for batch in batches for failure in batch.failures] == []
+    assert not os.path.exists(tmp_path / "red" / "busy")
+
+
+@pytest.mark.parametrize("size", [3, 7])
+def test_batches_are_filled_however_large_they_are(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_FILES_PER_BATCH", 2)
+    network = FakeNetwork(batch_size=size)
+    files = image_files(tmp_path, 2 * size)
+    list(pipeline.embed_files(files, set(), FakeSource(network), SETTINGS, lambda: False))
+    assert network.batches == [size, size]
