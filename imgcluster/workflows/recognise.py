@@ -49,25 +49,27 @@ def recognise(
     """
     entries = {entry.path: entry for entry in store.paths()}
     failures = {failure.path: failure for failure in store.failures()}
-    unchanged: list[PathEntry] = []
+    unchanged = [
+        entries[file.path]
+        for file in found.files
+        if file.path in entries and entries[file.path].describes(file)
+    ]
+    embedded = _are_embedded(store, space, unchanged)
+    cached = {entry.path for entry, known in zip(unchanged, embedded, strict=True) if known}
     to_read: list[ImageFile] = []
     still_failed: list[Failure] = []
+    settled = _over(failures.keys() - {file.path for file in found.files}, found)
     for file in found.files:
-        entry = entries.get(file.path)
         failure = failures.get(file.path)
-        if entry is not None and entry.describes(file):
-            unchanged.append(entry)
-        elif failure is not None and not retry_failed and _still_holds(failure, file, limits):
+        holds = failure is not None and _still_holds(failure, file, limits)
+        if file.path in cached:
+            if not holds:  # one that does is of a run with another network or other options
+                settled.add(file.path)
+        elif failure is not None and holds and not retry_failed:
             still_failed.append(failure)
         else:
             to_read.append(file)
-    embedded = _are_embedded(store, space, unchanged)
-    by_path = {file.path: file for file in found.files}
-    cached = {entry.path for entry, known in zip(unchanged, embedded, strict=True) if known}
-    to_read += [by_path[entry.path] for entry in unchanged if entry.path not in cached]
-    to_read.sort(key=lambda file: os.fsencode(file.path))
-    settled = cached & failures.keys() | _over(failures.keys() - by_path.keys(), found)
-    return Known(sum(embedded), tuple(still_failed), tuple(to_read), tuple(sorted(settled)))
+    return Known(len(cached), tuple(still_failed), tuple(to_read), tuple(sorted(settled & failures.keys())))
 
 
 def _over(paths: Iterable[str], found: FoundImages) -> set[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -15,7 +18,13 @@ from imgcluster.errors import ImgclusterError, Interrupted
 from imgcluster.records import Failure, FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import ClusterOptions, cluster
-from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
+from imgcluster.workflows.extract import EMBEDDING, ExtractOptions, ExtractResult, extract
+from imgcluster.workflows.reading import ReadImage, ReadSettings, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from imgcluster.records import Embeddings, ImageFile, Pixels
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 
@@ -181,6 +190,31 @@ def test_failures_of_files_that_are_gone_or_fail_no_more_are_settled_below_what_
     assert known_failures(photos) == [str(elsewhere / "text.png"), str(photos / "dangling.png")]
 
 
+def test_a_file_that_fails_with_one_network_only_is_not_read_again_on_every_run(photos: Path) -> None:
+    """Such as one cut short, embedded with --accept-truncated by the first."""
+    path = write_image(photos / "red" / "cut short.jpg", (200, 30, 30), side=64)
+    path.write_bytes(path.read_bytes()[:-200])
+    backdate(photos)
+    other = FakeSource(FakeNetwork(), FeatureSpace("fake", "11" * 32, 16))
+    assert run(photos, accept_truncated=True).failed == 0
+    reads: list[str] = []
+
+    def reading(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+        reads.append(file.path)
+        return read_image(file, known, settings)
+
+    def again(source: FakeSource) -> int:
+        reads.clear()
+        options = ExtractOptions(store=str(photos.parent / "features.h5"))
+        return extract([photos], options, source=source, reading=reading).failed
+
+    assert (again(other), len(reads)) == (1, 11)
+    for source, failed in ((other, 1), (FakeSource(), 0), (other, 1)):
+        assert (again(source), reads) == (failed, [])
+    assert run(photos, other, accept_truncated=True).new == 1
+    assert known_failures(photos) == []
+
+
 def test_a_failure_that_passed_without_the_file_changing_is_settled(photos: Path) -> None:
     run(photos)
     with FeatureStore(photos.parent / "features.h5", "a") as store:
@@ -252,6 +286,67 @@ def test_stopping_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path: Path
     result = run(photos)
     assert 0 < result.new < 40
     assert result.new + result.cached == 40
+
+
+class Embedding(SilentProgress):
+    """Calls `after_batch` each time a batch was committed."""
+
+    stopping = False
+    stage = ""
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self.stage = what
+
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+        if self.stage == EMBEDDING:
+            self.after_batch()
+
+    def after_batch(self) -> None:
+        raise NotImplementedError
+
+
+def test_every_batch_that_was_finished_when_it_was_stopped_is_kept(tmp_path: Path) -> None:
+    ahead = 6  # one kept, two in the queue, one on its way there, two that wait
+
+    class Network(FakeNetwork):
+        finished = 0
+
+        def embed(self, pixels: Pixels) -> Embeddings:
+            embeddings = super().embed(pixels)
+            self.finished += 1
+            return embeddings
+
+    class StopWhenAhead(Embedding):
+        def after_batch(self) -> None:
+            deadline = time.monotonic() + 10
+            while network.finished < ahead and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.stopping = True
+
+    network = Network()
+    photos = tmp_path / "photos"
+    write_images(photos, 20, COLOURS)
+    store = str(tmp_path / "features.h5")
+    with pytest.raises(Interrupted, match="24 new embeddings are kept"):
+        extract([photos], ExtractOptions(store=store), source=FakeSource(network), progress=StopWhenAhead())
+
+
+def test_a_batch_is_kept_although_a_file_of_the_next_one_gives_no_answer(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    write_images(photos, 3, COLOURS)
+    kept = threading.Event()
+
+    def reading(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+        if file.path.endswith("red2.png"):  # the last
+            assert kept.wait(10)
+        return read_image(file, known, settings)
+
+    class Kept(Embedding):
+        def after_batch(self) -> None:
+            kept.set()
+
+    options = ExtractOptions(store=str(tmp_path / "features.h5"))
+    assert extract([photos], options, source=FakeSource(), progress=Kept(), reading=reading).new == 6
 
 
 def test_a_table_of_failures_is_checked_before_the_work_and_replaced_after_it(photos: Path) -> None:
