@@ -8,24 +8,34 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let Ctrl-C wait until the block ends: an exception inside a callback breaks HDF5's own state.
+    """Let Ctrl-C and SIGTERM wait until the block ends: an exception in a callback breaks HDF5's own state.
 
-    Python runs signal handlers in the main thread only, so in others there is nothing to hold back.
+    Python runs signal handlers in the main thread only, so in others there is nothing to hold back; nor is
+    there where a signal has no handler of Python's.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    handlers: dict[int, Callable[[int, Any], Any]] = {}
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
+        if callable(handler):
+            handlers[number] = handler
     caught: list[tuple[Any, Any]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: caught.append((number, frame)))
     try:
+        for handled in handlers:
+            signal.signal(handled, lambda number, frame: caught.append((number, frame)))
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for signal_number, handler in handlers.items():
+            signal.signal(signal_number, handler)
         if caught:
-            handler(*caught[0])
+            received, frame = caught[0]
+            handlers[received](received, frame)

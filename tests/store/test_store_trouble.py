@@ -100,15 +100,20 @@ def test_no_space_in_the_middle_of_a_write(tmp_path, monkeypatch):
     assert verify(path).problems == ()
 
 
-def test_ctrl_c_waits_until_hdf5_is_done():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_waits_until_hdf5_is_done(number):
     done = False
-    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        for _ in range(1000):
-            pass
-        done = True
-    assert done
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+            os.kill(os.getpid(), number)
+            for _ in range(1000):
+                pass
+            done = True
+        assert done
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
 
 
 def test_ctrl_c_at_any_moment_keeps_what_was_committed(tmp_path):
