@@ -49,6 +49,12 @@ class _ErrorBoundary(TyperGroup):
             where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
             _report(f"cannot use {where}: {error.strerror or error}")
             raise typer.Exit(1) from None
+        except MemoryError:
+            _report(
+                "there is too little memory: close other programs, or lower --batch-size of `extract`, "
+                "--memory of `cluster`, `sweep` and `compare`"
+            )
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             _report("stopped")
             _leave(interrupts.EXIT_CODE)

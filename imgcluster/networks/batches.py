@@ -1,15 +1,24 @@
-"""Batches of one shape."""
+"""Batches of one shape, and of no more images than memory can take."""
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.errors import ImgclusterError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from imgcluster.records import Embeddings, Pixels
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|\bOOM\b|bad_alloc|ResourceExhausted|(can|could) ?no?t allocate|fail\w* to allocate",
+    re.IGNORECASE,
+)
 
 
 def embed_padded(
@@ -31,3 +40,22 @@ def embed_padded(
         padding = np.zeros((missing, size, size, 3), np.uint8)
         pixels = np.concatenate((pixels, padding))
     return run(pixels)[:count]
+
+
+@contextmanager
+def memory_explained(batch_size: int) -> Iterator[None]:
+    """Around calls of a library: turn its word for too little memory into an ImgclusterError.
+
+    Libraries have errors of their own for that, some of which differ from others in the message only.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(
+            f"{type(error).__name__}: {error}"
+        ):
+            raise
+        raise ImgclusterError(
+            f"there is too little memory to embed {batch_size} images at once: lower --batch-size, or close "
+            "other programs"
+        ) from error

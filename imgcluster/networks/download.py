@@ -7,12 +7,15 @@ import os
 import queue
 import tempfile
 import threading
+import time
 import urllib.request
 from http.client import HTTPException
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
+
+    from imgcluster.records import Notify
 
 CONNECT_SECONDS = 6.0
 """How long a server may take to answer, name look-up and all attempts together."""
@@ -21,14 +24,19 @@ STALL_SECONDS = 20.0
 """How long a transfer may stand still."""
 
 _BLOCK = 1 << 20
+_TELL_SECONDS = 10.0
 
 
 class DownloadError(Exception):
     """The reason why a file could not be fetched."""
 
 
-def download(url: str, path: str, md5: str, seconds: float = CONNECT_SECONDS) -> None:
+def download(
+    url: str, path: str, md5: str, seconds: float = CONNECT_SECONDS, notify: Notify = lambda _: None
+) -> None:
     """Fetch `url` to `path`, which appears only when it is whole and has the MD5 `md5`.
+
+    `notify` is told now and then how much of it has come, where that takes long.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def download(url: str, path: str, md5: str, seconds: float = CONNECT_SECONDS) ->
         os.makedirs(os.path.dirname(path), exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".part")
         with response, os.fdopen(descriptor, "wb") as file:
-            if _copy(response, file) != md5:
+            if _copy(response, file, notify) != md5:
                 raise DownloadError("what came has another checksum than was published")
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
@@ -72,11 +80,17 @@ def _open_within(url: str, seconds: float) -> HTTPResponse:
     return answer
 
 
-def _copy(response: HTTPResponse, file: BinaryIO) -> str:
+def _copy(response: HTTPResponse, file: BinaryIO, notify: Notify) -> str:
     checksum = hashlib.md5(usedforsecurity=False)
+    total = response.length
+    told, done = time.monotonic(), 0
     while block := response.read(_BLOCK):
         checksum.update(block)
         file.write(block)
+        done += len(block)
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            notify(f"fetched {done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f}" if total else ""))
     return checksum.hexdigest()
 
 

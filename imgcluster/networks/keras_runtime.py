@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.batches import embed_padded
+from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.chatter import without_chatter
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class KerasNetwork:
         self._precision = precision
         self._alone = threading.Lock()
         model = recipe.build()
-        with _computing_in(precision, tensorflow):
+        with memory_explained(self.batch_size), _computing_in(precision, tensorflow):
             self._function = _trace(tensorflow, model, self.batch_size, self._size)
         self.dimension = int(self._function.outputs[0].shape[-1])
         self.provenance = recipe.provenance(
@@ -53,7 +53,8 @@ class KerasNetwork:
 
     def embed(self, pixels: Pixels) -> Embeddings:
         """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
-        return embed_padded(self._run, pixels, self.batch_size, self._size)
+        with memory_explained(self.batch_size):
+            return embed_padded(self._run, pixels, self.batch_size, self._size)
 
     def _run(self, batch: Pixels) -> Embeddings:
         tensorflow = self._tensorflow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 
-from imgcluster.networks.batches import embed_padded
+from imgcluster.networks.batches import embed_padded, memory_explained
 
 if TYPE_CHECKING:
     from imgcluster.networks.recipe import Recipe
@@ -44,14 +44,16 @@ class OpenVinoNetwork:
             "INFERENCE_NUM_THREADS": streams,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
-        self._compiled = core.compile_model(graph, "CPU", settings)
+        with memory_explained(self.batch_size):
+            self._compiled = core.compile_model(graph, "CPU", settings)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.dimension = int(self._compiled.output(0).shape[1])
         self.provenance = recipe.provenance("openvino", precision, "cpu", openvino=openvino.__version__)
 
     def embed(self, pixels: Pixels) -> Embeddings:
         """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
-        return embed_padded(self._run, pixels, self.batch_size, self._size, self._part)
+        with memory_explained(self.batch_size):
+            return embed_padded(self._run, pixels, self.batch_size, self._size, self._part)
 
     def _run(self, batch: Pixels) -> Embeddings:
         running = []

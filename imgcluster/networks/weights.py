@@ -114,7 +114,7 @@ def _published_file(
         hint = f" (there is one, but its MD5 differs; to use it all the same: --weights {path})"
     notify(f"fetching the weights of {network.name} from {published.url}")
     try:
-        download(published.url, path, published.md5, places.seconds)
+        download(published.url, path, published.md5, places.seconds, notify)
     except DownloadError as reason:
         raise ImgclusterError(
             f"the weights of {network.name} are missing and could not be fetched ({reason}): "

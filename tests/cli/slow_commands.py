@@ -1,6 +1,7 @@
-"""The real command line on a machine where one thing is slow, so that there is time to press Ctrl-C.
+"""The real command line where one thing is slow, so that there is time to press Ctrl-C, or too large.
 
-usage: slow_commands.py network|download|library|links LOG COMMAND [OPTIONS]...; LOG gets a line per slow step
+usage: slow_commands.py network|memory|download|library|links LOG COMMAND [OPTIONS]...
+LOG gets a line per slow step.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class SlowNetwork(FakeNetwork):
         return super().embed(pixels)
 
 
+class HungryNetwork(FakeNetwork):
+    def embed(self, pixels: Any) -> Any:
+        raise MemoryError("Unable to allocate 9.31 TiB for an array")
+
+
 def download() -> None:
     step()
     time.sleep(3600)
@@ -47,7 +53,7 @@ def library() -> None:
 
 def choose_network(*_: Any, **__: Any) -> FakeSource:
     {"download": download, "library": library}.get(slow, lambda: None)()
-    return FakeSource(SlowNetwork() if slow == "network" else FakeNetwork())
+    return FakeSource({"network": SlowNetwork, "memory": HungryNetwork}.get(slow, FakeNetwork)())
 
 
 def slow_link(*arguments: Any, **options: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.networks import download
 from imgcluster.networks.catalog import PackagedWeights, PublishedWeights, find_network
 from imgcluster.networks.places import NOWHERE, NetworkPlaces
 from imgcluster.networks.weights import availability, locate
@@ -64,6 +65,13 @@ def test_published_weights_are_fetched_once_and_then_come_from_the_cache(places,
     assert availability(network, places) == "here"
     assert locate(network, places=places, notify=said.append) == found
     assert len(said) == 1
+
+
+def test_a_long_download_tells_how_much_has_come(places, server, monkeypatch):
+    monkeypatch.setattr(download, "_TELL_SECONDS", 0)
+    said = []
+    locate(published_at(server), places=places, notify=said.append)
+    assert said[1:] == ["fetched 0 MB of 0"]
 
 
 def test_without_a_folder_published_weights_are_neither_looked_for_nor_fetched(server):
