@@ -57,7 +57,8 @@ def verify(*, store: Store = DEFAULT_STORE, no_lock: NoLock = False, json: Json 
     """Check structure and every checksum; exit 1 where something is wrong."""
     from imgcluster.workflows import store as workflow
 
-    found = workflow.verify(str(store), lock=not no_lock, notify=console.note)
+    with console.progress() as progress:
+        found = workflow.verify(str(store), lock=not no_lock, progress=progress)
     if json:
         console.show_json({"rows": found.rows, "problems": list(found.problems)})
     else:
@@ -75,7 +76,8 @@ def repair(*, store: Store = DEFAULT_STORE, no_lock: NoLock = False, json: Json 
     """Keep every sound row of a damaged store, and tell what was lost."""
     from imgcluster.workflows import store as workflow
 
-    done = workflow.repair(str(store), lock=not no_lock, notify=console.note)
+    with console.progress() as progress:
+        done = workflow.repair(str(store), lock=not no_lock, progress=progress)
     if json:
         console.show_json({"rows": done.rows, "lost": list(done.lost), "damaged_file": done.damaged_file})
         return
@@ -99,7 +101,8 @@ def prune(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Though a scanned folder is missing or most rows would go.")
+        bool,
+        typer.Option("--force", help="Though nothing is left of a scanned folder, or most rows would go."),
     ] = False,
     no_lock: NoLock = False,
     json: Json = False,
@@ -107,9 +110,9 @@ def prune(
     """Forget paths that are gone and rows that no path leads to; the file shrinks."""
     from imgcluster.workflows import store as workflow
 
-    done = workflow.prune(
-        str(store), clusters=[*map(str, clusters or ())], force=force, lock=not no_lock, notify=console.note
-    )
+    named = [str(folder) for folder in clusters or ()]
+    with console.progress() as progress:
+        done = workflow.prune(str(store), clusters=named, force=force, lock=not no_lock, progress=progress)
     if json:
         console.show_json(asdict(done))
     else:
@@ -130,7 +133,8 @@ def merge(
     """Join stores into a new one."""
     from imgcluster.workflows import store as workflow
 
-    done = workflow.merge([str(store) for store in stores], str(out), lock=not no_lock, notify=console.note)
+    with console.progress() as progress:
+        done = workflow.merge([*map(str, stores)], str(out), lock=not no_lock, progress=progress)
     if json:
         console.show_json({**asdict(done), "store": str(out)})
     else:

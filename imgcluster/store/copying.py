@@ -13,21 +13,25 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imgcluster.records import Progress
     from imgcluster.store.path_table import PathTables
 
 _ROWS_AT_ONCE = 1024
 
 
-def copy_rows(source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64]) -> None:
-    """Copy ascending rows as they are.
+def copy_rows(
+    source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64], path: str, progress: Progress
+) -> None:
+    """Copy ascending rows of the store at `path` as they are, and count them.
 
     Raises
     ------
     StoreError
         One of them is damaged.
     """
-    for _, keys, embeddings in sound_rows(source, rows, _ROWS_AT_ONCE):
+    for _, keys, embeddings in sound_rows(source, rows, _ROWS_AT_ONCE, path):
         append_rows(target, keys, embeddings)
+        progress.advance(len(keys))
 
 
 def copy_tables(source: PathTables, target: PathTables, keep: Callable[[str], bool] | None = None) -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from imgcluster.errors import StoreError
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.opening import replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from imgcluster.records import Keys
+    from imgcluster.records import Embeddings, EmbeddingSource, Keys
     from imgcluster.store.store import FeatureStore
 
 NPZ_MARK = b"keys.npy"
@@ -44,11 +45,24 @@ class DrawSprite(Protocol):
 class Exporter(Protocol):
     """Writes one feature space of a store to `out`."""
 
-    def __call__(self, store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
-        """Write."""
+    def __call__(
+        self,
+        store: FeatureStore,
+        space: str,
+        out: str,
+        draw: DrawSprite | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write, and count the embeddings that are written."""
 
 
-def export_npz(store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
+def export_npz(
+    store: FeatureStore,
+    space: str,
+    out: str,
+    draw: DrawSprite | None = None,
+    progress: Progress | None = None,
+) -> None:
     """Write ``keys`` (N, 64 hex characters) and ``embeddings`` (N, D) float32 to one NumPy archive."""
     del draw  # arrays only
     keys = store.keys(space)
@@ -60,8 +74,16 @@ def export_npz(store: FeatureStore, space: str, out: str, draw: DrawSprite | Non
             member.write(names.tobytes())
         with archive.open("embeddings.npy", "w", force_zip64=True) as member:
             member.write(_header(np.dtype("<f4"), (len(keys), source.dimension)))
-            for block in source.blocks():
+            for block in _counted(source, progress):
                 member.write(np.ascontiguousarray(block, "<f4").tobytes())
+
+
+def _counted(source: EmbeddingSource, progress: Progress | None) -> Iterator[Embeddings]:
+    progress = progress or SilentProgress()
+    progress.begin("writing embeddings", len(source.keys))
+    for block in source.blocks():
+        yield block
+        progress.advance(len(block))
 
 
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
@@ -71,7 +93,13 @@ def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def export_tensorboard(store: FeatureStore, space: str, out: str, draw: DrawSprite | None = None) -> None:
+def export_tensorboard(
+    store: FeatureStore,
+    space: str,
+    out: str,
+    draw: DrawSprite | None = None,
+    progress: Progress | None = None,
+) -> None:
     """Write what the Embedding Projector loads into the folder `out`.
 
     ``tensors.tsv`` (one row of numbers per image), ``metadata.tsv`` (with a header: path and key),
@@ -92,7 +120,7 @@ def export_tensorboard(store: FeatureStore, space: str, out: str, draw: DrawSpri
             name = key.tobytes()
             file.write(f"{_one_cell(paths.get(name, ''))}\t{name.hex()}\n")
     with replacement(os.path.join(folder, "tensors.tsv")) as new, open(new, "w", encoding="ascii") as file:
-        for block in source.blocks():
+        for block in _counted(source, progress):
             np.savetxt(file, block, fmt="%.7g", delimiter="\t")
     config = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n'
     sprite = draw(source.keys) if draw is not None else None

@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 
 from imgcluster.errors import StoreError
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import migrations, schema
 from imgcluster.store.copying import copy_history, copy_rows
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.opening import StoreFile, replacement
-from imgcluster.store.path_table import PathTables, home
+from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import read_rows
 from imgcluster.store.schema import KEYS, SPACES
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import Failure, Notify, PathEntry
+    from imgcluster.records import Failure, PathEntry
 
 _TOLERANCE = 0.05
 """Relative difference between two embeddings of one image that other processors or precisions explain."""
@@ -38,7 +39,7 @@ class Merged:
     shared: int
 
 
-def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify | None = None) -> Merged:
+def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progress | None = None) -> Merged:
     """Join stores: rows of the same space stand together, equal keys once; of a path the latest entry counts.
 
     Raises
@@ -46,6 +47,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
     StoreError
         `out` exists; a store cannot be read; or two of them disagree about an image's embedding.
     """
+    progress = progress or SilentProgress()
     out = os.path.abspath(out)
     if os.path.exists(out):
         raise StoreError(f"{out} exists already: name a new file")
@@ -55,12 +57,12 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
         room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
         with replacement(out, room=room) as new, h5py.File(new, "w", libver="earliest") as target:
             migrations.migrate(target)
-            tables, latest = PathTables(target, home(out)), _Latest()
+            tables, latest = PathTables(target, out), _Latest()
             for path in map(os.path.abspath, paths):
-                file = StoreFile(path, write=False, lock=lock, notify=notify)
+                file = StoreFile(path, write=False, lock=lock, notify=progress.note)
                 try:
-                    shared += _add_spaces(path, file.h5, target)
-                    own_tables = PathTables(file.h5, home(path))
+                    shared += _add_spaces(path, file.h5, out, target, progress)
+                    own_tables = PathTables(file.h5, path)
                     latest.learn(own_tables)
                     copy_history(own_tables, tables)
                 finally:
@@ -73,8 +75,10 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
             held.release()
 
 
-def _add_spaces(path: str, source: h5py.File, target: h5py.File) -> int:
+def _add_spaces(path: str, source: h5py.File, out: str, target: h5py.File, progress: Progress) -> int:
     shared = 0
+    rows = sum(len(group[KEYS]) for group in source[SPACES].values())
+    progress.begin(f"joining {os.path.basename(path)}", rows)
     for name, group in source[SPACES].items():
         stored = schema.read_space(group)
         if name not in target[SPACES]:
@@ -87,31 +91,40 @@ def _add_spaces(path: str, source: h5py.File, target: h5py.File) -> int:
             )
         found = KeyIndex(target[SPACES][name][KEYS][:]).find(group[KEYS][:])
         both = np.flatnonzero(found >= 0)
-        _compare(path, group, target[SPACES][name], both, found[both])
-        copy_rows(group, target[SPACES][name], np.flatnonzero(found < 0))
+        _compare(_Rows(path, group, both), _Rows(out, target[SPACES][name], found[both]), progress)
+        copy_rows(group, target[SPACES][name], np.flatnonzero(found < 0), path, progress)
         shared += len(both)
     return shared
 
 
-def _compare(
-    path: str, group: h5py.Group, other: h5py.Group, mine: NDArray[np.int64], theirs: NDArray[np.int64]
-) -> None:
-    keys = group[KEYS]
-    for start in range(0, len(mine), 1024):
-        rows, others = mine[start : start + 1024], theirs[start : start + 1024]
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one feature space of the store at `path`."""
+
+    path: str
+    group: h5py.Group
+    rows: NDArray[np.int64]
+
+
+def _compare(mine: _Rows, theirs: _Rows, progress: Progress) -> None:
+    """Compare two stores about the same images, pair by pair."""
+    for start in range(0, len(mine.rows), 1024):
+        rows, others = mine.rows[start : start + 1024], theirs.rows[start : start + 1024]
         order = np.argsort(others)
-        a = read_rows(group, rows)[order].astype(np.float64)
-        b = read_rows(other, others[order]).astype(np.float64)
+        a = read_rows(mine.group, rows, mine.path)[order].astype(np.float64)
+        b = read_rows(theirs.group, others[order], theirs.path).astype(np.float64)
         apart = np.linalg.norm(a - b, axis=1)
         doubtful = np.flatnonzero(~(apart <= _TOLERANCE * np.linalg.norm(b, axis=1)))
         # Two that are not numbers agree as well.
         bad = [i for i in doubtful.tolist() if not np.array_equal(a[i], b[i], equal_nan=True)]
         if bad:
-            key = keys[rows[order][bad[0]]].tobytes().hex()
+            key = mine.group[KEYS][rows[order][bad[0]]].tobytes().hex()
+            space = mine.group.name.rpartition("/")[2]
             raise StoreError(
-                f"{path}: its embedding of the image {key} in {group.name.rpartition('/')[2]} differs from "
-                "that of a store before it: extract that image again in one of them"
+                f"{mine.path}: its embedding of the image {key} in {space} differs from that of a store "
+                "before it: extract that image again in one of them"
             )
+        progress.advance(len(rows))
 
 
 @dataclass

@@ -12,7 +12,7 @@ import numpy as np
 from imgcluster.errors import StoreError
 from imgcluster.records import Failure, PathEntry, Run
 from imgcluster.store.damage import DAMAGE, damaged
-from imgcluster.store.schema import ENTRIES, RELATIVE, REMOVED, TEMPORARY
+from imgcluster.store.schema import RELATIVE, REMOVED, TEMPORARY
 from imgcluster.store.table import Entries, append_entries, make_entries, read_entries
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 
-def home(path: str) -> str:
+def _home(path: str) -> str:
     """Return the folder that the paths in the store at `path` (absolute) are relative to."""
     return os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
 
@@ -33,15 +33,15 @@ class PathTables:
     ----------
     file
         The store.
-    folder
-        The folder that the store lies in, absolute; paths below it are kept relative to it, so that folder
-        and store can move together.
+    path
+        Where the store lies, absolute; paths below its folder are kept relative to it, so that folder and
+        store can move together.
     """
 
-    def __init__(self, file: h5py.File, folder: str) -> None:
+    def __init__(self, file: h5py.File, path: str) -> None:
         self._file = file
-        self._folder = os.fsencode(folder)
-        self._prefix = self._folder.rstrip(b"/") + b"/"
+        self._path = path
+        self._prefix = os.fsencode(_home(path)).rstrip(b"/") + b"/"
         self._failures: dict[bytes, Failure] | None = None
         self._entries: dict[bytes, PathEntry] | None = None
 
@@ -185,20 +185,16 @@ class PathTables:
         """Remember a run."""
         self._append("runs", make_entries("runs", [json.dumps(asdict(run)).encode()]))
 
-    def count(self, table: str) -> int:
-        """Return how many entries a table has, with outdated ones."""
-        return len(self._file[table][ENTRIES])
-
     # Common.
 
     def _read(self, table: str) -> Entries:
         try:
             entries = read_entries(self._file[table])
         except DAMAGE as error:
-            raise damaged(self._file.filename, error) from error
+            raise damaged(self._path, error) from error
         if entries.damaged:
             raise StoreError(
-                f"{self._file.filename}: {entries.damaged} entries of the table of {table} are damaged: "
+                f"{self._path}: {entries.damaged} entries of the table of {table} are damaged: "
                 "run `imgcluster store repair`"
             )
         return entries

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from imgcluster.errors import StoreError
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import migrations, page_log, schema
 from imgcluster.store.damage import DAMAGE
 from imgcluster.store.lock import WriterLock
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import Keys, Notify
+    from imgcluster.records import Keys
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class _Findings:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(path: str, *, lock: bool = True, notify: Notify | None = None) -> Verification:
+def verify(path: str, *, lock: bool = True, progress: Progress | None = None) -> Verification:
     """Check structure and every checksum of a store.
 
     Raises
@@ -60,23 +61,24 @@ def verify(path: str, *, lock: bool = True, notify: Notify | None = None) -> Ver
     StoreError
         There is no store, or it comes from a newer version: nothing can be said about it.
     """
+    progress = progress or SilentProgress()
     path = os.path.abspath(path)
     if not os.path.exists(path):
         raise StoreError(f"no feature store at {path}: run `imgcluster extract` first")
     try:
-        file = StoreFile(path, write=False, lock=lock, notify=notify)
+        file = StoreFile(path, write=False, lock=lock, notify=progress.note)
     except StoreError as error:
         if not isinstance(error.__cause__, DAMAGE):
             raise
         return Verification(0, (str(error),))
     try:
-        findings = _salvage(file.h5, None)
+        findings = _salvage(file.h5, None, _size(file.target), progress)
     finally:
         file.close(keep=False)
     return Verification(findings.rows, tuple(findings.problems))
 
 
-def repair(path: str, *, lock: bool = True, notify: Notify | None = None) -> Repair:
+def repair(path: str, *, lock: bool = True, progress: Progress | None = None) -> Repair:
     """Rewrite a damaged store with every sound row; the damaged file is kept beside it.
 
     Raises
@@ -84,8 +86,9 @@ def repair(path: str, *, lock: bool = True, notify: Notify | None = None) -> Rep
     StoreError
         Nothing can be read, or the store is sound but cannot be opened for another reason.
     """
+    progress = progress or SilentProgress()
     path = os.path.abspath(path)
-    found = verify(path, lock=lock, notify=notify)
+    found = verify(path, lock=lock, progress=progress)
     if not found.problems:
         return Repair(found.rows, ())
     target = os.path.realpath(path)
@@ -96,13 +99,13 @@ def repair(path: str, *, lock: bool = True, notify: Notify | None = None) -> Rep
         pages.release()
         if not settled:
             raise StoreError(f"{path} is being read: run the command again when that has finished")
-        return _rewrite(path, target)
+        return _rewrite(path, target, progress)
     finally:
         if held is not None:
             held.release()
 
 
-def _rewrite(path: str, target: str) -> Repair:
+def _rewrite(path: str, target: str, progress: Progress) -> Repair:
     keep = _free_name(f"{target}.damaged")
     with (
         _opened_somehow(path, target) as old,
@@ -110,7 +113,7 @@ def _rewrite(path: str, target: str) -> Repair:
         h5py.File(new, "w", libver="earliest") as file,
     ):
         migrations.migrate(file)
-        findings = _salvage(old, file)
+        findings = _salvage(old, file, os.path.getsize(old.filename), progress)
     return Repair(findings.rows, tuple(findings.problems), keep)
 
 
@@ -170,8 +173,17 @@ def _extend(path: str) -> None:
             file.truncate(max(length, os.path.getsize(path)))
 
 
-def _salvage(old: h5py.File, new: h5py.File | None) -> _Findings:
-    """Read everything; note what is wrong, and copy what is right to `new` if there is one."""
+def _size(target: str) -> int:
+    """Give the most bytes that a store can have: those in its logs may be yet to be put in place."""
+    files = (target, *page_log.log_paths(target))
+    return sum(os.path.getsize(file) for file in files if os.path.exists(file))
+
+
+def _salvage(old: h5py.File, new: h5py.File | None, size: int, progress: Progress) -> _Findings:
+    """Read everything; note what is wrong, and copy what is right to `new` if there is one.
+
+    `size` is how many bytes `old` has at most.
+    """
     findings = _Findings()
     try:
         names = list(old[SPACES])
@@ -180,7 +192,7 @@ def _salvage(old: h5py.File, new: h5py.File | None) -> _Findings:
         names = []
     for name in names:
         try:
-            _salvage_space(old[SPACES][name], new, findings)
+            _salvage_space(old[SPACES][name], new, size, findings, progress)
         except (*DAMAGE, StoreError) as error:
             findings.problems.append(f"feature space {name}: unreadable ({error})")
     for table in TABLES:
@@ -195,16 +207,19 @@ def _salvage(old: h5py.File, new: h5py.File | None) -> _Findings:
     return findings
 
 
-def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings) -> None:
+def _salvage_space(
+    group: h5py.Group, new: h5py.File | None, size: int, findings: _Findings, progress: Progress
+) -> None:
     space = schema.read_attributes(group)
     embeddings = group[EMBEDDINGS]
     lengths = [len(group[name]) for name in (KEYS, EMBEDDINGS, CHECKSUMS)]
     # Each row has a key of its own in the file, whatever a damaged header says.
-    rows = min(*lengths, os.path.getsize(group.file.filename) // schema.KEY_BYTES)
+    rows = min(*lengths, size // schema.KEY_BYTES)
     if max(lengths) != rows:
         findings.problems.append(f"feature space {space.name}: columns of {lengths} rows")
     if group.name != f"/{SPACES}/{space.name}":
         findings.problems.append(f"feature space {group.name}: its attributes say {space.name}")
+    progress.begin(f"{'checking' if new is None else 'saving'} {space.name}", rows)
     target = None
     if new is not None:
         schema.create_space(new[SPACES], space, embeddings.shape[1], embeddings.dtype.name)
@@ -212,6 +227,7 @@ def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings
     seen: set[bytes] = set()
     for start in range(0, rows, ROWS_PER_CHUNK):
         stop = min(rows, start + ROWS_PER_CHUNK)
+        progress.advance(stop - start)
         try:
             keys, vectors, sound = read_slab(group, start, stop)
         except DAMAGE as error:

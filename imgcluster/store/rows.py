@@ -74,25 +74,27 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
 
 
 def sound_rows(
-    group: h5py.Group, rows: NDArray[np.int64], longest: int
+    group: h5py.Group, rows: NDArray[np.int64], longest: int, path: str
 ) -> Iterator[tuple[slice, Keys, NDArray[np.floating]]]:
     """Read ascending rows as stored, stretch by stretch: their place among `rows`, keys and embeddings.
+
+    `path` is the store, for messages: HDF5 does not know it where it reads through the page log.
 
     Raises
     ------
     StoreError
-        A checksum is wrong; the message names the key.
+        A checksum is wrong; the message names store and key.
     """
     for start, stop, first, last in slabs(rows, longest) if len(rows) else ():
         try:
             keys, embeddings, sound = read_slab(group, start, stop)
         except DAMAGE as error:
-            raise damaged(group.file.filename, error) from error
+            raise damaged(path, error) from error
         wanted = rows[first:last] - start
         if not sound[wanted].all():
             bad = wanted[~sound[wanted]]
             raise StoreError(
-                f"{group.file.filename}: {len(bad)} embeddings are damaged, the first belongs to the image "
+                f"{path}: {len(bad)} embeddings are damaged, the first belongs to the image "
                 f"{keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
             )
         if len(wanted) < stop - start:
@@ -100,10 +102,10 @@ def sound_rows(
         yield slice(first, last), keys, embeddings
 
 
-def read_rows(group: h5py.Group, rows: NDArray[np.int64]) -> Embeddings:
+def read_rows(group: h5py.Group, rows: NDArray[np.int64], path: str) -> Embeddings:
     """Read ascending rows: (n,) to (n, D) float32. Raises StoreError as `sound_rows` does."""
     result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
-    for place, _, embeddings in sound_rows(group, rows, _SLAB_ROWS):
+    for place, _, embeddings in sound_rows(group, rows, _SLAB_ROWS, path):
         result[place] = embeddings
     return result
 
@@ -116,9 +118,10 @@ class StoredEmbeddings:
     dimension: int
     group: h5py.Group = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
+    path: str
     block_rows: int = 1 << 13
 
     def blocks(self) -> Iterator[Embeddings]:
         """Yield (n, D) float32 blocks in the order of `keys`."""
         for start in range(0, len(self.rows), self.block_rows):
-            yield read_rows(self.group, self.rows[start : start + self.block_rows])
+            yield read_rows(self.group, self.rows[start : start + self.block_rows], self.path)

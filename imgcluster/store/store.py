@@ -13,7 +13,7 @@ from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
 from imgcluster.store.opening import StoreFile
-from imgcluster.store.path_table import PathTables, home
+from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
 from imgcluster.store.schema import KEYS, SPACES
 
@@ -76,7 +76,7 @@ class FeatureStore:
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
         self._file = StoreFile(self.path, write=mode == "a", lock=lock, recover=recover, notify=notify)
-        self._tables = PathTables(self._file.h5, home(self.path))
+        self._tables = PathTables(self._file.h5, self.path)
         self._indices: dict[str, KeyIndex] = {}
         try:
             self._spaces = self._read_spaces()
@@ -217,7 +217,7 @@ class FeatureStore:
             A key has no embedding, or its checksum is wrong.
         """
         rows, places = np.unique(self._rows(space, keys), return_inverse=True)
-        return read_rows(self._group(space), rows)[places.reshape(-1)]
+        return read_rows(self._group(space), rows, self.path)[places.reshape(-1)]
 
     def source(self, space: str, keys: Keys, block_bytes: int = 64 << 20) -> EmbeddingSource:
         """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).
@@ -229,7 +229,7 @@ class FeatureStore:
         stored = self._spaces[space]
         own = self.keys(space)[rows]
         block_rows = max(1, block_bytes // (4 * stored.dimension))
-        return StoredEmbeddings(own, stored.dimension, group, rows, block_rows)
+        return StoredEmbeddings(own, stored.dimension, group, rows, self.path, block_rows)
 
     def _rows(self, space: str, keys: Keys) -> NDArray[np.int64]:
         rows = self._index(space).find(keys)

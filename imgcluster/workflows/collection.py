@@ -209,13 +209,36 @@ def _usable(
 ) -> list[StoredImage]:
     """Leave out images whose embedding is not finite, and name them."""
     bad: set[bytes] = set()
+    keys = distinct_keys(images)
+    progress.begin("reading the embeddings", len(keys) * len(spaces))
     for space in spaces:
-        source = store.source(space.name, distinct_keys(images))
+        source = _Counted(store.source(space.name, keys), progress)
         bad |= {bytes(key) for key in source.keys[~finite_rows(source)]}
     for image in images:
         if image.key in bad:
             progress.note(f"left out, for its embedding holds values that are no numbers: {image.path}")
     return [image for image in images if image.key not in bad]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Embeddings that are counted as they are read."""
+
+    source: EmbeddingSource
+    progress: Progress
+
+    @property
+    def keys(self) -> Keys:
+        return self.source.keys
+
+    @property
+    def dimension(self) -> int:
+        return self.source.dimension
+
+    def blocks(self) -> Iterator[Embeddings]:
+        for block in self.source.blocks():
+            yield block
+            self.progress.advance(len(block))
 
 
 def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSource, ...]:

@@ -49,7 +49,7 @@ def export(
     _CHECKS[form](out)
     with where.open(progress.note) as (store, space):
         draw = partial(_sprite, store, thumbnails, progress) if thumbnails is not None else None
-        EXPORTERS[form](store, space.name, out, draw)
+        EXPORTERS[form](store, space.name, out, draw, progress)
     return space
 
 

@@ -10,7 +10,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.recovery import is_unfinished
-from imgcluster.records import CLUSTERING_MARKER
+from imgcluster.records import CLUSTERING_MARKER, Progress, SilentProgress
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
@@ -56,7 +56,7 @@ def prune(
     clusters: Sequence[str] = (),
     force: bool = False,
     lock: bool = True,
-    notify: Notify = lambda _: None,
+    progress: Progress | None = None,
 ) -> Pruned:
     """Remove from a store what belongs to images that are gone.
 
@@ -73,9 +73,10 @@ def prune(
     ImgclusterError
         Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses.
     """
+    progress = progress or SilentProgress()
     for folder in clusters:
         read_manifest(folder)
-    with FeatureStore(store, lock=lock, notify=notify) as features:
+    with FeatureStore(store, lock=lock, notify=progress.note) as features:
         places = (os.path.dirname(features.path), os.getcwd(), *features.scanned_folders())
     known = dict.fromkeys(map(os.path.realpath, (*clusters, *_clusterings_in(places))))
     moved = [
@@ -84,7 +85,7 @@ def prune(
         for image in moved_images(folder)
         if image.state != "gone"
     ]
-    return prune_store(store, moved=moved, force=force, lock=lock, notify=notify)
+    return prune_store(store, moved=moved, force=force, lock=lock, progress=progress)
 
 
 def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import StoreError
-from imgcluster.records import Failure, PathEntry, Run
+from imgcluster.records import Failure, PathEntry, Run, SilentProgress
 from imgcluster.store.export import EXPORTERS, Sprite
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import prune
@@ -83,6 +83,26 @@ def test_repair_drops_a_damaged_path(path):
     assert repair(path).lost == ("table of paths: 1 damaged entries",)
     with FeatureStore(path) as store:
         assert len(store.paths()) == 9
+
+
+def test_a_store_whose_log_is_not_yet_in_place_is_sound(path):
+    fill(path, 10, folder="/photos")
+    with FeatureStore(path):
+        fill(path, 2000, start=10, folder="/photos")
+        assert os.path.getsize(f"{path}.wal0") + os.path.getsize(f"{path}.wal1") > 0
+        assert_sound(path, 2010)
+        assert repair(path).lost == ()
+
+
+@pytest.mark.parametrize("dataset", [f"spaces/{SPACE.name}/embeddings", "paths/text"])
+def test_what_is_said_of_damage_names_the_store_however_it_is_open(path, dataset):
+    fill(path, 10, folder="/photos")
+    damage(path, dataset, 3)
+    with FeatureStore(path) as reader, FeatureStore(path, "a") as writer:
+        for store in (reader, writer):
+            with pytest.raises(StoreError, match=f"^{path}: .*damaged"):  # noqa: PT012
+                store.paths()
+                store.read(SPACE.name, store.keys(SPACE.name))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -186,6 +206,34 @@ def test_prune_refuses_when_a_drive_may_only_be_offline(path, tmp_path, photos):
     assert_sound(path, 0)
 
 
+@pytest.mark.parametrize("drive", ["missing", "empty"])
+def test_prune_refuses_for_a_drive_that_holds_less_than_half_of_the_images(path, tmp_path, drive):
+    fill(path, 20, folder=tmp_path / "photos")
+    touch(tmp_path / "photos", range(20))
+    fill(path, 5, start=20, folder=tmp_path / "drive")
+    with FeatureStore(path, "a") as store:
+        store.record_scanned([str(tmp_path / "photos"), str(tmp_path / "drive")])
+    if drive == "empty":
+        (tmp_path / "drive").mkdir()
+    with pytest.raises(StoreError, match=r"drive.*--force"):
+        prune(path)
+    assert_sound(path, 25)
+    assert prune(path, force=True).rows == 5
+
+
+def test_prune_takes_deletions_in_one_folder_and_the_renaming_of_another_for_what_they_are(path, tmp_path):
+    fill(path, 20, folder=tmp_path / "photos")
+    fill(path, 5, start=20, folder=tmp_path / "old name")
+    touch(tmp_path / "photos", range(3, 20))
+    touch(tmp_path / "new name", range(20, 25))
+    with FeatureStore(path, "a") as store:
+        store.record_scanned(str(tmp_path / name) for name in ("photos", "old name", "new name"))
+        store.record_paths(entry(tmp_path / "new name", i) for i in range(20, 25))
+    done = prune(path)
+    assert (done.rows, done.paths) == (3, 8)
+    assert_sound(path, 22)
+
+
 def test_a_reader_keeps_what_it_sees_when_the_store_is_pruned(path, tmp_path):
     fill(path, 10, folder=tmp_path / "photos")
     touch(tmp_path / "photos", range(10))
@@ -247,6 +295,45 @@ def test_merge_refuses_stores_that_disagree_about_an_image(tmp_path):
     with pytest.raises(StoreError, match=keys[4].tobytes().hex()):
         merge([a, b], out)
     assert not os.path.exists(out)
+
+
+class Counted(SilentProgress):
+    """A Progress that remembers how far each stage came."""
+
+    def __init__(self):
+        self.stages = []
+
+    def begin(self, what, total=None):
+        self.stages.append([what, total, 0])
+
+    def advance(self, steps=1, *, failed=0):
+        self.stages[-1][2] += steps
+
+    def finished(self):
+        """The steps of each stage; all were taken."""
+        assert all(total == done for _, total, done in self.stages)
+        return [done for _, _, done in self.stages]
+
+
+def test_whoever_waits_is_told_how_far_it_is(path, tmp_path):
+    fill(path, 600, folder=tmp_path / "photos")
+    fill(path, 100, space=OTHER)
+    touch(tmp_path / "photos", range(500))
+    shutil.copy(path, tmp_path / "other.h5")
+
+    def stages(command, *arguments, **options):
+        progress = Counted()
+        command(*arguments, progress=progress, **options)
+        return progress.finished()
+
+    assert stages(verify, path) == [600, 100]
+    assert stages(merge, [path, str(tmp_path / "other.h5")], str(tmp_path / "out.h5")) == [700, 700]
+    with FeatureStore(path) as store:
+        assert stages(EXPORTERS["npz"], store, SPACE.name, str(tmp_path / "out.npz")) == [600]
+        assert stages(EXPORTERS["tensorboard"], store, SPACE.name, str(tmp_path / "out")) == [600]
+    assert stages(prune, path) == [600, 600]
+    damage(path, f"spaces/{SPACE.name}/embeddings", 3)
+    assert stages(repair, path) == [500, 100, 500, 100]
 
 
 def test_npz_holds_keys_and_embeddings(path, tmp_path):

@@ -68,7 +68,7 @@ def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) 
 def test_what_is_forgotten_is_told(desk: Desk) -> None:
     first = pictures(desk.photos)[0]
     first.unlink()
-    assert prune(desk.store, notify=desk.progress.note).paths == 1
+    assert prune(desk.store, progress=desk.progress).paths == 1
     assert desk.progress.said(str(first))
 
 
