@@ -85,7 +85,7 @@ def test_what_is_finished_comes_although_the_next_item_is_long_in_coming() -> No
 
     def items() -> Iterator[int]:
         yield from range(3)
-        never.wait()
+        never.wait(10)
 
     outcomes = ordered_map(lambda n: n, items(), threads=2, window=2, timeout=10)
     start = time.monotonic()
@@ -157,7 +157,7 @@ def test_what_the_background_finishes_when_it_is_told_to_stop_is_kept() -> None:
         yield from range(4)  # more than the queue takes
         stop.wait(5)
         yield 4
-        threading.Event().wait()
+        threading.Event().wait(10)
 
     start, seen = time.monotonic(), []
     for item in in_background(items(), depth=1, stopping=stop.is_set):
