@@ -152,14 +152,14 @@ def unchanged(bench: Bench) -> None:
 def memory(bench: Bench) -> None:
     """The peak of memory for few and for ten times as many images."""
     peaks = {}
-    for count in (bench.few, 10 * bench.few):
+    for count in (bench.count, 10 * bench.count):
         folder = bench_images.photographs(bench.folder / f"memory-{count}", count, bench.images)
         for runtime in ("tensorflow", "openvino"):
             whole = bench.measure(
                 "whole", folder=str(folder), count=count, weights=bench.weights, runtime=runtime
             )
             before = peaks.setdefault(runtime, whole["peak_mb"])
-            ratio = (before, f"that for {bench.few:,}")
+            ratio = (before, f"that for {bench.count:,}")
             bench.add("memory", f"{runtime}: peak memory, {count:,} images", whole["peak_mb"], "MB", ratio)
 
 
