@@ -13,30 +13,31 @@ if TYPE_CHECKING:
 
     from imgcluster.records import Pixels
 
-_SMALLEST_CROP = 0.6
+SMALLEST_CROP = 0.6
 _TURN_DEGREES = 15
 _HUE_STEPS = 12
 _BRIGHTNESS = 0.25
 
 
-def views(pixels: Pixels, count: int, seed: int) -> Iterator[Pixels]:
+def views(pixels: Pixels, count: int, seed: int, smallest_crop: float = SMALLEST_CROP) -> Iterator[Pixels]:
     """Yield `count` views of (H, W, 3) pixels: cropped, mirrored, turned a little, tinted, lighter or darker.
 
-    Every second one is grey. The same seed gives the same views, however many are taken.
+    Every second one is grey. A crop keeps at least `smallest_crop` of each side. The same seed gives the same
+    views, however many are taken.
     """
     for index in range(count):
         # A generator per view: the first ten of twenty are the ten.
         random = np.random.default_rng((seed, index))
-        view = _turned(_cropped(pixels, random), random)
+        view = _turned(_cropped(pixels, random, smallest_crop), random)
         if random.random() < 0.5:
             view = view[:, ::-1]
         view = _tinted(np.ascontiguousarray(view), random)
         yield _grey(view) if index % 2 else view
 
 
-def _cropped(pixels: Pixels, random: np.random.Generator) -> Pixels:
+def _cropped(pixels: Pixels, random: np.random.Generator, smallest: float) -> Pixels:
     height, width = pixels.shape[:2]
-    share = random.uniform(_SMALLEST_CROP, 1)
+    share = random.uniform(smallest, 1)
     rows, columns = max(1, round(height * share)), max(1, round(width * share))
     top = int(random.integers(0, height - rows + 1))
     left = int(random.integers(0, width - columns + 1))

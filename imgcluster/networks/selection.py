@@ -157,7 +157,7 @@ def _choose_int8(
 
 def _runtime(choice: NetworkChoice) -> str:
     if choice.precision == "int8":
-        if any(importlib.util.find_spec(library) is None for library in ("openvino", "nncf")):
+        if any(importlib.util.find_spec(library) is None for library in ("openvino", "nncf", "skimage")):
             raise MissingExtra("--precision int8", "int8")
         return "openvino"
     if choice.runtime == "tensorflow" or choice.precision == "float16":

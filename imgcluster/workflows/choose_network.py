@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     Choose = Callable[[NetworkChoice, Notify], NetworkSource]
     """Makes a network source of a choice; told what takes notes."""
 
-_CALIBRATION_VIEWS = 75
-"""Of each of the two photographs in scikit-learn's wheel: 150 in all, so on nothing of the user's."""
+_CALIBRATION_VIEWS = 40
+_CALIBRATION_CROP = 0.15
+"""So many views of each photograph that comes in packages, so of nothing of the user's; small crops show more
+kinds of things than a few photographs hold. Chosen by the cosine to float32: docs/networks.md."""
 
 
 def choose_network(choice: NetworkChoice, notify: Notify, places: NetworkPlaces = NOWHERE) -> NetworkSource:
@@ -40,13 +42,11 @@ def choose_network(choice: NetworkChoice, notify: Notify, places: NetworkPlaces 
         notify,
         places=places,
         preprocessing=PREPROCESSING_VERSION,
-        calibration=Calibration(f"sklearn-{_CALIBRATION_VIEWS}-views-1", _calibration_images),
+        calibration=Calibration(f"photographs-{_CALIBRATION_VIEWS}-views-2", _calibration_images),
     )
 
 
 def _calibration_images(input_size: int) -> Iterator[Pixels]:
     for number, photograph in enumerate(PHOTOGRAPHS):
-        if photograph.package == "sklearn":
-            pixels = photograph_pixels(photograph)
-            varied = views(pixels, _CALIBRATION_VIEWS, seed=number)
-            yield np.stack([to_square(view, input_size) for view in varied])
+        varied = views(photograph_pixels(photograph), _CALIBRATION_VIEWS, number, _CALIBRATION_CROP)
+        yield np.stack([to_square(view, input_size) for view in varied])

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.precision IMAGES CACHE [--weights FILE] [--seeds 5] [--variants "float32" …]
 
 IMAGES is a folder with cats_dogs, scenes and natural, in each a folder per class. "int8, views" is what
-`--precision int8` does: calibrated on views of two photographs that come with scikit-learn; "int8, own" is
+`--precision int8` does: calibrated on views of eight photographs that come in packages; "int8, own" is
 calibrated on the first images of the folder itself. Prints one table in Markdown; CACHE keeps the embeddings.
 """
 
