@@ -57,7 +57,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
             migrations.migrate(target)
             tables, latest = PathTables(target, home(out)), _Latest()
             for path in map(os.path.abspath, paths):
-                file = StoreFile(path, write=False, lock=lock, notify=notify)
+                file = _opened(path, lock=lock, notify=notify)
                 try:
                     shared += _add_spaces(path, file.h5, target)
                     own_tables = PathTables(file.h5, home(path))
@@ -71,6 +71,13 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, notify: Notify |
     finally:
         if held is not None:
             held.release()
+
+
+def _opened(path: str, *, lock: bool, notify: Notify | None) -> StoreFile:
+    try:
+        return StoreFile(path, write=False, lock=lock, notify=notify)
+    except OSError as error:  # of this file, not of the new one
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _add_spaces(path: str, source: h5py.File, target: h5py.File) -> int:
