@@ -152,14 +152,14 @@ def unchanged(bench: Bench) -> None:
 def memory(bench: Bench) -> None:
     """The peak of memory for few and for ten times as many images."""
     peaks = {}
-    for count in (bench.few, 10 * bench.few):
+    for count in (bench.count, 10 * bench.count):
         folder = bench_images.photographs(bench.folder / f"memory-{count}", count, bench.images)
         for runtime in ("tensorflow", "openvino"):
             whole = bench.measure(
                 "whole", folder=str(folder), count=count, weights=bench.weights, runtime=runtime
             )
             before = peaks.setdefault(runtime, whole["peak_mb"])
-            ratio = (before, f"that for {bench.few:,}")
+            ratio = (before, f"that for {bench.count:,}")
             bench.add("memory", f"{runtime}: peak memory, {count:,} images", whole["peak_mb"], "MB", ratio)
 
 
@@ -257,11 +257,13 @@ def _machine() -> dict[str, str]:
 def _plot(rows: list[Row], machine: dict[str, str], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    speeds = {row.what: row.value for row in rows if row.unit == "images/s"}
+    speeds = {
+        row.what: row.value for row in rows if row.unit == "images/s" and "network alone" not in row.what
+    }
     figure = Figure(figsize=(9, 1 + 0.3 * len(speeds)), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh(list(speeds), list(speeds.values()), color="#3b75af")
-    axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.invert_yaxis()
     axes.set_xlabel(f"images/s on {machine['cores']} cores of {machine['processor']}")
     axes.spines[["top", "right"]].set_visible(False)

@@ -46,7 +46,8 @@ def large_photographs(folder: Path, count: int, small: Path) -> Path:
             for path in itertools.islice(paths, rows * columns)
         ]
         lines = [np.concatenate(tiles[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
-        (folder / f"{number:03}.jpg").write_bytes(encode_image(np.concatenate(lines), ".jpg"))
+        data = encode_image(np.concatenate(lines), ".jpg") + b"%03d" % number  # another file, as above
+        (folder / f"{number:03}.jpg").write_bytes(data)
     return folder
 
 

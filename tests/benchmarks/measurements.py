@@ -22,7 +22,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.records import SilentProgress
-from imgcluster.workflows import pipeline
+from imgcluster.workflows import reading as reading_of_files
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 Figures = dict[str, float]
@@ -49,19 +49,19 @@ def network(folder: str, count: int, **options: str) -> Figures:
 
 def reading(folder: str, count: int, size: int) -> Figures:
     """Read, hash, decode and resize on one core."""
-    settings = pipeline.ReadSettings(size, DecodeLimits(), 60.0, 1)
+    settings = reading_of_files.ReadSettings(size, DecodeLimits(), 60.0, 1)
     files = find_images([folder], progress=SilentProgress()).files[:count]
-    pipeline.read_image(files[0], (), settings)
+    reading_of_files.read_image(files[0], (), settings)
     wall, cpu = time.perf_counter(), time.process_time()
     for file in files:
-        pipeline.read_image(file, (), settings)
+        reading_of_files.read_image(file, (), settings)
     return _speed(len(files), wall, cpu)
 
 
 def whole(folder: str, count: int, *, full_decoding: bool = False, **options: str) -> Figures:
     """The whole of `extract` into an empty store; the speed counts from the first batch to the last."""
     if full_decoding:
-        pipeline.decode = _fully  # type: ignore[assignment]
+        reading_of_files.decode = _fully  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as store:
         clock = _Clock()
         settings = ExtractOptions(store=os.path.join(store, "features.h5"), **options)  # type: ignore[arg-type]
