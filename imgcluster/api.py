@@ -22,6 +22,7 @@ from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
 from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.contact_sheet import make_contact_sheet
+from imgcluster.workflows.defaults import NEAR_DUPLICATE
 from imgcluster.workflows.demo_images import make_demo_images
 from imgcluster.workflows.evaluate import evaluate
 from imgcluster.workflows.networks import list_networks
@@ -176,7 +177,7 @@ def similar(
 @_shows_options(SpaceChoice)
 def duplicates(
     *paths: Path,
-    threshold: float = duplicating.DEFAULT_THRESHOLD,
+    threshold: float = NEAR_DUPLICATE,
     plan: Path | None = None,
     decisions: Path | None = None,
     progress: Progress | None = None,

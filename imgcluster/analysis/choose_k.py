@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STABILITY_ROWS = 10_000
 _HALVINGS = 5
 _HALF_RESTARTS = 15
+_STABLE = 0.5
 _AS_GOOD = 0.02
 """Stabilities that differ by less are held to be equal: halves are chosen by chance."""
 
@@ -97,7 +98,7 @@ def sweep(
     for k in ks:
         check_count(k, len(keys))
     progress.begin("preparing the features")
-    preparations = [fit_features(source, prepare) for source in sources]
+    preparations = [fit_features(source, prepare, settings.memory) for source in sources]
     chosen = choose_rows(keys, affordable_rows(sources, preparations, settings.memory), settings.seed)
     if len(chosen) < len(keys):
         progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
@@ -126,9 +127,13 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
     equal = [row for row in stable if row.stability >= best - _AS_GOOD]
     chosen = max(equal, key=lambda row: (-2.0 if np.isnan(row.silhouette) else row.silhouette, -row.k))
     reason = f"clusterings of random halves agree best (stability {chosen.stability:.3f})"
+    if best < _STABLE:
+        reason = f"no number of clusters stands out: {reason}, and not even here well"
     if len(equal) > 1:
         others = ", ".join(str(row.k) for row in equal if row is not chosen)
         reason += f"; as stable as {others}, with a higher silhouette ({chosen.silhouette:.3f})"
+    if chosen.k == max(row.k for row in rows):
+        reason += "; it is the largest k tried: try more"
     return chosen.k, reason
 
 

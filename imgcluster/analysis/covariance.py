@@ -80,15 +80,29 @@ def _sums(
 
 
 def _largest(covariance: NDArray[np.float64], mean: NDArray[np.float64], count: int) -> Components:
-    dimension = len(mean)
-    count = min(count, dimension)
+    variances, vectors = largest_eigenvectors(covariance, count)
+    return Components(mean, with_signs(vectors.T), variances)
+
+
+def largest_eigenvectors(
+    matrix: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the `count` largest eigenvalues of (n, n), the largest first, and their vectors: (c,) and (n, c).
+
+    Those of directions without variance are left out.
+    """
+    count = min(count, len(matrix))
     if count < 1:
-        return Components(mean, np.zeros((0, dimension)), np.zeros(0))
+        return np.zeros(0), np.zeros((len(matrix), 0))
     with one_thread():
-        variances, vectors = eigh(covariance, subset_by_index=(dimension - count, dimension - 1))
-    variances, axes = variances[::-1], vectors[:, ::-1].T
+        values, vectors = eigh(matrix, subset_by_index=(len(matrix) - count, len(matrix) - 1))
+    values, vectors = values[::-1], vectors[:, ::-1]
     # Directions without variance carry nothing but rounding, and whitening would magnify it.
-    kept = variances > 1e-9 * max(variances[0], 1e-12)
-    axes = axes[kept]
+    kept = values > 1e-9 * max(values[0], 1e-12)
+    return values[kept], vectors[:, kept]
+
+
+def with_signs(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn each of (c, D) axes so that its largest entry is positive: either way is as good."""
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
-    return Components(mean, axes * signs[:, None], variances[kept])
+    return np.asarray(axes * signs[:, None], np.float64)

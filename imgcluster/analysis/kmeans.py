@@ -132,7 +132,7 @@ def cluster(
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
     progress.begin("preparing the features")
-    preparations = tuple(fit_features(source, prepare) for source in sources)
+    preparations = tuple(fit_features(source, prepare, settings.memory) for source in sources)
     inputs = _Inputs(sources, preparations, keys, joined=prepare.automatic)
     rows = affordable_rows(sources, preparations, settings.memory)
     if rows == len(keys):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgcluster.analysis.covariance import principal_components
-from imgcluster.analysis.ordering import choose_rows
+from imgcluster.analysis.covariance import Components, principal_components
+from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.tiles import row_norms, row_product
+from imgcluster.analysis.wide import WIDE, affordable_wide_rows, wide_components
 from imgcluster.errors import ImgclusterError
 from imgcluster.records import Preparation
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import Embeddings, EmbeddingSource
+    from imgcluster.records import Embeddings, EmbeddingSource, Keys
 
 FEWEST_DIMENSIONS = 16
 MOST_DIMENSIONS = 64
@@ -56,7 +57,11 @@ class PrepareSettings:
 
 
 def fit_preparation(
-    source: EmbeddingSource, settings: PrepareSettings, *, clusters: int | None = None
+    source: EmbeddingSource,
+    settings: PrepareSettings,
+    *,
+    clusters: int | None = None,
+    memory: int | None = None,
 ) -> Preparation:
     """Fit the steps from an embedding to a point.
 
@@ -68,6 +73,8 @@ def fit_preparation(
         Which steps.
     clusters
         How many clusters are looked for, if it is known: more of them need more dimensions.
+    memory
+        Bytes that there are; with few, components of many thousands of dimensions are fitted on fewer rows.
 
     Raises
     ------
@@ -82,19 +89,21 @@ def fit_preparation(
         whitening=settings.whiten if settings.whiten is not None else WHITENING * automatic,
         normalise_again=automatic,
     )
-    return _fit(source, steps)
+    return _fit(source, steps, memory)
 
 
-def fit_features(source: EmbeddingSource, settings: PrepareSettings) -> Preparation:
+def fit_features(
+    source: EmbeddingSource, settings: PrepareSettings, memory: int | None = None
+) -> Preparation:
     """Fit one space's part of a preparation: all of it, or, where all is automatic, what joining begins with.
 
     That is roots, unit length and as many components as the number of images supports, not yet whitened.
     """
     if not settings.automatic:
-        return fit_preparation(source, settings)
+        return fit_preparation(source, settings, memory=memory)
     count = min(MOST_DIMENSIONS, max(FEWEST_DIMENSIONS, len(source.keys) // IMAGES_PER_DIMENSION))
     steps = _Steps(roots=True, normalise=True, dimensions=count, whitening=0, normalise_again=False)
-    return _fit(source, steps)
+    return _fit(source, steps, memory)
 
 
 @dataclass(frozen=True)
@@ -108,20 +117,14 @@ class _Steps:
     normalise_again: bool
 
 
-def _fit(source: EmbeddingSource, steps: _Steps) -> Preparation:
-    rows = len(source.keys)
-    if steps.dimensions == 0 or rows < 2:
+def _fit(source: EmbeddingSource, steps: _Steps, memory: int | None) -> Preparation:
+    if steps.dimensions == 0 or len(source.keys) < 2:
         empty = np.zeros((0, source.dimension), np.float32)
         return Preparation(
             steps.normalise, _NO_VECTOR, empty, _NO_VECTOR, normalise_again=False, roots=steps.roots
         )
     unit = 1.0 if steps.normalise else _longest(source)
-    chosen = _covariance_rows(source)
-    found = principal_components(
-        _chosen_blocks(source, chosen, steps, unit),
-        rows if chosen is None else int(chosen.sum()),
-        steps.dimensions,
-    )
+    found = _components(source, steps, unit, memory)
     return Preparation(
         normalise=steps.normalise,
         mean=(found.mean * unit).astype(np.float32),
@@ -195,28 +198,43 @@ def _dimensions(settings: PrepareSettings, clusters: int | None) -> int:
     return automatic_dimensions(clusters) if settings.how == "auto" else 0
 
 
-def _covariance_rows(source: EmbeddingSource) -> NDArray[np.bool_] | None:
-    rows = len(source.keys)
-    if rows <= COVARIANCE_ROWS:
-        return None
-    mask = np.zeros(rows, np.bool_)
-    mask[choose_rows(source.keys, COVARIANCE_ROWS, seed=0)] = True
-    return mask
+def _components(source: EmbeddingSource, steps: _Steps, unit: float, memory: int | None) -> Components:
+    wide = source.dimension > WIDE
+    most = affordable_wide_rows(source.dimension, steps.dimensions, memory) if wide else COVARIANCE_ROWS
+    chosen = np.zeros(len(source.keys), np.bool_)
+    chosen[choose_rows(source.keys, most, seed=0)] = True
+    blocks = _chosen_blocks(source, chosen, steps, unit)
+    if not wide:
+        return principal_components(blocks, int(chosen.sum()), steps.dimensions)
+    return wide_components(_gathered(blocks, source.keys[chosen], source.dimension), steps.dimensions)
+
+
+def _gathered(blocks: Iterator[NDArray[np.float32]], keys: Keys, dimension: int) -> NDArray[np.float32]:
+    """(n, D): all rows of the blocks, in the order of their keys."""
+    place = np.argsort(key_order(keys))
+    gathered = np.empty((len(keys), dimension), np.float32)
+    start = 0
+    for block in blocks:
+        gathered[place[start : start + len(block)]] = block
+        start += len(block)
+    return gathered
 
 
 def _chosen_blocks(
-    source: EmbeddingSource, chosen: NDArray[np.bool_] | None, steps: _Steps, unit: float
+    source: EmbeddingSource, chosen: NDArray[np.bool_], steps: _Steps, unit: float
 ) -> Iterator[NDArray[np.float32]]:
     start = 0
     for block in source.blocks():
-        rows = block if chosen is None else block[chosen[start : start + len(block)]]
+        inside = chosen[start : start + len(block)]
+        rows = block if inside.all() else block[inside]
         start += len(block)
         if steps.roots:
             rows = signed_roots(rows)
         norms = _divisors(rows) if steps.normalise else np.float32(unit)
         if not np.all(np.isfinite(norms)):
             raise ImgclusterError(
-                "an embedding holds numbers that are not finite: extract that image again with --retry-failed"
+                "an embedding is not finite: extract into another store with "
+                "--precision float32, or with other weights"
             )
         yield rows / norms
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.wide import plane_of_wide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,14 +77,17 @@ def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 
 
 def _principal_plane(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    with one_thread():
-        _, vectors = np.linalg.eigh(centred.T @ centred)
-        axes = vectors[:, ::-1][:, :2]
-        xy = centred @ axes
+    xy = plane_of_wide(points) if points.shape[1] > len(points) else _plane_of_many(points)
     plane = np.zeros((len(points), 2), np.float32)
     plane[:, : xy.shape[1]] = xy
     return plane
+
+
+def _plane_of_many(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    with one_thread():
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        return np.asarray(centred @ vectors[:, ::-1][:, :2], np.float64)
 
 
 def _place_beside(

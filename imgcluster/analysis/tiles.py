@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = 512
+_NUMBERS = ROWS * 8192
+"""Tiles of wider rows are lower: filled up with zeros, a few rows would take as long as hundreds."""
+_COLUMNS = 8192
 
 
 def tiles(rows: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield the rows in tiles of `ROWS`, the last one filled up with zeros; each with the rows' place."""
-    for start in range(0, len(rows), ROWS):
-        tile = rows[start : start + ROWS]
+    """Yield the rows in tiles of one height, the last one filled up with zeros; each with the rows' place."""
+    width = rows.shape[1]
+    height = min(ROWS, max(_NUMBERS // max(width, 1), 1))
+    for start in range(0, len(rows), height):
+        tile = rows[start : start + height]
         place = slice(start, start + len(tile))
-        if len(tile) < ROWS:
-            tile = np.concatenate([tile, np.zeros((ROWS - len(tile), rows.shape[1]), rows.dtype)])
+        if len(tile) < height:
+            tile = np.concatenate([tile, np.zeros((height - len(tile), width), rows.dtype)])
         yield place, np.ascontiguousarray(tile)
 
 
@@ -42,4 +47,8 @@ def row_product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArr
 
 def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the Euclidean length of each row: (N, D) float32 to (N,) float32."""
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows)), np.float32)
+    squares = np.zeros(len(rows), np.float32)
+    for start in range(0, rows.shape[1], _COLUMNS):  # of longer rows, one alone is summed in another order
+        part = rows[:, start : start + _COLUMNS]
+        squares += np.einsum("ij,ij->i", part, part)
+    return np.asarray(np.sqrt(squares), np.float32)

@@ -101,8 +101,12 @@ def cluster(
         force=force,
         lock=not no_lock,
     )
+    if report and not dry_run:
+        _require_report_libraries()
     with console.progress() as progress:
         result = workflow.cluster(paths or (), options, progress=progress)
+        if report and dry_run:
+            progress.note("a dry run writes no report")
         page = _write_report(str(out), no_lock=no_lock, progress=progress) if report and not dry_run else None
     if json:
         console.show_json({**_as_json(result), "report": page})
@@ -110,6 +114,13 @@ def cluster(
         _show(result)
         if page:
             console.say(f"open {page}")
+
+
+def _require_report_libraries() -> None:
+    """Raise now what `_write_report` would raise once the folders are made, and images perhaps moved."""
+    from imgcluster.workflows.report import require_report_libraries
+
+    require_report_libraries()
 
 
 def _write_report(out: str, *, no_lock: bool, progress: console.ConsoleProgress) -> str:

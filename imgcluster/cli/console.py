@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -41,18 +41,18 @@ def printable(text: str) -> str:
 
 def note(message: str) -> None:
     """One line on stderr."""
-    _stderr().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+    _stderr().print(printable(message), soft_wrap=True)
 
 
 def say(message: str) -> None:
     """One line on stdout."""
-    _stdout().print(printable(message), markup=False, highlight=False, soft_wrap=True)
+    _stdout().print(printable(message), soft_wrap=True)
 
 
 def show_json(result: JsonObject) -> None:
     """One JSON object on stdout."""
-    json.dump(result, sys.stdout, allow_nan=False)
-    sys.stdout.write("\n")
+    text = json.dumps(result, allow_nan=False)  # first: where it fails, nothing is half written
+    sys.stdout.write(f"{text}\n")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
@@ -70,7 +70,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
             for position, (cell, blank) in enumerate(zip(line, blanks, strict=True))
         )
         style = None if number else "bold"
-        console.print("  ".join(padded).rstrip(), style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print("  ".join(padded).rstrip(), style=style, soft_wrap=True)
 
 
 def failures_json(failures: Sequence[tuple[str, str]]) -> list[JsonObject]:
@@ -78,20 +78,25 @@ def failures_json(failures: Sequence[tuple[str, str]]) -> list[JsonObject]:
     return [{"path": path, "reason": reason} for path, reason in failures]
 
 
-def show_failures(failures: Sequence[tuple[str, str]]) -> None:
-    """List files and reasons on stderr, the first of them where there are many."""
+def show_failures(failures: Sequence[tuple[str, str]], *, in_full: str = "--json") -> None:
+    """List files and reasons on stderr; where there are many, the first, and the option that lists all."""
     for path, reason in failures[:MOST_FAILURES_SHOWN]:
         note(f"  {path}: {reason}")
     if len(failures) > MOST_FAILURES_SHOWN:
-        note(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; --json or --failures FILE lists all")
+        note(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; {in_full} lists all")
 
 
 def _stderr() -> Console:
-    return Console(file=sys.stderr)
+    return _literal(sys.stderr)
 
 
 def _stdout() -> Console:
-    return Console(file=sys.stdout)
+    return _literal(sys.stdout)
+
+
+def _literal(stream: TextIO) -> Console:
+    """Give a console that takes text as it is: `[red]` and `:dog:` in a name are just letters."""
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
 class ConsoleProgress:
@@ -123,7 +128,7 @@ class ConsoleProgress:
 
     def note(self, message: str) -> None:
         """Print a line above the bar."""
-        self._bars.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(printable(message), soft_wrap=True)
 
 
 class _Speed(ProgressColumn):

@@ -18,6 +18,7 @@ from imgcluster.cli.options import (
     Space,
     Store,
 )
+from imgcluster.workflows.defaults import NEAR_DUPLICATE
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
@@ -29,7 +30,7 @@ def duplicates(
     *,
     threshold: Annotated[
         float, typer.Option(min=0.01, max=1, help="Smallest cosine of near duplicates.")
-    ] = 0.9,
+    ] = NEAR_DUPLICATE,
     plan: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write which copies to keep as CSV; nothing is deleted."),

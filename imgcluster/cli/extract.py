@@ -114,4 +114,6 @@ def _show(result: ExtractResult) -> None:
     console.say(
         f"{result.found} images: {', '.join(parts)}; {result.seconds:.1f} s, {result.store} ({result.space})"
     )
-    console.show_failures([(failure.path, failure.reason) for failure in result.failures])
+    console.show_failures(
+        [(failure.path, failure.reason) for failure in result.failures], in_full="--json or --failures FILE"
+    )

@@ -57,7 +57,9 @@ Space = Annotated[
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", help="The feature space of this network; again to join several."),
+    typer.Option(
+        "--network", help="The feature space of this network, or one by its full name; again to join several."
+    ),
 ]
 Network = Annotated[str | None, typer.Option("--network", help="The feature space of this network.")]
 NetworkName = Annotated[str, typer.Option("--network", help="A name that `imgcluster networks` lists.")]

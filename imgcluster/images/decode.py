@@ -120,7 +120,9 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
             return Raw(pixels, header.width, header.height, header.orientation)
     incomplete = header.plain or header.end < 0
     if incomplete and not limits.accept_truncated:
-        raise UnreadableImage("the JPEG is cut short (--accept-truncated takes what is there)")
+        raise UnreadableImage(
+            "the JPEG is cut short (`imgcluster extract --accept-truncated` takes what is there)"
+        )
     # An end put where the data stop makes Pillow fill up what is missing; its switch for that is global and
     # would change what other threads get.
     whole = with_end(data, header.start) if incomplete else data

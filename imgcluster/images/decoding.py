@@ -49,7 +49,8 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """
     if width * height > max_pixels:
         raise UnreadableImage(
-            f"{width} x {height} pixels are more than the limit of {max_pixels:,} (--max-pixels raises it)"
+            f"{width} x {height} pixels are more than the limit of {max_pixels:,} "
+            "(`imgcluster extract --max-pixels` raises it)"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -41,6 +42,8 @@ class KerasNetwork:
         model = recipe.build()
         with memory_explained(self.batch_size), _computing_in(precision, tensorflow):
             self._function = _trace(tensorflow, model, self.batch_size, self._size)
+        del model
+        gc.collect()  # the graph has weights of its own; the optimiser is about to need the memory
         self.dimension = int(self._function.outputs[0].shape[-1])
         self.provenance = recipe.provenance(
             "tensorflow",

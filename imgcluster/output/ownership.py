@@ -107,7 +107,7 @@ def check_replaceable(out: str, moving: AbstractSet[str], *, force: bool) -> Mar
     for now, then in contents.moved_by_hand:
         raise ImgclusterError(
             f"{os.path.join(out, now)} was moved by hand from {os.path.dirname(then)}/: "
-            "`imgcluster correct` keeps such corrections, --force gives them up"
+            "move it back, choose another --out, or --force to give that correction up"
         )
     stranger = next((path for path in _in_the_way(out, contents) if f"{out}/{path}" not in moving), None)
     if stranger is None:

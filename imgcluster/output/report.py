@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.additions import added
 from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
-from imgcluster.output.report_map import MAP_LIMIT, Map, bokeh_scripts, draw_map
+from imgcluster.output.report_map import MAP_LIMIT, Map, bokeh_scripts, draw_map, require_bokeh
 from imgcluster.output.report_pages import Pages, load_templates, on_map
 from imgcluster.output.report_thumbnails import bring_thumbnails, missing_thumbnails, save_thumbnail
 
@@ -23,11 +23,18 @@ __all__ = [
     "ReportFacts",
     "ReportImage",
     "missing_thumbnails",
+    "require_report_libraries",
     "save_thumbnail",
     "write_report",
 ]
 
 _FOLDER, _PAGE = "report", "report.html"
+
+
+def require_report_libraries() -> None:
+    """Raise MissingExtra where what the report is made with is not installed."""
+    load_templates()
+    require_bokeh()
 
 
 def write_report(

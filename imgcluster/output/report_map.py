@@ -86,7 +86,7 @@ def draw_map(
 
 def bokeh_scripts() -> dict[str, str]:
     """Return Bokeh's own scripts, as files to lie beside the page: nothing is loaded from a network."""
-    _require_bokeh()
+    require_bokeh()
     from bokeh.resources import Resources
 
     plain, webgl = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw[:2]
@@ -94,7 +94,7 @@ def bokeh_scripts() -> dict[str, str]:
 
 
 def _empty_plot() -> Any:
-    _require_bokeh()
+    require_bokeh()
     from bokeh.models import (
         BoxSelectTool,
         HoverTool,
@@ -189,7 +189,8 @@ def _json(plot: Any) -> str:
     return json.dumps(json_item(plot, "map"), separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _require_bokeh() -> None:
+def require_bokeh() -> None:
+    """Raise MissingExtra where Bokeh is not installed."""
     try:
         import bokeh  # noqa: F401
     except ImportError as error:

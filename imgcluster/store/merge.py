@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from imgcluster.records import Failure, PathEntry
+    from imgcluster.records import Failure, Notify, PathEntry
 
 _TOLERANCE = 0.05
 """Relative difference between two embeddings of one image that other processors or precisions explain."""
@@ -59,7 +59,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
             migrations.migrate(target)
             tables, latest = PathTables(target, out), _Latest()
             for path in map(os.path.abspath, paths):
-                file = StoreFile(path, write=False, lock=lock, notify=progress.note)
+                file = _opened(path, lock=lock, notify=progress.note)
                 try:
                     shared += _add_spaces(path, file.h5, out, target, progress)
                     own_tables = PathTables(file.h5, path)
@@ -73,6 +73,13 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
     finally:
         if held is not None:
             held.release()
+
+
+def _opened(path: str, *, lock: bool, notify: Notify) -> StoreFile:
+    try:
+        return StoreFile(path, write=False, lock=lock, notify=notify)
+    except OSError as error:  # of this file, not of the new one
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _add_spaces(path: str, source: h5py.File, out: str, target: h5py.File, progress: Progress) -> int:

@@ -125,7 +125,10 @@ class FeatureStore:
         wanted = name or network or (space.name if space else None)
         listed = ", ".join(f"{s.name} ({s.rows} rows)" for s in found or self.spaces)
         if found:
-            raise StoreError(f"{self.path} has several feature spaces, name one with --space: {listed}")
+            raise StoreError(
+                f"{self.path} has several feature spaces, name one with --space "
+                f"(or --network, where several are joined): {listed}"
+            )
         if not listed:
             raise StoreError(f"{self.path} holds no embeddings yet: run `imgcluster extract` first")
         raise StoreError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imgcluster.analysis.assigning import assign as nearest_clusters
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
@@ -13,7 +15,7 @@ from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.collection import collect
+from imgcluster.workflows.collection import collect, embedding_blocks
 from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.stored_network import StoredNetwork, weights_of
 
@@ -109,9 +111,11 @@ def assign(
     with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress)
-        embeddings = [opened.read(space.name, collection.keys) for space in spaces]
-    labels, distances = nearest_clusters(model, embeddings)
-    images = _in_order_of_paths(collection, labels.tolist(), distances.tolist())
+        found = [
+            nearest_clusters(model, block) for block in embedding_blocks(opened, spaces, collection.keys)
+        ]
+    labels, distances = (np.concatenate(part).tolist() for part in zip(*found, strict=True))
+    images = _in_order_of_paths(collection, labels, distances)
     if options.out is not None:
         _write_table(options.out, images)
     return AssignResult(images, new, tuple(failures.values()))

@@ -146,7 +146,10 @@ def cluster(
 def refuse_contradictions(options: ClusterOptions) -> None:
     """Raise UsageError where one option would silently take another's effect."""
     if options.space is not None and len(options.network) > 1:
-        raise UsageError("--space names one feature space, several --network join several: choose one way")
+        raise UsageError(
+            "--space names one feature space, several --network join several: choose one way "
+            "(--network takes the full name of a feature space, too)"
+        )
     for network in options.network:
         if options.network.count(network) > 1:
             raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.analysis.prepare import finite_rows
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
 
 _BLOCK_BYTES = 64 << 20
+_BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,30 @@ class SpaceChoice:
 def choose_spaces(
     store: FeatureStore, *, networks: Sequence[str] = (), space: str | None = None
 ) -> tuple[StoredSpace, ...]:
-    """Choose the only space, else the one that each network leaves, else the one with the name `space`."""
-    if len(networks) > 1:
-        return tuple(store.find_space(network=network) for network in networks)
-    return (store.find_space(name=space, network=networks[0] if networks else None),)
+    """Choose the only space, else the one that each network leaves, else the one with the name `space`.
+
+    Among `networks` may be names of spaces, too: a network that has several is joined with another by that.
+
+    Raises
+    ------
+    StoreError
+        Where a space is missing or not decided.
+    UsageError
+        Where a space is named twice.
+    """
+    if space is not None or not networks:
+        return (store.find_space(name=space, network=networks[0] if networks else None),)
+    names = {stored.name for stored in store.spaces}
+    chosen = tuple(
+        store.find_space(name=network) if network in names else store.find_space(network=network)
+        for network in networks
+    )
+    if len({chosen_space.name for chosen_space in chosen}) < len(chosen):
+        raise UsageError(
+            f"--network {' and --network '.join(networks)} name one feature space twice: "
+            "joined with itself, it adds nothing"
+        )
+    return chosen
 
 
 def collect(
@@ -249,6 +270,15 @@ def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSourc
     return tuple(_InOrderOfKeys(store, space, collection.keys) for space in collection.spaces)
 
 
+def embedding_blocks(
+    store: FeatureStore, spaces: Sequence[StoredSpace], keys: Keys
+) -> Iterator[list[Embeddings]]:
+    """Yield the embeddings of keys in their order, a block of each space at a time."""
+    rows = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // (4 * sum(space.dimension for space in spaces))))
+    for start in range(0, len(keys), rows):
+        yield [store.read(space.name, keys[start : start + rows]) for space in spaces]
+
+
 @dataclass(frozen=True)
 class _InOrderOfKeys:
     """Embeddings in the order of `keys`, for spaces that hold their rows in different orders."""
@@ -262,6 +292,5 @@ class _InOrderOfKeys:
         return self.space.dimension
 
     def blocks(self) -> Iterator[Embeddings]:
-        rows = max(1, _BLOCK_BYTES // (4 * self.dimension))
-        for start in range(0, len(self.keys), rows):
-            yield self.store.read(self.space.name, self.keys[start : start + rows])
+        for (block,) in embedding_blocks(self.store, (self.space,), self.keys):
+            yield block

@@ -17,16 +17,13 @@ from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import SpaceChoice, collect
 from imgcluster.workflows.csv_files import read_table
+from imgcluster.workflows.defaults import NEAR_DUPLICATE
 from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgcluster.workflows.existing import StoredImage
-
-DEFAULT_THRESHOLD = 0.9
-"""Of copies of 400-pixel photographs at half the size and quality 70 this finds 20 of 30 and 72 of 84 (17 of
-the 84 at 0.95); of pairs of different photographs of one kind of scene it takes one in ten thousand."""
 
 _KEY_BYTES = 32
 _PLAN_COLUMNS = ("group", "verdict", "path", "key")
@@ -43,7 +40,7 @@ class DuplicatesResult:
 def duplicates(
     paths: Sequence[str | os.PathLike[str]] = (),
     *,
-    threshold: float = DEFAULT_THRESHOLD,
+    threshold: float = NEAR_DUPLICATE,
     where: SpaceChoice = SpaceChoice(),  # noqa: B008 - frozen
     decisions: str | None = None,
     plan: str | None = None,

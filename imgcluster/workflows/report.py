@@ -15,9 +15,16 @@ from imgcluster.output.folders import recover
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
 from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import read_model
-from imgcluster.output.report import ConfusionTable, ReportFacts, ReportImage, write_report
+from imgcluster.output.report import (
+    ConfusionTable,
+    ReportFacts,
+    ReportImage,
+    require_report_libraries,
+    write_report,
+)
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.collection import embedding_blocks
 from imgcluster.workflows.known_files import places_of, present_path
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.thumbnails import make_thumbnails
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 
     from imgcluster.records import ClusterModel, Failure, Keys, PathEntry, Placement
 
-_ROWS = 8192
+__all__ = ["ReportResult", "report", "require_report_libraries"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ def report(
         Where there is no clustering, its store is gone, or it was replaced meanwhile.
     """
     progress = progress or SilentProgress()
+    require_report_libraries()  # before the long work
     out = os.path.abspath(os.fspath(clusters))
     recover(out, progress.note)
     marker = read_marker(out)
@@ -123,11 +131,8 @@ def _missing(
 
 def _points(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
     """(N, d) float32: where the clustering has each image, computed block by block."""
-    blocks = [
-        model_points(model, [store.read(space, keys[start : start + _ROWS]) for space in model.spaces])
-        for start in range(0, len(keys), _ROWS)
-    ]
-    return np.concatenate(blocks)
+    spaces = [store.find_space(name=name) for name in model.spaces]
+    return np.concatenate([model_points(model, rows) for rows in embedding_blocks(store, spaces, keys)])
 
 
 def _labelled(labels: str, placements: Sequence[Placement]) -> _Labelled:

@@ -42,7 +42,7 @@ def similar(
     Raises
     ------
     ImgclusterError
-        Where the image cannot be read, or was not extracted.
+        Where the image cannot be read, was not extracted, or has an embedding that is not finite.
     """
     progress = progress or SilentProgress()
     with where.open(progress.note) as (store, space):
@@ -52,6 +52,11 @@ def similar(
         collection = collect(store, (space,), (), where.clusters, progress)
         source = store.source(space.name, collection.keys)
         query = store.read(space.name, key)[0]
+        if not np.isfinite(query).all():
+            raise ImgclusterError(
+                f"the embedding of {image} holds values that are no numbers: extract it into another store "
+                "with --precision float32, or with other weights"
+            )
         rows, cosines = most_similar(query, source, top + 1)
         found = [(bytes(source.keys[row]), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
     paths = first_paths(collection.images)

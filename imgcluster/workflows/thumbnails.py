@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcluster.engines.local import cores, ordered_map
+from imgcluster.engines.local import TimedOut, cores, ordered_map
+from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.thumbnails import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
 from imgcluster.workflows.known_files import READING_SECONDS, decode_known
@@ -24,10 +25,15 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress:
         For each key the files that may have that content.
 
     An image that can no longer be read has no thumbnail; one line says how many those are.
+
+    Raises
+    ------
+    ImgclusterError
+        Where `folder` cannot be written.
     """
     wanted = missing_thumbnails(folder, map(bytes.hex, paths))
     progress.begin("making thumbnails", len(wanted))
-    made = 0
+    made = unreadable = 0
     threads = cores()
     outcomes = ordered_map(
         lambda key: save_thumbnail(folder, key, _thumbnail(bytes.fromhex(key), paths)),
@@ -38,12 +44,24 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress:
         stopping=lambda: progress.stopping,
     )
     for outcome in outcomes:
-        made += outcome.error is None
+        if outcome.error is None:
+            made += 1
+        elif isinstance(outcome.error, UnreadableImage | TimedOut):
+            unreadable += 1
+        else:
+            raise _not_made(folder, outcome.error)
         progress.advance()
-    if made < len(wanted):
-        progress.note(f"{len(wanted) - made} images cannot be read any more and have no thumbnail")
+    if unreadable:
+        progress.note(f"{unreadable} images cannot be read any more and have no thumbnail")
     return made
 
 
 def _thumbnail(key: bytes, paths: Mapping[bytes, Iterable[str]]) -> bytes:
     return thumbnail_jpeg(decode_known(key, paths[key], THUMBNAIL_SIDE), THUMBNAIL_SIDE)
+
+
+def _not_made(folder: str, error: Exception) -> ImgclusterError:
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    told = ImgclusterError(f"cannot make thumbnails in {folder}: {reason}")
+    told.__cause__ = error
+    return told

@@ -82,3 +82,14 @@ def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -
         "as stable as 2, with a higher silhouette (0.300)"
     )
     assert suggest(rows[:1]) == (1, "no measure is defined for these numbers of clusters")
+
+
+def test_a_suggestion_that_is_doubtful_says_so() -> None:
+    rows = [SweepRow(2, 8, 0.2, 0.9), SweepRow(3, 7, 0.3, 0.97)]
+    assert suggest(rows)[1].endswith("(stability 0.970); it is the largest k tried: try more")
+    rows = [SweepRow(2, 8, 0.2, 0.45), SweepRow(3, 7, 0.3, 0.2)]
+    k, reason = suggest(rows)
+    assert k == 2
+    assert reason.startswith("no number of clusters stands out")
+    assert "0.450" in reason
+    assert "largest" not in reason

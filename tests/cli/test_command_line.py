@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,21 +53,46 @@ def modules_loaded(*arguments: str, cwd: Path) -> set[str]:
     return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
 
 
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    assert not modules_loaded("--help", cwd=tmp_path) & {*HEAVY, "numpy"}
+@pytest.mark.parametrize("command", [(), ("cluster",), ("duplicates",), ("store", "merge")])
+def test_help_loads_nothing_heavy(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert not modules_loaded(*command, "--help", cwd=tmp_path) & {*HEAVY, "numpy"}
+
+
+def test_help_answers_at_once(tmp_path: Path) -> None:
+    """The promise is 0.3 s on an idle machine."""
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert imgcluster("--help", cwd=tmp_path).returncode == 0
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1
+
+
+@pytest.fixture(scope="module")
+def clustered(embedded: Path) -> Path:
+    """The same folder, with a clustering in `known`."""
+    assert imgcluster("cluster", "--k", "2", "--out", "known", cwd=embedded).returncode == 0
+    return embedded
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ("cluster", "--k", "2"),
-        ("evaluate",),
+        ("sweep", "--k", "2:3"),
+        ("evaluate", "--clusters", "known"),
+        ("report", "--clusters", "known"),
+        ("assign", "photos", "--clusters", "known"),
+        ("similar", "photos/red/red0.png"),
+        ("duplicates",),
+        ("store", "info"),
+        ("store", "export", "-o", "features.npz"),
         ("extract", "photos", "--network", "efficientnet_lite0", "--weights", "random"),
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_no_command_loads_a_network_that_it_does_not_run(embedded: Path, arguments: tuple[str, ...]) -> None:
-    loaded = modules_loaded(*arguments, cwd=embedded)
+def test_no_command_loads_a_network_that_it_does_not_run(clustered: Path, arguments: tuple[str, ...]) -> None:
+    loaded = modules_loaded(*arguments, cwd=clustered)
     assert not loaded & {"tensorflow", "keras", "openvino"}
 
 
@@ -156,8 +183,30 @@ def test_strict_turns_a_failed_file_into_exit_1_after_the_rest_is_done(
     assert "broken.jpg" in (tmp_path / "failed.csv").read_text()
 
 
-def test_assign_takes_the_network_of_the_clustering_and_lists_what_failed(embedded: Path) -> None:
-    assert imgcluster("cluster", "--out", "known", cwd=embedded).returncode == 0
+def test_a_report_without_its_libraries_is_refused_before_anything_is_moved(
+    embedded: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(embedded / "photos", tmp_path / "photos")
+    shutil.copy(embedded / "features.h5", tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    program = "import sys; sys.modules['bokeh'] = None; from imgcluster.cli.app import main; main()"
+    arguments = ("cluster", "--mode", "move", "--report")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "imgcluster[report]" in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_says_that_it_writes_no_report(embedded: Path) -> None:
+    done = imgcluster("cluster", "--out", "none", "--dry-run", "--report", "--json", cwd=embedded)
+    assert (done.returncode, json.loads(done.stdout)["report"]) == (0, None)
+    assert "a dry run writes no report" in done.stderr
+
+
+def test_assign_takes_the_network_of_the_clustering_and_lists_what_failed(clustered: Path) -> None:
+    embedded = clustered
     write_images(embedded / "new", 1, {"red": (190, 40, 30)})
     (embedded / "new/red/broken.png").write_bytes(b"text")
     done = imgcluster("assign", "new", "--clusters", "known", "--json", cwd=embedded)

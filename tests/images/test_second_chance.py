@@ -25,6 +25,21 @@ def test_a_large_picture_has_one_when_the_limit_is_raised_far_enough(kind: str) 
     assert may_be_read_now(reason, DecodeLimits(max_pixels=60_000))
 
 
+def test_so_has_one_whose_reason_an_earlier_release_wrote() -> None:
+    reason = "300 x 200 pixels are more than the limit of 1,000 (--max-pixels raises it)"
+    assert may_be_read_now(reason, DecodeLimits(max_pixels=60_000))
+    assert may_be_read_now(
+        "the JPEG is cut short (--accept-truncated takes what is there)", DecodeLimits(accept_truncated=True)
+    )
+
+
+def test_the_advice_names_the_command_that_has_the_option() -> None:
+    data = files.saved(Image.fromarray(files.photograph(200, 150)), "JPEG")
+    assert "`imgcluster extract --max-pixels`" in refusal(data, DecodeLimits(max_pixels=1000))
+    cut = refusal(data[: len(data) // 2], DecodeLimits())
+    assert "`imgcluster extract --accept-truncated`" in cut
+
+
 def test_a_truncated_picture_has_one_when_such_are_accepted() -> None:
     data = files.saved(Image.fromarray(files.photograph(200, 150)), "JPEG")
     reason = refusal(data[: len(data) // 2], DecodeLimits())

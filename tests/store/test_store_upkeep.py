@@ -263,6 +263,12 @@ def test_merge_joins_spaces_and_takes_equal_keys_once(tmp_path):
         merge([a, b], out)
 
 
+def test_merge_names_the_input_that_cannot_be_read(tmp_path):
+    with pytest.raises(StoreError, match=f"cannot read {tmp_path}: Is a directory"):
+        merge([str(tmp_path)], str(tmp_path / "out.h5"))
+    assert not (tmp_path / "out.h5").exists()
+
+
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_merge_takes_the_latest_of_reading_and_failing(tmp_path, order):
     """An older failure is no reason to forget what was read later, nor a later one to keep what was read."""

@@ -13,7 +13,9 @@ from fakes import FakeNetwork, FakeSource, write_image
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.manifest import read_assignments
-from imgcluster.records import FeatureSpace, NetworkSource
+from imgcluster.records import Embeddings, FeatureSpace, Keys, NetworkSource
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows import collection
 from imgcluster.workflows.assign import AssignOptions, AssignResult, assign
 from imgcluster.workflows.extract import ExtractOptions, extract
 
@@ -61,6 +63,21 @@ def test_images_that_were_clustered_get_the_same_answer_and_no_network_is_looked
         [p.distance for p in clustered], abs=1e-6
     )
     assert (result.new, choose.choices) == (0, [])
+
+
+def test_embeddings_are_read_a_few_at_a_time_and_the_answers_are_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, read, sizes = run(desk, desk.photos), FeatureStore.read, []
+
+    def counted(store: FeatureStore, space: str, keys: Keys) -> Embeddings:
+        sizes.append(len(keys))
+        return read(store, space, keys)
+
+    monkeypatch.setattr(FeatureStore, "read", counted)
+    monkeypatch.setattr(collection, "_BLOCK_ROWS", 4)
+    assert run(desk, desk.photos) == whole
+    assert sizes == [4, 4, 4, 3]
 
 
 def test_new_images_are_embedded_and_go_to_the_nearest_cluster(desk: Desk) -> None:

@@ -166,7 +166,7 @@ def test_a_moved_image_that_somebody_moved_on_is_found_there(desk: Desk) -> None
     desk.cluster(mode="move")
     moved = pictures(desk.out / "0")[0]
     moved.rename(desk.out / "1" / "other name.png")
-    with pytest.raises(ImgclusterError, match="imgcluster correct"):
+    with pytest.raises(ImgclusterError, match="move it back"):
         desk.cluster(mode="move")
     result = desk.cluster(mode="move", force=True)
     assert (result.images, result.missing) == (IMAGES, 0)
@@ -396,6 +396,20 @@ def test_two_networks_are_joined_side_by_side(desk: Desk) -> None:
     result = desk.cluster(network=("fake", "other"))
     assert result.sizes == (5, 5, 5)
     assert read_manifest(str(desk.out)).spaces == (FakeSource().space.name, OTHER.name)
+
+
+def test_a_network_that_has_several_spaces_is_joined_by_the_name_of_one(desk: Desk) -> None:
+    larger = FeatureSpace("fake", "22" * 32, 32)
+    for space in (OTHER, larger):
+        desk.extract(source=FakeSource(space=space))
+    with pytest.raises(StoreError, match=r"several feature spaces.*or --network, where several are joined"):
+        desk.cluster(network=("fake", "other"))
+    desk.cluster(network=(larger.name, "other"))
+    assert read_manifest(str(desk.out)).spaces == (larger.name, OTHER.name)
+    desk.cluster(network=(larger.name,))
+    assert read_manifest(str(desk.out)).spaces == (larger.name,)
+    with pytest.raises(UsageError, match="one feature space twice"):
+        desk.cluster(network=("other", OTHER.name))
 
 
 def test_only_images_that_all_spaces_know_are_joined_and_a_line_says_so(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from clusterings import IMAGES, Desk, Notes, desk_with_photos
 from fakes import FakeSource, write_image
 
-from imgcluster.errors import ImgclusterError, StoreError
+from imgcluster.errors import ImgclusterError, MissingExtra, StoreError
 from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
@@ -222,6 +223,24 @@ def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:
     text = (desk.out / "report.html").read_text()
     assert "no longer on disk" not in text
     assert f"<bdi>{desk.photos / 'blue'}</bdi>" in text
+
+
+def test_thumbnails_that_cannot_be_kept_are_not_called_unreadable_images(desk: Desk) -> None:
+    folder = desk.folder / "thumbnails"
+    folder.write_text("a file where the folder would be")
+    with pytest.raises(ImgclusterError, match=f"cannot make thumbnails in {folder}: "):
+        run(desk)
+    assert not desk.progress.said("cannot be read")
+
+
+@pytest.mark.parametrize("library", ["jinja2", "bokeh"])
+def test_a_missing_library_shows_before_the_long_work(
+    desk: Desk, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=r"imgcluster\[report\]"):
+        run(desk)
+    assert not (desk.folder / "thumbnails").exists()
 
 
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:

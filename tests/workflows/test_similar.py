@@ -14,7 +14,7 @@ from imgcluster.errors import ImgclusterError, StoreError
 from imgcluster.records import FeatureSpace
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import SpaceChoice
-from imgcluster.workflows.similar import SimilarImage, similar
+from imgcluster.workflows.similar import SimilarImage, key_of_file, similar
 
 
 @pytest.fixture
@@ -74,6 +74,15 @@ def test_an_ambiguous_space_is_an_error_that_lists_them(desk: Desk) -> None:
     desk.extract(source=FakeSource(space=FeatureSpace("other", "11" * 32, 16)))
     with pytest.raises(StoreError, match=r"several feature spaces.*fake.*other"):
         run(desk, desk.photos / "red" / "red0.png")
+
+
+def test_an_image_whose_embedding_is_not_finite_is_like_no_other(desk: Desk) -> None:
+    space = FakeSource().space.name
+    image = write_image(desk.folder / "white.png", (255, 255, 255))
+    with FeatureStore(desk.store, "a") as store:
+        store.append(space, key_of_file(image), np.full((1, 12), np.nan, np.float32))
+    with pytest.raises(ImgclusterError, match=r"white\.png holds values that are no numbers"):
+        run(desk, image)
 
 
 def test_moved_images_are_found_where_they_are_now(desk: Desk) -> None:
