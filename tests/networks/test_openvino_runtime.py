@@ -71,6 +71,13 @@ def test_neither_tensorflow_nor_keras_is_imported(cache):
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.parametrize("attempt", range(3))
+def test_many_threads_may_embed_at_once_from_the_start(attempt):
+    script = os.path.join(os.path.dirname(__file__), "many_threads.py")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, script], env=environment, check=True, timeout=100)
+
+
 def test_weights_that_do_not_fit_are_refused_by_name_and_nothing_is_kept(tmp_path):
     path = tmp_path / "text.h5"
     path.write_text("not HDF5")

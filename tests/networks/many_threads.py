@@ -1,0 +1,28 @@
+"""A process that embeds from many threads at once, right after the network was loaded."""
+
+import sys
+import threading
+
+import numpy as np
+
+from imgcluster.cli.places import network_chooser
+from imgcluster.networks.selection import NetworkChoice
+
+sys.setswitchinterval(1e-6)
+network = network_chooser()(
+    NetworkChoice("efficientnet_lite0", runtime="openvino", batch_size=1), print
+).load()
+ready = threading.Barrier(8)
+
+
+def embed() -> None:
+    ready.wait()
+    network.embed(np.zeros((1, 224, 224, 3), np.uint8))
+
+
+threads = [threading.Thread(target=embed, daemon=True) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+sys.exit(any(thread.is_alive() for thread in threads))
