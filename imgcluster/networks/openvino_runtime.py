@@ -49,7 +49,7 @@ class OpenVinoNetwork:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.dimension = int(self._compiled.output(0).shape[1])
         self.provenance = recipe.provenance("openvino", precision, "cpu", openvino=openvino.__version__)
-        # OpenVINO's bindings set themselves up at their first arrays, and lock up where two threads come first.
+        # The bindings set themselves up at their first arrays, and lock up where two threads come first.
         self.embed(np.zeros((1, self._size, self._size, 3), np.uint8))
 
     def embed(self, pixels: Pixels) -> Embeddings:
