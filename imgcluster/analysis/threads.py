@@ -35,7 +35,7 @@ def _controller(*, with_sklearn: bool) -> ThreadpoolController:  # noqa: ARG001 
     return ThreadpoolController()
 
 
-# joblib, below scikit-learn, asks the system for physical cores, and complains at length where that has no
-# answer (in containers). Set here and not by the command line, for it has to be there before scikit-learn is,
-# whoever comes into this room.
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(cores()))
+# Without it scikit-learn asks joblib for the physical cores, and joblib complains at length where the system
+# has no answer (in containers). Set here and not by the command line, for it has to be there before
+# scikit-learn is, whoever comes into this room.
+os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
