@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import ThreadpoolController
 
+from imgcluster.cores import cores
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -19,14 +21,6 @@ def one_thread() -> AbstractContextManager[object]:
         limits=1
     )
     return limits
-
-
-def cores() -> int:
-    """Give the number of cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 @cache

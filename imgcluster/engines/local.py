@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 import time
@@ -19,11 +18,6 @@ Result = TypeVar("Result")
 _POLL_SECONDS = 0.1
 _LAST_SECONDS = 0.5
 """How long a background thread that is told to stop may take to hand over what is finished."""
-
-
-def cores() -> int:
-    """Give the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TimedOut(Exception):

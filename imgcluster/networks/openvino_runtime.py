@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino
 
+from imgcluster.cores import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class OpenVinoNetwork:
 
     def __init__(self, recipe: Recipe, model: str) -> None:
         precision = recipe.precision_with(gpu=False)
-        streams = min(_cores(), _MOST_STREAMS)
+        streams = min(cores(), _MOST_STREAMS)
         self.batch_size = recipe.batch_size or _PART * _PARTS_PER_STREAM * streams
         self._part = math.gcd(self.batch_size, _PART)
         self._size = recipe.input_size
@@ -75,8 +75,3 @@ class OpenVinoNetwork:
             return self._idle.get_nowait()
         except queue.Empty:
             return self._compiled.create_infer_request()
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

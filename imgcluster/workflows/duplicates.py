@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.engines.local import cores, ordered_map
+from imgcluster.cores import cores
+from imgcluster.engines.local import ordered_map
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file

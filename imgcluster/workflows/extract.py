@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from imgcluster.engines.local import cores
+from imgcluster.cores import cores
 from imgcluster.errors import ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcluster.engines.local import TimedOut, cores, ordered_map
+from imgcluster.cores import cores
+from imgcluster.engines.local import TimedOut, ordered_map
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.thumbnails import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail

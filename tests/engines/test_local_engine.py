@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcluster.engines.local import TimedOut, cores, in_background, ordered_map
+from imgcluster.engines.local import TimedOut, in_background, ordered_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,17 +165,6 @@ def test_what_the_background_finishes_when_it_is_told_to_stop_is_kept() -> None:
         stop.set()
     assert seen == [0, 1, 2, 3, 4]
     assert time.monotonic() < start + 2
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no processor affinity")
-def test_only_the_cores_that_this_process_may_use_are_counted() -> None:
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert cores() == 1
-    finally:
-        os.sched_setaffinity(0, before)
-    assert cores() == len(before)
 
 
 def test_the_background_is_never_further_ahead_than_its_depth() -> None:
