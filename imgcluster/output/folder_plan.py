@@ -13,6 +13,7 @@ from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names
+from imgcluster.output.ownership import check_replaceable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,26 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
     ImgclusterError
         When `out` is a folder of images, or one above.
     """
+    out, found, missing = _found(placements, out, mode)
+    return FolderPlan(out, mode, _named(found, out), missing)
+
+
+def check_output(placements: Sequence[Placement], out: str, mode: str, *, force: bool) -> None:
+    """Refuse before the long work what making the folders would refuse after it; no names are decided.
+
+    Raises
+    ------
+    ImgclusterError
+        When `out` is a folder of images, or one above, or holds what is not ours.
+    """
+    out, found, _ = _found(placements, out, mode)
+    check_replaceable(out, {file.source for file in found if file.moves}, force=force)
+
+
+def _found(
+    placements: Sequence[Placement], out: str, mode: str
+) -> tuple[str, list[PlannedFile], tuple[str, ...]]:
+    """Give the real output folder, the files that are there, not yet named, and the paths of the others."""
     if mode not in MODES:
         raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
     out = os.path.realpath(out)
@@ -105,7 +126,7 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
     outside = [file for file in found if file.source not in moved]
     _refuse_image_folders(out, {f.source.rpartition("/")[0] for f in outside})
     _refuse_image_folders(out, {f.placement.path.rpartition("/")[0] for f in outside})
-    return FolderPlan(out, mode, _named(found, out), tuple(missing))
+    return out, found, tuple(missing)
 
 
 def _moved_before(out: str) -> frozenset[str]:

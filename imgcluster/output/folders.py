@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.file_system import locked_folder, sync_all, sync_file
-from imgcluster.output.folder_plan import FolderPlan, PlannedFile, plan_folders
+from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from imgcluster.records import Progress
 
-__all__ = ["BuiltFolders", "FolderPlan", "build_folders", "plan_folders", "recover"]
+__all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
 
 _REPORT_EVERY = 64
 _KINDS: dict[str, Kind] = {"hardlink": "hardlink", "reflink": "copy", "copy": "copy", "symlink": "symlink"}

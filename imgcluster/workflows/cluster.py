@@ -15,7 +15,7 @@ from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
+from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
     CLUSTERING,
@@ -25,7 +25,6 @@ from imgcluster.output.manifest import (
     read_manifest,
 )
 from imgcluster.output.model_file import MODEL, model_npz
-from imgcluster.output.ownership import check_replaceable
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
@@ -114,7 +113,8 @@ def cluster(
     ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, progress)
-        _refuse_output(collection, options)
+        unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
+        check_output(unsorted, options.out, options.mode, force=options.force)
         clustering = _fit(store, collection, options, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
@@ -155,13 +155,6 @@ def refuse_contradictions(options: ClusterOptions) -> None:
             raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
     if options.whiten is not None and options.pca is None and options.prepare != "auto":
         raise UsageError(f"--whiten needs --pca where --prepare is {options.prepare}: it scales components")
-
-
-def _refuse_output(collection: Collection, options: ClusterOptions) -> None:
-    """Raise now what making the folders would raise after the long work."""
-    unsorted = tuple(Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images)
-    plan = plan_folders(unsorted, options.out, options.mode)
-    check_replaceable(plan.out, {file.source for file in plan.files if file.moves}, force=options.force)
 
 
 def collect_for(
