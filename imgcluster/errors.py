@@ -56,6 +56,16 @@ class StoreLocked(StoreError):
     """Another process holds the feature store."""
 
 
+class NotFinite(ImgclusterError):
+    """Among embeddings are values that are no numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "an embedding is not finite: extract into another store with "
+            "--precision float32, or with other weights"
+        )
+
+
 class MissingExtra(ImgclusterError):
     """An optional library is needed for what was asked."""
 

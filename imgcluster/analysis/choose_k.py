@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.analysis.joining import apply_join, join
-from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points
+from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points, prepare_each
 from imgcluster.analysis.memory import affordable_rows
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows, key_order
-from imgcluster.analysis.prepare import fit_features
 from imgcluster.analysis.scoring import adjusted_rand, contingency, silhouette
 
 if TYPE_CHECKING:
@@ -97,13 +96,12 @@ def sweep(
     keys = common_keys(sources, spaces)
     for k in ks:
         check_count(k, len(keys))
-    progress.begin("preparing the features")
-    preparations = [fit_features(source, prepare, settings.memory) for source in sources]
+    preparations = prepare_each(sources, prepare, settings.memory, progress)
     chosen = choose_rows(keys, affordable_rows(sources, preparations, settings.memory), settings.seed)
     if len(chosen) < len(keys):
         progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
     rows = chosen[key_order(keys[chosen])]
-    features = load_points(sources, preparations, rows)
+    features = load_points(sources, preparations, rows, progress)
     points = apply_join(join(features, max(ks)), features) if prepare.automatic else features
     progress.begin("trying numbers of clusters", len(ks))
     measured = []

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import eigh
 
-from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.threads import on_all_cores, one_thread
+from imgcluster.analysis.tiles import each_tile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-_CHUNK = 4096
+CHUNK = 2048
+"""Rows whose products are worth being added to the others."""
+_BAND = 256
 _EXACT_BITS = 51  # double precision holds integers of 53 bits; rounding may lengthen a row a little
 
 
@@ -55,6 +58,7 @@ def principal_components(blocks: Iterable[NDArray[np.float32]], rows: int, count
     count
         How many components at most.
     """
+    # Only the lower half of the products is filled, and only that is looked at.
     grid = 2.0 ** ((_EXACT_BITS - int(rows).bit_length()) // 2)
     total, products = _sums(blocks, grid)
     mean = total / (rows * grid)
@@ -65,18 +69,37 @@ def principal_components(blocks: Iterable[NDArray[np.float32]], rows: int, count
 def _sums(
     blocks: Iterable[NDArray[np.float32]], grid: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    total: NDArray[np.float64] | None = None
+    total = np.zeros(0)
     products = np.zeros((0, 0))
     for block in blocks:
-        if total is None:
-            total, products = np.zeros(block.shape[1]), np.zeros((block.shape[1], block.shape[1]))
-        for start in range(0, len(block), _CHUNK):
-            points = np.rint(block[start : start + _CHUNK] * np.float32(grid)).astype(np.float64)
+        if not len(products):
+            total, products = np.zeros(block.shape[1]), np.zeros((block.shape[1],) * 2)
+        for start in range(0, len(block), CHUNK):
+            points = _on_grid(block[start : start + CHUNK], grid)
             total += points.sum(axis=0)
-            products += points.T @ points
-    if total is None:
-        total = np.zeros(0)
+            _add_products(points, products)
     return total, products
+
+
+def _add_products(points: NDArray[np.float64], products: NDArray[np.float64]) -> None:
+    """Add the lower half of ``points.T @ points``."""
+
+    def add(start: int) -> None:
+        band = points[:, start : start + _BAND]
+        width = start + band.shape[1]
+        products[start:width, :width] += band.T @ points[:, :width]
+
+    on_all_cores(add, reversed(range(0, len(products), _BAND)))
+
+
+def _on_grid(rows: NDArray[np.float32], grid: float) -> NDArray[np.float64]:
+    points = np.empty(rows.shape)
+
+    def place_on_grid(place: slice, tile: NDArray[np.float32]) -> None:
+        points[place] = np.rint(tile * np.float32(grid))[: place.stop - place.start]
+
+    each_tile(rows, place_on_grid)
+    return points
 
 
 def _largest(covariance: NDArray[np.float64], mean: NDArray[np.float64], count: int) -> Components:
@@ -89,6 +112,7 @@ def largest_eigenvectors(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the `count` largest eigenvalues of (n, n), the largest first, and their vectors: (c,) and (n, c).
 
+    Of the symmetric matrix only the lower half is looked at.
     Those of directions without variance are left out.
     """
     count = min(count, len(matrix))

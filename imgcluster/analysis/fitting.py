@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows
-from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.threads import on_all_cores, one_thread
 from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,13 +29,16 @@ SAMPLE = 16_384
 SAMPLE_PER_CLUSTER = 256
 MOST_RESTARTS = 300
 FEWEST_RESTARTS = 12
-WORK = 256_000_000
+WORK = 128_000_000
 """Multiplications that one step of all restarts may take together."""
 _CHEAP_DIMENSIONS = 64
 """Fewer cost no less: other work prevails."""
 BATCH = 8192
 """Points of a mini-batch, the same on every machine, for the clusters depend on it. 256 for each of 32 cores:
 scikit-learn warns, and some systems leak memory, where a thread has fewer."""
+_BATCH_PER_CLUSTER = 4
+PASSES = 10
+"""Over the sample, of each restart."""
 FINALISTS = 3
 """So many of the best restarts are finished over all points: the best on a sample is not always the best."""
 
@@ -69,27 +74,36 @@ def fit_centroids(
     rows = choose_rows(keys, _sample_size(k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
     count = settings.restarts or restarts_for(points.shape, k)
-    with one_thread(), _duplicates_expected():
+    with _duplicates_expected():
         return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
+
+
+def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float64]:
+    """Add up each cluster's points in the order in which they come: (N, d) and (N,) to (k, d) float64."""
+    members = csc_array((np.ones(len(labels)), labels, np.arange(len(labels) + 1)), (k, len(labels)))
+    return np.asarray(members @ points.astype(np.float64), np.float64)
 
 
 def means_of(points: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Give the mean of each cluster's points, no cluster being empty: (k, d) float32."""
-    sums = np.stack([np.bincount(labels, column) for column in points.T], axis=1)
-    return np.asarray(sums / np.bincount(labels)[:, None], np.float32)
+    sizes = np.bincount(labels)
+    return np.asarray(cluster_sums(points, labels, len(sizes)) / sizes[:, None], np.float32)
 
 
 def lloyd(
-    points: NDArray[np.float32], centroids: NDArray[np.float32], passes: int = 300
-) -> NDArray[np.float32]:
-    """Move centroids to the means of their points until nothing changes, or so many times."""
+    points: NDArray[np.float32], starts: Sequence[NDArray[np.float32]], passes: int = 300
+) -> list[NDArray[np.float32]]:
+    """Move each start's centroids to the means of their points until nothing changes, or so many times."""
     from sklearn.cluster import KMeans
 
-    if len(centroids) == 1:
-        return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
-    with one_thread(), _duplicates_expected():
+    def moved(centroids: NDArray[np.float32]) -> NDArray[np.float32]:
+        if len(centroids) == 1:
+            return np.asarray(points.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
         fit = KMeans(len(centroids), init=centroids, n_init=1, tol=0, max_iter=passes).fit(points)
-    return np.asarray(fit.cluster_centers_, np.float32)
+        return np.asarray(fit.cluster_centers_, np.float32)
+
+    with _duplicates_expected():
+        return on_all_cores(moved, starts)
 
 
 def fill_empty(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -131,21 +145,38 @@ def _kmeans(
 ) -> list[NDArray[np.float32]]:
     from sklearn.cluster import KMeans
 
-    fit = KMeans(k, n_init=count, random_state=random).fit(points)
+    with one_thread():
+        fit = KMeans(k, n_init=count, random_state=random).fit(points)
     return [np.asarray(fit.cluster_centers_, np.float32)]
 
 
 def _minibatch_kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
-    from sklearn.cluster import MiniBatchKMeans
-
-    if len(points) <= BATCH:  # one batch holds everything: a step is a Lloyd step
+    size = max(BATCH, _BATCH_PER_CLUSTER * k)
+    if len(points) <= size:  # one batch holds everything: a step is a Lloyd step
         return _kmeans(points, k, count, random)
-    settings = MiniBatchKMeans(k, batch_size=BATCH, n_init=1, max_iter=20, random_state=random)
-    tried = [np.asarray(settings.fit(points).cluster_centers_, np.float32) for _ in range(count)]
+    batches = np.array_split(points[random.permutation(len(points))], len(points) // size)
+    seeds = random.randint(2**31, size=count)
+    tried = on_all_cores(partial(_one_restart, batches, k), seeds)
     inertias = [find_nearest(points, centroids).inertia for centroids in tried]
     return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]
+
+
+def _one_restart(batches: Sequence[NDArray[np.float32]], k: int, seed: int) -> NDArray[np.float32]:
+    from sklearn.cluster import MiniBatchKMeans
+
+    fit = MiniBatchKMeans(
+        k,
+        init_size=len(batches[0]),
+        n_init=1,
+        compute_labels=False,
+        random_state=np.random.RandomState(seed),
+    )
+    for _ in range(PASSES):
+        for batch in batches:
+            fit.partial_fit(batch)
+    return np.asarray(fit.cluster_centers_, np.float32)
 
 
 @contextmanager

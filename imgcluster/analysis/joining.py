@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from imgcluster.analysis.covariance import principal_components
+from imgcluster.analysis.fitting import cluster_sums
 from imgcluster.analysis.prepare import WHITENING, apply_preparation, automatic_dimensions
 from imgcluster.analysis.threads import one_thread
 from imgcluster.records import Preparation
@@ -64,8 +65,7 @@ def sharpen(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Prepara
     """
     k = int(labels.max()) + 1
     sizes = np.bincount(labels, minlength=k)
-    sums = np.stack([np.bincount(labels, column, k) for column in features.T], axis=1)
-    means = sums / sizes[:, None]
+    means = cluster_sums(features, labels, k) / sizes[:, None]
     within = np.zeros((features.shape[1],) * 2)
     with one_thread():
         for start in range(0, len(features), _CHUNK):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.analysis.counted import Counted
 from imgcluster.analysis.fitting import (
     count_distinct,
     fill_empty,
@@ -131,8 +132,7 @@ def cluster(
     """
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
-    progress.begin("preparing the features")
-    preparations = tuple(fit_features(source, prepare, settings.memory) for source in sources)
+    preparations = prepare_each(sources, prepare, settings.memory, progress)
     inputs = _Inputs(sources, preparations, keys, joined=prepare.automatic)
     rows = affordable_rows(sources, preparations, settings.memory)
     if rows == len(keys):
@@ -190,15 +190,27 @@ def check_count(k: int, images: int) -> None:
         )
 
 
+def prepare_each(
+    sources: Sequence[EmbeddingSource], prepare: PrepareSettings, memory: int | None, progress: Progress
+) -> tuple[Preparation, ...]:
+    """Fit each space's preparation. Raises NotFinite where an embedding is."""
+    progress.begin("preparing the features", len(sources[0].keys) * len(sources))
+    return tuple(fit_features(Counted(source, progress), prepare, memory) for source in sources)
+
+
 def load_points(
-    sources: Sequence[EmbeddingSource], preparations: Sequence[Preparation], rows: NDArray[np.intp]
+    sources: Sequence[EmbeddingSource],
+    preparations: Sequence[Preparation],
+    rows: NDArray[np.intp],
+    progress: Progress,
 ) -> NDArray[np.float32]:
     """Prepare embeddings: (len(rows), d) float32, in the order of `rows`, each of which is named once."""
+    progress.begin("reading the embeddings", len(sources[0].keys) * len(sources))
     place = np.full(len(sources[0].keys), -1)
     place[rows] = np.arange(len(rows))
     points: NDArray[np.float32] | None = None
     start = 0
-    for block in points_of(sources, preparations):
+    for block in points_of([Counted(source, progress) for source in sources], preparations):
         if points is None:
             points = np.empty((len(rows), block.shape[1]), np.float32)
         targets = place[start : start + len(block)]
@@ -244,8 +256,7 @@ def fit_points(
     candidates = fit_centroids(points, keys, settings, k)
     if start is not None and len(start) == k:
         candidates.append(start)
-    finished = [lloyd(points, candidate) for candidate in candidates]
-    best = min(finished, key=lambda centroids: find_nearest(points, centroids).inertia)
+    best = min(lloyd(points, candidates), key=lambda centroids: find_nearest(points, centroids).inertia)
     filled = fill_empty(points, best)
     return filled[number_clusters(find_nearest(points, filled).labels, k)]
 
@@ -263,7 +274,7 @@ def _fit_joined(
         labels = find_nearest(points, centroids).labels
         joint = _keeping_apart(sharpen(features, labels), features, settings.k)
         points = apply_join(joint, features)
-        centroids = lloyd(points, means_of(points, labels), _SHARPENING_PASSES)
+        (centroids,) = lloyd(points, [means_of(points, labels)], _SHARPENING_PASSES)
         centroids = fill_empty(points, centroids)
     again = (settings.restarts or restarts_for(points.shape, len(centroids))) // _FEWER_RESTARTS
     return fit_points(points, keys, replace(settings, restarts=max(again, 1)), centroids), joint
@@ -290,7 +301,7 @@ def _unsharpened(features: NDArray[np.float32], joint: Preparation | None, k: in
 def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress) -> _Found:
     order = key_order(inputs.keys)
     keys = inputs.keys[order]
-    features = load_points(inputs.sources, inputs.preparations, order)
+    features = load_points(inputs.sources, inputs.preparations, order, progress)
     progress.begin("finding clusters")
     centroids, joint = _fit(features, keys, settings, joined=inputs.joined)
     nearest = find_nearest(apply_join(joint, features), centroids)
@@ -303,7 +314,7 @@ def _fit_in_memory(inputs: _Inputs, settings: KMeansSettings, progress: Progress
 
 def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, rows: int, progress: Progress) -> _Found:
     """Restart on so many points as memory holds, then full Lloyd passes over the stream."""
-    sample, keys = _sample(inputs, choose_rows(inputs.keys, rows, settings.seed))
+    sample, keys = _sample(inputs, choose_rows(inputs.keys, rows, settings.seed), progress)
     progress.begin("finding clusters")
     centroids, joint = _fit(sample, keys, settings, joined=inputs.joined)
 
@@ -314,7 +325,7 @@ def _fit_streamed(inputs: _Inputs, settings: KMeansSettings, rows: int, progress
     centroids, nearest = _numbered(centroids, nearest, inputs.keys)
     plain = _unsharpened(sample, joint, settings.k)
     silhouettes = silhouettes_streamed(partial(inputs.blocks, plain), nearest.labels, len(centroids))
-    features, _ = _sample(inputs, choose_rows(inputs.keys, SILHOUETTE_SAMPLE, settings.seed))
+    features, _ = _sample(inputs, choose_rows(inputs.keys, SILHOUETTE_SAMPLE, settings.seed), progress)
     sampled = find_nearest(apply_join(joint, features), centroids).labels
     score = silhouette(apply_join(plain, features), sampled, settings.seed)
     return _Found(centroids, joint, nearest, silhouettes, score)
@@ -329,7 +340,7 @@ def _numbered(
     return centroids[kept[numbers]], nearest.renumbered(np.argsort(numbers)[labels])
 
 
-def _sample(inputs: _Inputs, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Keys]:
+def _sample(inputs: _Inputs, rows: NDArray[np.intp], progress: Progress) -> tuple[NDArray[np.float32], Keys]:
     """Gather the points of some rows, in the order of their keys."""
     rows = rows[key_order(inputs.keys[rows])]
-    return load_points(inputs.sources, inputs.preparations, rows), inputs.keys[rows]
+    return load_points(inputs.sources, inputs.preparations, rows, progress), inputs.keys[rows]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.analysis.prepare import apply_preparation
-from imgcluster.analysis.threads import one_thread
-from imgcluster.analysis.tiles import tiles
+from imgcluster.analysis.tiles import each_tile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +73,13 @@ def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) ->
     # Differences of squares lose digits, so they are taken in double precision.
     wide = centroids.astype(np.float64)
     squares = np.einsum("ij,ij->i", wide, wide)
-    with one_thread():
-        for place, tile in tiles(points):
-            rows = tile.astype(np.float64)
-            gaps = squares - 2 * (rows @ wide.T) + np.einsum("ij,ij->i", rows, rows)[:, None]
-            _enter(answer, place, np.sqrt(np.maximum(gaps[: place.stop - place.start], 0)))
+
+    def compare(place: slice, tile: NDArray[np.float32]) -> None:
+        rows = tile.astype(np.float64)
+        gaps = squares - 2 * (rows @ wide.T) + np.einsum("ij,ij->i", rows, rows)[:, None]
+        _enter(answer, place, np.sqrt(np.maximum(gaps[: place.stop - place.start], 0)))
+
+    each_tile(points, compare)
     return answer
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgcluster.analysis.covariance import Components, principal_components
+from imgcluster.analysis.covariance import CHUNK, Components, principal_components
 from imgcluster.analysis.ordering import choose_rows, key_order
-from imgcluster.analysis.tiles import row_norms, row_product
+from imgcluster.analysis.tiles import each_tile, row_norms
 from imgcluster.analysis.wide import WIDE, affordable_wide_rows, wide_components
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import NotFinite
 from imgcluster.records import Preparation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -25,7 +25,7 @@ FEWEST_DIMENSIONS = 16
 MOST_DIMENSIONS = 64
 IMAGES_PER_DIMENSION = 10
 WHITENING = 0.5
-COVARIANCE_ROWS = 1 << 15
+COVARIANCE_ROWS = 1 << 13
 """So many settle the largest components of thousands of dimensions; of more rows, some are chosen by key."""
 
 _NO_VECTOR = np.zeros(0, np.float32)
@@ -78,7 +78,7 @@ def fit_preparation(
 
     Raises
     ------
-    ImgclusterError
+    NotFinite
         Where an embedding holds a number that is not finite.
     """
     automatic = settings.how == "auto"
@@ -150,18 +150,26 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     (N, d) float32.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
-    if preparation.roots:
-        rows = signed_roots(rows)
-    if not len(preparation.components):
-        return unit_length(rows) if preparation.normalise else rows
-    # Projecting first and dividing by the length afterwards spares a copy of the wide matrix.
-    points = row_product(rows, np.ascontiguousarray(preparation.components.T))
-    if preparation.normalise:
-        points /= _divisors(rows)
-    centre = preparation.components.astype(np.float64) @ preparation.mean.astype(np.float64)
-    points -= centre.astype(np.float32)
-    points /= preparation.scale
-    return unit_length(points) if preparation.normalise_again else points
+    step = preparation.components
+    points = np.empty((len(rows), len(step) or rows.shape[1]), np.float32)
+    matrix = np.ascontiguousarray(step.T)
+    centre = (step.astype(np.float64) @ preparation.mean if len(step) else _NO_VECTOR).astype(np.float32)
+
+    def prepare(place: slice, tile: NDArray[np.float32]) -> None:
+        if preparation.roots:
+            tile = signed_roots(tile)
+        # Projecting first and dividing by the length afterwards spares a pass over the wide rows.
+        answer = tile @ matrix if len(step) else tile
+        if preparation.normalise:
+            answer = answer / _divisors(tile)
+        if len(step):
+            answer = (answer - centre) / preparation.scale
+        if preparation.normalise_again:
+            answer = unit_length(answer)
+        points[place] = answer[: place.stop - place.start]
+
+    each_tile(rows, prepare)
+    return points
 
 
 def automatic_dimensions(clusters: int | None) -> int:
@@ -175,9 +183,9 @@ def signed_roots(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     Embeddings are rectified activations, a few of them very large; roots let the many small ones count
     (power normalisation: Perronnin, Sánchez and Mensink 2010).
     """
-    roots = np.abs(rows)
-    np.sqrt(roots, out=roots)
-    return np.copysign(roots, rows, out=roots)
+    if not (rows < 0).any():
+        return np.sqrt(rows)
+    return np.copysign(np.sqrt(np.abs(rows)), rows)
 
 
 def unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -187,9 +195,19 @@ def unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def finite_rows(source: EmbeddingSource) -> NDArray[np.bool_]:
     """Tell which rows hold finite numbers only: (N,) bool in the order of the source."""
-    # A sum is finite only where all its terms are (float32 embeddings are far too small to overflow it).
-    parts = [np.isfinite(block.sum(axis=1, dtype=np.float64)) for block in source.blocks()]
+    parts = [_finite(block) for block in source.blocks()]
     return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
+
+
+def _finite(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    finite = np.empty(len(rows), np.bool_)
+
+    def look(place: slice, tile: NDArray[np.float32]) -> None:
+        # A sum is finite only where all its terms are (float32 embeddings are far too small to overflow it).
+        finite[place] = np.isfinite(tile.sum(axis=1))[: place.stop - place.start]
+
+    each_tile(rows, look)
+    return finite
 
 
 def _dimensions(settings: PrepareSettings, clusters: int | None) -> int:
@@ -223,20 +241,44 @@ def _gathered(blocks: Iterator[NDArray[np.float32]], keys: Keys, dimension: int)
 def _chosen_blocks(
     source: EmbeddingSource, chosen: NDArray[np.bool_], steps: _Steps, unit: float
 ) -> Iterator[NDArray[np.float32]]:
+    for rows in _regrouped(_chosen_rows(source, chosen)):
+        yield _on_unit_sphere(rows, steps, unit)
+
+
+def _chosen_rows(source: EmbeddingSource, chosen: NDArray[np.bool_]) -> Iterator[NDArray[np.float32]]:
     start = 0
     for block in source.blocks():
         inside = chosen[start : start + len(block)]
-        rows = block if inside.all() else block[inside]
         start += len(block)
+        yield block if inside.all() else block[inside]
+
+
+def _regrouped(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Join blocks to such as have at least `CHUNK` rows; the last one has what is left."""
+    held: list[NDArray[np.float32]] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= CHUNK:
+            yield np.concatenate(held)
+            held = []
+    if sum(map(len, held)):
+        yield np.concatenate(held)
+
+
+def _on_unit_sphere(rows: NDArray[np.float32], steps: _Steps, unit: float) -> NDArray[np.float32]:
+    """Bring rows to unit length, or (where lengths are to count) divide all by one length."""
+    result = np.empty_like(rows)
+
+    def bring(place: slice, tile: NDArray[np.float32]) -> None:
         if steps.roots:
-            rows = signed_roots(rows)
-        norms = _divisors(rows) if steps.normalise else np.float32(unit)
+            tile = signed_roots(tile)
+        norms = _divisors(tile) if steps.normalise else np.float32(unit)
         if not np.all(np.isfinite(norms)):
-            raise ImgclusterError(
-                "an embedding is not finite: extract into another store with "
-                "--precision float32, or with other weights"
-            )
-        yield rows / norms
+            raise NotFinite
+        result[place] = (tile / norms)[: place.stop - place.start]
+
+    each_tile(rows, bring)
+    return result
 
 
 def _longest(source: EmbeddingSource) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.threads import on_all_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,20 +154,22 @@ def _silhouettes(points: NDArray[np.float64], labels: NDArray[np.integer], k: in
     sizes = member.sum(axis=0)
     squares = np.einsum("ij,ij->i", points, points)
     values = np.zeros(len(points))
-    with one_thread():
-        for start in range(0, len(points), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(points)))
-            gaps = squares[rows, None] - 2 * (points[rows] @ points.T) + squares
-            gaps[rows - start, rows] = 0
-            sums = np.sqrt(np.maximum(gaps, 0)) @ member
-            own = labels[rows]
-            inner = sums[rows - start, own] / np.maximum(sizes[own] - 1, 1)
-            means = sums / sizes
-            means[rows - start, own] = np.inf
-            outer = means.min(axis=1)
-            larger = np.maximum(inner, outer)
-            defined = (sizes[own] > 1) & (larger > 0)  # a point alone in its cluster counts as 0
-            values[rows[defined]] = ((outer - inner)[defined]) / larger[defined]
+
+    def measure(start: int) -> None:
+        rows = np.arange(start, min(start + _CHUNK, len(points)))
+        gaps = squares[rows, None] - 2 * (points[rows] @ points.T) + squares
+        gaps[rows - start, rows] = 0
+        sums = np.sqrt(np.maximum(gaps, 0)) @ member
+        own = labels[rows]
+        inner = sums[rows - start, own] / np.maximum(sizes[own] - 1, 1)
+        means = sums / sizes
+        means[rows - start, own] = np.inf
+        outer = means.min(axis=1)
+        larger = np.maximum(inner, outer)
+        defined = (sizes[own] > 1) & (larger > 0)  # a point alone in its cluster counts as 0
+        values[rows[defined]] = ((outer - inner)[defined]) / larger[defined]
+
+    on_all_cores(measure, range(0, len(points), _CHUNK))
     return values
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.analysis.fitting import cluster_sums
 from imgcluster.analysis.nearest import Nearest, find_nearest, prepare_all, simplified_silhouettes
+from imgcluster.errors import NotFinite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,14 +27,18 @@ _SETTLED = 1e-4
 def points_of(
     sources: Sequence[EmbeddingSource], preparations: Sequence[Preparation]
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield blocks of points, the spaces side by side, in the order of the sources."""
-    streams = [source.blocks() for source in sources]
-    if len(streams) == 1:
-        for block in streams[0]:
-            yield prepare_all(preparations, [block])
-        return
-    for blocks in _aligned(streams):
-        yield prepare_all(preparations, blocks)
+    """Yield blocks of points, the spaces side by side, in the order of the sources.
+
+    Raises
+    ------
+    NotFinite
+        Where an embedding is.
+    """
+    for embeddings in _aligned([source.blocks() for source in sources]):
+        points = prepare_all(preparations, embeddings)
+        if not np.isfinite(points).all():
+            raise NotFinite
+        yield points
 
 
 def lloyd_streamed(blocks: Blocks, centroids: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,7 +78,7 @@ def means_streamed(blocks: Blocks, labels: NDArray[np.int32], k: int) -> NDArray
     sums: NDArray[np.float64] = np.zeros((k, 1))
     start = 0
     for block in blocks():
-        sums = sums + _sums(block, labels[start : start + len(block)], k)
+        sums = sums + cluster_sums(block, labels[start : start + len(block)], k)
         start += len(block)
     return np.asarray(sums / np.bincount(labels, minlength=k)[:, None], np.float32)
 
@@ -132,7 +138,7 @@ def _one_pass(
         found = find_nearest(block, centroids)
         labels.append(found.labels)
         sizes += np.bincount(found.labels, minlength=k)
-        sums += _sums(block, found.labels, k)
+        sums += cluster_sums(block, found.labels, k)
         farthest.look_at(block, found.distances)
     moved = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
     empty = np.flatnonzero(sizes == 0)
@@ -149,23 +155,16 @@ def _moved_to(
     return centroids
 
 
-def _sums(block: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
-    """Add up the points of each cluster: (k, d)."""
-    member = np.zeros((k, len(block)), np.float32)
-    member[labels, np.arange(len(block))] = 1
-    return member @ block
-
-
 def _aligned(streams: Sequence[Iterator[Embeddings]]) -> Iterator[list[Embeddings]]:
     """Cut the streams' blocks so that all give the same rows at a time."""
-    held: list[Embeddings] = [next(stream) for stream in streams]
+    held: list[Embeddings] = [np.zeros((0, 0), np.float32)] * len(streams)
     while True:
-        count = min(len(block) for block in held)
-        yield [block[:count] for block in held]
-        held = [block[count:] for block in held]
         for place, stream in enumerate(streams):
             if not len(held[place]):
                 following = next(stream, None)
                 if following is None:
                     return
                 held[place] = following
+        count = min(len(block) for block in held)
+        yield [block[:count] for block in held]
+        held = [block[count:] for block in held]

@@ -1,18 +1,23 @@
-"""One thread for whatever must come out the same on every machine with the same processor."""
+"""All cores for work in pieces, one thread for each piece: it comes out the same on any number of cores."""
 
 from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 from imgcluster.cores import cores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -21,6 +26,29 @@ def one_thread() -> AbstractContextManager[object]:
         limits=1
     )
     return limits
+
+
+def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Give ``work(item)`` for each item, in their order; as many at once as there are cores.
+
+    Each call is held to one thread, and must not come back here.
+    """
+
+    def alone(item: Item) -> Result:
+        with one_thread():  # OpenMP's limit is each thread's own
+            return work(item)
+
+    with one_thread():
+        return list(_pool().map(alone, items))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), "analysis")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # no thread lives on in a fork
 
 
 @cache

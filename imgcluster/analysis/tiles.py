@@ -1,8 +1,8 @@
-"""Matrix products whose rows do not depend on their neighbours.
+"""Work on rows whose answers do not depend on their neighbours, on all cores.
 
 BLAS treats the rows at a matrix's edge differently from those inside, so that the last bits of a row's
-product change with the number of rows beside it. In tiles of one fixed shape, held to one thread, every row
-meets the same arithmetic: an image assigned alone gets exactly what it got among a million others.
+product change with the number of rows beside it. In tiles of one fixed shape, each held to one thread, every
+row meets the same arithmetic: an image assigned alone gets exactly what it got among a million others.
 """
 
 from __future__ import annotations
@@ -11,37 +11,53 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.threads import on_all_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-ROWS = 512
-_NUMBERS = ROWS * 8192
-"""Tiles of wider rows are lower: filled up with zeros, a few rows would take as long as hundreds."""
+_IN_CACHE = 1 << 19
+"""Numbers of a tile that stays in a core's cache from one step of the work to the next."""
+_TALLEST = 4096
+_TALLEST_WIDE = 512
+_WIDE_NUMBERS = 1 << 22
+"""Tiles of very wide rows leave the cache anyway; this many numbers keep matrix products worth while."""
 _COLUMNS = 8192
 
 
-def tiles(rows: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield the rows in tiles of one height, the last one filled up with zeros; each with the rows' place."""
-    width = rows.shape[1]
-    height = min(ROWS, max(_NUMBERS // max(width, 1), 1))
-    for start in range(0, len(rows), height):
+def each_tile(rows: NDArray[np.float32], work: Callable[[slice, NDArray[np.float32]], None]) -> None:
+    """Call ``work(place, tile)`` for tiles of one height, on all cores.
+
+    Parameters
+    ----------
+    rows
+        (N, D).
+    work
+        Given where the tile's rows lie among `rows`, and the tile, (height, D); the last tile is filled up
+        with zeros. Called from several threads at once.
+    """
+    height = _height(rows.shape[1])
+
+    def run(start: int) -> None:
         tile = rows[start : start + height]
         place = slice(start, start + len(tile))
         if len(tile) < height:
-            tile = np.concatenate([tile, np.zeros((height - len(tile), width), rows.dtype)])
-        yield place, np.ascontiguousarray(tile)
+            tile = np.concatenate([tile, np.zeros((height - len(tile), tile.shape[1]), rows.dtype)])
+        work(place, np.ascontiguousarray(tile))
+
+    on_all_cores(run, range(0, len(rows), height))
 
 
 def row_product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """Multiply (N, D) `rows` by (D, d) `matrix`, each row independently of the others to the last bit."""
     product = np.empty((len(rows), matrix.shape[1]), np.float32)
-    with one_thread():
-        for place, tile in tiles(rows):
-            product[place] = (tile @ matrix)[: place.stop - place.start]
+
+    def multiply(place: slice, tile: NDArray[np.float32]) -> None:
+        product[place] = (tile @ matrix)[: place.stop - place.start]
+
+    each_tile(rows, multiply)
     return product
 
 
@@ -52,3 +68,8 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         part = rows[:, start : start + _COLUMNS]
         squares += np.einsum("ij,ij->i", part, part)
     return np.asarray(np.sqrt(squares), np.float32)
+
+
+def _height(width: int) -> int:
+    width = max(width, 1)
+    return max(min(_TALLEST, _IN_CACHE // width), min(_TALLEST_WIDE, _WIDE_NUMBERS // width), 1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from imgcluster.errors import StoreError
 from imgcluster.store.damage import DAMAGE, damaged
+from imgcluster.store.read_ahead import read_ahead
 from imgcluster.store.schema import CHECKSUMS, EMBEDDINGS, KEYS, ROWS_PER_CHUNK
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class StoredEmbeddings:
     block_rows: int = 1 << 13
 
     def blocks(self) -> Iterator[Embeddings]:
-        """Yield (n, D) float32 blocks in the order of `keys`."""
-        for start in range(0, len(self.rows), self.block_rows):
-            yield read_rows(self.group, self.rows[start : start + self.block_rows], self.path)
+        """Yield (n, D) float32 blocks in the order of `keys`; the next one is read meanwhile."""
+        stretches = (
+            self.rows[start : start + self.block_rows] for start in range(0, len(self.rows), self.block_rows)
+        )
+        return read_ahead(read_rows(self.group, rows, self.path) for rows in stretches)

@@ -222,7 +222,7 @@ class FeatureStore:
         rows, places = np.unique(self._rows(space, keys), return_inverse=True)
         return read_rows(self._group(space), rows, self.path)[places.reshape(-1)]
 
-    def source(self, space: str, keys: Keys, block_bytes: int = 64 << 20) -> EmbeddingSource:
+    def source(self, space: str, keys: Keys, block_bytes: int = 16 << 20) -> EmbeddingSource:
         """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).
 
         A block takes about `block_bytes` as float32.

@@ -27,7 +27,7 @@ from imgcluster.output.manifest import (
 from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources
+from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,9 @@ def cluster(
         collection = collect_for(store, spaces, paths, options, progress)
         unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
         check_output(unsorted, options.out, options.mode, force=options.force)
-        clustering = _fit(store, collection, options, progress)
+        collection, clustering = with_finite(
+            store, collection, progress, lambda usable: _fit(store, usable, options, progress)
+        )
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from imgcluster.analysis.counted import Counted
 from imgcluster.analysis.prepare import finite_rows
-from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.errors import ImgclusterError, NotFinite, UsageError
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from imgcluster.output.moved import MovedImage
     from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
+
+_Result = TypeVar("_Result")
 
 _BLOCK_BYTES = 64 << 20
 _BLOCK_ROWS = 8192
@@ -121,7 +124,7 @@ def collect(
     clusters, also
         Clusterings: images that ``--mode move`` put there are found there.
     progress
-        Told about images that are gone, changed or not usable.
+        Told about images that are gone or changed.
 
     Raises
     ------
@@ -138,9 +141,6 @@ def collect(
         raise ImgclusterError(_why_none(store, paths, left_out))
     for group in left_out:
         progress.note(f"left out: {len(group.paths)} {group}")
-    images = _usable(store, spaces, images, progress)
-    if not images:
-        raise ImgclusterError(f"no embedding in {store.path} consists of numbers: extract with other weights")
     return Collection(
         tuple(spaces),
         tuple(images),
@@ -225,41 +225,41 @@ def _why_none(
     return "no image is left: " + "; ".join(f"{len(group.paths)} {group}" for group in left_out)
 
 
-def _usable(
-    store: FeatureStore, spaces: Sequence[StoredSpace], images: list[StoredImage], progress: Progress
-) -> list[StoredImage]:
-    """Leave out images whose embedding is not finite, and name them."""
+def without_broken(store: FeatureStore, collection: Collection, progress: Progress) -> Collection:
+    """Leave out images with an embedding that is not finite, and name them; this reads all embeddings.
+
+    Raises
+    ------
+    ImgclusterError
+        Where no image is left.
+    """
+    progress.begin("reading the embeddings", len(collection.keys) * len(collection.spaces))
     bad: set[bytes] = set()
-    keys = distinct_keys(images)
-    progress.begin("reading the embeddings", len(keys) * len(spaces))
-    for space in spaces:
-        source = _Counted(store.source(space.name, keys), progress)
-        bad |= {bytes(key) for key in source.keys[~finite_rows(source)]}
-    for image in images:
+    for source in sources(store, collection):
+        bad |= {bytes(key) for key in source.keys[~finite_rows(Counted(source, progress))]}
+    if not bad:
+        return collection
+    for image in collection.images:
         if image.key in bad:
             progress.note(f"left out, for its embedding holds values that are no numbers: {image.path}")
-    return [image for image in images if image.key not in bad]
+    images = tuple(image for image in collection.images if image.key not in bad)
+    if not images:
+        raise ImgclusterError(f"no embedding in {store.path} consists of numbers: extract with other weights")
+    return replace(collection, images=images, keys=distinct_keys(images))
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """Embeddings that are counted as they are read."""
+def with_finite(
+    store: FeatureStore, collection: Collection, progress: Progress, work: Callable[[Collection], _Result]
+) -> tuple[Collection, _Result]:
+    """Do the work, and do it again without the images whose embeddings turned out not to be finite.
 
-    source: EmbeddingSource
-    progress: Progress
-
-    @property
-    def keys(self) -> Keys:
-        return self.source.keys
-
-    @property
-    def dimension(self) -> int:
-        return self.source.dimension
-
-    def blocks(self) -> Iterator[Embeddings]:
-        for block in self.source.blocks():
-            yield block
-            self.progress.advance(len(block))
+    Looking for them beforehand would cost a whole reading, and there is hardly ever one.
+    """
+    try:
+        return collection, work(collection)
+    except NotFinite:
+        collection = without_broken(store, collection, progress)
+        return collection, work(collection)
 
 
 def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSource, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from imgcluster.networks.catalog import PublishedWeights, find_network
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.collection import collect, sources
+from imgcluster.workflows.collection import collect, sources, with_finite
 from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.labels import FOLDERS, read_labels
 
@@ -195,8 +196,11 @@ def compare(
             collection = collect(store, stored, paths, "", progress)
             classes = read_labels(options.labels, (image.original for image in collection.images))
             for algorithm in options.algorithms:
-                found = _over_seeds(store, collection, classes, algorithm, options, progress)
-                rows.append(Comparison(network, algorithm, found[0], extraction, found[1]))
+                over_seeds = partial(
+                    _over_seeds, store, progress, classes=classes, algorithm=algorithm, options=options
+                )
+                collection, (evaluations, seconds) = with_finite(store, collection, progress, over_seeds)
+                rows.append(Comparison(network, algorithm, evaluations, extraction, seconds))
             images = len(collection.images)
     if not rows:
         first = unavailable[0]
@@ -266,11 +270,12 @@ def weights_for(network: str, folder: str | None) -> str:
 
 def _over_seeds(
     store: FeatureStore,
+    progress: Progress,
     collection: Collection,
+    *,
     classes: Mapping[str, str],
     algorithm: str,
     options: CompareOptions,
-    progress: Progress,
 ) -> tuple[tuple[Evaluation, ...], float]:
     """Cluster with the seeds from 0 on: an evaluation for each, and the mean of the seconds."""
     embeddings = sources(store, collection)

@@ -13,7 +13,7 @@ from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.hashing import content_key
 from imgcluster.images.reading import read_file
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, collect
+from imgcluster.workflows.collection import SpaceChoice, collect, without_broken
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
@@ -49,7 +49,7 @@ def similar(
         key = key_of_file(image)
         if not store.contains(space.name, key)[0]:
             raise ImgclusterError(f"{image} is not in {where.store}: run `imgcluster extract` on it first")
-        collection = collect(store, (space,), (), where.clusters, progress)
+        collection = without_broken(store, collect(store, (space,), (), where.clusters, progress), progress)
         source = store.source(space.name, collection.keys)
         query = store.read(space.name, key)[0]
         if not np.isfinite(query).all():

@@ -19,7 +19,7 @@ from imgcluster.workflows.cluster import (
     prepare_settings,
     refuse_contradictions,
 )
-from imgcluster.workflows.collection import choose_spaces, sources
+from imgcluster.workflows.collection import choose_spaces, sources, with_finite
 
 if TYPE_CHECKING:
     import os
@@ -71,13 +71,18 @@ def sweep(
     with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, progress)
-        table = choose_k.sweep(
-            sources(store, collection),
-            tuple(space.name for space in spaces),
-            prepare_settings(options),
-            ks,
-            kmeans_settings(2, options),
+        collection, table = with_finite(
+            store,
+            collection,
             progress,
+            lambda usable: choose_k.sweep(
+                sources(store, usable),
+                tuple(space.name for space in spaces),
+                prepare_settings(options),
+                ks,
+                kmeans_settings(2, options),
+                progress,
+            ),
         )
     if plot is not None:
         write_file(plot, _plot(table, plot), PLOT_MARK)

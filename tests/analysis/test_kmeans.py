@@ -261,8 +261,8 @@ def test_the_answer_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.M
 
 def test_restarts_depend_on_the_size_of_the_data_alone() -> None:
     assert fitting.restarts_for((600, 16), 6) == 300
-    assert fitting.restarts_for((16_384, 64), 10) == 24
-    assert fitting.restarts_for((10**6, 64), 10) == 24
+    assert fitting.restarts_for((16_384, 64), 10) == 12
+    assert fitting.restarts_for((10**6, 64), 10) == 12
     assert fitting.restarts_for((16_384, 64), 1000) == fitting.FEWEST_RESTARTS
 
 

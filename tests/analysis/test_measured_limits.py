@@ -30,14 +30,18 @@ def test_a_fit_runs_on_one_thread_and_in_batches_no_smaller_than_threads_need(
 ) -> None:
     """Report D4."""
     seen: list[tuple[list[int], int]] = []
-    for name in ("KMeans", "MiniBatchKMeans"):
-        estimator = getattr(sklearn.cluster, name)
 
-        def fit(self, points, fit=estimator.fit):  # type: ignore[no-untyped-def]
-            seen.append((threads(), min(len(points), getattr(self, "batch_size", len(points)))))
-            return fit(self, points)
+    def watch(estimator: type, name: str) -> None:
+        original = getattr(estimator, name)
 
-        monkeypatch.setattr(estimator, "fit", fit)
+        def fit(self, points):  # type: ignore[no-untyped-def]
+            seen.append((threads(), len(points)))
+            return original(self, points)
+
+        monkeypatch.setattr(estimator, name, fit)
+
+    watch(sklearn.cluster.KMeans, "fit")
+    watch(sklearn.cluster.MiniBatchKMeans, "partial_fit")
     before = threads()
     rows, _ = blobs((count // 2, count - count // 2), dimension=8)
     settings = KMeansSettings(2, restarts=2)

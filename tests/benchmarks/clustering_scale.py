@@ -3,8 +3,9 @@
     python tests/benchmarks/clustering_scale.py --rows 100000
     python tests/benchmarks/clustering_scale.py --rows 1000000 --no-reference --memory 2000000000
 
-The rows lie in a raw float32 file and are read block by block, as from a store. Reading that file once is
-timed too. Inertias are taken in both spaces: that of scikit-learn's PCA and that of the clustering.
+The rows lie in a feature store, and are read and checked as `imgcluster cluster` does it. Reading the store
+once is timed too. Inertias are taken in both spaces: that of scikit-learn's PCA and that of the clustering.
+`--prepare l2 --pca 64` clusters in scikit-learn's own space.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import resource
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,32 +26,18 @@ from imgcluster.analysis.assigning import model_points
 from imgcluster.analysis.fitting import means_of
 from imgcluster.analysis.kmeans import KMeansSettings, cluster
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.records import Keys, SilentProgress
+from imgcluster.cli.machine import default_memory
+from imgcluster.records import FeatureSpace, SilentProgress
+from imgcluster.store.store import FeatureStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from imgcluster.records import Embeddings
+    from imgcluster.records import Clustering, Embeddings, EmbeddingSource, Keys
 
 BLOCK = 8192
 GROUPS = 10
-
-
-@dataclass(frozen=True)
-class FileSource:
-    """An EmbeddingSource over a raw float32 file; nothing of it stays in memory."""
-
-    path: Path
-    keys: Keys
-    dimension: int
-
-    def blocks(self) -> Iterator[Embeddings]:
-        with self.path.open("rb") as file:
-            for start in range(0, len(self.keys), BLOCK):
-                rows = min(BLOCK, len(self.keys) - start)
-                yield np.fromfile(file, np.float32, rows * self.dimension).reshape(rows, self.dimension)
+SPACE = FeatureSpace("benchmark", "00", 299)
 
 
 def main() -> None:
@@ -61,47 +47,65 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--dimension", type=int, default=2048)
-    parser.add_argument("--memory", type=int, help="bytes that prepared points may take")
+    parser.add_argument("--memory", type=int, default=default_memory(), help="bytes for embeddings")
     parser.add_argument("--prepare", choices=["auto", "l2", "none"], default="auto")
+    parser.add_argument("--pca", type=int)
     parser.add_argument("--reference", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source = make(Path(folder) / "rows.f32", options.rows, options.dimension)
-        reading = timed(lambda: sum(len(block) for block in source.blocks()))[1]
-        settings = KMeansSettings(GROUPS, memory=options.memory)
-        before = peak()
-        result, seconds = timed(
-            lambda: cluster([source], ["space"], PrepareSettings(options.prepare), settings, SilentProgress())
-        )
-        print(f"{options.rows} x {options.dimension}, k = {GROUPS}")
-        print(f"reading once          {reading:8.1f} s")
-        print(f"imgcluster            {seconds:8.1f} s   {seconds / reading:.1f} times reading once")
-        print(f"peak memory           {before:8.2f} GB before, {peak():.2f} GB after")
-        if options.reference:
-            rows = np.concatenate(list(source.blocks()))
-            (labels, space), reference = timed(lambda: scikit_learn(rows))
-            print(
-                f"scikit-learn          {reference:8.1f} s   imgcluster takes {seconds / reference:.2f} of it"
-            )
-            points = model_points(result.model, [rows])
-            for name, where in (("scikit-learn's", space), ("imgcluster's", points)):
-                ours, theirs = inertia(where, result.labels), inertia(where, labels)
-                print(f"inertia in {name:15} space: imgcluster {ours:.2f}, scikit-learn {theirs:.2f}")
+        path = Path(folder) / "features.h5"
+        keys = make(path, options.rows, options.dimension)
+        with FeatureStore(path) as store:
+            source = store.source(SPACE.name, keys)
+            reading = timed(lambda: sum(len(block) for block in source.blocks()))[1]
+            before = peak()
+            result, seconds = timed(lambda: clustered(source, options))
+            print(f"{options.rows} x {options.dimension}, k = {GROUPS}, prepare {options.prepare}")
+            print(f"reading once          {reading:8.1f} s")
+            print(f"imgcluster            {seconds:8.1f} s   {seconds / reading:.1f} times reading once")
+            print(f"peak memory           {before:8.2f} GB before, {peak():.2f} GB after")
+            if options.reference:
+                compare(source, result, seconds)
 
 
-def make(path: Path, rows: int, dimension: int) -> FileSource:
-    """Write rows that look like features: rectified, around overlapping groups, with a falling spectrum."""
+def make(path: Path, rows: int, dimension: int) -> Keys:
+    """Store rows that look like features: rectified, around overlapping groups, with a falling spectrum."""
     random = np.random.default_rng(0)
     latent = random.normal(size=(GROUPS, 48)).astype(np.float32) * 1.2
     mixing = (random.normal(size=(48, dimension)) / np.sqrt(np.arange(1, 49))[:, None]).astype(np.float32)
-    with path.open("wb") as file:
+    keys = random.integers(256, size=(rows, 32), dtype=np.uint8)
+    with FeatureStore(path, "a") as store:
+        store.add_space(SPACE, dimension)
         for start in range(0, rows, BLOCK):
             count = min(BLOCK, rows - start)
             hidden = latent[random.integers(GROUPS, size=count)] + random.normal(size=(count, 48))
             noise = random.standard_normal((count, dimension), np.float32)
-            np.maximum(hidden.astype(np.float32) @ mixing + noise, 0).tofile(file)
-    keys = random.integers(256, size=(rows, 32), dtype=np.uint8)
-    return FileSource(path, keys, dimension)
+            block = np.maximum(hidden.astype(np.float32) @ mixing + noise, 0)
+            store.append(SPACE.name, keys[start : start + count], block)
+            store.commit()
+    return keys
+
+
+def clustered(source: EmbeddingSource, options: argparse.Namespace) -> Clustering:
+    """Do what `imgcluster cluster` does between finding the images and building folders."""
+    return cluster(
+        [source],
+        [SPACE.name],
+        PrepareSettings(options.prepare, options.pca),
+        KMeansSettings(GROUPS, memory=options.memory),
+        SilentProgress(),
+    )
+
+
+def compare(source: EmbeddingSource, result: Clustering, seconds: float) -> None:
+    """Print what scikit-learn makes of the same rows."""
+    rows = np.concatenate(list(source.blocks()))
+    (labels, space), reference = timed(lambda: scikit_learn(rows))
+    print(f"scikit-learn          {reference:8.1f} s   imgcluster takes {seconds / reference:.2f} of it")
+    points = model_points(result.model, [rows])
+    for name, where in (("scikit-learn's", space), ("imgcluster's", points)):
+        ours, theirs = inertia(where, result.labels), inertia(where, labels)
+        print(f"inertia in {name:15} space: imgcluster {ours:.2f}, scikit-learn {theirs:.2f}")
 
 
 def scikit_learn(rows: Embeddings) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pytest
 from clusterings import IMAGES, desk_with_photos
+from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.records import SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, collect
+from imgcluster.workflows.cluster import ClusterOptions, cluster
+from imgcluster.workflows.collection import SpaceChoice
+from imgcluster.workflows.similar import similar
+from imgcluster.workflows.sweep import sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from imgcluster.records import Embeddings, Pixels
 
 
 class Stages(SilentProgress):
@@ -26,10 +34,30 @@ class Stages(SilentProgress):
         self.taken[self.stage] = (total, done + steps)
 
 
-def test_reading_the_whole_store_is_a_stage_of_its_own(tmp_path: Path) -> None:
+def test_each_reading_of_the_whole_store_is_a_stage_of_its_own(tmp_path: Path) -> None:
     desk = desk_with_photos(tmp_path)
     desk.extract()
     progress = Stages()
-    with SpaceChoice(desk.store).open(progress.note) as (store, space):
-        collect(store, (space,), (), "", progress)
-    assert progress.taken == {"reading the embeddings": (IMAGES, IMAGES)}
+    cluster([], ClusterOptions(k=3, store=desk.store, dry_run=True), progress=progress)
+    for stage in ("preparing the features", "reading the embeddings"):
+        assert progress.taken[stage] == (IMAGES, IMAGES)
+
+
+@pytest.mark.parametrize("flawed", [1, 3])
+def test_images_without_numbers_are_left_out_by_every_command(tmp_path: Path, flawed: int) -> None:
+    class Flawed(FakeNetwork):
+        def embed(self, pixels: Pixels) -> Embeddings:
+            rows = super().embed(pixels)
+            rows[pixels.max(axis=(1, 2, 3)) < 40, 3] = np.inf
+            return rows
+
+    desk = desk_with_photos(tmp_path)
+    black = [write_image(desk.photos / f"{n}.png", (-100 - n, -100, -100)) for n in range(flawed)]
+    desk.extract(source=FakeSource(Flawed()))
+    assert desk.cluster().sizes == (5, 5, 5)
+    assert all(desk.progress.said(str(path)) for path in black)
+    options = ClusterOptions(store=desk.store, out=str(desk.out), restarts=3)
+    assert [row.k for row in sweep([2, 3], (), options, progress=desk.progress).sweep.rows] == [2, 3]
+    found = similar(desk.photos / "red" / "red0.png", where=SpaceChoice(desk.store), top=100)
+    assert len(found) == IMAGES - 1
+    assert not {image.path for image in found} & {str(path) for path in black}

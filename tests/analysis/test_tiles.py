@@ -1,0 +1,78 @@
+"""Work in tiles and on all cores gives the same as work row by row on one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from analysis_data import ArraySource, keys_of
+
+from imgcluster.analysis.kmeans import KMeansSettings, cluster
+from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.threads import on_all_cores
+from imgcluster.analysis.tiles import row_product
+from imgcluster.records import SilentProgress
+
+
+def random_rows(count: int, width: int) -> np.ndarray:
+    return np.random.default_rng(count).standard_normal((count, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("count", "width"), [(9000, 16), (1300, 2048), (1100, 5000), (70, 131_072)])
+def test_a_row_gets_the_same_alone_and_among_others(count: int, width: int) -> None:
+    rows, matrix = random_rows(count, width), random_rows(width, 8)
+    product = row_product(rows, matrix)
+    np.testing.assert_allclose(product, rows @ matrix, rtol=1e-3, atol=1e-2)
+    for row in (0, count // 2, count - 1):
+        assert np.array_equal(row_product(rows[row : row + 1], matrix)[0], product[row])
+
+
+def test_answers_come_in_order_and_an_error_comes_through() -> None:
+    assert on_all_cores(lambda number: number**2, range(100)) == [number**2 for number in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        on_all_cores(lambda number: 1 / number, [1, 0])
+
+
+def _in_a_fork() -> None:
+    assert on_all_cores(str, range(10)) == [str(number) for number in range(10)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    _in_a_fork()
+    child = get_context("fork").Process(target=_in_a_fork)
+    child.start()
+    child.join(30)
+    exit_code = child.exitcode
+    child.kill()
+    assert exit_code == 0
+
+
+def _fingerprint() -> str:
+    """Of a clustering of so many rows that restarts run on batches."""
+    rows = np.abs(random_rows(9000, 40)) + np.repeat(np.eye(3, 40, dtype=np.float32) * 3, 3000, axis=0)
+    source = ArraySource(keys_of(len(rows)), rows, 1000)
+    found = cluster([source], ["space"], PrepareSettings(), KMeansSettings(3, restarts=4), SilentProgress())
+    return hashlib.sha256(found.labels.tobytes() + found.model.centroids.tobytes()).hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process to one core")
+def test_the_answer_does_not_depend_on_the_number_of_cores() -> None:
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import test_tiles; "
+    code += "print(test_tiles._fingerprint())"
+    places = os.pathsep.join(filter(None, sys.path))
+    one_core = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": places},
+        cwd=os.path.dirname(__file__),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert one_core.stdout.strip() == _fingerprint()
