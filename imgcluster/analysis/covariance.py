@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CHUNK = 2048
-"""Rows whose products are worth being added to the others."""
+_CHUNK = 1 << 22
+"""Numbers of the rows whose products are taken at once."""
 _BAND = 256
 _EXACT_BITS = 51  # double precision holds integers of 53 bits; rounding may lengthen a row a little
 
@@ -66,6 +66,11 @@ def principal_components(blocks: Iterable[NDArray[np.float32]], rows: int, count
     return _largest(covariance, mean, min(count, rows - 1))
 
 
+def chunk_rows(dimension: int) -> int:
+    """Give how many rows are worth being given at once."""
+    return max(_CHUNK // max(dimension, 1), 1)
+
+
 def _sums(
     blocks: Iterable[NDArray[np.float32]], grid: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -74,8 +79,9 @@ def _sums(
     for block in blocks:
         if not len(products):
             total, products = np.zeros(block.shape[1]), np.zeros((block.shape[1],) * 2)
-        for start in range(0, len(block), CHUNK):
-            points = _on_grid(block[start : start + CHUNK], grid)
+        rows = chunk_rows(block.shape[1])
+        for start in range(0, len(block), rows):
+            points = _on_grid(block[start : start + rows], grid)
             total += points.sum(axis=0)
             _add_products(points, products)
     return total, products

@@ -40,7 +40,9 @@ _BATCH_PER_CLUSTER = 4
 PASSES = 10
 """Over the sample, of each restart."""
 FINALISTS = 3
-"""So many of the best restarts are finished over all points: the best on a sample is not always the best."""
+"""So many of the best restarts are compared over all points: the best on a sample is not always the best."""
+_SUMMED_ROWS = 1 << 14
+_SUMMED_ROWS_PER_CLUSTER = 16
 
 
 def restarts_for(shape: tuple[int, ...], k: int) -> int:
@@ -52,8 +54,8 @@ def restarts_for(shape: tuple[int, ...], k: int) -> int:
 
 def fit_centroids(
     points: NDArray[np.float32], keys: Keys, settings: KMeansSettings, k: int
-) -> list[NDArray[np.float32]]:
-    """Run restarts on a sample chosen by key, and give the centroids of the best, the best first.
+) -> NDArray[np.float32]:
+    """Run restarts on a sample chosen by key, and give the centroids of the best over all points.
 
     Parameters
     ----------
@@ -68,20 +70,35 @@ def fit_centroids(
 
     Returns
     -------
-    Up to `FINALISTS` arrays (k, d) float32.
+    (k, d) float32.
     """
     run = _restarts_by(settings.algorithm)
     rows = choose_rows(keys, _sample_size(k), settings.seed)
     sample = points if len(rows) == len(points) else points[rows]
     count = settings.restarts or restarts_for(points.shape, k)
     with _duplicates_expected():
-        return run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
+        finalists = run(sample, k, count, np.random.RandomState(settings.seed % 2**32))
+    return best_of(finalists, points)
+
+
+def best_of(candidates: Sequence[NDArray[np.float32]], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Choose the centroids with the smallest inertia over all points, of equal ones the first."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return min(candidates, key=lambda centroids: find_nearest(points, centroids).inertia)
 
 
 def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float64]:
-    """Add up each cluster's points in the order in which they come: (N, d) and (N,) to (k, d) float64."""
-    members = csc_array((np.ones(len(labels)), labels, np.arange(len(labels) + 1)), (k, len(labels)))
-    return np.asarray(members @ points.astype(np.float64), np.float64)
+    """Add up each cluster's points, always in the same order: (N, d) and (N,) to (k, d) float64."""
+    rows = max(_SUMMED_ROWS, _SUMMED_ROWS_PER_CLUSTER * k)
+
+    def add(start: int) -> NDArray[np.float64]:
+        part, numbers = points[start : start + rows], labels[start : start + rows]
+        members = csc_array((np.ones(len(part)), numbers, np.arange(len(part) + 1)), (k, len(part)))
+        return np.asarray(members @ part.astype(np.float64), np.float64)
+
+    sums = on_all_cores(add, range(0, len(points), rows))
+    return sum(sums, np.zeros((k, points.shape[1])))
 
 
 def means_of(points: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import eigh
 
-from imgcluster.analysis.covariance import principal_components
+from imgcluster.analysis.covariance import chunk_rows, principal_components
 from imgcluster.analysis.fitting import cluster_sums
 from imgcluster.analysis.prepare import WHITENING, apply_preparation, automatic_dimensions
-from imgcluster.analysis.threads import one_thread
+from imgcluster.analysis.threads import on_all_cores, one_thread
 from imgcluster.records import Preparation
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ OFF_DIAGONAL = 0.7
 FEWEST_FOR_UNIT_LENGTH = 3
 """Two clusters are told apart in one direction; unit length would give the other ones a say in it."""
 _FLOOR = 1e-3
-_CHUNK = 4096
+_CHUNK = 1 << 14
 
 
 def join(features: NDArray[np.float32], clusters: int | None) -> Preparation:
@@ -42,9 +42,8 @@ def join(features: NDArray[np.float32], clusters: int | None) -> Preparation:
         How many clusters are looked for, if it is known.
     """
     length = float(np.sqrt(np.einsum("ij,ij->i", features, features)).max(initial=0)) or 1.0
-    blocks = (
-        features[start : start + _CHUNK] / np.float32(length) for start in range(0, len(features), _CHUNK)
-    )
+    rows = chunk_rows(features.shape[1])
+    blocks = (features[start : start + rows] / np.float32(length) for start in range(0, len(features), rows))
     found = principal_components(blocks, len(features), automatic_dimensions(clusters))
     scale = (np.sqrt(found.variances) * length) ** WHITENING
     return _step(found.mean * length, found.axes, scale, clusters)
@@ -66,12 +65,14 @@ def sharpen(features: NDArray[np.float32], labels: NDArray[np.int32]) -> Prepara
     k = int(labels.max()) + 1
     sizes = np.bincount(labels, minlength=k)
     means = cluster_sums(features, labels, k) / sizes[:, None]
-    within = np.zeros((features.shape[1],) * 2)
-    with one_thread():
-        for start in range(0, len(features), _CHUNK):
-            place = slice(start, start + _CHUNK)
-            deviations = features[place] - means[labels[place]]
-            within += deviations.T @ deviations
+
+    def products(start: int) -> NDArray[np.float64]:
+        place = slice(start, start + _CHUNK)
+        deviations = features[place] - means[labels[place]]
+        return deviations.T @ deviations
+
+    parts = on_all_cores(products, range(0, len(features), _CHUNK))
+    within = sum(parts, np.zeros((features.shape[1],) * 2))
     within /= len(features)
     variance = within.trace() / max(len(within), 1)
     shrunk = OFF_DIAGONAL * within + (1 - OFF_DIAGONAL) * np.diag(np.diag(within))

@@ -10,6 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.counted import Counted
 from imgcluster.analysis.fitting import (
+    best_of,
     count_distinct,
     fill_empty,
     fit_centroids,
@@ -253,10 +254,10 @@ def fit_points(
         (k, d) centroids that are tried as well.
     """
     k = count_distinct(points, settings.k)
-    candidates = fit_centroids(points, keys, settings, k)
+    candidates = [fit_centroids(points, keys, settings, k)]
     if start is not None and len(start) == k:
         candidates.append(start)
-    best = min(lloyd(points, candidates), key=lambda centroids: find_nearest(points, centroids).inertia)
+    best = best_of(lloyd(points, candidates), points)
     filled = fill_empty(points, best)
     return filled[number_clusters(find_nearest(points, filled).labels, k)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imgcluster.analysis.covariance import CHUNK, Components, principal_components
+from imgcluster.analysis.covariance import Components, chunk_rows, principal_components
 from imgcluster.analysis.ordering import choose_rows, key_order
 from imgcluster.analysis.tiles import each_tile, row_norms
 from imgcluster.analysis.wide import WIDE, affordable_wide_rows, wide_components
@@ -254,11 +254,11 @@ def _chosen_rows(source: EmbeddingSource, chosen: NDArray[np.bool_]) -> Iterator
 
 
 def _regrouped(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """Join blocks to such as have at least `CHUNK` rows; the last one has what is left."""
+    """Join blocks to larger ones, for their products are taken faster."""
     held: list[NDArray[np.float32]] = []
     for block in blocks:
         held.append(block)
-        if sum(map(len, held)) >= CHUNK:
+        if sum(map(len, held)) >= chunk_rows(block.shape[1]):
             yield np.concatenate(held)
             held = []
     if sum(map(len, held)):

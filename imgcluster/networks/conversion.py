@@ -1,11 +1,12 @@
-"""OpenVINO models on disk: made once in a process of their own, then found by what went into them.
+"""Models on disk: made once in a process of their own, then found by what went into them.
 
 A process of its own, because the memory that Keras and TensorFlow take to build a network goes with it. This
-process imports neither of them.
+process does not import Keras, and TensorFlow only to run a network on it.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -14,18 +15,20 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.convert_process import MODEL_NAME
+from imgcluster.networks.convert_process import NO_ROOM, OPENVINO_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from imgcluster.networks.recipe import Recipe
+    from imgcluster.networks.tensorflow_graph import GraphSettings
     from imgcluster.records import FeatureSpace, JsonObject, Notify, Pixels
 
 _FORMAT = 2  # to be raised when the graph that `model` or `quantise` builds changes
@@ -46,39 +49,44 @@ class Calibration:
     images: Callable[[int], Iterable[Pixels]]
 
 
-def converted_model(recipe: Recipe, space: FeatureSpace, models: str) -> str:
+def openvino_model(recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify) -> str:
     """Return the path of the OpenVINO model of `recipe`, converted now unless it lies in the folder `models`.
 
-    ImgclusterError where the weights do not fit or the folder cannot be written.
+    Without `models`, or where it cannot be written (`notify` is told), the model goes with the process.
+    ImgclusterError where the weights do not fit.
     """
-    libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino")}
-    folder = _folder(models, space, libraries)
-    request: JsonObject = {
-        "network": recipe.network.name,
-        "weights": recipe.weights,
-        "input_size": recipe.input_size,
-        "pooling": recipe.pooling,
-    }
-    return _model_in(folder, request)
+    identity = [_FORMAT, asdict(space), _versions("keras", "tensorflow", "openvino")]
+    folder = _made(identity, lambda: _description(recipe), models, notify)
+    return os.path.join(folder, OPENVINO_MODEL)
 
 
-def quantised_model(
-    recipe: Recipe, space: FeatureSpace, models: str, calibration: Calibration, notify: Notify
+def tensorflow_graph(
+    recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify, settings: GraphSettings
 ) -> str:
-    """Return the path of the int8 model of `recipe`, quantised now unless it lies in the folder `models`.
+    """Return the folder of the TensorFlow graph of `recipe`, otherwise like `openvino_model`."""
+    graph = asdict(settings)
+    identity = [_FORMAT, asdict(space), _versions("keras", "tensorflow"), graph]
+    return _made(identity, lambda: {**_description(recipe), "graph": graph}, models, notify)
 
-    `space` is that of the model before quantisation. ImgclusterError as of `converted_model`.
+
+def int8_model(
+    recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify, calibration: Calibration
+) -> str:
+    """Return the path of the int8 model of `recipe`, otherwise like `openvino_model`.
+
+    `space` is that of the model before quantisation.
     """
-    libraries = {name: version(name) for name in ("keras", "tensorflow", "openvino", "nncf")}
-    folder = _folder(models, space, libraries | {"calibration": calibration.name})
-    if os.path.exists(os.path.join(folder, MODEL_NAME)):
-        return os.path.join(folder, MODEL_NAME)
-    notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
-    model = converted_model(recipe, space, models)
+    libraries = _versions("keras", "tensorflow", "openvino", "nncf") | {"calibration": calibration.name}
     with tempfile.TemporaryDirectory(prefix="imgcluster-") as temporary:
-        images = os.path.join(temporary, "images.npy")
-        np.save(images, np.concatenate(list(calibration.images(recipe.input_size))))
-        return _model_in(folder, {"quantise": model, "images": images})
+
+        def request() -> JsonObject:
+            notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
+            images = os.path.join(temporary, "images.npy")
+            np.save(images, np.concatenate(list(calibration.images(recipe.input_size))))
+            return {"quantise": openvino_model(recipe, space, models, notify), "images": images}
+
+        folder = _made([_FORMAT, asdict(space), libraries], request, models, notify)
+    return os.path.join(folder, OPENVINO_MODEL)
 
 
 def model_digest(path: str) -> str:
@@ -87,34 +95,59 @@ def model_digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _folder(models: str, space: FeatureSpace, versions: dict[str, str]) -> str:
-    identity = json.dumps([_FORMAT, asdict(space), versions], sort_keys=True).encode()
-    return os.path.join(models, hashlib.sha256(identity).hexdigest()[:32])
+def _versions(*libraries: str) -> dict[str, str]:
+    return {name: version(name) for name in libraries}
 
 
-def _model_in(folder: str, request: JsonObject) -> str:
-    """Have `request` carried out, so that `folder` is there whole or not at all."""
-    model = os.path.join(folder, MODEL_NAME)
-    if os.path.exists(model):
-        return model
+def _description(recipe: Recipe) -> JsonObject:
+    return {
+        "network": recipe.network.name,
+        "weights": recipe.weights,
+        "input_size": recipe.input_size,
+        "pooling": recipe.pooling,
+    }
+
+
+def _made(
+    identity: list[object], request: Callable[[], JsonObject], models: str | None, notify: Notify
+) -> str:
+    """Give the folder named after `identity`, whose content is what carrying out the request made."""
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    if models is not None:
+        try:
+            return _made_in(models, name, request)
+        except OSError as error:
+            notify(f"cannot keep a converted model in {models}, so it is for this run only: {error.strerror}")
+    return _made_in(_own_folder(), name, request)
+
+
+def _made_in(models: str, name: str, request: Callable[[], JsonObject]) -> str:
+    """Have the request carried out, so that the folder is there whole or not at all."""
+    folder = os.path.join(models, name)
+    if os.path.isdir(folder):
+        return folder
+    os.makedirs(models, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix="new-", dir=models)
     try:
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix="new-", dir=os.path.dirname(folder))
-    except OSError as error:
-        raise ImgclusterError(f"cannot keep a converted model in {folder}: {error.strerror}") from error
-    try:
-        _run({**request, "folder": temporary})
+        _run({**request(), "folder": temporary})
         _rename(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return model
+    return folder
+
+
+@cache
+def _own_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="imgcluster-models-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _rename(temporary: str, folder: str) -> None:
     try:
         os.rename(temporary, folder)
     except OSError:
-        if not os.path.exists(os.path.join(folder, MODEL_NAME)):  # else another process was quicker
+        if not os.path.isdir(folder):  # else another process was quicker
             raise
 
 
@@ -127,4 +160,6 @@ def _run(request: JsonObject) -> None:
     if done.returncode == 0:
         return
     lines = (done.stdout or done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
-    raise ImgclusterError(lines[-1] if done.stdout else f"OpenVINO cannot take this network: {lines[-1]}")
+    if done.returncode == NO_ROOM:
+        raise OSError(0, lines[-1])
+    raise ImgclusterError(lines[-1] if done.stdout else f"this network cannot be converted: {lines[-1]}")

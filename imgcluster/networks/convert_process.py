@@ -1,4 +1,4 @@
-"""What the process runs that makes an OpenVINO model: Keras on TensorFlow, then OpenVINO."""
+"""What the process runs that makes a model: Keras on TensorFlow, then OpenVINO where it is for that."""
 
 from __future__ import annotations
 
@@ -10,25 +10,33 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.recipe import Recipe
+from imgcluster.networks.tensorflow_graph import GraphSettings, write_graph
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject
 
-MODEL_NAME = "model.xml"
+OPENVINO_MODEL = "model.xml"
+NO_ROOM = 2
+"""Exit status where the model could not be written."""
 
 
 def main(request: str) -> int:
-    """Carry out a request in JSON; a foreseeable failure is the last line of stdout, and exit status 1."""
+    """Carry out a request in JSON; a foreseeable failure is the last line of stdout, and an exit status."""
     try:
         _carry_out(json.loads(request))
     except ImgclusterError as error:
         sys.stdout.write(f"\n{error}\n")
         return 1
+    except OSError as error:
+        sys.stdout.write(f"\n{error.strerror or error}\n")
+        return NO_ROOM
     return 0
 
 
 def _carry_out(request: JsonObject) -> None:
-    path = os.path.join(request["folder"], MODEL_NAME)
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    folder = request["folder"]
+    path = os.path.join(folder, OPENVINO_MODEL)
     if "quantise" in request:
         from imgcluster.networks.quantise import quantise
 
@@ -37,7 +45,10 @@ def _carry_out(request: JsonObject) -> None:
     recipe = Recipe(
         find_network(request["network"]), request["weights"], request["input_size"], request["pooling"]
     )
-    _convert(recipe, path)
+    if "graph" in request:
+        write_graph(recipe, GraphSettings(**request["graph"]), folder)
+    else:
+        _convert(recipe, path)
 
 
 def _convert(recipe: Recipe, path: str) -> None:
@@ -47,7 +58,6 @@ def _convert(recipe: Recipe, path: str) -> None:
     graph with two transpositions around each convolution: they take as long as the convolutions, and come
     between these and the int8 values that they should take.
     """
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     import openvino
     import tensorflow as tf
 

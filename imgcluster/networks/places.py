@@ -37,11 +37,10 @@ class NetworkPlaces:
             )
         return os.path.join(os.path.abspath(self.keras_home), "models", published.file_name)
 
-    def models_folder(self) -> str:
-        """Return the folder of converted models. ImgclusterError where there is none."""
-        if self.cache is None:
-            raise ImgclusterError("no folder is known to keep a converted model in: use --runtime tensorflow")
-        return os.path.join(os.path.abspath(self.cache), "openvino")
+    @property
+    def models(self) -> str | None:
+        """The folder of converted models, if there is one."""
+        return None if self.cache is None else os.path.join(os.path.abspath(self.cache), "models")
 
 
 NOWHERE = NetworkPlaces()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
 from imgcluster.networks.catalog import find_network
-from imgcluster.networks.conversion import converted_model, model_digest, quantised_model
+from imgcluster.networks.conversion import int8_model, model_digest, openvino_model, tensorflow_graph
 from imgcluster.networks.places import NOWHERE, NetworkPlaces
 from imgcluster.networks.processor import has_native_bfloat16, has_nvidia_gpu
 from imgcluster.networks.recipe import Recipe
@@ -16,8 +17,6 @@ from imgcluster.networks.weights import locate
 from imgcluster.records import FeatureSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from imgcluster.networks.conversion import Calibration
     from imgcluster.records import EmbeddingNetwork, Notify
 
@@ -67,22 +66,27 @@ def _require_within(option: str, value: int | None, allowed: range) -> None:
 
 @dataclass(frozen=True)
 class ChosenNetwork:
-    """A NetworkSource."""
+    """A NetworkSource; `models` is the folder of converted models, `int8` the path of a quantised one."""
 
     space: FeatureSpace
     recipe: Recipe
     runtime: str
-    make_model: Callable[[], str]
+    models: str | None
+    notify: Notify
+    int8: str | None = None
 
     def load(self) -> EmbeddingNetwork:
-        """Import the runtime, build the network and run it once."""
+        """Import the runtime, make the model unless it was made before, and run it once."""
         if self.runtime == "openvino":
             from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
-            return OpenVinoNetwork(self.recipe, self.make_model())
-        from imgcluster.networks.keras_runtime import KerasNetwork
+            model = self.int8 or openvino_model(self.recipe, self.space, self.models, self.notify)
+            return OpenVinoNetwork(self.recipe, model)
+        from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
-        return KerasNetwork(self.recipe)
+        return TensorFlowNetwork(
+            self.recipe, partial(tensorflow_graph, self.recipe, self.space, self.models, self.notify)
+        )
 
 
 def choose(
@@ -135,24 +139,13 @@ def choose(
         choice.batch_size,
         weights.origin,
     )
-    if choice.precision == "int8":
-        return _choose_int8(recipe, space, places, calibration, notify)
-    return ChosenNetwork(
-        space, recipe, runtime, lambda: converted_model(recipe, space, places.models_folder())
-    )
-
-
-def _choose_int8(
-    recipe: Recipe,
-    space: FeatureSpace,
-    places: NetworkPlaces,
-    calibration: Calibration | None,
-    notify: Notify,
-) -> ChosenNetwork:
+    chosen = ChosenNetwork(space, recipe, runtime, places.models, notify)
+    if choice.precision != "int8":
+        return chosen
     if calibration is None:
         raise ImgclusterError("--precision int8 needs images to calibrate on")
-    model = quantised_model(recipe, space, places.models_folder(), calibration, notify)
-    return ChosenNetwork(replace(space, quantisation=model_digest(model)), recipe, "openvino", lambda: model)
+    model = int8_model(recipe, space, places.models, notify, calibration)
+    return replace(chosen, space=replace(space, quantisation=model_digest(model)), int8=model)
 
 
 def _runtime(choice: NetworkChoice) -> str:

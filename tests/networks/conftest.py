@@ -12,13 +12,13 @@ from imgcluster.networks.selection import NetworkChoice, choose
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imgcluster.networks.keras_runtime import KerasNetwork
+    from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.fixture(scope="session")
-def lite0() -> KerasNetwork:
+def lite0() -> TensorFlowNetwork:
     """EfficientNet-Lite0 with its real weights, on TensorFlow in float32, four images a batch."""
     choice = NetworkChoice("efficientnet_lite0", runtime="tensorflow", precision="float32", batch_size=4)
     return choose(choice, print).load()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from imgcluster.networks.keras_runtime import _import_tensorflow
 from imgcluster.networks.places import NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.tensorflow_runtime import _import_tensorflow
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imgcluster.networks.keras_runtime import KerasNetwork
+    from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
 
 @pytest.fixture
-def gpu(lite0: KerasNetwork, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, bool]]:
+def gpu(lite0: TensorFlowNetwork, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, bool]]:
     """TensorFlow that is told of a graphics processor; what is asked of it."""
     tensorflow = importlib.import_module("tensorflow")
     asked: list[tuple[object, bool]] = []

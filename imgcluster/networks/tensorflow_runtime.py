@@ -1,0 +1,75 @@
+"""Networks on TensorFlow, from a graph that `conversion` has made."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgcluster.networks.batches import embed_padded, memory_explained
+from imgcluster.networks.chatter import without_chatter
+from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgcluster.networks.recipe import Recipe
+    from imgcluster.records import Embeddings, Pixels
+
+_CPU_BATCH = {"bfloat16": 16, "float32": 8}
+"""Larger ones are no faster on a CPU, and take memory."""
+_GPU_BATCH = 256
+
+
+class TensorFlowNetwork:
+    """An EmbeddingNetwork on TensorFlow; one batch at a time takes all cores.
+
+    `make_graph` gives the folder of the graph for its settings.
+    """
+
+    def __init__(self, recipe: Recipe, make_graph: Callable[[GraphSettings], str]) -> None:
+        tensorflow = _import_tensorflow()
+        gpu = bool(tensorflow.config.list_physical_devices("GPU"))
+        precision = recipe.precision_with(gpu=gpu)
+        self.batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH[precision])
+        self._size = recipe.input_size
+        self._alone = threading.Lock()
+        settings = GraphSettings(self.batch_size, precision, optimise=not gpu)
+        graph, pixels, embeddings = read_graph(tensorflow, make_graph(settings))
+        session = tensorflow.compat.v1.Session(graph=graph, config=session_config(tensorflow, settings))
+        self._embed = session.make_callable(embeddings, [pixels])
+        self.dimension = int(embeddings.shape[-1])
+        self.provenance = recipe.provenance(
+            "tensorflow",
+            precision,
+            "gpu" if gpu else "cpu",
+            tensorflow=tensorflow.__version__,
+            keras=version("keras"),
+        )
+        self.embed(np.zeros((1, self._size, self._size, 3), np.uint8))  # the first run arranges the weights
+
+    def embed(self, pixels: Pixels) -> Embeddings:
+        """Embed (n, S, S, 3) uint8 RGB, 1 <= n <= batch_size, to (n, D) float32."""
+        with memory_explained(self.batch_size):
+            return embed_padded(self._run, pixels, self.batch_size, self._size)
+
+    def _run(self, batch: Pixels) -> Embeddings:
+        with self._alone:
+            return np.asarray(self._embed(batch), np.float32)
+
+
+def _import_tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with without_chatter():
+        tensorflow = importlib.import_module("tensorflow")
+    tensorflow.get_logger().setLevel("ERROR")
+    for device in tensorflow.config.list_physical_devices("GPU"):
+        try:
+            tensorflow.config.experimental.set_memory_growth(device, True)  # noqa: FBT003
+        except RuntimeError:  # the caller's own TensorFlow code came first and has decided
+            break
+    return tensorflow
