@@ -6,6 +6,7 @@ is read here, they cost the process that runs the network neither memory nor tim
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,23 +46,28 @@ class GraphSettings:
 def write_graph(recipe: Recipe, settings: GraphSettings, folder: str) -> None:
     """Build a network with Keras, whose backend is to be TensorFlow, and write its graph into `folder`."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    model = recipe.build()
-    shape = (settings.batch_size, recipe.input_size, recipe.input_size, 3)
-
-    def embed(pixels: Any) -> Any:
-        return tf.identity(model(pixels, training=False), name=_EMBEDDINGS)
-
-    pixels = tf.TensorSpec(shape, tf.uint8, name=_PIXELS)
-    traced = tf.function(embed).get_concrete_function(pixels)
-    graph = convert_variables_to_constants_v2(traced).graph.as_graph_def()
+    graph = _folded(tf, recipe, settings.batch_size)
+    gc.collect()  # the Keras model; the optimiser is about to need the memory
     if settings.optimise:
         graph = _optimised(tf, graph, settings.precision)
     graph, weights = _without_weights(tf, graph)
     np.savez(os.path.join(folder, _WEIGHTS), **weights)
     with open(os.path.join(folder, _GRAPH), "wb") as file:
         file.write(graph.SerializeToString())
+
+
+def _folded(tf: Any, recipe: Recipe, batch_size: int) -> Any:
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    model = recipe.build()
+
+    def embed(pixels: Any) -> Any:
+        return tf.identity(model(pixels, training=False), name=_EMBEDDINGS)
+
+    shape = (batch_size, recipe.input_size, recipe.input_size, 3)
+    traced = tf.function(embed).get_concrete_function(tf.TensorSpec(shape, tf.uint8, name=_PIXELS))
+    return convert_variables_to_constants_v2(traced).graph.as_graph_def()
 
 
 def read_graph(tf: Any, folder: str) -> tuple[Any, Any, Any]:
@@ -114,9 +120,7 @@ def _optimised(tf: Any, graph: Any, precision: str) -> Any:
     if precision == "float32":
         for node in graph.node:
             node.device = "/device:CPU:0"  # the optimiser fuses convolutions only where it knows the device
-    with tf.Graph().as_default():
-        tf.import_graph_def(graph, name="")
-        described = tf.compat.v1.train.export_meta_graph()
+    described = tf.compat.v1.MetaGraphDef(graph_def=graph)
     described.collection_def["train_op"].node_list.value.append(f"{_EMBEDDINGS}:0")
     graph = tf_optimizer.OptimizeGraph(config, described)
     for node in graph.node:

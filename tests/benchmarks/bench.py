@@ -150,14 +150,22 @@ def unchanged(bench: Bench) -> None:
 
 
 def memory(bench: Bench) -> None:
-    """The peak of memory for few and for ten times as many images."""
+    """The peak of memory for few and for ten times as many images, and of making the model before that."""
     peaks = {}
+    settings = {
+        runtime: {"weights": bench.weights, "runtime": runtime} for runtime in ("tensorflow", "openvino")
+    }
+    for runtime, options in settings.items():
+        first = bench.measure("first_start", **options)
+        bench.add("memory", f"{runtime}: start, the model made first", first["loading_s"], "s")
+        bench.add("memory", f"{runtime}: peak memory of making the model", first["peak_mb"], "MB")
+        _prepare(bench, options)
+        again = bench.measure("network", **options | {"count": 1})
+        bench.add("memory", f"{runtime}: start, the model there", again["loading_s"], "s")
     for count in (bench.count, 10 * bench.count):
         folder = bench_images.photographs(bench.folder / f"memory-{count}", count, bench.images)
-        for runtime in ("tensorflow", "openvino"):
-            whole = bench.measure(
-                "whole", folder=str(folder), count=count, weights=bench.weights, runtime=runtime
-            )
+        for runtime, options in settings.items():
+            whole = bench.measure("whole", folder=str(folder), count=count, **options)
             before = peaks.setdefault(runtime, whole["peak_mb"])
             ratio = (before, f"that for {bench.count:,}")
             bench.add("memory", f"{runtime}: peak memory, {count:,} images", whole["peak_mb"], "MB", ratio)

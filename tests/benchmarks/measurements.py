@@ -47,6 +47,16 @@ def network(folder: str, count: int, **options: str) -> Figures:
     return _speed(batches * len(batch), wall, cpu) | {"loading_s": loading}
 
 
+def first_start(folder: str, **options: str) -> Figures:
+    """Load a network whose model is not on disk yet."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache
+        source = network_chooser()(NetworkChoice(**options), lambda _: None)
+        started = time.perf_counter()
+        source.load()
+        return {"loading_s": time.perf_counter() - started}
+
+
 def reading(folder: str, count: int, size: int) -> Figures:
     """Read, hash, decode and resize on one core."""
     settings = reading_of_files.ReadSettings(size, DecodeLimits(), 60.0, 1)
@@ -147,7 +157,7 @@ def _paths(folder: str, count: int) -> list[str]:
 
 
 _MEASUREMENTS: dict[str, Callable[..., Figures]] = {
-    function.__name__: function for function in (network, reading, whole, decoding, published)
+    function.__name__: function for function in (network, first_start, reading, whole, decoding, published)
 }
 
 
