@@ -58,6 +58,8 @@ class Network:
         Dotted name of a function with the keywords of `keras.applications`.
     relative_speed
         Images per second as a multiple of InceptionV3's, on two cores.
+    sensitive
+        Numbers of convolutions that int8 would spoil, in the order of the graph: docs/networks.md.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Network:
     builder: str
     weights: PublishedWeights | PackagedWeights
     relative_speed: float
+    sensitive: tuple[int, ...] = ()
 
 
 _MINUS_ONE_TO_ONE = Preprocessing(scale=1 / 127.5, offset=(-1.0, -1.0, -1.0))
@@ -85,6 +88,7 @@ NETWORKS: tuple[Network, ...] = (
             md5="bcbd6486424b2319ff4ef7d526e38f63",
         ),
         relative_speed=1.0,
+        sensitive=(1,),
     ),
     Network(
         name="vgg16",

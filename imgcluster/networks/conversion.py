@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imgcluster.networks.tensorflow_graph import GraphSettings
     from imgcluster.records import FeatureSpace, JsonObject, Notify, Pixels
 
-_FORMAT = 2  # to be raised when the graph that `model` or `quantise` builds changes
+_FORMAT = 3  # to be raised when the graph that `model` or `quantise` builds changes
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from imgcluster.networks.convert_process import main; sys.exit(main(sys.argv[2]))"
@@ -83,7 +83,8 @@ def int8_model(
             notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
             images = os.path.join(temporary, "images.npy")
             np.save(images, np.concatenate(list(calibration.images(recipe.input_size))))
-            return {"quantise": openvino_model(recipe, space, models, notify), "images": images}
+            model = openvino_model(recipe, space, models, notify)
+            return {"quantise": model, "images": images, "sensitive": recipe.network.sensitive}
 
         folder = _made([_FORMAT, asdict(space), libraries], request, models, notify)
     return os.path.join(folder, OPENVINO_MODEL)

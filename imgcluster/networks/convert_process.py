@@ -40,7 +40,7 @@ def _carry_out(request: JsonObject) -> None:
     if "quantise" in request:
         from imgcluster.networks.quantise import quantise
 
-        quantise(request["quantise"], request["images"], path)
+        quantise(request["quantise"], request["images"], path, request["sensitive"])
         return
     recipe = Recipe(
         find_network(request["network"]), request["weights"], request["input_size"], request["pooling"]
