@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.sparse import csc_array
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows
 from imgcluster.analysis.threads import on_all_cores, one_thread
+from imgcluster.cores import cores
 from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ PASSES = 10
 FINALISTS = 3
 """So many of the best restarts are compared over all points: the best on a sample is not always the best."""
 _SUMMED_ROWS = 1 << 14
-_SUMMED_ROWS_PER_CLUSTER = 16
+_SUMMED_COLUMNS = 256
 
 
 def restarts_for(shape: tuple[int, ...], k: int) -> int:
@@ -90,15 +90,19 @@ def best_of(candidates: Sequence[NDArray[np.float32]], points: NDArray[np.float3
 
 def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float64]:
     """Add up each cluster's points, always in the same order: (N, d) and (N,) to (k, d) float64."""
-    rows = max(_SUMMED_ROWS, _SUMMED_ROWS_PER_CLUSTER * k)
+    sums = np.zeros((k, points.shape[1]))
+    width = max(min(_SUMMED_COLUMNS, -(-points.shape[1] // cores())), 1)
 
-    def add(start: int) -> NDArray[np.float64]:
-        part, numbers = points[start : start + rows], labels[start : start + rows]
-        members = csc_array((np.ones(len(part)), numbers, np.arange(len(part) + 1)), (k, len(part)))
-        return np.asarray(members @ part.astype(np.float64), np.float64)
+    def add(first: int) -> None:
+        columns = slice(first, first + width)
+        for start in range(0, len(points), _SUMMED_ROWS):
+            rows = slice(start, start + _SUMMED_ROWS)
+            part = points[rows, columns]
+            members = csc_array((np.ones(len(part)), labels[rows], np.arange(len(part) + 1)), (k, len(part)))
+            sums[:, columns] += members @ part.astype(np.float64)
 
-    sums = on_all_cores(add, range(0, len(points), rows))
-    return sum(sums, np.zeros((k, points.shape[1])))
+    on_all_cores(add, range(0, points.shape[1], width))
+    return sums
 
 
 def means_of(points: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -170,30 +174,29 @@ def _kmeans(
 def _minibatch_kmeans(
     points: NDArray[np.float32], k: int, count: int, random: np.random.RandomState
 ) -> list[NDArray[np.float32]]:
+    from sklearn.cluster import MiniBatchKMeans
+
     size = max(BATCH, _BATCH_PER_CLUSTER * k)
     if len(points) <= size:  # one batch holds everything: a step is a Lloyd step
         return _kmeans(points, k, count, random)
     batches = np.array_split(points[random.permutation(len(points))], len(points) // size)
-    seeds = random.randint(2**31, size=count)
-    tried = on_all_cores(partial(_one_restart, batches, k), seeds)
+
+    def restart(seed: int) -> NDArray[np.float32]:
+        fit = MiniBatchKMeans(
+            k,
+            init_size=len(batches[0]),
+            n_init=1,
+            compute_labels=False,
+            random_state=np.random.RandomState(seed),
+        )
+        for _ in range(PASSES):
+            for batch in batches:
+                fit.partial_fit(batch)
+        return np.asarray(fit.cluster_centers_, np.float32)
+
+    tried = on_all_cores(restart, random.randint(2**31, size=count))
     inertias = [find_nearest(points, centroids).inertia for centroids in tried]
     return [tried[place] for place in np.argsort(inertias, kind="stable")[:FINALISTS]]
-
-
-def _one_restart(batches: Sequence[NDArray[np.float32]], k: int, seed: int) -> NDArray[np.float32]:
-    from sklearn.cluster import MiniBatchKMeans
-
-    fit = MiniBatchKMeans(
-        k,
-        init_size=len(batches[0]),
-        n_init=1,
-        compute_labels=False,
-        random_state=np.random.RandomState(seed),
-    )
-    for _ in range(PASSES):
-        for batch in batches:
-            fit.partial_fit(batch)
-    return np.asarray(fit.cluster_centers_, np.float32)
 
 
 @contextmanager

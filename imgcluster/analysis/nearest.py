@@ -79,7 +79,7 @@ def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) ->
         gaps = squares - 2 * (rows @ wide.T) + np.einsum("ij,ij->i", rows, rows)[:, None]
         _enter(answer, place, np.sqrt(np.maximum(gaps[: place.stop - place.start], 0)))
 
-    each_tile(points, compare)
+    each_tile(points, compare, len(centroids))
     return answer
 
 

@@ -156,16 +156,17 @@ def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArr
     centre = (step.astype(np.float64) @ preparation.mean if len(step) else _NO_VECTOR).astype(np.float32)
 
     def prepare(place: slice, tile: NDArray[np.float32]) -> None:
-        if preparation.roots:
-            tile = signed_roots(tile)
-        # Projecting first and dividing by the length afterwards spares a pass over the wide rows.
-        answer = tile @ matrix if len(step) else tile
-        if preparation.normalise:
-            answer = answer / _divisors(tile)
-        if len(step):
-            answer = (answer - centre) / preparation.scale
-        if preparation.normalise_again:
-            answer = unit_length(answer)
+        with _quietly():
+            if preparation.roots:
+                tile = signed_roots(tile)
+            # Projecting first and dividing by the length afterwards spares a pass over the wide rows.
+            answer = tile @ matrix if len(step) else tile
+            if preparation.normalise:
+                answer = answer / _divisors(tile)
+            if len(step):
+                answer = (answer - centre) / preparation.scale
+            if preparation.normalise_again:
+                answer = unit_length(answer)
         points[place] = answer[: place.stop - place.start]
 
     each_tile(rows, prepare)
@@ -203,8 +204,7 @@ def _finite(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
     finite = np.empty(len(rows), np.bool_)
 
     def look(place: slice, tile: NDArray[np.float32]) -> None:
-        # A sum is finite only where all its terms are (float32 embeddings are far too small to overflow it).
-        finite[place] = np.isfinite(tile.sum(axis=1))[: place.stop - place.start]
+        finite[place] = np.isfinite(tile[: place.stop - place.start]).all(axis=1)
 
     each_tile(rows, look)
     return finite
@@ -259,7 +259,7 @@ def _regrouped(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.flo
     for block in blocks:
         held.append(block)
         if sum(map(len, held)) >= chunk_rows(block.shape[1]):
-            yield np.concatenate(held)
+            yield np.concatenate(held) if len(held) > 1 else held[0]
             held = []
     if sum(map(len, held)):
         yield np.concatenate(held)
@@ -270,20 +270,28 @@ def _on_unit_sphere(rows: NDArray[np.float32], steps: _Steps, unit: float) -> ND
     result = np.empty_like(rows)
 
     def bring(place: slice, tile: NDArray[np.float32]) -> None:
-        if steps.roots:
-            tile = signed_roots(tile)
-        norms = _divisors(tile) if steps.normalise else np.float32(unit)
-        if not np.all(np.isfinite(norms)):
+        with _quietly():
+            if steps.roots:
+                tile = signed_roots(tile)
+            answer = tile / (_divisors(tile) if steps.normalise else np.float32(unit))
+        if not np.isfinite(answer).all():
             raise NotFinite
-        result[place] = (tile / norms)[: place.stop - place.start]
+        result[place] = answer[: place.stop - place.start]
 
     each_tile(rows, bring)
     return result
 
 
 def _longest(source: EmbeddingSource) -> float:
-    longest = max((float(row_norms(block).max()) for block in source.blocks()), default=0.0)
-    return longest or 1.0
+    longest = [float(row_norms(block).max()) for block in source.blocks()]
+    if not np.isfinite(longest).all():
+        raise NotFinite
+    return max(longest) or 1.0
+
+
+def _quietly() -> np.errstate:
+    """Around arithmetic on rows that may hold values that are no numbers: whoever finds them says so."""
+    return np.errstate(invalid="ignore", over="ignore")
 
 
 def _divisors(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -157,7 +157,7 @@ def _silhouettes(points: NDArray[np.float64], labels: NDArray[np.integer], k: in
 
     def measure(start: int) -> None:
         rows = np.arange(start, min(start + _CHUNK, len(points)))
-        gaps = squares[rows, None] - 2 * (points[rows] @ points.T) + squares
+        gaps = squares[rows, None] - 2 * (points[start : start + _CHUNK] @ points.T) + squares
         gaps[rows - start, rows] = 0
         sums = np.sqrt(np.maximum(gaps, 0)) @ member
         own = labels[rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,15 +32,30 @@ def one_thread() -> AbstractContextManager[object]:
 def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Give ``work(item)`` for each item, in their order; as many at once as there are cores.
 
-    Each call is held to one thread, and must not come back here.
+    Each call is held to one thread. Inside such a call, one item comes after the other.
     """
+    if getattr(_worker, "busy", False):
+        return [work(item) for item in items]
 
     def alone(item: Item) -> Result:
-        with one_thread():  # OpenMP's limit is each thread's own
-            return work(item)
+        _worker.busy = True
+        try:
+            with one_thread():  # OpenMP's limit is each thread's own
+                return work(item)
+        finally:
+            _worker.busy = False
 
     with one_thread():
-        return list(_pool().map(alone, items))
+        pieces = [_pool().submit(alone, item) for item in items]
+        # None may outlive this block: the limit on BLAS is everyone's.
+        _, left = wait(pieces, return_when=FIRST_EXCEPTION)
+        for piece in left:
+            piece.cancel()
+        wait(left)
+        return [piece.result() for piece in pieces]
+
+
+_worker = threading.local()
 
 
 @cache

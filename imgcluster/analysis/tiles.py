@@ -27,7 +27,9 @@ _WIDE_NUMBERS = 1 << 22
 _COLUMNS = 8192
 
 
-def each_tile(rows: NDArray[np.float32], work: Callable[[slice, NDArray[np.float32]], None]) -> None:
+def each_tile(
+    rows: NDArray[np.float32], work: Callable[[slice, NDArray[np.float32]], None], answers: int = 0
+) -> None:
     """Call ``work(place, tile)`` for tiles of one height, on all cores.
 
     Parameters
@@ -37,8 +39,10 @@ def each_tile(rows: NDArray[np.float32], work: Callable[[slice, NDArray[np.float
     work
         Given where the tile's rows lie among `rows`, and the tile, (height, D); the last tile is filled up
         with zeros. Called from several threads at once.
+    answers
+        How many numbers the work makes of a row: where they are many, tiles are lower.
     """
-    height = _height(rows.shape[1])
+    height = _height(max(rows.shape[1], answers))
 
     def run(start: int) -> None:
         tile = rows[start : start + height]

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -25,7 +26,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.networks.convert_process import NO_ROOM, OPENVINO_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from imgcluster.networks.recipe import Recipe
     from imgcluster.networks.tensorflow_graph import GraphSettings
@@ -90,6 +91,19 @@ def int8_model(
     return os.path.join(folder, OPENVINO_MODEL)
 
 
+@contextmanager
+def reading(model: str) -> Iterator[None]:
+    """Around the reading of a model: ImgclusterError where it is damaged."""
+    try:
+        yield
+    except (MemoryError, ImgclusterError):
+        raise
+    except Exception as error:
+        raise ImgclusterError(
+            f"the converted model {model} is damaged: delete it, and it is made again"
+        ) from error
+
+
 def model_digest(path: str) -> str:
     """Return the SHA-256 in hex of a model's weights file, beside its description at `path`."""
     with open(f"{os.path.splitext(path)[0]}.bin", "rb") as file:
@@ -131,6 +145,8 @@ def _made_in(models: str, name: str, request: Callable[[], JsonObject]) -> str:
     temporary = tempfile.mkdtemp(prefix="new-", dir=models)
     try:
         _run({**request(), "folder": temporary})
+        for entry in (*os.scandir(temporary), temporary):
+            _on_disk(entry)
         _rename(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -142,6 +158,15 @@ def _own_folder() -> str:
     folder = tempfile.mkdtemp(prefix="imgcluster-models-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def _on_disk(path: str | os.PathLike[str]) -> None:
+    """Wait until a file or folder survives a power loss: what has its name is trusted from then on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _rename(temporary: str, folder: str) -> None:
@@ -160,6 +185,11 @@ def _run(request: JsonObject) -> None:
     )
     if done.returncode == 0:
         return
+    if done.returncode < 0:
+        raise ImgclusterError(
+            f"the process that prepares the network was killed (signal {-done.returncode}), most likely for "
+            "want of memory: close other programs"
+        )
     lines = (done.stdout or done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
     if done.returncode == NO_ROOM:
         raise OSError(0, lines[-1])

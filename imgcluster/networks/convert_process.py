@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 OPENVINO_MODEL = "model.xml"
 NO_ROOM = 2
-"""Exit status where the model could not be written."""
+"""Exit status where there is no room to write the model."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def main(request: str) -> int:
@@ -29,7 +31,7 @@ def main(request: str) -> int:
         return 1
     except OSError as error:
         sys.stdout.write(f"\n{error.strerror or error}\n")
-        return NO_ROOM
+        return NO_ROOM if error.errno in _FULL else 1
     return 0
 
 

@@ -11,6 +11,7 @@ import openvino
 
 from imgcluster.cores import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
+from imgcluster.networks.conversion import reading
 
 if TYPE_CHECKING:
     from imgcluster.networks.recipe import Recipe
@@ -37,7 +38,8 @@ class OpenVinoNetwork:
         self._part = math.gcd(self.batch_size, _PART)
         self._size = recipe.input_size
         core = openvino.Core()
-        graph = core.read_model(model)
+        with reading(model):
+            graph = core.read_model(model)
         graph.reshape([self._part, self._size, self._size, 3])
         settings = {
             "NUM_STREAMS": streams,

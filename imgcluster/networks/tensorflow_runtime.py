@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgcluster.errors import ImgclusterError
 from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.chatter import without_chatter
+from imgcluster.networks.conversion import reading
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 
 if TYPE_CHECKING:
@@ -35,11 +37,14 @@ class TensorFlowNetwork:
         tensorflow = _import_tensorflow()
         gpu = bool(tensorflow.config.list_physical_devices("GPU"))
         precision = recipe.precision_with(gpu=gpu)
+        _refuse(precision, gpu=gpu)
         self.batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH[precision])
         self._size = recipe.input_size
         self._alone = threading.Lock()
         settings = GraphSettings(self.batch_size, precision, optimise=not gpu)
-        graph, pixels, embeddings = read_graph(tensorflow, make_graph(settings))
+        folder = make_graph(settings)
+        with reading(folder):
+            graph, pixels, embeddings = read_graph(tensorflow, folder)
         session = tensorflow.compat.v1.Session(graph=graph, config=session_config(tensorflow, settings))
         self._embed = session.make_callable(embeddings, [pixels])
         self.dimension = int(embeddings.shape[-1])
@@ -60,6 +65,18 @@ class TensorFlowNetwork:
     def _run(self, batch: Pixels) -> Embeddings:
         with self._alone:
             return np.asarray(self._embed(batch), np.float32)
+
+
+def _refuse(precision: str, *, gpu: bool) -> None:
+    """Raise ImgclusterError for a precision that would silently be computed as float32."""
+    if precision == "float16" and not gpu:
+        raise ImgclusterError(
+            "--precision float16 needs a GPU, and TensorFlow finds none: use --precision auto"
+        )
+    if precision == "bfloat16" and gpu:
+        raise ImgclusterError(
+            "--precision bfloat16 is for processors, and TensorFlow computes on a GPU: use --precision auto"
+        )
 
 
 def _import_tensorflow() -> Any:

@@ -16,6 +16,10 @@ def read_ahead(items: Iterator[Item], count: int = 4) -> Iterator[Item]:
     """Yield the items, none of them None; a thread makes up to `count` of them ahead."""
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         coming = deque(reader.submit(next, items, None) for _ in range(count))
-        while (item := coming.popleft().result()) is not None:
-            coming.append(reader.submit(next, items, None))
-            yield item
+        try:
+            while (item := coming.popleft().result()) is not None:
+                coming.append(reader.submit(next, items, None))
+                yield item
+        finally:
+            for unwanted in coming:
+                unwanted.cancel()

@@ -123,7 +123,7 @@ class StoredEmbeddings:
     block_rows: int = 1 << 13
 
     def blocks(self) -> Iterator[Embeddings]:
-        """Yield (n, D) float32 blocks in the order of `keys`; the next one is read meanwhile."""
+        """Yield (n, D) float32 blocks in the order of `keys`; the next ones are read meanwhile."""
         stretches = (
             self.rows[start : start + self.block_rows] for start in range(0, len(self.rows), self.block_rows)
         )

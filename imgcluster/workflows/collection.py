@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -255,11 +255,12 @@ def with_finite(
 
     Looking for them beforehand would cost a whole reading, and there is hardly ever one.
     """
-    try:
+    with suppress(NotFinite):
         return collection, work(collection)
-    except NotFinite:
-        collection = without_broken(store, collection, progress)
-        return collection, work(collection)
+    usable = without_broken(store, collection, progress)
+    if usable is collection:
+        raise NotFinite
+    return usable, work(usable)
 
 
 def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSource, ...]:

@@ -16,7 +16,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, collect
+from imgcluster.workflows.collection import SpaceChoice, collect, without_broken
 from imgcluster.workflows.csv_files import read_table
 from imgcluster.workflows.defaults import NEAR_DUPLICATE
 from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
@@ -67,6 +67,7 @@ def duplicates(
     distinct = tuple(_decisions(decisions)) if decisions else ()
     with where.open(progress.note) as (store, space):
         collection = collect(store, (space,), paths, where.clusters, progress)
+        collection = without_broken(store, collection, progress)
         source = store.source(space.name, collection.keys)
         progress.begin("comparing images")
         pairs = near_duplicates(source, threshold)

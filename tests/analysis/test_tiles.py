@@ -6,16 +6,23 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+import tracemalloc
 from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import pytest
 from analysis_data import ArraySource, keys_of
+from threadpoolctl import threadpool_info
 
 from imgcluster.analysis.kmeans import KMeansSettings, cluster
+from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.threads import on_all_cores
 from imgcluster.analysis.tiles import row_product
+from imgcluster.cores import cores
+from imgcluster.errors import NotFinite
 from imgcluster.records import SilentProgress
 
 
@@ -76,3 +83,55 @@ def test_the_answer_does_not_depend_on_the_number_of_cores() -> None:
         check=True,
     )
     assert one_core.stdout.strip() == _fingerprint()
+
+
+def test_work_inside_work_is_done_one_after_the_other() -> None:
+    def outer(number: int) -> list[int]:
+        return on_all_cores(lambda inner: 10 * number + inner, range(3))
+
+    assert on_all_cores(outer, range(8)) == [[10 * n, 10 * n + 1, 10 * n + 2] for n in range(8)]
+
+
+def test_an_error_leaves_no_work_behind_and_threads_as_they_were() -> None:
+    limits = [pool["num_threads"] for pool in threadpool_info()]
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 0:
+            raise ValueError("the first")
+        time.sleep(0.05)
+        done.append(number)
+
+    with pytest.raises(ValueError, match="the first"):
+        on_all_cores(work, range(50))
+    finished = len(done)
+    assert [pool["num_threads"] for pool in threadpool_info()] == limits
+    time.sleep(0.2)
+    assert len(done) == finished < 49
+
+
+@pytest.mark.parametrize("pca", [None, 4])
+@pytest.mark.parametrize("how", ["auto", "l2", "none"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [5, 250])
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_no_numbers_are_found_wherever_they_are(
+    how: Literal["auto", "l2", "none"], pca: int | None, value: float, row: int
+) -> None:
+    rows = random_rows(300, 12)
+    rows[row, 3] = value
+    source = ArraySource(keys_of(300), rows, 100)
+    with pytest.raises(NotFinite):
+        cluster(
+            [source], ["space"], PrepareSettings(how, pca), KMeansSettings(2, restarts=1), SilentProgress()
+        )
+
+
+def test_memory_for_the_nearest_of_many_centroids_is_bounded() -> None:
+    points, centroids = random_rows(8192, 16), random_rows(5000, 16)
+    tracemalloc.start()
+    try:
+        find_nearest(points, centroids)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000 * cores()
+    finally:
+        tracemalloc.stop()

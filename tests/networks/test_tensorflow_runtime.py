@@ -1,7 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 
+from imgcluster.errors import ImgclusterError
+from imgcluster.networks.places import NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.tensorflow_runtime import _refuse
 
 
 def checked_pixels(size):
@@ -61,3 +66,23 @@ def test_inception_v3_gives_the_reference_values(inception_weights):
     assert np.linalg.norm(vector) == pytest.approx(19.3292, abs=5e-4)
     assert vector.mean() == pytest.approx(0.25562, abs=2e-5)
     np.testing.assert_allclose(vector[:6], [0.40188, 0, 0.22782, 0, 0.14543, 1.27182], atol=1e-4)
+
+
+def test_a_damaged_graph_is_named_and_made_again_once_it_is_gone(tmp_path):
+    def again():
+        choice = NetworkChoice("efficientnet_lite0", runtime="tensorflow", batch_size=1)
+        return choose(choice, print, places=NetworkPlaces(cache=str(tmp_path))).load()
+
+    again()
+    (folder,) = (tmp_path / "models").iterdir()
+    (folder / "weights.npz").write_bytes(b"PK")
+    with pytest.raises(ImgclusterError, match=f"^the converted model {folder} is damaged: delete it"):
+        again()
+    shutil.rmtree(folder)
+    assert again().dimension == 1280
+
+
+@pytest.mark.parametrize(("precision", "gpu"), [("float16", False), ("bfloat16", True)])
+def test_a_precision_that_the_device_does_not_compute_in_is_refused(precision, gpu):
+    with pytest.raises(ImgclusterError, match=f"--precision {precision} .* use --precision auto"):
+        _refuse(precision, gpu=gpu)

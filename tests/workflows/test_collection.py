@@ -12,6 +12,7 @@ from fakes import FakeNetwork, FakeSource, write_image
 from imgcluster.records import SilentProgress
 from imgcluster.workflows.cluster import ClusterOptions, cluster
 from imgcluster.workflows.collection import SpaceChoice
+from imgcluster.workflows.duplicates import duplicates
 from imgcluster.workflows.similar import similar
 from imgcluster.workflows.sweep import sweep
 
@@ -61,3 +62,4 @@ def test_images_without_numbers_are_left_out_by_every_command(tmp_path: Path, fl
     found = similar(desk.photos / "red" / "red0.png", where=SpaceChoice(desk.store), top=100)
     assert len(found) == IMAGES - 1
     assert not {image.path for image in found} & {str(path) for path in black}
+    assert duplicates(where=SpaceChoice(desk.store), progress=desk.progress).images == IMAGES
