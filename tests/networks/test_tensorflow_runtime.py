@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.networks.conversion import tensorflow_graph
 from imgcluster.networks.places import NetworkPlaces
 from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.networks.tensorflow_runtime import _refuse
 
 
@@ -86,3 +88,17 @@ def test_a_damaged_graph_is_named_and_made_again_once_it_is_gone(tmp_path):
 def test_a_precision_that_the_device_does_not_compute_in_is_refused(precision, gpu):
     with pytest.raises(ImgclusterError, match=f"--precision {precision} .* use --precision auto"):
         _refuse(precision, gpu=gpu)
+
+
+@pytest.mark.slow
+def test_a_graph_for_a_gpu_is_optimised_where_it_runs_and_gives_the_same(lite0, tmp_path):
+    """On a processor here: what is tested is the way, for there is no GPU to run it on."""
+    tensorflow = pytest.importorskip("tensorflow")
+    settings = GraphSettings(4, "float32", optimise=False)
+    chosen = choose(NetworkChoice("efficientnet_lite0", runtime="tensorflow"), print)
+    folder = tensorflow_graph(chosen.recipe, chosen.space, str(tmp_path), print, settings)
+    graph, pixels, embeddings = read_graph(tensorflow, folder)
+    images = np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), np.uint8)
+    with tensorflow.compat.v1.Session(graph=graph, config=session_config(tensorflow, settings)) as session:
+        vectors = session.run(embeddings, {pixels: images})
+    assert cosine(vectors, lite0.embed(images)).min() > 0.9999
