@@ -14,7 +14,8 @@ from imgcluster.workflows.extract import ExtractOptions, extract
 
 class Watched(FakeNetwork):
     def embed(self, pixels: Any) -> Any:
-        print(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20)
+        megabytes = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+        sys.stdout.write(f"{megabytes}\n")  # in one piece: two batches are under way at once
         return super().embed(pixels)
 
 
