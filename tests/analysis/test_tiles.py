@@ -62,11 +62,21 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
 
 
 def _fingerprint() -> str:
-    """Of a clustering of so many rows that restarts run on batches."""
-    rows = np.abs(random_rows(9000, 40)) + np.repeat(np.eye(3, 40, dtype=np.float32) * 3, 3000, axis=0)
-    source = ArraySource(keys_of(len(rows)), rows, 1000)
-    found = cluster([source], ["space"], PrepareSettings(), KMeansSettings(3, restarts=4), SilentProgress())
-    return hashlib.sha256(found.labels.tobytes() + found.model.centroids.tobytes()).hexdigest()
+    """Of clusterings in batches, of wide rows, with many clusters, and of rows that are streamed."""
+    digest = hashlib.sha256()
+    for count, width, k, algorithm in (
+        (9000, 40, 3, "minibatch-kmeans"),
+        (300, 5000, 5, "kmeans"),
+        (2000, 20, 200, "minibatch-kmeans"),
+        (34_000, 64, 3, "minibatch-kmeans"),
+    ):
+        groups = np.repeat(np.eye(k, width, dtype=np.float32) * 3, -(-count // k), axis=0)[:count]
+        source = ArraySource(keys_of(count), np.abs(random_rows(count, width)) + groups, 1000)
+        settings = KMeansSettings(k, algorithm, restarts=3, memory=1)
+        found = cluster([source], ["space"], PrepareSettings(), settings, SilentProgress())
+        for part in (found.labels, found.distances, found.silhouettes, found.model.centroids):
+            digest.update(part.tobytes())
+    return digest.hexdigest()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process to one core")
