@@ -9,6 +9,7 @@ import numpy as np
 
 from imgcluster.analysis.prepare import apply_preparation
 from imgcluster.analysis.tiles import each_tile
+from imgcluster.errors import NotFinite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +52,18 @@ class Nearest:
 
 
 def prepare_all(preparations: Sequence[Preparation], embeddings: Sequence[Embeddings]) -> NDArray[np.float32]:
-    """Prepare the same images' embeddings of each space, and put them side by side: (N, sum of d) float32."""
+    """Prepare the same images' embeddings of each space, and put them side by side: (N, sum of d) float32.
+
+    Raises
+    ------
+    NotFinite
+        Where an embedding is.
+    """
     parts = [apply_preparation(*pair) for pair in zip(preparations, embeddings, strict=True)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    points = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    if not np.isfinite(points).all():
+        raise NotFinite
+    return points
 
 
 def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> Nearest:

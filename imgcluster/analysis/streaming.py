@@ -8,7 +8,6 @@ import numpy as np
 
 from imgcluster.analysis.fitting import cluster_sums
 from imgcluster.analysis.nearest import Nearest, find_nearest, prepare_all, simplified_silhouettes
-from imgcluster.errors import NotFinite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,10 +34,7 @@ def points_of(
         Where an embedding is.
     """
     for embeddings in _aligned([source.blocks() for source in sources]):
-        points = prepare_all(preparations, embeddings)
-        if not np.isfinite(points).all():
-            raise NotFinite
-        yield points
+        yield prepare_all(preparations, embeddings)
 
 
 def lloyd_streamed(blocks: Blocks, centroids: NDArray[np.float32]) -> NDArray[np.float32]:

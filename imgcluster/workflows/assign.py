@@ -15,7 +15,7 @@ from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.collection import collect, embedding_blocks, without_broken
+from imgcluster.workflows.collection import collect, embedding_blocks, with_finite
 from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.stored_network import StoredNetwork, weights_of
 
@@ -111,10 +111,14 @@ def assign(
     with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress)
-        collection = without_broken(opened, collection, progress)
-        found = [
-            nearest_clusters(model, block) for block in embedding_blocks(opened, spaces, collection.keys)
-        ]
+        collection, found = with_finite(
+            opened,
+            collection,
+            progress,
+            lambda usable: [
+                nearest_clusters(model, block) for block in embedding_blocks(opened, spaces, usable.keys)
+            ],
+        )
     labels, distances = (np.concatenate(part).tolist() for part in zip(*found, strict=True))
     images = _in_order_of_paths(collection, labels, distances)
     if options.out is not None:

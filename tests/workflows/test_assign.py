@@ -6,8 +6,9 @@ import csv
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from clusterings import COLOURS, Desk, desk_with_photos
+from clusterings import COLOURS, IMAGES, Desk, desk_with_photos
 from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
@@ -18,6 +19,7 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows import collection
 from imgcluster.workflows.assign import AssignOptions, AssignResult, assign
 from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.similar import key_of_file
 
 SPACE = FeatureSpace("vgg16", "00" * 32, 48, pooling="max")
 OTHER = FeatureSpace("vgg19", "11" * 32, 32)
@@ -206,3 +208,13 @@ def test_another_store_may_hold_the_embeddings(desk: Desk) -> None:
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
     with pytest.raises(ImgclusterError, match="run `imgcluster cluster` first"):
         assign([desk.photos], AssignOptions(clusters=str(desk.folder / "nowhere")), choose=Networks())
+
+
+def test_an_embedding_with_values_that_are_no_numbers_is_left_out_and_named(desk: Desk) -> None:
+    image = write_image(desk.folder / "broken.png", (9, 9, 9))
+    with FeatureStore(desk.store, "a") as store:
+        store.append(SPACE.name, key_of_file(image), np.full((1, 12), np.nan, np.float32))
+    assigned = run(desk, image, desk.photos).images
+    assert len(assigned) == IMAGES
+    assert str(image) not in {one.path for one in assigned}
+    assert desk.progress.said(str(image))
