@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def assign(
     model: ClusterModel, embeddings: Sequence[Embeddings]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find each image's cluster; an image that was clustered gets the same answer again, to the last bit.
+    """Find each image's cluster; an image that was clustered gets its cluster again.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def _fit(source: EmbeddingSource, steps: _Steps, memory: int | None) -> Preparat
 
 
 def apply_preparation(preparation: Preparation, embeddings: Embeddings) -> NDArray[np.float32]:
-    """Prepare embeddings; each row's answer is the same to the last bit whatever rows stand beside it.
+    """Prepare embeddings; each row's answer is the same, within rounding, whatever rows stand beside it.
 
     Parameters
     ----------

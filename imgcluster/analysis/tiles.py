@@ -1,8 +1,7 @@
-"""Work on rows whose answers do not depend on their neighbours, on all cores.
+"""Work on rows that do not depend on one another, on all cores.
 
-BLAS treats the rows at a matrix's edge differently from those inside, so that the last bits of a row's
-product change with the number of rows beside it. In tiles of one fixed shape, each held to one thread, every
-row meets the same arithmetic: an image assigned alone gets exactly what it got among a million others.
+In tiles of one shape, each held to one thread, the same rows give the same bits on any number of cores.
+Within a tile some processors' BLAS adds up a row's last bits in an order that depends on the row's place.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def each_tile(
 
 
 def row_product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Multiply (N, D) `rows` by (D, d) `matrix`, each row independently of the others to the last bit."""
+    """Multiply (N, D) `rows` by (D, d) `matrix`, each row independently of the others but for rounding."""
     product = np.empty((len(rows), matrix.shape[1]), np.float32)
 
     def multiply(place: slice, tile: NDArray[np.float32]) -> None:

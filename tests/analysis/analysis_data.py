@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from imgcluster.records import Embeddings, Keys
 
 
+ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
+"""On some processors the last bits of a row's sums depend on the rows beside it."""
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """An EmbeddingSource over arrays, in blocks of any size."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis_data import ArraySource, blobs, keys_of, source_of
+from analysis_data import ROUNDING, ArraySource, blobs, keys_of, source_of
 from threadpoolctl import threadpool_limits
 
 from imgcluster.analysis import fitting, memory
@@ -84,9 +84,10 @@ def test_order_of_rows_and_blocks_changes_nothing() -> None:
     for seed, block in ((0, 1 << 30), (1, 7), (2, 64)):
         order = np.random.default_rng(seed).permutation(len(rows))
         found = fit(source.taken(order, block), 5)
-        assert by_key(found) == by_key(expected)
-        assert np.array_equal(found.model.centroids, expected.model.centroids)
-        assert found.silhouette == expected.silhouette
+        in_order = np.argsort(order)
+        assert np.array_equal(found.labels[in_order], expected.labels)
+        np.testing.assert_allclose(found.distances[in_order], expected.distances, **ROUNDING)
+        assert found.silhouette == pytest.approx(expected.silhouette, rel=1e-5)
 
 
 def test_two_runs_agree_to_the_last_bit_and_so_do_one_and_many_threads() -> None:
@@ -162,13 +163,13 @@ def test_an_embedding_that_is_not_a_number_is_named_as_the_trouble() -> None:
         fit(source_of(rows), 2)
 
 
-def test_assigning_the_same_images_gives_the_same_bits() -> None:
+def test_assigning_the_same_images_gives_the_same_answers() -> None:
     rows, _ = blobs((300, 277), spread=1.0)
     result = fit(source_of(rows), 7)
     for count in (1, 3, 100, 577):
         labels, distances = assign(result.model, [rows[:count]])
-        assert labels.tobytes() == result.labels[:count].tobytes()
-        assert distances.tobytes() == result.distances[:count].tobytes()
+        assert np.array_equal(labels, result.labels[:count])
+        np.testing.assert_allclose(distances, result.distances[:count], **ROUNDING)
 
 
 def test_two_spaces_stand_side_by_side() -> None:
@@ -178,7 +179,7 @@ def test_two_spaces_stand_side_by_side() -> None:
     result = cluster(sources, ["a", "b"], PrepareSettings(), KMeansSettings(2), SilentProgress())
     assert result.model.spaces == ("a", "b")
     assert same_partition(result.labels, truth) == 1
-    assert np.array_equal(assign(result.model, [rows, other])[1], result.distances)
+    np.testing.assert_allclose(assign(result.model, [rows, other])[1], result.distances, **ROUNDING)
 
 
 def test_spaces_with_different_images_are_never_mixed() -> None:
@@ -197,7 +198,7 @@ def test_points_that_do_not_fit_in_memory_are_streamed_to_the_same_clusters() ->
     assert same_partition(streamed.labels, truth) == 1
     assert np.array_equal(streamed.labels, whole.labels)
     assert streamed.inertia == pytest.approx(whole.inertia, rel=1e-5)
-    assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
+    np.testing.assert_allclose(assign(streamed.model, [rows])[1], streamed.distances, **ROUNDING)
 
 
 @pytest.mark.usefixtures("a_small_machine")
@@ -206,7 +207,7 @@ def test_the_automatic_preparation_streams_too() -> None:
     streamed = fit(source_of(rows, block=250), 3, memory=LITTLE)
     assert same_partition(streamed.labels, truth) == 1
     assert np.bincount(streamed.labels).tolist() == [900, 700, 500]
-    assert np.array_equal(assign(streamed.model, [rows])[1], streamed.distances)
+    np.testing.assert_allclose(assign(streamed.model, [rows])[1], streamed.distances, **ROUNDING)
 
 
 @pytest.mark.usefixtures("a_small_machine")
