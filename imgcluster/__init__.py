@@ -4,11 +4,11 @@
 often as you like. Names are loaded on first use, so that importing the package costs nothing.
 """
 
-from __future__ import annotations
-
+# `python -m imgcluster` comes here before the working folder is off the path (see __main__): only what the
+# interpreter itself has loaded by then may be imported.
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imgcluster.api import (
         assign,

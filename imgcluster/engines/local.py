@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from imgcluster.child import TimedOut
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -18,10 +20,6 @@ Result = TypeVar("Result")
 _POLL_SECONDS = 0.1
 _LAST_SECONDS = 0.5
 """How long a background thread that is told to stop may take to hand over what is finished."""
-
-
-class TimedOut(Exception):
-    """An item did not come back in time; its thread was given up."""
 
 
 @dataclass
@@ -161,7 +159,7 @@ def ordered_map(
                 return
             elif head is not None and head.overdue(timeout):
                 pool.give_up(head)
-                outcome = Outcome(head.outcome.item, error=TimedOut(f"gave no answer within {timeout:g} s"))
+                outcome = Outcome(head.outcome.item, error=TimedOut(timeout))
             else:
                 continue
             head = None

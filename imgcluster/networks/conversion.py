@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.convert_process import NO_ROOM, OPENVINO_MODEL
+from imgcluster.networks.convert_process import OPENVINO_MODEL, make_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
     from imgcluster.records import FeatureSpace, JsonObject, Notify, Pixels
 
 _FORMAT = 3  # to be raised when the graph that `model` or `quantise` builds changes
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from imgcluster.networks.convert_process import main; sys.exit(main(sys.argv[2]))"
-)
 
 
 @dataclass(frozen=True)
@@ -178,19 +173,12 @@ def _rename(temporary: str, folder: str) -> None:
 
 
 def _run(request: JsonObject) -> None:
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(request)]
-    # A session of its own: Ctrl-C is for the workflow to handle.
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, start_new_session=True
-    )
-    if done.returncode == 0:
-        return
-    if done.returncode < 0:
-        raise ImgclusterError(
-            f"the process that prepares the network was killed (signal {-done.returncode}), most likely for "
-            "want of memory: close other programs"
+    try:
+        call_in_child(make_model, request)
+    except ChildDied as death:
+        why = (
+            "most likely for want of memory: close other programs"
+            if death.killed
+            else "most likely because this processor lacks what TensorFlow is built for, such as AVX"
         )
-    lines = (done.stdout or done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
-    if done.returncode == NO_ROOM:
-        raise OSError(0, lines[-1])
-    raise ImgclusterError(lines[-1] if done.stdout else f"this network cannot be converted: {lines[-1]}")
+        raise ImgclusterError(f"the process that prepares the network died ({death}), {why}") from death

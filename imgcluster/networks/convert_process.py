@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
@@ -17,25 +14,27 @@ if TYPE_CHECKING:
     from imgcluster.records import JsonObject
 
 OPENVINO_MODEL = "model.xml"
-NO_ROOM = 2
-"""Exit status where there is no room to write the model."""
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def main(request: str) -> int:
-    """Carry out a request in JSON; a foreseeable failure is the last line of stdout, and an exit status."""
+def make_model(request: JsonObject) -> None:
+    """Make the model that a request describes, in the folder that it names.
+
+    Raises
+    ------
+    ImgclusterError
+        The network cannot be built, or not from these weights.
+    OSError
+        The folder cannot be written.
+    """
     try:
-        _carry_out(json.loads(request))
-    except ImgclusterError as error:
-        sys.stdout.write(f"\n{error}\n")
-        return 1
-    except OSError as error:
-        sys.stdout.write(f"\n{error.strerror or error}\n")
-        return NO_ROOM if error.errno in _FULL else 1
-    return 0
+        _make(request)
+    except (ImgclusterError, OSError):
+        raise
+    except Exception as error:
+        raise ImgclusterError(f"this network cannot be converted: {type(error).__name__}: {error}") from error
 
 
-def _carry_out(request: JsonObject) -> None:
+def _make(request: JsonObject) -> None:
     os.environ |= {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     folder = request["folder"]
     path = os.path.join(folder, OPENVINO_MODEL)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from imgcluster.engines.child import ChildDied, call_in_child, function_named, name_of
-from imgcluster.engines.local import TimedOut
+from imgcluster.child import ChildDied, TimedOut, call_in_child
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.hashing import content_key
@@ -22,7 +18,7 @@ from imgcluster.records import Failure, ImageFile, PathEntry
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from imgcluster.records import JsonObject, Pixels
+    from imgcluster.records import Pixels
 
     Reading = Callable[[ImageFile, Collection[bytes], "ReadSettings"], "ReadImage"]
     """A function like `read_image`, one that a module defines, so that a child process finds it."""
@@ -71,37 +67,10 @@ def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings
 
 def read_apart(file: ImageFile, settings: ReadSettings, reading: Reading) -> ReadImage | Failure:
     """Read a file in a child process, for it was in a decoder's hands when an earlier process died."""
-    arguments = {"reading": name_of(reading), "file": asdict(file), "settings": asdict(settings)}
     try:
-        return _unpacked(call_in_child(read_and_pack, arguments, settings.timeout), file, settings)
-    except (ChildDied, TimedOut) as error:
+        return call_in_child(reading, file, frozenset(), settings, timeout=settings.timeout)
+    except Exception as error:  # noqa: BLE001 - the file's failure
         return failure(file, error)
-
-
-def read_and_pack(reading: str, file: JsonObject, settings: JsonObject) -> bytes:
-    """Run in the child: give what came of a file as a line of JSON and the bytes of its pixels."""
-    image_file = ImageFile(**file)
-    limits = DecodeLimits(**settings["limits"])
-    try:
-        image: ReadImage = function_named(reading)(
-            image_file, (), ReadSettings(**{**settings, "limits": limits})
-        )
-    except Exception as error:  # noqa: BLE001 - told to the parent as the file's failure
-        refused = failure(image_file, error)
-        return json.dumps({"reason": refused.reason, "temporary": refused.temporary}).encode()
-    head = {"read_ns": image.entry.read_ns, "key": image.entry.key.hex(), "note": image.note}
-    pixels = b"" if image.pixels is None else image.pixels.tobytes()
-    return json.dumps(head).encode() + b"\n" + pixels
-
-
-def _unpacked(packed: bytes, file: ImageFile, settings: ReadSettings) -> ReadImage | Failure:
-    line, _, pixels = packed.partition(b"\n")
-    head = json.loads(line)
-    if "reason" in head:
-        return Failure(file.path, head["reason"], file.size, file.mtime_ns, head["temporary"])
-    entry = PathEntry(file.path, file.size, file.mtime_ns, head["read_ns"], bytes.fromhex(head["key"]))
-    shape = (settings.input_size, settings.input_size, 3)
-    return ReadImage(entry, np.frombuffer(pixels, np.uint8).reshape(shape), head["note"])
 
 
 def failure(file: ImageFile, error: Exception | None) -> Failure:
