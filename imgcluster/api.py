@@ -10,8 +10,8 @@ import os
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgcluster.cli.machine import default_memory
 from imgcluster.cli.places import network_chooser, network_places, thumbnail_folder
+from imgcluster.machine import default_memory
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing

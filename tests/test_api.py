@@ -11,7 +11,7 @@ from fakes import FakeSource, write_images
 
 import imgcluster
 from imgcluster import api
-from imgcluster.cli.machine import default_memory
+from imgcluster.machine import default_memory
 from imgcluster.records import FeatureSpace
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}

@@ -12,8 +12,8 @@ from scipy.sparse import csc_array
 from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.ordering import choose_rows
 from imgcluster.analysis.threads import on_all_cores, one_thread
-from imgcluster.cores import cores
 from imgcluster.errors import UsageError
+from imgcluster.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

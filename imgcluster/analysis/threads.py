@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from imgcluster.cores import cores
+from imgcluster.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console, interrupts
-from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import DEFAULT_STORE, Json, Memory, NoLock, Pca, Prepare, Store, Whiten
+from imgcluster.machine import default_memory
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.machine import default_memory
 from imgcluster.cli.options import (
     DEFAULT_STORE,
     Json,
@@ -24,6 +23,7 @@ from imgcluster.cli.options import (
     Store,
     Whiten,
 )
+from imgcluster.machine import default_memory
 
 if TYPE_CHECKING:
     from imgcluster.records import JsonObject

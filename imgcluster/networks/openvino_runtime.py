@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 
-from imgcluster.cores import cores
+from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.conversion import reading
 

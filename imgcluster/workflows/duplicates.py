@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.cores import cores
 from imgcluster.engines.local import ordered_map
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
+from imgcluster.machine import cores
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from imgcluster.cores import cores
 from imgcluster.errors import ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
+from imgcluster.machine import cores
 from imgcluster.networks.selection import NetworkChoice
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes

@@ -21,8 +21,8 @@ from imgcluster.analysis.nearest import find_nearest
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.threads import on_all_cores
 from imgcluster.analysis.tiles import row_product
-from imgcluster.cores import cores
 from imgcluster.errors import NotFinite
+from imgcluster.machine import cores
 from imgcluster.records import SilentProgress
 
 

@@ -26,7 +26,7 @@ from imgcluster.analysis.assigning import model_points
 from imgcluster.analysis.fitting import means_of
 from imgcluster.analysis.kmeans import KMeansSettings, cluster
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.cli.machine import default_memory
+from imgcluster.machine import default_memory
 from imgcluster.records import FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
 

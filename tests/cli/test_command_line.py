@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import write_images
 
-from imgcluster.cli.machine import default_memory
+from imgcluster.machine import default_memory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,88 @@
+"""What of the machine this process may use: cores and memory, also in a container.
+
+Containers are limited by control groups: version 2 has one tree of them, version 1 one for each kind.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+_MEMORY_SHARE = 4
+"""A quarter is for embeddings; the rest is for files, other programs and what else is computed."""
+
+
+@cache
+def _quota(root: str) -> float:
+    """Give how many cores' time the control groups allow; infinite where they set no limit."""
+    quotas = [math.inf]
+    for folder, version in _groups(root, "cpu"):
+        if version == 2:
+            quota, _, period = _text(folder / "cpu.max").partition(" ")
+        else:
+            quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            quotas.append(int(quota) / int(period))
+    return min(quotas)
+
+
+def cores(root: str = "/") -> int:
+    """Give the number of cores that this process may use: the one answer for all who start threads.
+
+    Parameters
+    ----------
+    root
+        Where ``proc`` and ``sys`` are.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(root)
+    return allowed if math.isinf(quota) else max(1, min(allowed, math.ceil(quota)))
+
+
+def default_memory(root: str = "/") -> int | None:
+    """Give a quarter of the memory that this process may use, in bytes; None where the system does not tell.
+
+    Parameters
+    ----------
+    root
+        Where ``proc`` and ``sys`` are.
+    """
+    limits = _physical()
+    for folder, version in _groups(root, "memory"):
+        text = _text(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
+        if text.isdigit():
+            limits.append(int(text))
+    return min(limits) // _MEMORY_SHARE if limits else None
+
+
+def _physical() -> list[int]:
+    try:
+        return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return []
+
+
+def _groups(root: str, controller: str) -> Iterator[tuple[Path, int]]:
+    """Yield the folders of this process's control group and of those that it lies in, with their version."""
+    for line in _text(Path(root, "proc/self/cgroup")).splitlines():
+        _, _, controllers_and_group = line.partition(":")
+        controllers, _, group = controllers_and_group.partition(":")
+        top = Path(root, "sys/fs/cgroup")
+        if controllers and controller not in controllers.split(","):
+            continue
+        if controllers:
+            top /= controller
+        inner = top / group.lstrip("/")
+        # In a container the own group may be shown as the top, and its path lead nowhere.
+        for folder in [inner, *inner.parents][: len(inner.parts) - len(top.parts) + 1]:
+            yield folder, 1 if controllers else 2
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:  # not Linux, or no such limit
+        return ""
