@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -100,6 +100,14 @@ class FeatureSpace:
         ``none``, or the SHA-256 of the quantised model, in hex.
     key_hash
         The hash that makes the keys.
+    crop
+        Share of the image's shorter side that the input shows, a square in its middle; 0: the whole image,
+        squashed.
+    interpolation
+        How pixels are resized: ``area``, ``bilinear``, ``bicubic`` or ``lanczos``.
+    normalisation
+        Colour order, mean and standard deviation of the input, in words; empty for the networks whose name
+        implies it.
     """
 
     network: str
@@ -109,14 +117,29 @@ class FeatureSpace:
     preprocessing: int = 1
     quantisation: str = "none"
     key_hash: str = "sha256"
+    crop: float = 0.0
+    interpolation: str = "area"
+    normalisation: str = ""
+
+    @property
+    def identity(self) -> dict[str, str | int | float]:
+        """The parts by their names; those that came later only where they differ from what was before."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default or field.name not in _LATER_PARTS
+        }
 
     @property
     def name(self) -> str:
         """A short readable name, different for every space, such as ``inception_v3-299-avg-1a2b3c4d``."""
-        identity = json.dumps(asdict(self), sort_keys=True).encode()
+        identity = json.dumps(self.identity, sort_keys=True).encode()
         quantised = "" if self.quantisation == "none" else "-int8"
         digest = hashlib.sha256(identity).hexdigest()[:8]
         return f"{self.network}-{self.input_size}-{self.pooling}{quantised}-{digest}"
+
+
+_LATER_PARTS = frozenset({"crop", "interpolation", "normalisation"})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +47,7 @@ RELATIVE, REMOVED, TEMPORARY = 1, 2, 4
 def create_space(parent: h5py.Group, space: FeatureSpace, dimension: int, dtype: str) -> None:
     """Make the group of a new feature space: its attributes and its empty, growing datasets."""
     group = parent.create_group(space.name)
-    for name, value in asdict(space).items():
+    for name, value in space.identity.items():
         group.attrs[name] = value
     for name, kind, width, chunk in (
         (EMBEDDINGS, np.dtype(dtype).newbyteorder("<"), (dimension,), ROWS_PER_CHUNK),
@@ -90,6 +90,7 @@ def read_attributes(group: h5py.Group) -> FeatureSpace:
     """Read which feature space a group is of."""
     attributes: dict[str, Any] = {}
     for field in fields(FeatureSpace):
-        value = group.attrs[field.name]
-        attributes[field.name] = value if isinstance(value, str) else int(value)
+        if field.default is MISSING or field.name in group.attrs:
+            value = group.attrs[field.name]
+            attributes[field.name] = value if isinstance(value, str) else value.item()
     return FeatureSpace(**attributes)

@@ -235,6 +235,8 @@ def _embed_and_append(
         limits=options.limits,
         timeout=options.timeout,
         threads=max(2, cores()),
+        crop=source.space.crop,
+        interpolation=source.space.interpolation,
     )
     progress.begin(EMBEDDING, len(files))
     with InFlight(store.path) as in_flight:

@@ -12,7 +12,7 @@ from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.hashing import content_key
 from imgcluster.images.header import wrong_name
 from imgcluster.images.reading import read_file
-from imgcluster.images.resize import to_square
+from imgcluster.images.resize import side_needed, to_square
 from imgcluster.records import Failure, ImageFile, PathEntry
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class ReadSettings:
     limits: DecodeLimits
     timeout: float
     threads: int
+    crop: float = 0.0
+    interpolation: str = "area"
 
 
 def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
@@ -60,9 +62,12 @@ def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings
     entry = PathEntry(file.path, file.size, file.mtime_ns, read_ns, key)
     if key in known:
         return ReadImage(entry, None)
-    decoded = decode(data, settings.limits, at_least=settings.input_size)
+    decoded = decode(data, settings.limits, at_least=side_needed(settings.input_size, settings.crop))
     note = decoded.note or wrong_name(file.path, decoded.kind)
-    return ReadImage(entry, to_square(decoded.pixels, settings.input_size), note)
+    pixels = to_square(
+        decoded.pixels, settings.input_size, crop=settings.crop, interpolation=settings.interpolation
+    )
+    return ReadImage(entry, pixels, note)
 
 
 def read_apart(file: ImageFile, settings: ReadSettings, reading: Reading) -> ReadImage | Failure:

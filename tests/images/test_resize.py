@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from imgcluster.images.resize import to_fit, to_square
+from imgcluster.images.resize import side_needed, to_fit, to_square
 
 
 def test_shrinking_averages_areas():
@@ -65,3 +66,18 @@ def test_fitting_keeps_the_aspect_ratio(shape, fitted):
 
 def test_fitting_never_enlarges():
     assert to_fit(np.zeros((10, 20, 3), np.uint8), 160).shape == (10, 20, 3)
+
+
+def test_a_crop_shows_the_middle_and_keeps_the_aspect_ratio():
+    pixels = np.zeros((100, 300, 3), np.uint8)
+    pixels[10:90, 110:190] = 200
+    assert (to_square(pixels, 40, crop=0.8) == 200).all()
+    assert side_needed(224, 0.875) == 256
+    assert side_needed(224, 0) == 224
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_interpolations_of_pytorch_are_those_of_pillow(interpolation):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    expected = Image.fromarray(pixels).resize((40, 40), getattr(Image.Resampling, interpolation.upper()))
+    np.testing.assert_array_equal(to_square(pixels, 40, interpolation=interpolation), np.asarray(expected))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import StoreError, StoreLocked
-from imgcluster.records import Failure, ImageFile, PathEntry, Run
+from imgcluster.records import Failure, FeatureSpace, ImageFile, PathEntry, Run
 from imgcluster.store import migrations, page_log
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
@@ -128,6 +129,21 @@ def test_an_exception_leaves_nothing_uncommitted(path):
         raise RuntimeError("boom")
     with FeatureStore(path) as store:
         assert store.find_space().rows == 20
+
+
+def test_every_part_of_a_space_comes_back_and_a_usual_one_is_written_as_ever(path):
+    usual = FeatureSpace("usual", "ab" * 32, 32)
+    cropped = replace(usual, crop=0.875, interpolation="bicubic", normalisation="rgb mean 1 2 3 std 4 5 6")
+    with FeatureStore(path, "a") as store:
+        store.add_space(usual, 3)
+        store.add_space(cropped, 3)
+    with FeatureStore(path) as store:
+        assert {stored.space for stored in store.spaces} == {usual, cropped}
+    with h5py.File(path) as file:
+        names = set(file["spaces"][usual.name].attrs)
+    assert names == {
+        "network", "weights", "input_size", "pooling", "preprocessing", "quantisation", "key_hash"
+    }  # fmt: skip
 
 
 def test_the_space_is_chosen_or_those_that_are_there_are_listed(path):
