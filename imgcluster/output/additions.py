@@ -8,14 +8,13 @@ So at no moment does anything lie in the clustering that its marker does not kno
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.file_system import discard, locked_folder, remove_if_there, rename_new, sync_all
+from imgcluster.files import file_digest, lies_below, remove_if_there
+from imgcluster.output.file_system import discard, locked_folder, rename_new, sync_all
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.output.ownership import UNFINISHED
 
@@ -66,7 +65,7 @@ class _Addition:
         self._made, self._aside = f"{out}/{UNFINISHED}/new", f"{out}/{UNFINISHED}/old"
         self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
         files = {} if marker is None else marker.files
-        self._known = [name for name in files if _is_below(name, places)]
+        self._known = [name for name in files if lies_below(name, places)]
         self._old = [name for name in self._known if _is_ours(out, name, files[name])]
 
     def install(self) -> None:
@@ -108,11 +107,7 @@ class _Addition:
 
 def _besides(marker: Marker | None, places: tuple[str, ...]) -> dict[str, OwnFile]:
     files = {} if marker is None else marker.files
-    return {name: own for name, own in files.items() if not _is_below(name, places)}
-
-
-def _is_below(name: str, places: tuple[str, ...]) -> bool:
-    return any(name == place or name.startswith(f"{place}/") for place in places)
+    return {name: own for name, own in files.items() if not lies_below(name, places)}
 
 
 def _is_ours(out: str, name: str, own: OwnFile) -> bool:
@@ -151,5 +146,4 @@ def _remove_emptied(out: str, names: Iterable[str]) -> None:
 
 def _own(path: str) -> OwnFile:
     status = os.lstat(path)
-    key = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return OwnFile("written", key, status.st_size, status.st_mtime_ns, status.st_ino)
+    return OwnFile("written", file_digest(path), status.st_size, status.st_mtime_ns, status.st_ino)

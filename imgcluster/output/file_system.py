@@ -9,10 +9,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from imgcluster.files import UNSUPPORTED, remove_if_there, sync_file
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
@@ -29,7 +28,6 @@ NO_LINK = frozenset(
 )
 """The errors of a link that is not to be had where a copy is."""
 
-_UNKNOWN = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -38,7 +36,7 @@ def exchange(first: str, second: str) -> bool:
     try:
         _renameat2(first, second, _EXCHANGE)
     except OSError as error:
-        if error.errno in _UNKNOWN:
+        if error.errno in UNSUPPORTED:
             return False
         raise
     return True
@@ -49,7 +47,7 @@ def rename_new(source: str, target: str) -> None:
     try:
         _renameat2(source, target, _NO_REPLACE)
     except OSError as error:
-        if error.errno not in _UNKNOWN:
+        if error.errno not in UNSUPPORTED:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
@@ -89,40 +87,12 @@ def _copy_to_new(source: str, target: str) -> None:
         raise
 
 
-def remove_if_there(path: str) -> None:
-    """Remove a file, or find it gone."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
 def discard(path: str) -> None:
     """Remove a file, a link or a whole folder, or find it gone."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
         remove_if_there(path)
-
-
-def write_durably(path: str, data: bytes) -> None:
-    """Write a file so that after a crash it holds either what it held before or all of `data`."""
-    part = f"{path}.part"
-    with open(part, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def sync_file(path: str) -> None:
-    """Wait until a file or a folder's entries are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _UNKNOWN:  # some network file systems have no such call for folders
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def sync_all(folder: str) -> None:
@@ -150,7 +120,7 @@ def locked_folder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
             waiting()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
-            if error.errno not in _UNKNOWN | {errno.ENOLCK, errno.EBADF}:  # a file system without locks
+            if error.errno not in UNSUPPORTED | {errno.ENOLCK}:  # a file system without locks
                 raise
         yield
     finally:

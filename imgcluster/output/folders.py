@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.file_system import locked_folder, sync_all, sync_file
+from imgcluster.files import write_durably
+from imgcluster.output.file_system import locked_folder, sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
@@ -130,7 +131,6 @@ class _Builder:
         if self._placer.used["copy"]:
             sync_all(self._tree)
         write_marker(self._tree, Marker(self._generation, building=False, files=self._own))
-        sync_file(self._tree)
         return self._placer
 
     def _place_files(self) -> None:
@@ -167,10 +167,7 @@ class _Builder:
     def _write(self, relative: str, data: bytes) -> None:
         target = f"{self._tree}/{relative}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(target, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(target, data)
         status = os.lstat(target)
         key = hashlib.sha256(data).hexdigest()
         self._own[relative] = OwnFile("written", key, status.st_size, status.st_mtime_ns, status.st_ino)

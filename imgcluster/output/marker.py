@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.content import has_content
-from imgcluster.output.file_system import write_durably
+from imgcluster.files import has_digest, write_durably
 from imgcluster.output.paths import absolute, below, is_path
 from imgcluster.records import CLUSTERING_MARKER
 
@@ -57,7 +56,7 @@ class OwnFile:
             return True
         if self.kind == "hardlink" and found.st_ino == self.inode and found.st_nlink > 1:
             return True
-        return found.st_size == self.size and has_content(path, self.key)
+        return found.st_size == self.size and has_digest(path, self.key)
 
 
 @dataclass(frozen=True)

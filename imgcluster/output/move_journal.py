@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.file_system import move_file, sync_file, write_durably
+from imgcluster.files import write_durably
+from imgcluster.output.file_system import move_file
 from imgcluster.output.names import tagged
 from imgcluster.output.ownership import JOURNAL
 from imgcluster.output.paths import below
@@ -41,7 +42,6 @@ class MoveJournal:
         self._path = os.path.join(folder, JOURNAL)
         lines = [_line(move.source, move.relative, _identity(os.lstat(move.source))) for move in moves]
         write_durably(self._path, "".join(lines).encode())
-        sync_file(folder)
 
     def move(self, move: PlannedMove) -> None:
         """Move one of the planned files."""

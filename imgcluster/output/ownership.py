@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import is_temporary
 from imgcluster.output.marker import Marker, OwnFile, read_marker
 from imgcluster.records import CLUSTERING_MARKER
 
@@ -72,7 +73,7 @@ def examine(folder: str, marker: Marker | None) -> Contents:
                         pending.append(relative)
                     else:
                         contents.foreign.append(relative)
-                elif relative in _BOOKKEEPING:
+                elif relative in _BOOKKEEPING or is_temporary(relative):
                     contents.bookkeeping.append(relative)
                 elif relative in files and files[relative].is_at(
                     entry.path, entry.stat(follow_symlinks=False)

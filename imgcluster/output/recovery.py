@@ -15,14 +15,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.content import has_content
+from imgcluster.files import has_digest, sync_file
 from imgcluster.output.file_system import (
     discard,
     exchange,
     locked_folder,
     move_file,
     rename_new,
-    sync_file,
 )
 from imgcluster.output.marker import Marker, OwnFile, read_marker
 from imgcluster.output.move_journal import put_back
@@ -159,7 +158,7 @@ def remove_skeleton(folder: str, contents: Contents) -> None:
 
 def _return_to(original: str, path: str, own: OwnFile) -> bool:
     if os.path.lexists(original):
-        if not has_content(original, own.key):
+        if not has_digest(original, own.key):
             return False
         os.unlink(path)
         return True

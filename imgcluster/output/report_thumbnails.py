@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from typing import TYPE_CHECKING
 
+from imgcluster.files import replacing
 from imgcluster.output.file_system import NO_LINK
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
     """Put a thumbnail into `folder`; it is there whole or not at all, also with several writers."""
     target = os.path.join(folder, thumbnail_name(key))
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    partial = f"{target}.{os.getpid()}-{threading.get_ident()}.part"
-    with open(partial, "wb") as file:
+    with replacing(target, durable=False) as file:
         file.write(jpeg)
-    os.replace(partial, target)
 
 
 def bring_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import shutil
 import stat
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.file_system import remove_if_there, sync_file
+from imgcluster.files import write_durably
 
 _HEAD_BYTES = 1 << 20
 
@@ -38,7 +36,7 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
             with open(target, "wb") as device:  # such as /dev/stdout, which has nothing to lose
                 device.write(data)
         else:
-            _replace(target, data)
+            write_durably(target, data)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -90,20 +88,3 @@ def _first_line(data: bytes) -> bytes:
 def _head(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(_HEAD_BYTES)
-
-
-def _replace(target: str, data: bytes) -> None:
-    folder = os.path.dirname(target)
-    part = os.path.join(folder, f".imgcluster-{os.getpid()}.part")
-    try:
-        remove_if_there(part)
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copymode(target, part)
-        os.replace(part, target)
-        sync_file(folder)
-    finally:
-        remove_if_there(part)

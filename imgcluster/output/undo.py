@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.content import has_content
+from imgcluster.files import has_digest
 from imgcluster.output.file_system import locked_folder, move_file
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.ownership import Contents, examine
@@ -83,7 +83,7 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
         if own.kind != "moved":
             continue
         path, original = os.path.join(out, relative), own.original(out)
-        if os.path.lexists(original) and not has_content(original, own.key):
+        if os.path.lexists(original) and not has_digest(original, own.key):
             raise ImgclusterError(
                 f"{original} has taken the place of {path}: move it away, and run `imgcluster undo` again"
             )
@@ -107,7 +107,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress)
             os.makedirs(os.path.dirname(original), exist_ok=True)
             move_file(path, original)
             returned += 1
-        elif is_last_copy(own, path, out) or (original and not has_content(original, own.key)):
+        elif is_last_copy(own, path, out) or (original and not has_digest(original, own.key)):
             # Two images may have been moved from one path, one after the other: one of them can go back.
             left.append(path)
         else:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import write_durably
 from imgcluster.images.encode import encode_image
 from imgcluster.images.views import views
-from imgcluster.output.file_system import write_durably
 from imgcluster.workflows.photographs import PHOTOGRAPHS, Photograph, photograph_pixels
 
 if TYPE_CHECKING:

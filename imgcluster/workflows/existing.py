@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import lies_below, path_filter
 from imgcluster.output.moved import moved_images
 
 if TYPE_CHECKING:
@@ -40,13 +41,10 @@ def chooser(paths: Sequence[str | os.PathLike[str]], moved: Sequence[MovedImage]
     if not paths:
         return lambda _: True
     roots = {os.path.abspath(os.fspath(path)) for path in paths}
-    folders = tuple(root.rstrip(os.sep) + os.sep for root in roots)
     for root in sorted(roots):
-        inside = root.rstrip(os.sep) + os.sep
-        known = (image.original == root or image.original.startswith(inside) for image in moved)
-        if not os.path.lexists(root) and not any(known):
+        if not os.path.lexists(root) and not any(lies_below(image.original, [root]) for image in moved):
             raise ImgclusterError(f"{root} does not exist: name a folder or file that does")
-    return lambda path: path in roots or path.startswith(folders)
+    return path_filter(roots)
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy as np
 from imgcluster.analysis.assigning import model_points
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
+from imgcluster.files import path_filter
 from imgcluster.output.folders import recover
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
 from imgcluster.output.marker import read_marker
@@ -124,8 +125,7 @@ def _missing(
 ) -> int:
     """Count the files that would have a part in the clustering, were they not gone."""
     clustered = {path for placement in placements for path in (placement.original, placement.path)}
-    folders = tuple(f"{path.rstrip('/')}/" for path in manifest.paths or ("/",))
-    meant = (entry.path for entry in known if f"{entry.path}/".startswith(folders))
+    meant = filter(path_filter(manifest.paths or ("/",)), (entry.path for entry in known))
     return sum(path not in clustered and not os.path.lexists(path) for path in meant)
 
 

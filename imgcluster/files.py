@@ -1,0 +1,190 @@
+"""The one door to the files that the program keeps: opened without following links, written all at once.
+
+Markers, journals, tables, caches, locks and logs lie in folders that other people fill as well. So none is
+opened through a link, none makes the program wait or takes all memory, and none is found half written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
+
+UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
+"""The errors of a call that a file system, mostly one on a network, does not have."""
+
+_TEMPORARY = ".imgcluster-"
+_PART = ".part"
+_DEFAULT_MODE = 0o666  # less what the umask takes
+
+
+def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) -> int:
+    """Open a regular file that is no link, and return its descriptor; never waits for whatever lies there.
+
+    Parameters
+    ----------
+    flags
+        As `os.open` takes them. A file opened for writing must have no second name, for what is written in
+        place is written under both.
+    private
+        A file that is made here is for this user alone.
+
+    Raises
+    ------
+    OSError
+        Also where a link, a pipe, a device or a folder lies there.
+    """
+    safe = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags & ~os.O_TRUNC | safe, 0o600 if private else 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP and os.path.islink(path):
+            raise OSError(errno.ELOOP, "is a symbolic link", path) from None
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        refusal = OSError(errno.EINVAL, "is not a regular file", path)
+    elif flags & (os.O_WRONLY | os.O_RDWR) and status.st_nlink > 1:
+        refusal = OSError(errno.EMLINK, "has a second name (a hard link)", path)
+    else:
+        if flags & os.O_TRUNC:
+            os.ftruncate(descriptor, 0)
+        return descriptor
+    os.close(descriptor)
+    raise refusal
+
+
+def read_limited(path: str, limit: int) -> bytes:
+    """Read a whole regular file that is no link. OSError as of `open_regular`, or where it is too large."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        data = b"" if os.fstat(file.fileno()).st_size > limit else file.read(limit + 1)
+        if len(data) > limit or os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"is larger than {limit:,} bytes", path)
+    return data
+
+
+@contextlib.contextmanager
+def replacing(path: str, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+    """Give a new file that takes the place of `path` when the block ends; after an exception it is gone.
+
+    At every moment, also after a crash, `path` holds all of the old bytes or all of the new. A link at `path`
+    is replaced, and what it leads to stays.
+
+    Parameters
+    ----------
+    private
+        The file is for this user alone. Otherwise it keeps the permissions of the one that it replaces.
+    durable
+        Wait until file and name are on the disk. Without, a power loss may leave an empty or partial file.
+    """
+    part = temporary_name(os.path.dirname(path))
+    mode = 0o600 if private else _mode(path)
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            if mode != _DEFAULT_MODE and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+                os.fchmod(descriptor, mode)
+            yield file
+            file.flush()
+            if durable:
+                sync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        remove_if_there(part)
+        raise
+    if durable:
+        sync_file(os.path.dirname(path) or os.curdir)
+
+
+def write_durably(path: str, data: bytes, *, private: bool = False) -> None:
+    """Write a file so that after a crash it holds either what it held before or all of `data`."""
+    with replacing(path, private=private) as file:
+        file.write(data)
+
+
+def temporary_name(folder: str) -> str:
+    """Return a name in `folder` that nobody can foresee; to be opened with O_EXCL."""
+    return os.path.join(folder, f"{_TEMPORARY}{os.urandom(8).hex()}{_PART}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a base name is one of `temporary_name`: what lies there is left over from a killed run."""
+    return re.fullmatch(rf"{_TEMPORARY}[0-9a-f]{{16}}{re.escape(_PART)}", name) is not None
+
+
+def sync(descriptor: int, *, data_only: bool = False) -> None:
+    """Return once what was written to an open file or folder is on the disk, as far as the system can say.
+
+    Parameters
+    ----------
+    data_only
+        The bytes and the size; times and permissions may be lost.
+    """
+    try:
+        if sys.platform == "darwin":
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        elif data_only:
+            os.fdatasync(descriptor)
+        else:
+            os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def sync_file(path: str) -> None:
+    """Do as `sync` for the file or folder at `path`; of a folder, the names in it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_if_there(path: str) -> None:
+    """Remove a file or a link, or find it gone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def file_digest(path: str, algorithm: str = "sha256") -> str:
+    """Return the digest of a file's bytes in hex. Links are followed; OSError where it is not regular."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", path)
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def has_digest(path: str, digest: str) -> bool:
+    """Whether the SHA-256 of the file at `path` is `digest` (hex); False where it cannot be read."""
+    try:
+        return file_digest(path) == digest
+    except OSError:
+        return False
+
+
+def lies_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether `path` is one of `folders` or lies below one, by the names alone."""
+    return path_filter(folders)(path)
+
+
+def path_filter(folders: Iterable[str]) -> Callable[[str], bool]:
+    """Give `lies_below` for many paths and the same folders."""
+    prefixes = tuple(f"{folder.rstrip(os.sep)}{os.sep}" for folder in folders)
+    return lambda path: f"{path}{os.sep}".startswith(prefixes)
+
+
+def _mode(path: str) -> int:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return _DEFAULT_MODE
+    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else _DEFAULT_MODE

@@ -1,0 +1,184 @@
+"""Files of the program's own: whole or not at all, and never through what others put in their place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+
+import pytest
+from interruption import Interruption
+
+from imgcluster.files import (
+    file_digest,
+    has_digest,
+    is_temporary,
+    lies_below,
+    open_regular,
+    read_limited,
+    replacing,
+    sync_file,
+    temporary_name,
+    write_durably,
+)
+
+
+def planted(folder, what):
+    """Somebody else's thing where a file of ours is looked for."""
+    path = folder / "state"
+    target = folder / "precious"
+    target.write_bytes(b"precious")
+    if what == "a link":
+        path.symlink_to(target)
+    elif what == "a link to nothing":
+        path.symlink_to(folder / "made")
+    elif what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    return str(path)
+
+
+PLANTED = ["a link", "a link to nothing", "a pipe", "a folder", "a device"]
+
+
+@pytest.mark.parametrize("what", PLANTED)
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR, os.O_RDWR | os.O_CREAT, os.O_WRONLY | os.O_TRUNC])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, what, flags):
+    path = planted(tmp_path, what)
+    with pytest.raises(OSError, match=f"{path}"):
+        open_regular(path, flags)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_second_name_is_refused_for_writing_only(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    os.link(tmp_path / "precious", tmp_path / "state")
+    with pytest.raises(OSError, match="second name"):
+        open_regular(str(tmp_path / "state"), os.O_WRONLY | os.O_TRUNC)
+    assert read_limited(str(tmp_path / "state"), 100) == b"precious"
+
+
+def test_no_more_is_read_than_the_limit(tmp_path):
+    path = str(tmp_path / "state")
+    write_durably(path, b"12345")
+    assert read_limited(path, 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_limited(path, 4)
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="larger than"):
+        read_limited(path, 1 << 30)
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_write_replaces_links_and_pipes_but_never_what_they_lead_to(tmp_path, what):
+    path = planted(tmp_path, what)
+    with contextlib.suppress(IsADirectoryError):
+        write_durably(path, b"state")
+        assert read_limited(path, 100) == b"state"
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert sorted(os.listdir(tmp_path)) == ["precious", "state"]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_whatever_stops_a_write_leaves_the_old_or_the_new_and_nothing_else(tmp_path, after):
+    path = tmp_path / "state"
+
+    def stop():
+        raise KeyboardInterrupt
+
+    for at in range(1, 100):
+        path.write_bytes(b"old")
+        with pytest.MonkeyPatch.context() as patch:
+            interruption = Interruption(patch.setattr, at, stop, after=after)
+            with contextlib.suppress(KeyboardInterrupt):
+                write_durably(str(path), b"new")
+        assert path.read_bytes() in (b"old", b"new")
+        assert os.listdir(tmp_path) == ["state"]
+        if not interruption.happened:
+            break
+    assert at > 4
+
+
+def test_after_an_exception_in_the_block_the_old_file_is_there(tmp_path):
+    write_durably(str(tmp_path / "state"), b"old")
+
+    def write_half():
+        with replacing(str(tmp_path / "state")) as file:
+            file.write(b"ne")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        write_half()
+    assert (tmp_path / "state").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["state"]
+
+
+def test_permissions_follow_the_umask_then_the_file_that_is_replaced(tmp_path):
+    umask = os.umask(0o027)
+    try:
+        write_durably(str(tmp_path / "shared"), b"1")
+        write_durably(str(tmp_path / "private"), b"1", private=True)
+        modes = {name: os.stat(tmp_path / name).st_mode & 0o777 for name in ("shared", "private")}
+        assert modes == {"shared": 0o640, "private": 0o600}
+        os.chmod(tmp_path / "shared", 0o664)
+        write_durably(str(tmp_path / "shared"), b"2")
+        assert os.stat(tmp_path / "shared").st_mode & 0o777 == 0o664
+    finally:
+        os.umask(umask)
+
+
+def test_temporary_names_are_known_again_and_never_foreseen(tmp_path):
+    names = {os.path.basename(temporary_name(str(tmp_path))) for _ in range(100)}
+    assert len(names) == 100
+    assert all(map(is_temporary, names))
+    assert not any(map(is_temporary, ("a.jpg", ".imgcluster-.part", ".imgcluster-0123456789abcdef.new")))
+
+
+def test_a_file_system_that_cannot_sync_is_no_reason_to_fail(tmp_path, monkeypatch):
+    def fails(number):
+        def refuse(_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", refuse)
+
+    for number in (errno.EINVAL, errno.ENOTSUP):
+        fails(number)
+        write_durably(str(tmp_path / "state"), b"data")
+        sync_file(str(tmp_path))
+    fails(errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write_durably(str(tmp_path / "state"), b"other")
+    assert (tmp_path / "state").read_bytes() == b"data"
+
+
+def test_a_digest_is_of_the_bytes_and_waits_for_nothing(tmp_path):
+    (tmp_path / "a").write_bytes(b"data")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    os.mkfifo(tmp_path / "pipe")
+    digest = hashlib.sha256(b"data").hexdigest()
+    assert file_digest(str(tmp_path / "link")) == digest
+    assert file_digest(str(tmp_path / "a"), "md5") == hashlib.md5(b"data").hexdigest()
+    assert has_digest(str(tmp_path / "a"), digest)
+    assert not any(has_digest(str(tmp_path / name), digest) for name in ("pipe", "gone", "."))
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "below"),
+    [
+        ("/a/b", "/a", True),
+        ("/a/b", "/a/", True),
+        ("/a", "/a", True),
+        ("/ab", "/a", False),
+        ("/a", "/a/b", False),
+        ("/a/b", "/", True),
+        ("/", "/", True),
+    ],
+)
+def test_a_path_lies_below_a_folder_by_whole_names(path, folder, below):
+    assert lies_below(path, ["/else", folder]) is below
+    assert not lies_below(path, [])
