@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Sequence
+from enum import StrEnum
 
 
 class ImgclusterError(Exception):
@@ -22,15 +20,66 @@ class UsageError(ImgclusterError):
     exit_code = 2
 
 
+class FailureCode(StrEnum):
+    """Why a file was not read: what decides whether, and how, it is tried again.
+
+    Stores keep the values. A new one is a new version of their schema, for older releases do not know it.
+    """
+
+    DAMAGED = "damaged"
+    TRUNCATED = "truncated"
+    """Its end is missing, and `--accept-truncated` takes what is there."""
+    TOO_LARGE = "too_large"
+    """More pixels than the limit."""
+    UNSUPPORTED = "unsupported"
+    MISSING_LIBRARY = "missing_library"
+    NOT_AN_IMAGE = "not_an_image"
+    NOT_A_FILE = "not_a_file"
+    """A folder, a pipe, a link in a circle …"""
+    CRASHED_DECODER = "crashed_decoder"
+    """Ended the process that decoded it, twice: never to be decoded in this process again."""
+    EMPTY = "empty"
+    CHANGED = "changed"
+    """While it was read."""
+    VANISHED = "vanished"
+    IO_ERROR = "io_error"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    INTERNAL = "internal"
+    """An exception that nobody foresaw, which is a fault of ours and not of the file."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it may pass without the file changing: such a file is tried again on every run."""
+        return self in _TEMPORARY
+
+
+_TEMPORARY = frozenset(
+    {
+        FailureCode.EMPTY,
+        FailureCode.CHANGED,
+        FailureCode.VANISHED,
+        FailureCode.IO_ERROR,
+        FailureCode.TIMED_OUT,
+        FailureCode.OUT_OF_MEMORY,
+        FailureCode.INTERNAL,
+    }
+)
+
+
 class UnreadableImage(ImgclusterError):
     """One file that could not be turned into pixels; the message is the reason, without the path.
 
-    `temporary` marks trouble that may pass without the file changing: it is tried again on every run.
+    `pixels` is how many it has, where the code is `TOO_LARGE`.
     """
 
-    def __init__(self, reason: str, *, temporary: bool = False) -> None:
+    def __init__(self, reason: str, code: FailureCode, pixels: int = 0) -> None:
         super().__init__(reason)
-        self.temporary = temporary
+        self.code = code
+        self.pixels = pixels
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, FailureCode, int]]:
+        return type(self), (str(self), self.code, self.pixels)
 
 
 class NothingReadable(ImgclusterError):

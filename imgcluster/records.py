@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcluster.errors import FailureCode
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -43,17 +45,17 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be read, with a reason that a person understands.
+    """A file that could not be read: `reason` is for people, `code` for decisions.
 
-    `temporary` marks trouble that may pass without the file changing (an I/O error, a network drive that
-    stalls, an empty file): such a file is tried again on every run.
+    `pixels` is how many it has, where the code is `TOO_LARGE`.
     """
 
     path: str
     reason: str
+    code: FailureCode
     size: int = -1
     mtime_ns: int = -1
-    temporary: bool = False
+    pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)

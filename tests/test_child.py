@@ -12,7 +12,7 @@ from child_functions import dies, echo, hangs, import_path, is_killed, raises, r
 from fakes import write_images
 
 from imgcluster.child import ChildDied, TimedOut, call_in_child
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 
 HOSTILE = (
     "json",
@@ -47,8 +47,8 @@ def test_a_signal_is_named_and_only_sigkill_may_be_want_of_memory(number: signal
 
 def test_an_error_comes_back_whole() -> None:
     with pytest.raises(UnreadableImage, match="stalled") as refusal:
-        call_in_child(raises, UnreadableImage("stalled", temporary=True))
-    assert refusal.value.temporary
+        call_in_child(raises, UnreadableImage("stalled", FailureCode.IO_ERROR))
+    assert refusal.value.code == FailureCode.IO_ERROR
     with pytest.raises(OSError, match="no room") as error:
         call_in_child(raises, OSError(28, "no room"))
     assert error.value.errno == 28

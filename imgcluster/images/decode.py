@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decoding import Raw, check_size
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import read_jpeg_header, shorter_side_scale, with_end
@@ -99,7 +99,7 @@ def decode(data: bytes, limits: DecodeLimits = _DEFAULT_LIMITS, *, at_least: int
     try:
         raw = _DECODERS.get(kind, _decode_other)(data, kind, limits, at_least)
     except MemoryError as error:
-        raise UnreadableImage("not enough memory to decode it") from error
+        raise UnreadableImage("not enough memory to decode it", FailureCode.OUT_OF_MEMORY) from error
     width, height = raw.width, raw.height
     if swaps_sides(raw.orientation):
         width, height = height, width
@@ -110,7 +110,9 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
     header = read_jpeg_header(data)
     check_size(header.width, header.height, limits.max_pixels)
     if header.bits != 8:
-        raise UnreadableImage(f"a JPEG of {header.bits} bits per sample; only 8 are read")
+        raise UnreadableImage(
+            f"a JPEG of {header.bits} bits per sample; only 8 are read", FailureCode.UNSUPPORTED
+        )
     # Without the end marker the decoder asks for more where data are missing, and gives up. With it, it would
     # fill them up with grey and write a line to stderr; so would it for what is not plain.
     if header.plain and header.end >= 0:
@@ -121,7 +123,8 @@ def _decode_jpeg(data: bytes, kind: str, limits: DecodeLimits, at_least: int | N
     incomplete = header.plain or header.end < 0
     if incomplete and not limits.accept_truncated:
         raise UnreadableImage(
-            "the JPEG is cut short (`imgcluster extract --accept-truncated` takes what is there)"
+            "the JPEG is cut short (`imgcluster extract --accept-truncated` takes what is there)",
+            FailureCode.TRUNCATED,
         )
     # An end put where the data stop makes Pillow fill up what is missing; its switch for that is global and
     # would change what other threads get.

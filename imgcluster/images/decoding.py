@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.opencv import cv2
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise UnreadableImage(
             f"{width} x {height} pixels are more than the limit of {max_pixels:,} "
-            "(`imgcluster extract --max-pixels` raises it)"
+            "(`imgcluster extract --max-pixels` raises it)",
+            FailureCode.TOO_LARGE,
+            width * height,
         )
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import FailureCode, ImgclusterError
 from imgcluster.images.header import EXTENSIONS
-from imgcluster.images.reading import kind_of_special_file, reason_of
+from imgcluster.images.reading import code_of, kind_of_special_file, reason_of
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _add_root_file(scan: _Scan, path: str) -> None:
     status = os.stat(path)
     special = kind_of_special_file(status.st_mode)
     if special:
-        scan.failures[path] = Failure(path, special)
+        scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
     elif os.path.islink(path):
         scan.links.append((path, status))
     else:
@@ -147,7 +147,7 @@ def _walk(scan: _Scan, folders: list[str]) -> None:
                 entries = list(listing)
         except OSError as error:
             scan.failures[folder] = Failure(
-                folder, f"the folder cannot be read: {reason_of(error)}", temporary=True
+                folder, f"the folder cannot be read: {reason_of(error)}", FailureCode.IO_ERROR
             )
             continue
         if any(entry.name == CLUSTERING_MARKER for entry in entries):
@@ -174,7 +174,7 @@ def _sort_out(scan: _Scan, entries: list[os.DirEntry[str]]) -> Iterator[str]:
             elif has_image_name(name):
                 _add_file(scan, entry)
         except OSError as error:
-            scan.failures[entry.path] = Failure(entry.path, reason_of(error), temporary=True)
+            scan.failures[entry.path] = Failure(entry.path, reason_of(error), code_of(error))
 
 
 def has_image_name(name: str) -> bool:
@@ -186,7 +186,7 @@ def _add_file(scan: _Scan, entry: os.DirEntry[str]) -> None:
     status = entry.stat(follow_symlinks=False)
     special = kind_of_special_file(status.st_mode)
     if special:
-        scan.failures[entry.path] = Failure(entry.path, special)
+        scan.failures[entry.path] = Failure(entry.path, special, FailureCode.NOT_A_FILE)
     else:
         scan.files[entry.path] = _image_file(entry.path, status)
 
@@ -200,7 +200,7 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
         if has_image_name(entry.name):
             dangling = isinstance(error, FileNotFoundError)
             reason = "a symbolic link to nothing" if dangling else reason_of(error)
-            scan.failures[path] = Failure(path, reason)
+            scan.failures[path] = Failure(path, reason, code_of(error))
         return
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder and not has_image_name(entry.name):
@@ -212,7 +212,7 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
     if is_folder:
         scan.linked_folders.append(path)
     elif special:
-        scan.failures[path] = Failure(path, special)
+        scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
     else:
         scan.links.append((path, status))
 

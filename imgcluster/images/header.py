@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -81,7 +81,7 @@ def image_type(data: bytes) -> str:
     known = known or _in_container(data)
     if known:
         return known
-    raise UnreadableImage(f"not an image: {_guess(data)}")
+    raise UnreadableImage(f"not an image: {_guess(data)}", FailureCode.NOT_AN_IMAGE)
 
 
 def wrong_name(path: str, kind: str) -> str:

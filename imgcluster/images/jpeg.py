@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.orientation import orientation_of
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
             whole = frame is not None and content[:1] == bytes([frame[3]])
             plain = plain and whole and content[-3:] == _ALL_COEFFICIENTS
     if frame is None:
-        raise UnreadableImage("a damaged JPEG: its header states no size")
+        raise UnreadableImage("a damaged JPEG: its header states no size", FailureCode.DAMAGED)
     bits, height, width, _ = frame
     end = data.rfind(END_OF_IMAGE, start)
     if plain and end >= 0:
@@ -111,7 +111,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
     while marker != _START_OF_SCAN:
         position = data.find(b"\xff", position)
         if position < 0 or position + 4 > len(data):
-            raise UnreadableImage("a JPEG that ends within its header (cut short)")
+            raise UnreadableImage("a JPEG that ends within its header (cut short)", FailureCode.DAMAGED)
         marker = data[position + 1]
         if marker in _WITHOUT_CONTENT:
             position += 1

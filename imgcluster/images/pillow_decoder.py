@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.errors import MissingExtra, UnreadableImage
+from imgcluster.errors import FailureCode, MissingExtra, UnreadableImage
 from imgcluster.images.decoding import Raw, check_size, grey_to_rgb, over_white, to_8_bits
 from imgcluster.images.jpeg import shorter_side_scale
 from imgcluster.images.opencv import cv2
@@ -68,9 +68,9 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS[kind])
     except UnidentifiedImageError as error:
-        raise NotOpened(f"a damaged {kind} file: its header makes no sense") from error
+        raise NotOpened(f"a damaged {kind} file: its header makes no sense", FailureCode.DAMAGED) from error
     except Exception as error:
-        raise NotOpened(_reason(kind, error)) from error
+        raise NotOpened(*_reason(kind, error)) from error
     with image:
         check_size(image.width, image.height, max_pixels)
         turned = image.format in _TURNED_BY_READER
@@ -85,8 +85,10 @@ def decode_with_pillow(data: bytes, kind: str, max_pixels: int, at_least: int | 
             pixels = _to_rgb_by_strips(image, large_scale(*image.size, at_least))
             if _is_negative(image):
                 pixels = 255 - pixels
+        except UnreadableImage:
+            raise
         except Exception as error:
-            raise UnreadableImage(_reason(kind, error)) from error
+            raise UnreadableImage(*_reason(kind, error)) from error
     return Raw(pixels, width, height, 1 if turned else orientation_of(_bytes(exif), _bytes(xmp)))
 
 
@@ -114,7 +116,7 @@ def _register_heif() -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        raise UnreadableImage(str(MissingExtra("HEIC", "heic"))) from error
+        raise UnreadableImage(str(MissingExtra("HEIC", "heic")), FailureCode.MISSING_LIBRARY) from error
     if "HEIF" not in Image.OPEN:
         pillow_heif.options.DECODE_THREADS = 1
         pillow_heif.register_heif_opener()
@@ -198,13 +200,11 @@ def _holds_16_bits(image: Image.Image) -> bool:
     return image.mode == "I"
 
 
-def _reason(kind: str, error: Exception) -> str:
-    """Turn a decoder's exception into a line for a person."""
-    if isinstance(error, UnreadableImage):
-        return str(error)
+def _reason(kind: str, error: Exception) -> tuple[str, FailureCode]:
+    """Turn a decoder's exception into a line for a person, and its code."""
     if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
+        return "not enough memory to decode it", FailureCode.OUT_OF_MEMORY
     text = " ".join(str(error).split())[:120] or type(error).__name__
-    if "truncated" in text.lower():
-        return f"the {kind} file is cut short"
-    return f"a damaged {kind} file ({text})"
+    # Pillow tells the two apart in the message only; here it is one code, and only the line differs.
+    cut = "truncated" in text.lower()
+    return f"the {kind} file is cut short" if cut else f"a damaged {kind} file ({text})", FailureCode.DAMAGED

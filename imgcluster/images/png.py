@@ -7,7 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.orientation import orientation_of
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -108,9 +108,9 @@ def read_png(data: bytes) -> Png:
             metadata.add(name, content)
         position = end
     if cut:
-        raise UnreadableImage("the PNG is cut short")
+        raise UnreadableImage("the PNG is cut short", FailureCode.DAMAGED)
     if header is None or len(header) != 13:
-        raise UnreadableImage("a damaged PNG: its header is missing or cut short")
+        raise UnreadableImage("a damaged PNG: its header is missing or cut short", FailureCode.DAMAGED)
     png = Png(_header(header, metadata.orientation), b"".join(colours), tuple(rows))
     _check_plausible(png)
     return png
@@ -118,13 +118,15 @@ def read_png(data: bytes) -> Png:
 
 def _check(name: bytes, content: bytes, stated: bytes) -> None:
     if zlib.crc32(content, zlib.crc32(name)) != int.from_bytes(stated, "big"):
-        raise UnreadableImage(f"a damaged PNG: wrong checksum in its {name.decode()} data")
+        raise UnreadableImage(
+            f"a damaged PNG: wrong checksum in its {name.decode()} data", FailureCode.DAMAGED
+        )
 
 
 def _header(content: bytes, orientation: int) -> PngHeader:
     width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content)
     if not width or not height:
-        raise UnreadableImage("a damaged PNG: its header states an empty picture")
+        raise UnreadableImage("a damaged PNG: its header states an empty picture", FailureCode.DAMAGED)
     return PngHeader(width, height, bits, colour, bool(interlaced), orientation)
 
 
@@ -145,10 +147,11 @@ def _transparency(header: bytes | None, content: bytes) -> bytes:
 def _check_plausible(png: Png) -> None:
     stored = sum(map(len, png.rows))
     if not stored:
-        raise UnreadableImage("a PNG without image data")
+        raise UnreadableImage("a PNG without image data", FailureCode.DAMAGED)
     if png.header.height * png.header.row_bytes > stored * _BEST_COMPRESSION:
         raise UnreadableImage(
-            f"a PNG that claims {png.header.width} x {png.header.height} pixels but holds far fewer"
+            f"a PNG that claims {png.header.width} x {png.header.height} pixels but holds far fewer",
+            FailureCode.DAMAGED,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.pillow import Image
 from imgcluster.images.png import Png, PngHeader
 
@@ -47,7 +47,7 @@ def bands(png: Png, rows: int, decode: Callable[[bytes], Pixels]) -> Iterator[Pi
         count = min(rows, header.height - top)
         filtered = next(blocks, b"")[: count * header.row_bytes]
         if len(filtered) < count * header.row_bytes:
-            raise UnreadableImage("the PNG is cut short")
+            raise UnreadableImage("the PNG is cut short", FailureCode.DAMAGED)
         plain = _unfiltered(header, above, filtered, count)
         above = plain[-1].tobytes()
         if (header.colour, header.bits, png.colours) == (_RGB, 8, b""):
@@ -72,7 +72,7 @@ def _inflated(parts: tuple[bytes, ...], size: int) -> Iterator[bytes]:
                     yield bytes(block)
                     block.clear()
     except zlib.error as error:
-        raise UnreadableImage(f"a damaged PNG file ({error})") from error
+        raise UnreadableImage(f"a damaged PNG file ({error})", FailureCode.DAMAGED) from error
     yield bytes(block)
 
 
@@ -85,7 +85,7 @@ def _unfiltered(header: PngHeader, above: bytes, filtered: bytes, count: int) ->
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             return np.asarray(image).reshape(count + 1, -1)[1:]
     except (OSError, SyntaxError, ValueError) as error:
-        raise UnreadableImage("a damaged PNG file (wrong filter)") from error
+        raise UnreadableImage("a damaged PNG file (wrong filter)", FailureCode.DAMAGED) from error
 
 
 def _stored(content: bytes) -> bytes:

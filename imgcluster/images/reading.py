@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 
 MAX_BYTES = 2 << 30
 """Larger files are no photographs; they would only fill the memory."""
@@ -30,7 +30,14 @@ _REASONS = {
     errno.EISDIR: "a folder, not a file",
 }
 
-_LASTING = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR})
+_CODES = {
+    errno.ENOENT: FailureCode.VANISHED,
+    errno.ENOTDIR: FailureCode.VANISHED,
+    errno.ELOOP: FailureCode.NOT_A_FILE,
+    errno.ENAMETOOLONG: FailureCode.NOT_A_FILE,
+    errno.ENXIO: FailureCode.NOT_A_FILE,
+    errno.EISDIR: FailureCode.NOT_A_FILE,
+}
 
 
 def kind_of_special_file(mode: int) -> str | None:
@@ -46,26 +53,30 @@ def reason_of(error: OSError) -> str:
     return known or f"cannot be read: {error.strerror or error}"
 
 
+def code_of(error: OSError) -> FailureCode:
+    """Give the code of what `reason_of` says."""
+    return _CODES.get(error.errno or 0, FailureCode.IO_ERROR)
+
+
 def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return all bytes of a regular file.
 
     Raises
     ------
     UnreadableImage
-        With the reason: gone, forbidden, a pipe, empty, larger than `max_bytes`, changed while it was read …;
-        `temporary` where another try may succeed though the file has not changed.
+        With the reason: gone, forbidden, a pipe, empty, larger than `max_bytes`, changed while it was read …
     """
     try:
         # Without O_NONBLOCK the opening of a pipe that nobody writes to never returns.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except ValueError as error:
-        raise UnreadableImage("a name that no file can have") from error
+        raise UnreadableImage("a name that no file can have", FailureCode.NOT_A_FILE) from error
     except OSError as error:
-        raise UnreadableImage(reason_of(error), temporary=error.errno not in _LASTING) from error
+        raise UnreadableImage(reason_of(error), code_of(error)) from error
     try:
         return _read_all(descriptor, max_bytes)
     except OSError as error:
-        raise UnreadableImage(reason_of(error), temporary=True) from error
+        raise UnreadableImage(reason_of(error), FailureCode.IO_ERROR) from error
     finally:
         os.close(descriptor)
 
@@ -74,9 +85,9 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
     status = os.fstat(descriptor)
     special = kind_of_special_file(status.st_mode)
     if special:
-        raise UnreadableImage(special)
+        raise UnreadableImage(special, FailureCode.NOT_A_FILE)
     if status.st_size > max_bytes:
-        raise UnreadableImage(f"larger than {max_bytes >> 20} MiB")
+        raise UnreadableImage(f"larger than {max_bytes >> 20} MiB", FailureCode.UNSUPPORTED)
     parts: list[bytes] = []
     left = status.st_size
     while left and (part := os.read(descriptor, left)):
@@ -84,7 +95,7 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
         left -= len(part)
     # A file that shrank or grew under our hands is only half of something.
     if left or os.fstat(descriptor).st_size != status.st_size:
-        raise UnreadableImage("changed while it was read", temporary=True)
+        raise UnreadableImage("changed while it was read", FailureCode.CHANGED)
     if not parts:
-        raise UnreadableImage("an empty file", temporary=True)
+        raise UnreadableImage("an empty file", FailureCode.EMPTY)
     return parts[0] if len(parts) == 1 else b"".join(parts)

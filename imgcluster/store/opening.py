@@ -60,7 +60,8 @@ class StoreFile:
                 with held_back():
                     self._check_format()
                     if write:
-                        migrations.migrate(self.h5)
+                        with self._damage_explained():
+                            migrations.migrate(self.h5)
                         self.commit()
             except BaseException:
                 self.h5.close()

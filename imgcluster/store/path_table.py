@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.errors import StoreError
+from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run
 from imgcluster.store.damage import DAMAGE, damaged
-from imgcluster.store.schema import RELATIVE, REMOVED, TEMPORARY
+from imgcluster.store.migrations.m0002_failure_codes import with_codes
+from imgcluster.store.schema import RELATIVE, REMOVED
 from imgcluster.store.table import Entries, append_entries, make_entries, read_entries
 
 if TYPE_CHECKING:
@@ -129,9 +130,11 @@ class PathTables:
                     text + b"\0" + f.reason.encode(errors="surrogateescape")
                     for text, f in zip(texts, values, strict=True)
                 ],
-                flags=[flag | TEMPORARY * f.temporary for flag, f in zip(flags, values, strict=True)],
+                flags=flags,
                 size=[f.size for f in values],
                 mtime_ns=[f.mtime_ns for f in values],
+                code=[f.code.encode() for f in values],
+                pixels=[f.pixels for f in values],
             ),
         )
         known.update(new)
@@ -140,24 +143,26 @@ class PathTables:
 
     def _known_failures(self) -> dict[bytes, Failure]:
         if self._failures is None:
-            entries = self._read("failures")
+            entries = with_codes(self._read("failures"))
             reasons = [text.partition(b"\0")[2].decode(errors="surrogateescape") for text in entries.texts]
             names = [text.partition(b"\0")[0] for text in entries.texts]
             columns = entries.columns
             self._failures = {}
-            for path, reason, flags, size, mtime_ns in zip(
+            for path, reason, flags, code, size, mtime_ns, pixels in zip(
                 self._absolute(Entries(columns, names)),
                 reasons,
                 columns["flags"].tolist(),
+                columns["code"].tolist(),
                 columns["size"].tolist(),
                 columns["mtime_ns"].tolist(),
+                columns["pixels"].tolist(),
                 strict=True,
             ):
                 if flags & REMOVED:
                     self._failures.pop(path, None)
                 else:
-                    temporary = bool(flags & TEMPORARY)
-                    self._failures[path] = Failure(os.fsdecode(path), reason, size, mtime_ns, temporary)
+                    name, why = os.fsdecode(path), FailureCode(code.decode())
+                    self._failures[path] = Failure(name, reason, why, size, mtime_ns, pixels)
         return self._failures
 
     def _clear_failures(self, paths: Iterable[bytes]) -> None:
@@ -223,6 +228,6 @@ class PathTables:
 
 def _changed(entry: PathEntry | None, failure: Failure) -> bool:
     """Whether `failure` tells of another file than the one that `entry` knew at the same path."""
-    if entry is None or failure.temporary or failure.size < 0:
+    if entry is None or failure.code.temporary or failure.size < 0:
         return False
     return (entry.size, entry.mtime_ns) != (failure.size, failure.mtime_ns)

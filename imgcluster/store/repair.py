@@ -17,6 +17,7 @@ from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import migrations, page_log, schema
 from imgcluster.store.damage import DAMAGE
 from imgcluster.store.lock import WriterLock
+from imgcluster.store.migrations.m0002_failure_codes import with_codes
 from imgcluster.store.opening import StoreFile, has_signature, replacement
 from imgcluster.store.rows import append_rows, read_slab
 from imgcluster.store.schema import CHECKSUMS, EMBEDDINGS, KEYS, ROWS_PER_CHUNK, SPACES, TABLES
@@ -201,7 +202,7 @@ def _salvage(old: h5py.File, new: h5py.File | None, size: int, progress: Progres
             if entries.damaged:
                 findings.problems.append(f"table of {table}: {entries.damaged} damaged entries")
             if new is not None:
-                append_entries(new[table], entries)
+                append_entries(new[table], with_codes(entries) if table == "failures" else entries)
         except DAMAGE as error:
             findings.problems.append(f"table of {table}: unreadable ({error})")
     return findings

@@ -30,18 +30,19 @@ EMBEDDING_DTYPES = ("float32", "float16")
 _HEAD: list[Any] = [("offset", "<i8"), ("length", "<i4"), ("flags", "u1")]
 _STAT: list[Any] = [("size", "<i8"), ("mtime_ns", "<i8")]
 _READ: list[Any] = [("read_ns", "<i8"), ("key", "u1", (KEY_BYTES,))]
+_WHY: list[Any] = [("code", "S24"), ("pixels", "<i8")]
 _TAIL: list[Any] = [("crc32", "<u4")]
 
 TABLES: dict[str, np.dtype[np.void]] = {
     "paths": np.dtype(_HEAD + _STAT + _READ + _TAIL),
-    "failures": np.dtype(_HEAD + _STAT + _TAIL),
+    "failures": np.dtype(_HEAD + _STAT + _WHY + _TAIL),
     "folders": np.dtype(_HEAD + _TAIL),
     "runs": np.dtype(_HEAD + _TAIL),
 }
 """A table is a group: `entries` of this type, and `text`, the bytes that `offset` and `length` point to."""
 
-RELATIVE, REMOVED, TEMPORARY = 1, 2, 4
-"""Bits of `flags`: the path is below the store's folder; the path is gone; the failure may pass."""
+RELATIVE, REMOVED = 1, 2
+"""Bits of `flags`: the path is below the store's folder; the path is gone."""
 
 
 def create_space(parent: h5py.Group, space: FeatureSpace, dimension: int, dtype: str) -> None:
@@ -57,11 +58,16 @@ def create_space(parent: h5py.Group, space: FeatureSpace, dimension: int, dtype:
         group.create_dataset(name, (0, *width), kind, maxshape=(None, *width), chunks=(chunk, *width))
 
 
-def create_table(parent: h5py.Group, name: str) -> None:
+def create_table(parent: h5py.Group, name: str, dtype: np.dtype[np.void]) -> None:
     """Make the group of one table."""
     group = parent.create_group(name)
-    group.create_dataset(ENTRIES, (0,), TABLES[name], maxshape=(None,), chunks=(ENTRIES_PER_CHUNK,))
+    create_entries(group, dtype)
     group.create_dataset(TEXT, (0,), "u1", maxshape=(None,), chunks=(1 << 16,))
+
+
+def create_entries(group: h5py.Group, dtype: np.dtype[np.void]) -> None:
+    """Make the empty entries of a table."""
+    group.create_dataset(ENTRIES, (0,), dtype, maxshape=(None,), chunks=(ENTRIES_PER_CHUNK,))
 
 
 def read_space(group: h5py.Group) -> StoredSpace:
@@ -92,5 +98,6 @@ def read_attributes(group: h5py.Group) -> FeatureSpace:
     for field in fields(FeatureSpace):
         if field.default is MISSING or field.name in group.attrs:
             value = group.attrs[field.name]
-            attributes[field.name] = value if isinstance(value, str) else value.item()
+            # What a damaged byte made into no UTF-8 is refused here; HDF5 would refuse it half-way through.
+            attributes[field.name] = value.encode().decode() if isinstance(value, str) else value.item()
     return FeatureSpace(**attributes)

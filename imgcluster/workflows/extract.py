@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import ImgclusterError, Interrupted, NothingReadable
+from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
 from imgcluster.machine import cores
@@ -20,7 +20,7 @@ from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.pipeline import embed_files
-from imgcluster.workflows.reading import DEADLY, ReadSettings, read_image
+from imgcluster.workflows.reading import ReadSettings, read_image
 from imgcluster.workflows.recognise import recognise
 from imgcluster.workflows.tally import Tally
 
@@ -270,7 +270,7 @@ def _embed_and_append(
 
 
 def _deadly(store: FeatureStore) -> set[str]:
-    return {failure.path for failure in store.failures() if failure.reason.startswith(DEADLY)}
+    return {failure.path for failure in store.failures() if failure.code == FailureCode.CRASHED_DECODER}
 
 
 def _run(source: NetworkSource, tally: Tally, seconds: float) -> Run:

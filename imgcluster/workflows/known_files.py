@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.hashing import content_key
 from imgcluster.images.reading import read_file
@@ -45,8 +45,8 @@ def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
             continue
         if content_key(data) == key:
             return decode(data, KNOWN_LIMITS, at_least=at_least).pixels
-        refusals.append(UnreadableImage("changed since it was extracted"))
-    raise refusals[0] if refusals else UnreadableImage("no file with it is known")
+        refusals.append(UnreadableImage("changed since it was extracted", FailureCode.CHANGED))
+    raise refusals[0] if refusals else UnreadableImage("no file with it is known", FailureCode.VANISHED)
 
 
 def places_of(placement: Placement) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.child import ChildDied, TimedOut, call_in_child
-from imgcluster.errors import UnreadableImage
+from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.hashing import content_key
 from imgcluster.images.header import wrong_name
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     Reading = Callable[[ImageFile, Collection[bytes], "ReadSettings"], "ReadImage"]
     """A function like `read_image`, one that a module defines, so that a child process finds it."""
-
-DEADLY = "ended the process that decoded it, twice"
-"""How the reason of a file begins that is never to be decoded in this process again."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,15 @@ def read_apart(file: ImageFile, settings: ReadSettings, reading: Reading) -> Rea
 
 def failure(file: ImageFile, error: Exception | None) -> Failure:
     """Say in words why a file was not read."""
+    pixels = 0
     if isinstance(error, UnreadableImage):
-        reason, temporary = str(error), error.temporary
+        reason, code, pixels = str(error), error.code, error.pixels
     elif isinstance(error, TimedOut):
-        reason, temporary = str(error), True
+        reason, code = str(error), FailureCode.TIMED_OUT
     elif isinstance(error, ChildDied):
-        reason, temporary = f"{DEADLY} ({error})", False
+        reason, code = f"ended the process that decoded it, twice ({error})", FailureCode.CRASHED_DECODER
+    elif isinstance(error, MemoryError):
+        reason, code = "not enough memory to read it", FailureCode.OUT_OF_MEMORY
     else:
-        reason, temporary = f"could not be decoded: {type(error).__name__}: {error}", False
-    return Failure(file.path, reason, file.size, file.mtime_ns, temporary)
+        reason, code = f"could not be decoded: {type(error).__name__}: {error}", FailureCode.INTERNAL
+    return Failure(file.path, reason, code, file.size, file.mtime_ns, pixels)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.images.second_chance import may_be_read_now
+from imgcluster.errors import FailureCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +76,7 @@ def recognise(
 def _over(paths: Iterable[str], found: FoundImages) -> set[str]:
     """Choose the paths where the scan looked, and found nothing any more that could fail."""
     failing = {failure.path for failure in found.failures}
-    unread = [failure.path for failure in found.failures if failure.temporary]
+    unread = [failure.path for failure in found.failures if failure.code.temporary]
     return {
         path
         for path in paths
@@ -88,9 +89,25 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _still_holds(failure: Failure, file: ImageFile, limits: DecodeLimits) -> bool:
-    if failure.temporary or may_be_read_now(failure.reason, limits):
-        return False
-    return (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns)
+    unchanged = (failure.size, failure.mtime_ns) == (file.size, file.mtime_ns)
+    return unchanged and not is_retryable(failure, limits)
+
+
+def is_retryable(failure: Failure, limits: DecodeLimits) -> bool:
+    """Tell whether a file that failed may be read now, though it is the same.
+
+    Because the trouble may have passed, or because its user did what the reason advises: set other limits,
+    or installed a library.
+    """
+    match failure.code:
+        case FailureCode.TOO_LARGE:
+            return failure.pixels <= limits.max_pixels
+        case FailureCode.TRUNCATED:
+            return limits.accept_truncated
+        case FailureCode.MISSING_LIBRARY:
+            return find_spec("pillow_heif") is not None
+        case code:
+            return code.temporary
 
 
 def _are_embedded(store: FeatureStore, space: str, entries: list[PathEntry]) -> list[bool]:

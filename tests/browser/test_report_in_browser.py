@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from report_sample import HOSTILE_NAMES, Sample
 
+from imgcluster.errors import FailureCode
 from imgcluster.output.report import ConfusionTable, ReportImage
 from imgcluster.records import Failure
 
@@ -62,7 +63,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     sample.write(
         sample.facts(
             made=(("Network", "inception_v3"),),
-            failures=(Failure("/photos/broken.jpg", "not an image"),),
+            failures=(Failure("/photos/broken.jpg", "not an image", FailureCode.NOT_AN_IMAGE),),
             confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
         )
     )

@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_read_is_a_temporary_failure(tmp_path, monkeypat
     result = found(tmp_path)
     assert names(result, tmp_path) == ["a.jpg"]
     assert reasons(result, tmp_path) == {"locked": "the folder cannot be read: no permission to read it"}
-    assert result.failures[0].temporary
+    assert result.failures[0].code.temporary
 
 
 def test_progress_counts_every_file(tmp_path):

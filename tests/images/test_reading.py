@@ -57,7 +57,7 @@ def test_a_device_and_a_folder_are_refused(tmp_path):
 def test_a_file_that_is_gone_may_come_back(tmp_path):
     refusal = refused(tmp_path / "gone.jpg")
     assert str(refusal) == "the file is gone"
-    assert refusal.temporary
+    assert refusal.code.temporary
     assert isinstance(refusal, UnreadableImage)
 
 
@@ -65,7 +65,7 @@ def test_an_empty_file_may_be_filled_later(tmp_path):
     (tmp_path / "empty.jpg").touch()
     refusal = refused(tmp_path / "empty.jpg")
     assert "empty" in str(refusal)
-    assert refusal.temporary
+    assert refusal.code.temporary
 
 
 def test_links_that_lead_nowhere_are_refused(tmp_path):
@@ -81,7 +81,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
     (tmp_path / "secret.jpg").chmod(0)
     refusal = refused(tmp_path / "secret.jpg")
     assert "permission" in str(refusal)
-    assert refusal.temporary, "who gives the permission changes neither size nor modification time"
+    assert refusal.code.temporary, "who gives the permission changes neither size nor modification time"
 
 
 def test_a_denied_opening_reads_as_a_matter_of_permission(tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_trouble_with_the_drive_is_temporary(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "read", fail)
     refusal = refused(tmp_path / "a.jpg")
     assert "Input/output error" in str(refusal)
-    assert refusal.temporary
+    assert refusal.code.temporary
 
 
 def test_a_file_above_the_limit_is_refused_unread(tmp_path):
@@ -122,7 +122,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, 
     monkeypatch.setattr(os, "read", read_while_it_changes)
     refusal = refused(path)
     assert "changed" in str(refusal)
-    assert refusal.temporary
+    assert refusal.code.temporary
 
 
 def test_no_descriptor_is_left_open(tmp_path):

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from report_sample import HOSTILE_NAMES, Sample
 
-from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.errors import FailureCode, ImgclusterError, MissingExtra
 from imgcluster.output.report import ConfusionTable, ReportImage
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, order_by_sureness
@@ -203,7 +203,7 @@ def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
     evil = '"><script>alert(1)</script>\udcff'
     facts = sample.facts(
         made=(("Store", evil),),
-        failures=(Failure(evil, evil),),
+        failures=(Failure(evil, evil, FailureCode.DAMAGED),),
         projection=evil,
         confusion=ConfusionTable((evil,), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
     )
@@ -254,7 +254,9 @@ def test_wrong_images_are_marked_and_the_table_shows_where_they_went(sample: Sam
 
 
 def test_failures_are_listed_and_counted(sample: Sample) -> None:
-    failures = tuple(Failure(f"/photos/{i}.jpg", "not an image") for i in range(300))
+    failures = tuple(
+        Failure(f"/photos/{i}.jpg", "not an image", FailureCode.NOT_AN_IMAGE) for i in range(300)
+    )
     page = read(sample.write(sample.facts(failures=failures)))
     assert "200 of 300 shown" in page.text
     assert "/photos/199.jpg" in page.text

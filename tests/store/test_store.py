@@ -14,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
-from imgcluster.errors import StoreError, StoreLocked
+from imgcluster.errors import FailureCode, StoreError, StoreLocked
 from imgcluster.records import Failure, FeatureSpace, ImageFile, PathEntry, Run
 from imgcluster.store import migrations, page_log
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
+from imgcluster.store.migrations import m0001_spaces_and_tables
+from imgcluster.store.repair import repair, verify
 from imgcluster.store.store import FeatureStore
+from imgcluster.store.table import Entries, append_entries
 from imgcluster.workflows.store import info
 
 
@@ -213,11 +216,11 @@ def test_a_file_edited_within_the_clock_s_granularity_is_not_taken_for_unchanged
 
 def test_failures_stay_until_the_file_is_read(path):
     failures = (
-        Failure("/a.jpg", "not an image: ü \udcff", 1, 2),
-        Failure("/b\udcff.jpg", "I/O error", temporary=True),
+        Failure("/a.jpg", "not an image: ü \udcff", FailureCode.TOO_LARGE, 1, 2, 10**12),
+        Failure("/b\udcff.jpg", "I/O error", FailureCode.IO_ERROR),
     )
     with FeatureStore(path, "a") as store:
-        store.record_failures([Failure("/a.jpg", "older", 0, 0), *failures])
+        store.record_failures([Failure("/a.jpg", "older", FailureCode.DAMAGED, 0, 0), *failures])
     with FeatureStore(path, "a") as store:
         assert store.failures() == failures
         store.record_paths([PathEntry("/a.jpg", 1, 2, 3, bytes(32))])
@@ -230,10 +233,10 @@ def test_failures_stay_until_the_file_is_read(path):
 @pytest.mark.parametrize(
     ("failure", "known"),
     [
-        (Failure("/a.jpg", "damaged", 9, 9), False),
-        (Failure("/a.jpg", "slow", 1, 2), True),
-        (Failure("/a.jpg", "offline", 9, 9, temporary=True), True),
-        (Failure("/a.jpg", "gone"), True),
+        (Failure("/a.jpg", "damaged", FailureCode.DAMAGED, 9, 9), False),
+        (Failure("/a.jpg", "slow", FailureCode.DAMAGED, 1, 2), True),
+        (Failure("/a.jpg", "offline", FailureCode.IO_ERROR, 9, 9), True),
+        (Failure("/a.jpg", "gone", FailureCode.NOT_A_FILE), True),
     ],
 )
 def test_a_file_that_changed_and_then_failed_is_no_longer_what_it_was(path, failure, known):
@@ -401,23 +404,90 @@ def test_an_older_store_is_migrated_by_a_writer_and_keeps_its_rows(path, monkeyp
     fill(path, 3)
 
     def add_note(file):
-        file.attrs["note"] = "new in version 2"
+        file.attrs["note"] = "new in version 3"
 
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_note))
-    assert info(path).schema == 1
+    assert info(path).schema == 2
     fill(path, 2, start=3)
     with h5py.File(path) as file:
-        assert (file.attrs["schema"], file.attrs["note"]) == (2, "new in version 2")
+        assert (file.attrs["schema"], file.attrs["note"]) == (3, "new in version 3")
     with FeatureStore(path) as store:
         np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 5)[0]), rows(0, 5)[1])
-    assert info(path).schema == 2
+    assert info(path).schema == 3
+
+
+OLD_FAILURES = {
+    "300 x 200 pixels are more than the limit of 1,000 (--max-pixels raises it)": FailureCode.TOO_LARGE,
+    "the JPEG is cut short (--accept-truncated takes what is there)": FailureCode.TRUNCATED,
+    'HEIC needs an optional part: pip install "imgcluster[heic]"': FailureCode.MISSING_LIBRARY,
+    "ended the process that decoded it, twice (SIGSEGV)": FailureCode.CRASHED_DECODER,
+    "not enough memory to decode it": FailureCode.OUT_OF_MEMORY,
+    "not an image: a text file": FailureCode.NOT_AN_IMAGE,
+    "a damaged PNG file (wrong filter)": FailureCode.DAMAGED,
+    "a named pipe, not a file": FailureCode.NOT_A_FILE,
+    "some words of an earlier release \udcff": FailureCode.DAMAGED,
+}
+OLD_TEMPORARY_FAILURES = {
+    "gave no answer within 60 s": FailureCode.TIMED_OUT,
+    "an empty file": FailureCode.EMPTY,
+    "a symbolic link that leads in a circle": FailureCode.IO_ERROR,
+    "some words": FailureCode.IO_ERROR,
+}
+
+
+@pytest.fixture
+def old_store(path):
+    """A store of the first version, in which failures have a bit for the temporary ones and no code."""
+    told = [
+        *((reason, 0) for reason in OLD_FAILURES),
+        *((reason, 4) for reason in OLD_TEMPORARY_FAILURES),
+    ]
+    with h5py.File(path, "w", libver="earliest") as file:
+        m0001_spaces_and_tables.migrate(file)
+        file.attrs["schema"] = 1
+        texts = [
+            b"/%d.jpg\0" % i + reason.encode(errors="surrogateescape") for i, (reason, _) in enumerate(told)
+        ]
+        columns = np.zeros(len(told), file["failures/entries"].dtype)
+        columns["flags"] = [flag for _, flag in told]
+        columns["size"], columns["mtime_ns"] = 7, range(len(told))
+        append_entries(file["failures"], Entries(columns, texts))
+    return path
+
+
+@pytest.mark.parametrize("way", ["read", "written", "repaired"])
+def test_failures_of_an_old_store_get_a_code_by_their_wording_once(old_store, way):
+    expected = [
+        Failure(f"/{i}.jpg", reason, code, 7, i, 60_000 if code == FailureCode.TOO_LARGE else 0)
+        for i, (reason, code) in enumerate({**OLD_FAILURES, **OLD_TEMPORARY_FAILURES}.items())
+    ]
+    if way == "written":
+        FeatureStore(old_store, "a").close()
+    elif way == "repaired":
+        with h5py.File(old_store, "r+") as file:
+            del file["runs"]
+        repair(old_store)
+    with FeatureStore(old_store) as store:
+        assert store.schema == (1 if way == "read" else 2)
+        assert sorted(store.failures(), key=lambda failure: failure.mtime_ns) == expected
+    assert verify(old_store).problems == ()
+
+
+def test_an_old_store_with_damaged_failures_is_left_as_it_is_and_can_be_repaired(old_store):
+    with h5py.File(old_store, "r+") as file:
+        file["failures/text"][3] ^= 1
+    with pytest.raises(StoreError, match="store repair"):
+        FeatureStore(old_store, "a")
+    assert repair(old_store).lost == ("table of failures: 1 damaged entries",)
+    with FeatureStore(old_store, "a") as store:
+        assert len(store.failures()) == len(OLD_FAILURES) + len(OLD_TEMPORARY_FAILURES) - 1
 
 
 def test_the_layout_is_what_the_documentation_says(path):
     fill(path, 3, folder="/photos")
     with h5py.File(path) as file:
         group = file["spaces"][SPACE.name]
-        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 1)
+        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 2)
         assert {name: (d.shape, d.dtype.str, d.chunks) for name, d in group.items()} == {
             "keys": ((3, 32), "|u1", (1024, 32)),
             "embeddings": ((3, DIMENSION), "<f4", (64, DIMENSION)),

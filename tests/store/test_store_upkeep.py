@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
-from imgcluster.errors import StoreError
+from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run, SilentProgress
 from imgcluster.store.export import EXPORTERS, Sprite
 from imgcluster.store.merge import merge
@@ -278,9 +278,9 @@ def test_merge_takes_the_latest_of_reading_and_failing(tmp_path, order):
     with FeatureStore(b, "a") as store:
         store.record_failures(
             [
-                Failure("/x.jpg", "cut short", 4, 100),
-                Failure("/y.jpg", "cut short", 4, 400),
-                Failure("/z.jpg", "gave no answer within 60 s", temporary=True),
+                Failure("/x.jpg", "cut short", FailureCode.DAMAGED, 4, 100),
+                Failure("/y.jpg", "cut short", FailureCode.DAMAGED, 4, 400),
+                Failure("/z.jpg", "gave no answer within 60 s", FailureCode.TIMED_OUT),
             ]
         )
     merge([{"a": a, "b": b}[name] for name in order], out)

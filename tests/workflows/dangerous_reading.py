@@ -64,7 +64,7 @@ def main() -> None:
                 "new": result.new,
                 "cached": result.cached,
                 "failures": [[os.path.basename(f.path), f.reason] for f in result.failures],
-                "temporary": [f.temporary for f in result.failures],
+                "temporary": [f.code.temporary for f in result.failures],
             }
         )
     )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
-from imgcluster.errors import ImgclusterError, Interrupted
+from imgcluster.errors import FailureCode, ImgclusterError, Interrupted
 from imgcluster.records import Failure, FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import ClusterOptions, cluster
@@ -218,9 +218,24 @@ def test_a_file_that_fails_with_one_network_only_is_not_read_again_on_every_run(
 def test_a_failure_that_passed_without_the_file_changing_is_settled(photos: Path) -> None:
     run(photos)
     with FeatureStore(photos.parent / "features.h5", "a") as store:
-        store.record_failures([Failure(str(photos / "red" / "red0.png"), "an I/O error", temporary=True)])
+        store.record_failures(
+            [Failure(str(photos / "red" / "red0.png"), "an I/O error", FailureCode.IO_ERROR)]
+        )
     assert run(photos).failed == 0
     assert known_failures(photos) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ZeroDivisionError("a fault of ours")])
+def test_what_is_no_fault_of_the_file_is_tried_again_by_the_next_run(photos: Path, error: Exception) -> None:
+    def reading(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+        if file.path.endswith("red0.png"):
+            raise error
+        return read_image(file, known, settings)
+
+    options = ExtractOptions(store=str(photos.parent / "features.h5"))
+    assert extract([photos], options, source=FakeSource(), reading=reading).failed == 1
+    again = run(photos)
+    assert (again.failed, again.new) == (0, 1)
 
 
 def test_a_folder_that_cluster_made_is_left_out_and_the_message_says_so(photos: Path) -> None:

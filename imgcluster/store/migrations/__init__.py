@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgcluster.store.migrations import m0001_spaces_and_tables
+from imgcluster.store.migrations import m0001_spaces_and_tables, m0002_failure_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import h5py
 
-MIGRATIONS: tuple[Callable[[h5py.File], None], ...] = (m0001_spaces_and_tables.migrate,)
+MIGRATIONS: tuple[Callable[[h5py.File], None], ...] = (
+    m0001_spaces_and_tables.migrate,
+    m0002_failure_codes.migrate,
+)
 """Step i leads from version i to version i + 1. Never change one that was released: add the next."""
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from imgcluster.store import schema
 
 if TYPE_CHECKING:
     import h5py
 
+_HEAD: list[Any] = [("offset", "<i8"), ("length", "<i4"), ("flags", "u1")]
+_STAT: list[Any] = [("size", "<i8"), ("mtime_ns", "<i8")]
+_READ: list[Any] = [("read_ns", "<i8"), ("key", "u1", (32,))]
+_TAIL: list[Any] = [("crc32", "<u4")]
+
 
 def migrate(file: h5py.File) -> None:
     """Lay out an empty file."""
     file.attrs["format"] = schema.FORMAT
     file.create_group(schema.SPACES)
-    for table in ("paths", "failures", "folders", "runs"):
-        schema.create_table(file, table)
+    for table, columns in (("paths", _STAT + _READ), ("failures", _STAT), ("folders", []), ("runs", [])):
+        schema.create_table(file, table, np.dtype(_HEAD + columns + _TAIL))
