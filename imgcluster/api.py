@@ -1,17 +1,17 @@
 """The commands as Python functions; keyword arguments are named as the options, with the same defaults.
 
-Folders for weights, converted models and thumbnails are those that the command line uses.
+A text is read as on the command line (``k="auto"``, ``k="2:12"``, ``memory="2GB"``). Folders for weights,
+converted models and thumbnails are those that the command line uses.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
-from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgcluster.cli.places import network_chooser, network_places, thumbnail_folder
-from imgcluster.machine import default_memory
+from imgcluster.options import keywords
+from imgcluster.output.undo import Undone
+from imgcluster.records import NetworkSource, Progress
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
@@ -20,22 +20,25 @@ from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
-from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.contact_sheet import make_contact_sheet
-from imgcluster.workflows.defaults import NEAR_DUPLICATE
-from imgcluster.workflows.demo_images import make_demo_images
+from imgcluster.workflows.demo_images import DemoImages, make_demo_images
 from imgcluster.workflows.evaluate import evaluate
-from imgcluster.workflows.networks import list_networks
-from imgcluster.workflows.undo import undo
+from imgcluster.workflows.networks import ListedNetwork, list_networks
+from imgcluster.workflows.options import (
+    AssignOptions,
+    ClusterOptions,
+    CompareOptions,
+    ContactSheetOptions,
+    DuplicatesOptions,
+    ExtractOptions,
+    ReportOptions,
+    SimilarOptions,
+    SweepOptions,
+    UndoOptions,
+)
+from imgcluster.workflows.undo import undo as take_away
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from imgcluster.records import NetworkSource, Progress
-    from imgcluster.workflows.demo_images import DemoImages
-    from imgcluster.workflows.networks import ListedNetwork
-
-    Path = str | os.PathLike[str]
+Path = str | os.PathLike[str]
 
 __all__ = [
     "assign",
@@ -53,53 +56,13 @@ __all__ = [
     "undo",
 ]
 
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
-_Options = TypeVar("_Options")
-_AUTO = "auto"
-_NOT_OF_SWEEP = ("k", "out", "mode", "algorithm", "restarts", "dry_run", "force")
 
-
-def _shows_options(options: type[Any], *, without: Iterable[str] = ()) -> Callable[[_Function], _Function]:
-    """Have `help` show the fields of `options` as a function's keyword arguments."""
-
-    def decorate(function: _Function) -> _Function:
-        signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        shown = [_parameter(field) for field in fields(options) if field.name not in without]
-        function.__signature__ = signature.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
-        return function
-
-    return decorate
-
-
-def _parameter(field: Any) -> inspect.Parameter:
-    name, default = field.name, None if field.default is MISSING else field.default
-    if name == "lock":
-        name, default = "no_lock", not default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
-
-
-def _made(kind: type[_Options], options: dict[str, Any]) -> _Options:
-    """Make the options of a workflow of keyword arguments named as on the command line."""
-    given = {
-        name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()
-    }
-    if "no_lock" in given:
-        given["lock"] = not given.pop("no_lock")
-    if given.get("weights"):
-        given["weights"] = os.path.expanduser(given["weights"])
-    if "memory" in {field.name for field in fields(kind)}:  # type: ignore[arg-type]
-        given["memory"] = given.get("memory") or default_memory()
-    return kind(**given)
-
-
-def _names(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-@_shows_options(extraction.ExtractOptions)
+@keywords
 def extract(
-    *paths: Path, source: NetworkSource | None = None, progress: Progress | None = None, **options: Any
+    *paths: Path,
+    options: ExtractOptions,
+    source: NetworkSource | None = None,
+    progress: Progress | None = None,
 ) -> extraction.ExtractResult:
     """Embed every image below `paths` (default: the current folder) that the store does not know yet.
 
@@ -107,125 +70,81 @@ def extract(
     where nothing came of it; single files that failed are in the result.
     """
     return extraction.extract(
-        paths or (".",),
-        _made(extraction.ExtractOptions, options),
-        source=source,
-        choose=network_chooser(),
-        progress=progress,
+        paths or (".",), options, source=source, choose=network_chooser(), progress=progress
     )
 
 
-@_shows_options(clustering.ClusterOptions)
-def cluster(*paths: Path, progress: Progress | None = None, **options: Any) -> clustering.ClusterResult:
+@keywords
+def cluster(
+    *paths: Path, options: ClusterOptions, progress: Progress | None = None
+) -> clustering.ClusterResult:
     """Sort the embedded images below `paths` (default: all) into one folder per cluster.
 
-    `k` is a number or ``"auto"``, `network` a name or several, `memory` a number of bytes. Raises
-    `ImgclusterError` where the store knows no image, or the folder is not ours to replace.
+    `network` is a name or several. Raises `ImgclusterError` where the store knows no image, or the folder is
+    not ours to replace.
     """
-    return clustering.cluster(paths, _cluster_options(options), progress=progress)
+    return clustering.cluster(paths, options, progress=progress)
 
 
-def _cluster_options(options: dict[str, Any]) -> clustering.ClusterOptions:
-    given = dict(options)
-    if given.get("k") == _AUTO:
-        given["k"] = None
-    given["network"] = _names(given.get("network") or ())
-    return _made(clustering.ClusterOptions, given)
-
-
-@_shows_options(clustering.ClusterOptions, without=_NOT_OF_SWEEP)
-def sweep(
-    *paths: Path,
-    k: Iterable[int] = range(2, 13),
-    plot: Path | None = None,
-    progress: Progress | None = None,
-    **options: Any,
-) -> sweeping.SweepResult:
+@keywords
+def sweep(*paths: Path, options: SweepOptions, progress: Progress | None = None) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; nothing is written but the `plot`, a PNG or SVG file."""
-    drawn = None if plot is None else os.fspath(plot)
-    return sweeping.sweep([*k], paths, _cluster_options(options), plot=drawn, progress=progress)
+    return sweeping.sweep(paths, options, progress=progress)
 
 
-@_shows_options(comparing.CompareOptions)
-def compare(*paths: Path, progress: Progress | None = None, **options: Any) -> comparing.CompareResult:
+@keywords
+def compare(
+    *paths: Path, options: CompareOptions, progress: Progress | None = None
+) -> comparing.CompareResult:
     """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    given = {
-        name: _names(value) if name in {"networks", "algorithms"} else value
-        for name, value in options.items()
-    }
-    return comparing.compare(
-        paths, _made(comparing.CompareOptions, given), choose=network_chooser(), progress=progress
-    )
+    return comparing.compare(paths, options, choose=network_chooser(), progress=progress)
 
 
-@_shows_options(assigning.AssignOptions)
-def assign(*paths: Path, progress: Progress | None = None, **options: Any) -> assigning.AssignResult:
+@keywords
+def assign(*paths: Path, options: AssignOptions, progress: Progress | None = None) -> assigning.AssignResult:
     """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again."""
-    return assigning.assign(
-        paths, _made(assigning.AssignOptions, options), choose=network_chooser(), progress=progress
-    )
+    return assigning.assign(paths, options, choose=network_chooser(), progress=progress)
 
 
-@_shows_options(SpaceChoice)
+@keywords
 def similar(
-    image: Path, *, top: int = 20, progress: Progress | None = None, **options: Any
+    image: Path, *, options: SimilarOptions, progress: Progress | None = None
 ) -> tuple[searching.SimilarImage, ...]:
     """List the images most similar to one that was extracted."""
-    return searching.similar(image, top=top, where=_made(SpaceChoice, options), progress=progress)
+    return searching.similar(image, options, progress=progress)
 
 
-@_shows_options(SpaceChoice)
+@keywords
 def duplicates(
-    *paths: Path,
-    threshold: float = NEAR_DUPLICATE,
-    plan: Path | None = None,
-    decisions: Path | None = None,
-    progress: Progress | None = None,
-    **options: Any,
+    *paths: Path, options: DuplicatesOptions, progress: Progress | None = None
 ) -> duplicating.DuplicatesResult:
     """Group images that are equal or look alike, and say which copy is the best; nothing is deleted."""
-    return duplicating.duplicates(
-        paths,
-        threshold=threshold,
-        where=_made(SpaceChoice, options),
-        decisions=None if decisions is None else os.fspath(decisions),
-        plan=None if plan is None else os.fspath(plan),
-        progress=progress,
-    )
+    return duplicating.duplicates(paths, options, progress=progress)
 
 
-def report(
-    *,
-    clusters: Path = "clusters",
-    store: Path | None = None,
-    labels: str | None = None,
-    no_lock: bool = False,
-    progress: Progress | None = None,
-) -> reporting.ReportResult:
+@keywords
+def report(*, options: ReportOptions, progress: Progress | None = None) -> reporting.ReportResult:
     """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
     return reporting.report(
-        clusters,
-        store=None if store is None else os.fspath(store),
+        options.clusters,
+        store=options.store,
         thumbnails=thumbnail_folder(),
-        labels=labels,
-        lock=not no_lock,
+        labels=options.labels,
+        lock=not options.no_lock,
         progress=progress,
     )
 
 
-def contact_sheet(
-    *,
-    cluster: int,
-    out: Path,
-    clusters: Path = "clusters",
-    count: int = 48,
-    columns: int = 8,
-    progress: Progress | None = None,
-) -> int:
+@keywords
+def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = None) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
-    return make_contact_sheet(
-        cluster, os.fspath(out), clusters=clusters, count=count, columns=columns, progress=progress
-    )
+    return make_contact_sheet(**vars(options), progress=progress)
+
+
+@keywords
+def undo(*, options: UndoOptions, progress: Progress | None = None) -> Undone:
+    """Take a clustering away again; images that were moved go back where they came from."""
+    return take_away(**vars(options), progress=progress)
 
 
 def networks() -> tuple[ListedNetwork, ...]:

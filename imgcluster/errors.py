@@ -6,6 +6,16 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 
+def quantity(number: int, noun: str, plural: str = "") -> str:
+    """Say how many: ``1 image``, ``2 images``, ``2 copies``."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def install_command(extra: str) -> str:
+    """Say how an optional part is installed; there is no published distribution, only the clone."""
+    return f"pip install '.[{extra}]'"
+
+
 class ImgclusterError(Exception):
     """Something could not be done; the message is written for the person at the terminal."""
 
@@ -119,4 +129,4 @@ class MissingExtra(ImgclusterError):
     """An optional library is needed for what was asked."""
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(f'{purpose} needs an optional part: pip install "imgcluster[{extra}]"')
+        super().__init__(f"{purpose} needs an optional part: {install_command(extra)} in the clone")

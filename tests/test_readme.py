@@ -50,5 +50,5 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 def test_every_extra_that_is_named_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for extras in re.findall(r"imgcluster\[([a-z0-9,]+)\]", README):
+    for extras in re.findall(r"install '\.\[([a-z0-9,]+)\]'", README):
         assert set(extras.split(",")) <= set(project["optional-dependencies"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -46,14 +46,14 @@ class PrepareSettings:
         Power of the standard deviation that each component is divided by: 0 not at all, 1 fully.
     """
 
-    how: Literal["auto", "l2", "none"] = "auto"
+    how: str = "auto"
     pca: int | None = None
     whiten: float | None = None
 
     @property
     def automatic(self) -> bool:
         """Whether everything is left to choose: then all spaces are joined, and the space is sharpened."""
-        return self.how == "auto" and self.pca is None and self.whiten is None
+        return self.how == "auto" and self.pca is None and self.whiten in (None, WHITENING)
 
 
 def fit_preparation(

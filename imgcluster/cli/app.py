@@ -6,13 +6,13 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from imgcluster.cli import console, interrupts
-from imgcluster.cli import store as store_commands
 from imgcluster.cli.assign import assign
 from imgcluster.cli.cluster import cluster
 from imgcluster.cli.compare import compare
@@ -22,14 +22,28 @@ from imgcluster.cli.duplicates import duplicates
 from imgcluster.cli.evaluate import evaluate
 from imgcluster.cli.extract import extract
 from imgcluster.cli.networks import networks
+from imgcluster.cli.options import with_options
 from imgcluster.cli.report import report
 from imgcluster.cli.similar import similar
+from imgcluster.cli.store import export, info, merge, prune, repair, verify
 from imgcluster.cli.sweep import sweep
 from imgcluster.cli.undo import undo
 from imgcluster.errors import ImgclusterError, Interrupted
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+_JSON = "imgcluster.json"
+_WrongUsage: Any = typer.BadParameter.__base__
+"""What typer raises for unknown, missing and contradicting options; it has no public name."""
+
+
+class _Command(TyperCommand):
+    """A command that tells whether it was given ``--json`` also where the rest makes no sense."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            lenient = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+            understood = self.make_context(ctx.info_name, list(args), parent=ctx.parent, **lenient)
+            ctx.meta[_JSON] = understood.params.get("json", False)
+        return super().parse_args(ctx, args)
 
 
 class _ErrorBoundary(TyperGroup):
@@ -38,8 +52,12 @@ class _ErrorBoundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except _WrongUsage as error:
+            if ctx.meta.get(_JSON):
+                console.show_json({"error": error.format_message()})
+            raise
         except ImgclusterError as error:
-            _report(str(error), error.failures)
+            _report(ctx, str(error), error.failures)
             if isinstance(error, Interrupted):
                 _leave(error.exit_code)
             raise typer.Exit(error.exit_code) from None
@@ -47,22 +65,23 @@ class _ErrorBoundary(TyperGroup):
             if error.errno == errno.EPIPE:  # whoever read our output has had enough
                 raise
             where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
-            _report(f"cannot use {where}: {error.strerror or error}")
+            _report(ctx, f"cannot use {where}: {error.strerror or error}")
             raise typer.Exit(1) from None
         except MemoryError:
             _report(
+                ctx,
                 "there is too little memory: close other programs, or lower --batch-size of `extract`, "
-                "--memory of `cluster`, `sweep` and `compare`"
+                "--memory of `cluster`, `sweep` and `compare`",
             )
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            _report("stopped")
+            _report(ctx, "stopped")
             _leave(interrupts.EXIT_CODE)
 
 
-def _report(message: str, failures: Sequence[tuple[str, str]] = ()) -> None:
+def _report(ctx: Any, message: str, failures: Sequence[tuple[str, str]] = ()) -> None:
     console.note(message)
-    if "--json" in sys.argv:
+    if ctx.meta.get(_JSON):
         listed = {"failures": console.failures_json(failures)} if failures else {}
         console.show_json({"error": message, **listed})
     elif len(failures) > 1:
@@ -76,36 +95,45 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
+    if asked:
+        from importlib import metadata  # takes as long as all else that `--help` loads
+
+        console.say(f"imgcluster {metadata.version('imgcluster')}")
+        raise typer.Exit
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Sort a folder of images by what they show."""
+
+
 app = typer.Typer(
-    cls=_ErrorBoundary,
-    help="Sort a folder of images by what they show.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    cls=_ErrorBoundary, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-_COMMANDS = (
-    extract,
-    cluster,
-    sweep,
-    evaluate,
-    compare,
-    assign,
-    report,
-    contact_sheet,
-    similar,
-    duplicates,
-    undo,
-    networks,
-    demo_images,
-)
-for command in _COMMANDS:
-    app.command()(command)
-app.add_typer(store_commands.app, name="store")
+app.callback()(_root)
+_store = typer.Typer(help="Look after the feature store.", no_args_is_help=True, rich_markup_mode=None)
+_COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
+    app: (
+        *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
+        *(similar, duplicates, undo, networks, demo_images),
+    ),
+    _store: (info, verify, repair, prune, merge, export),
+}
+for owner, commands in _COMMANDS.items():
+    for command in commands:
+        owner.command(cls=_Command)(with_options(command))
+app.add_typer(_store, name="store")
 
 
 def main() -> None:
     """Run the command line."""
+    if os.name == "nt":
+        sys.exit("imgcluster runs on Linux and macOS: on Windows, run it in WSL, the Linux in Windows")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of few letters shows the others as numbers; stderr is so by itself.
         sys.stdout.reconfigure(errors="backslashreplace")

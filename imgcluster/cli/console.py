@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -23,11 +26,9 @@ from rich.text import Text
 from imgcluster.cli.streams import without_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from rich.progress import TaskID
 
-    from imgcluster.records import JsonObject
+    from imgcluster.records import Failure  # loads NumPy
 
 MOST_FAILURES_SHOWN = 20
 
@@ -49,10 +50,21 @@ def say(message: str) -> None:
     _stdout().print(printable(message), soft_wrap=True)
 
 
-def show_json(result: JsonObject) -> None:
-    """One JSON object on stdout."""
-    text = json.dumps(result, allow_nan=False)  # first: where it fails, nothing is half written
+def show_json(result: object) -> None:
+    """One JSON object on stdout, of a dataclass or a dict."""
+    text = json.dumps(_plain(result), allow_nan=False)  # first: where it fails, nothing is half written
     sys.stdout.write(f"{text}\n")
+
+
+def _plain(value: Any) -> Any:
+    """Make of dataclasses what `json.dumps` takes; NaN, which JSON lacks, becomes None."""
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
@@ -73,7 +85,12 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
         console.print("  ".join(padded).rstrip(), style=style, soft_wrap=True)
 
 
-def failures_json(failures: Sequence[tuple[str, str]]) -> list[JsonObject]:
+def paths_and_reasons(failures: Iterable[Failure]) -> list[tuple[str, str]]:
+    """Give of failed files what is shown of them."""
+    return [(failure.path, failure.reason) for failure in failures]
+
+
+def failures_json(failures: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     """Files and reasons as they are in JSON."""
     return [{"path": path, "reason": reason} for path, reason in failures]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from imgcluster.cli.options import Json
 
 
 def demo_images(
-    folder: Annotated[Path, typer.Argument(help="The folder to fill.")], *, json: Json = False
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The folder to fill.")], *, json: Json = False
 ) -> None:
     """Fill a folder with views of a few freely licensed photographs, to try things out."""
     from imgcluster.workflows.demo_images import make_demo_images

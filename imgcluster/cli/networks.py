@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
+from imgcluster.errors import install_command
 
-_AVAILABILITY = {
-    "here": "here",
-    "package": 'pip install "imgcluster[offline]"',
-    "download": "fetched on first use",
-}
+_AVAILABILITY = {"here": "here", "package": install_command("offline"), "download": "fetched on first use"}
 
 
 def networks(*, json: Json = False) -> None:
@@ -21,7 +16,7 @@ def networks(*, json: Json = False) -> None:
 
     listed = list_networks(network_places())
     if json:
-        console.show_json({"networks": [asdict(network) for network in listed]})
+        console.show_json({"networks": listed})
         return
     rows = [
         (

@@ -16,7 +16,8 @@ from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect, embedding_blocks, with_finite
-from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.extract import extract
+from imgcluster.workflows.options import AssignOptions, ExtractOptions
 from imgcluster.workflows.stored_network import StoredNetwork, weights_of
 
 if TYPE_CHECKING:
@@ -28,29 +29,6 @@ if TYPE_CHECKING:
     from imgcluster.workflows.collection import Collection
 
 _COLUMNS = ("path", "key", "cluster", "distance")
-
-
-@dataclass(frozen=True)
-class AssignOptions:
-    """The options of `assign`, named as on the command line; all else is as the clustering was made.
-
-    Attributes
-    ----------
-    store
-        None: the one of the clustering.
-    weights
-        None: those that the clustering's embeddings were made with.
-    out
-        A CSV file to write: path, key, cluster, distance.
-    """
-
-    clusters: str = "clusters"
-    store: str | None = None
-    weights: str | None = None
-    precision: str = "auto"
-    runtime: str = "auto"
-    out: str | None = None
-    lock: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +82,11 @@ def assign(
     failures: dict[str, Failure] = {}
     for source in _networks(store, model, options, choose, progress):
         result = extract(
-            paths, ExtractOptions(store=store, lock=options.lock), source=source, progress=progress
+            paths, ExtractOptions(store=store, no_lock=options.no_lock), source=source, progress=progress
         )
         new += result.new
         failures |= {failure.path: failure for failure in result.failures}
-    with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
+    with FeatureStore(store, lock=not options.no_lock, notify=progress.note) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress)
         collection, found = with_finite(
@@ -130,7 +108,7 @@ def _networks(
     store: str, model: ClusterModel, options: AssignOptions, choose: Choose, progress: Progress
 ) -> list[StoredNetwork]:
     """Give for each feature space of a clustering the network that made it."""
-    with FeatureStore(store, lock=options.lock, notify=progress.note) as opened:
+    with FeatureStore(store, lock=not options.no_lock, notify=progress.note) as opened:
         spaces = [opened.find_space(name=name).space for name in model.spaces]
         runs = opened.runs()
     return [

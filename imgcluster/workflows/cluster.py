@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.errors import ImgclusterError
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
@@ -28,6 +28,7 @@ from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_finite
+from imgcluster.workflows.options import ClusterOptions, FitOptions, PrepareOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,32 +37,6 @@ if TYPE_CHECKING:
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
-
-
-@dataclass(frozen=True)
-class ClusterOptions:
-    """The options of `cluster`, named as on the command line; `k` None stands for ``auto``.
-
-    `clusters` is a clustering that images were moved into, where that is another one than `out`.
-    """
-
-    k: int | None = 2
-    store: str = "features.h5"
-    network: tuple[str, ...] = ()
-    space: str | None = None
-    out: str = "clusters"
-    clusters: str | None = None
-    mode: str = "auto"
-    algorithm: str = "minibatch-kmeans"
-    prepare: Literal["auto", "l2", "none"] = "auto"
-    pca: int | None = None
-    whiten: float | None = None
-    seed: int = 0
-    restarts: int | None = None
-    memory: int | None = None
-    dry_run: bool = False
-    force: bool = False
-    lock: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,22 +72,19 @@ def cluster(
 
     Raises
     ------
-    UsageError
-        Where options contradict each other.
     ImgclusterError
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
-    refuse_contradictions(options)
     if not options.dry_run:
         recover(options.out, progress.note)
     with FeatureStore(
-        options.store, lock=options.lock, recover=not options.dry_run, notify=progress.note
+        options.store, lock=not options.no_lock, recover=not options.dry_run, notify=progress.note
     ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, progress)
+        collection = collect_for(store, spaces, paths, options, options.out, progress)
         unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
         check_output(unsorted, options.out, options.mode, force=options.force)
         collection, clustering = with_finite(
@@ -145,31 +117,18 @@ def cluster(
     )
 
 
-def refuse_contradictions(options: ClusterOptions) -> None:
-    """Raise UsageError where one option would silently take another's effect."""
-    if options.space is not None and len(options.network) > 1:
-        raise UsageError(
-            "--space names one feature space, several --network join several: choose one way "
-            "(--network takes the full name of a feature space, too)"
-        )
-    for network in options.network:
-        if options.network.count(network) > 1:
-            raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
-    if options.whiten is not None and options.pca is None and options.prepare != "auto":
-        raise UsageError(f"--whiten needs --pca where --prepare is {options.prepare}: it scales components")
-
-
 def collect_for(
     store: FeatureStore,
     spaces: Sequence[StoredSpace],
     paths: Sequence[str | os.PathLike[str]],
-    options: ClusterOptions,
+    options: FitOptions,
+    out: str,
     progress: Progress,
 ) -> Collection:
-    """Collect the images; ImgclusterError where there are none, or `options.clusters` is no clustering."""
+    """Collect the images; ImgclusterError where there are none, or `options.clusters` is not a clustering."""
     if options.clusters is not None:
         read_manifest(options.clusters)
-    return collect(store, spaces, paths, options.clusters or options.out, progress, also=options.out)
+    return collect(store, spaces, paths, options.clusters or out, progress, also=out)
 
 
 def _fit(
@@ -208,7 +167,7 @@ def _numbered_by_files(clustering: Clustering, collection: Collection) -> Cluste
     )
 
 
-def prepare_settings(options: ClusterOptions) -> PrepareSettings:
+def prepare_settings(options: PrepareOptions) -> PrepareSettings:
     """Take from the options what is about the preparation."""
     return PrepareSettings(options.prepare, options.pca, options.whiten)
 
@@ -262,12 +221,7 @@ def _manifest(
     options: ClusterOptions,
 ) -> ClusteringManifest:
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
-    without_effect = {"out", "dry_run", "force", "lock"}
-    others = {
-        name: value
-        for name, value in asdict(options).items()
-        if name not in own_fields | without_effect and value not in (None, ())
-    }
+    others = {name: value for name, value in options.recorded().items() if name not in own_fields}
     if options.k is None:
         others["k"] = "auto"
     if options.clusters is not None:

@@ -13,6 +13,7 @@ from imgcluster.analysis.prepare import finite_rows
 from imgcluster.errors import ImgclusterError, NotFinite, UsageError
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
+from imgcluster.workflows.options import SpaceOptions
 
 if TYPE_CHECKING:
     import os
@@ -53,24 +54,13 @@ class Collection:
     unembedded: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class SpaceChoice:
-    """Which feature space of which store, as the options name it; `clusters` finds images that were moved."""
-
-    store: str = "features.h5"
-    network: str | None = None
-    space: str | None = None
-    lock: bool = True
-    clusters: str = "clusters"
-
-    @contextmanager
-    def open(self, notify: Notify) -> Iterator[tuple[FeatureStore, StoredSpace]]:
-        """Open the store for reading and find the space. Raises StoreError where there is none."""
-        with FeatureStore(self.store, lock=self.lock, notify=notify) as store:
-            (space,) = choose_spaces(
-                store, networks=(self.network,) if self.network else (), space=self.space
-            )
-            yield store, space
+@contextmanager
+def open_space(options: SpaceOptions, notify: Notify) -> Iterator[tuple[FeatureStore, StoredSpace]]:
+    """Open the store for reading and find the space. Raises StoreError where there is none."""
+    with FeatureStore(options.store, lock=not options.no_lock, notify=notify) as store:
+        networks = (options.network,) if options.network else ()
+        (space,) = choose_spaces(store, networks=networks, space=options.space)
+        yield store, space
 
 
 def choose_spaces(

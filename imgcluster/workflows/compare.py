@@ -6,23 +6,24 @@ import os
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.analysis import kmeans
 from imgcluster.analysis.fitting import ALGORITHMS
 from imgcluster.analysis.kmeans import KMeansSettings
-from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.scoring import Evaluation, evaluate
 from imgcluster.errors import ImgclusterError, Interrupted, UsageError
 from imgcluster.networks.catalog import PublishedWeights, find_network
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.cluster import prepare_settings
 from imgcluster.workflows.collection import collect, sources, with_finite
-from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.labels import FOLDERS, read_labels
+from imgcluster.workflows.extract import extract, network_choice
+from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.options import CompareOptions, ExtractOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,41 +32,8 @@ if TYPE_CHECKING:
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
 
-PUBLISHED_NETWORKS = ("vgg16", "vgg19", "inception_v3", "resnet152")
-PUBLISHED_ALGORITHMS = ("kmeans", "minibatch-kmeans")
 TOGETHER = "+"
 """Between the names of networks that are joined, side by side, for one comparison."""
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """The options of `compare`, named as on the command line.
-
-    `networks` holds names of the catalogue, or several joined by ``+``. UsageError for what cannot be.
-    """
-
-    k: int = 2
-    labels: str = FOLDERS
-    networks: tuple[str, ...] = PUBLISHED_NETWORKS
-    algorithms: tuple[str, ...] = PUBLISHED_ALGORITHMS
-    seeds: int = 5
-    weights_dir: str | None = None
-    store: str = "features.h5"
-    prepare: Literal["auto", "l2", "none"] = "auto"
-    pca: int | None = None
-    whiten: float | None = None
-    restarts: int | None = None
-    memory: int | None = None
-    lock: bool = True
-
-    def __post_init__(self) -> None:
-        for name in (name for joined in self.networks for name in joined.split(TOGETHER)):
-            find_network(name)
-        for algorithm in self.algorithms:
-            if algorithm not in ALGORITHMS:
-                raise UsageError(f"no algorithm {algorithm!r}: choose from {', '.join(ALGORITHMS)}")
-        if not self.networks or not self.algorithms or min(self.seeds, self.k) < 1:
-            raise UsageError("a comparison needs a network, an algorithm, and a k and seeds from 1 on")
 
 
 @dataclass(frozen=True)
@@ -173,6 +141,8 @@ def compare(
 
     Raises
     ------
+    UsageError
+        Where a network or an algorithm is unknown.
     ImgclusterError
         Where no network can be had, and for what `extract` and `cluster` refuse.
     Interrupted
@@ -180,6 +150,11 @@ def compare(
     """
     options = options or CompareOptions()
     progress = progress or SilentProgress()
+    for name in (name for joined in options.networks for name in joined.split(TOGETHER)):
+        find_network(name)
+    for algorithm in options.algorithms:
+        if algorithm not in ALGORITHMS:
+            raise UsageError(f"no algorithm {algorithm!r}: choose from {', '.join(ALGORITHMS)}")
     embedder = _Embedder(paths, options, choose, progress)
     rows: list[Comparison] = []
     unavailable: list[Unavailable] = []
@@ -191,7 +166,7 @@ def compare(
             progress.note(f"{network} is left out: {error}")
             unavailable.append(Unavailable(network, str(error)))
             continue
-        with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+        with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
             collection = collect(store, stored, paths, "", progress)
             classes = read_labels(options.labels, (image.original for image in collection.images))
@@ -225,7 +200,7 @@ class _Embedder:
         self._embedded: dict[str, tuple[FeatureSpace, Extraction]] = {}
         self._failed: dict[str, str] = {}
         if options.weights_dir is not None and not os.path.isdir(options.weights_dir):
-            raise ImgclusterError(f"{options.weights_dir} is no folder: --weights-dir takes one with weights")
+            raise ImgclusterError(f"{options.weights_dir} is not a folder: name one with weights")
 
     def embed(self, names: Sequence[str]) -> tuple[tuple[FeatureSpace, ...], Extraction]:
         parts = [self._embed_one(name) for name in names]
@@ -248,10 +223,10 @@ class _Embedder:
             store=self._options.store,
             network=name,
             weights=weights_for(name, self._options.weights_dir),
-            lock=self._options.lock,
+            no_lock=self._options.no_lock,
         )
         try:
-            source = self._choose(options.choice, self._progress.note)
+            source = self._choose(network_choice(options), self._progress.note)
         except ImgclusterError as error:
             raise _CannotBeHad(str(error)) from error
         result = extract(self._paths, options, source=_Guarded(source), progress=self._progress)
@@ -280,7 +255,7 @@ def _over_seeds(
     """Cluster with the seeds from 0 on: an evaluation for each, and the mean of the seconds."""
     embeddings = sources(store, collection)
     names = tuple(space.name for space in collection.spaces)
-    prepare = PrepareSettings(options.prepare, options.pca, options.whiten)
+    prepare = prepare_settings(options)
     settings = KMeansSettings(options.k, algorithm, restarts=options.restarts, memory=options.memory)
     labelled = [image for image in collection.images if image.original in classes]
     evaluations = []

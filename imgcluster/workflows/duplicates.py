@@ -16,10 +16,10 @@ from imgcluster.machine import cores
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, collect, without_broken
+from imgcluster.workflows.collection import collect, open_space, without_broken
 from imgcluster.workflows.csv_files import read_table
-from imgcluster.workflows.defaults import NEAR_DUPLICATE
 from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
+from imgcluster.workflows.options import DuplicatesOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,42 +40,33 @@ class DuplicatesResult:
 
 def duplicates(
     paths: Sequence[str | os.PathLike[str]] = (),
+    options: DuplicatesOptions | None = None,
     *,
-    threshold: float = NEAR_DUPLICATE,
-    where: SpaceChoice = SpaceChoice(),  # noqa: B008 - frozen
-    decisions: str | None = None,
-    plan: str | None = None,
     progress: Progress | None = None,
 ) -> DuplicatesResult:
-    """Group files that are equal byte for byte, or whose embeddings have a cosine from `threshold` on.
-
-    Parameters
-    ----------
-    decisions
-        A CSV file with the columns key_a and key_b (hex): pairs that someone judged not to be duplicates.
-    plan
-        A CSV file to write: group, keep or could_go, path, key.
+    """Group files that are equal byte for byte, or whose embeddings have a cosine from the threshold on.
 
     Raises
     ------
     ImgclusterError
         Where the store knows no image, or the decisions cannot be read.
     """
+    options = options or DuplicatesOptions()
     progress = progress or SilentProgress()
-    if plan is not None:
-        check_target(plan, csv_bytes(_PLAN_COLUMNS, ()), first_line=True)
-    distinct = tuple(_decisions(decisions)) if decisions else ()
-    with where.open(progress.note) as (store, space):
-        collection = collect(store, (space,), paths, where.clusters, progress)
+    if options.plan is not None:
+        check_target(options.plan, csv_bytes(_PLAN_COLUMNS, ()), first_line=True)
+    distinct = tuple(_decisions(options.decisions)) if options.decisions else ()
+    with open_space(options, progress.note) as (store, space):
+        collection = collect(store, (space,), paths, options.clusters, progress)
         collection = without_broken(store, collection, progress)
         source = store.source(space.name, collection.keys)
         progress.begin("comparing images")
-        pairs = near_duplicates(source, threshold)
+        pairs = near_duplicates(source, options.threshold)
         keys = [bytes(key) for key in source.keys]
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
     groups = duplicate_groups(_copies(collection.images, paired, progress), keys, pairs, distinct)
-    if plan is not None:
-        write_file(plan, _plan_csv(groups))
+    if options.plan is not None:
+        write_file(options.plan, _plan_csv(groups))
     return DuplicatesResult(len(collection.images), groups)
 
 

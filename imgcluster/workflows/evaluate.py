@@ -9,7 +9,8 @@ import numpy as np
 
 from imgcluster.analysis import scoring
 from imgcluster.output.manifest import read_assignments
-from imgcluster.workflows.labels import FOLDERS, read_labels
+from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.options import FOLDERS
 
 if TYPE_CHECKING:
     from imgcluster.analysis.scoring import Evaluation

@@ -15,6 +15,7 @@ from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.output.single_file import check_target
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.export import EXPORTERS, METADATA, METADATA_HEADER, NPZ_MARK, PROJECTOR_FILES, Sprite
+from imgcluster.workflows.collection import open_space
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 
     from imgcluster.records import Keys, Pixels, StoredSpace
     from imgcluster.store.store import FeatureStore
-    from imgcluster.workflows.collection import SpaceChoice
+    from imgcluster.workflows.options import ExportOptions
 
 
 def export(
-    where: SpaceChoice,
-    out: str,
-    form: str,
+    options: ExportOptions,
     *,
     thumbnails: str | None = None,
     progress: Progress | None = None,
@@ -46,10 +45,10 @@ def export(
         There is no such store or space, something else lies at `out`, or it cannot be written.
     """
     progress = progress or SilentProgress()
-    _CHECKS[form](out)
-    with where.open(progress.note) as (store, space):
+    _CHECKS[options.format](options.out)
+    with open_space(options, progress.note) as (store, space):
         draw = partial(_sprite, store, thumbnails, progress) if thumbnails is not None else None
-        EXPORTERS[form](store, space.name, out, draw, progress)
+        EXPORTERS[options.format](store, space.name, options.out, draw, progress)
     return space
 
 

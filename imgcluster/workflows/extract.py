@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from imgcluster.records import Failure, ImageFile, Progress, Run, SilentProgress
 from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.options import ExtractOptions
 from imgcluster.workflows.pipeline import embed_files
 from imgcluster.workflows.reading import ReadSettings, read_image
 from imgcluster.workflows.recognise import recognise
@@ -31,51 +32,10 @@ if TYPE_CHECKING:
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.reading import Reading
 
-DEFAULT_LIMITS = DecodeLimits()
 EMBEDDING = "embedding"
 """The stage from which on there is work to keep."""
 
 _FAILURE_COLUMNS = ("path", "reason")
-
-
-@dataclass(frozen=True)
-class ExtractOptions:
-    """The options of `extract`, named as on the command line."""
-
-    store: str = "features.h5"
-    network: str = "inception_v3"
-    weights: str = "imagenet"
-    pooling: str = "avg"
-    input_size: int | None = None
-    dtype: str = "float32"
-    precision: str = "auto"
-    runtime: str = "auto"
-    batch_size: int | None = None
-    retry_failed: bool = False
-    accept_truncated: bool = False
-    follow_links: bool = False
-    max_pixels: int = DEFAULT_LIMITS.max_pixels
-    timeout: float = 60.0
-    failures: str | None = None
-    lock: bool = True
-
-    @property
-    def limits(self) -> DecodeLimits:
-        """The part that says what is decoded."""
-        return DecodeLimits(self.max_pixels, self.accept_truncated)
-
-    @property
-    def choice(self) -> NetworkChoice:
-        """The part that chooses a network."""
-        return NetworkChoice(
-            self.network,
-            self.weights,
-            self.pooling,
-            self.input_size,
-            self.precision,
-            self.runtime,
-            self.batch_size,
-        )
 
 
 @dataclass(frozen=True)
@@ -137,11 +97,13 @@ def extract(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     found = _find(paths, options, progress)
-    source = source or choose(options.choice, progress.note)
+    source = source or choose(network_choice(options), progress.note)
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
-    with FeatureStore(options.store, "a", lock=options.lock, notify=progress.note) as store:
-        known = recognise(store, found, source.space.name, options.limits, retry_failed=options.retry_failed)
+    with FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note) as store:
+        known = recognise(
+            store, found, source.space.name, _limits(options), retry_failed=options.retry_failed
+        )
         tally = Tally(known, found.failures)
         _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
         store.settle_failures(known.settled)
@@ -169,6 +131,24 @@ def extract(
         space=source.space.name,
         failures=failures,
     )
+
+
+def network_choice(options: ExtractOptions) -> NetworkChoice:
+    """Take from the options what chooses a network."""
+    return NetworkChoice(
+        options.network,
+        options.weights,
+        options.pooling,
+        options.input_size,
+        options.precision,
+        options.runtime,
+        options.batch_size,
+    )
+
+
+def _limits(options: ExtractOptions) -> DecodeLimits:
+    limits = DecodeLimits(accept_truncated=options.accept_truncated)
+    return replace(limits, max_pixels=options.max_pixels) if options.max_pixels else limits
 
 
 def _find(
@@ -232,7 +212,7 @@ def _embed_and_append(
     known = {bytes(key) for key in store.keys(space)} if stored and files else set()
     settings = ReadSettings(
         input_size=source.space.input_size,
-        limits=options.limits,
+        limits=_limits(options),
         timeout=options.timeout,
         threads=max(2, cores()),
         crop=source.space.crop,

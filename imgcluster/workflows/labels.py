@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.csv_files import read_table
+from imgcluster.workflows.options import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-FOLDERS = "folders"
 
 
 def read_labels(choice: str, originals: Iterable[str]) -> Mapping[str, str]:

@@ -13,11 +13,12 @@ from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.hashing import content_key
 from imgcluster.images.reading import read_file
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import SpaceChoice, collect, without_broken
+from imgcluster.workflows.collection import collect, open_space, without_broken
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
     from imgcluster.workflows.existing import StoredImage
+from imgcluster.workflows.options import SimilarOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,8 @@ class SimilarImage:
 
 def similar(
     image: str | os.PathLike[str],
+    options: SimilarOptions | None = None,
     *,
-    top: int = 20,
-    where: SpaceChoice = SpaceChoice(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> tuple[SimilarImage, ...]:
     """Find the images most similar to one whose embedding is in the store, the most similar first.
@@ -44,12 +44,13 @@ def similar(
     ImgclusterError
         Where the image cannot be read, was not extracted, or has an embedding that is not finite.
     """
+    options = options or SimilarOptions()
     progress = progress or SilentProgress()
-    with where.open(progress.note) as (store, space):
+    with open_space(options, progress.note) as (store, space):
         key = key_of_file(image)
         if not store.contains(space.name, key)[0]:
-            raise ImgclusterError(f"{image} is not in {where.store}: run `imgcluster extract` on it first")
-        collection = without_broken(store, collect(store, (space,), (), where.clusters, progress), progress)
+            raise ImgclusterError(f"{image} is not in {options.store}: run `imgcluster extract` on it first")
+        collection = without_broken(store, collect(store, (space,), (), options.clusters, progress), progress)
         source = store.source(space.name, collection.keys)
         query = store.read(space.name, key)[0]
         if not np.isfinite(query).all():
@@ -57,11 +58,11 @@ def similar(
                 f"the embedding of {image} holds values that are no numbers: extract it into another store "
                 "with --precision float32, or with other weights"
             )
-        rows, cosines = most_similar(query, source, top + 1)
+        rows, cosines = most_similar(query, source, options.top + 1)
         found = [(bytes(source.keys[row]), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
     paths = first_paths(collection.images)
     others = [(key_, cosine) for key_, cosine in found if key_ != key.tobytes()]
-    return tuple(SimilarImage(paths[key_], cosine) for key_, cosine in others[:top])
+    return tuple(SimilarImage(paths[key_], cosine) for key_, cosine in others[: options.top])
 
 
 def key_of_file(path: str | os.PathLike[str]) -> Keys:

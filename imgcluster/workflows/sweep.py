@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep
+from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.cluster import (
-    ClusterOptions,
-    collect_for,
-    kmeans_settings,
-    prepare_settings,
-    refuse_contradictions,
-)
+from imgcluster.workflows.cluster import collect_for, prepare_settings
 from imgcluster.workflows.collection import choose_spaces, sources, with_finite
+from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
 
 if TYPE_CHECKING:
     import os
@@ -35,42 +31,31 @@ class SweepResult:
 
 
 def sweep(
-    ks: Sequence[int],
     paths: Sequence[str | os.PathLike[str]] = (),
-    options: ClusterOptions | None = None,
+    options: SweepOptions | None = None,
     *,
-    plot: str | None = None,
     progress: Progress | None = None,
 ) -> SweepResult:
-    """Cluster with every k of `ks`; measure each; suggest one. Nothing is written but the plot.
-
-    Parameters
-    ----------
-    ks
-        Numbers of clusters, each from 1 on.
-    paths, options
-        As for `cluster`; what is about folders does not count.
-    plot
-        A PNG or SVG file to draw the measures into.
+    """Cluster with every k of the options; measure each; suggest one. Nothing is written but the plot.
 
     Raises
     ------
     UsageError
-        Where options contradict each other, or no plot is written in that way.
+        Where no plot is written in that way.
     ImgclusterError
         Where the store knows no image.
     MissingExtra
         Where a plot is asked for without Matplotlib.
     """
-    options = options or ClusterOptions()
+    options = options or SweepOptions()
     progress = progress or SilentProgress()
-    refuse_contradictions(options)
+    plot = options.plot
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
         check_target(plot, PLOT_MARK)
-    with FeatureStore(options.store, lock=options.lock, notify=progress.note) as store:
+    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, progress)
+        collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress)
         collection, table = with_finite(
             store,
             collection,
@@ -79,8 +64,8 @@ def sweep(
                 sources(store, usable),
                 tuple(space.name for space in spaces),
                 prepare_settings(options),
-                ks,
-                kmeans_settings(2, options),
+                options.k,
+                KMeansSettings(2, seed=options.seed, restarts=options.restarts, memory=options.memory),
                 progress,
             ),
         )

@@ -11,8 +11,8 @@ from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.records import SilentProgress
 from imgcluster.workflows.cluster import ClusterOptions, cluster
-from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.duplicates import duplicates
+from imgcluster.workflows.options import DuplicatesOptions, SimilarOptions, SweepOptions
 from imgcluster.workflows.similar import similar
 from imgcluster.workflows.sweep import sweep
 
@@ -57,9 +57,9 @@ def test_images_without_numbers_are_left_out_by_every_command(tmp_path: Path, fl
     desk.extract(source=FakeSource(Flawed()))
     assert desk.cluster().sizes == (5, 5, 5)
     assert all(desk.progress.said(str(path)) for path in black)
-    options = ClusterOptions(store=desk.store, out=str(desk.out), restarts=3)
-    assert [row.k for row in sweep([2, 3], (), options, progress=desk.progress).sweep.rows] == [2, 3]
-    found = similar(desk.photos / "red" / "red0.png", where=SpaceChoice(desk.store), top=100)
+    options = SweepOptions(k=(2, 3), store=desk.store, restarts=3)
+    assert [row.k for row in sweep((), options, progress=desk.progress).sweep.rows] == [2, 3]
+    found = similar(desk.photos / "red" / "red0.png", SimilarOptions(store=desk.store, top=100))
     assert len(found) == IMAGES - 1
     assert not {image.path for image in found} & {str(path) for path in black}
-    assert duplicates(where=SpaceChoice(desk.store), progress=desk.progress).images == IMAGES
+    assert duplicates((), DuplicatesOptions(store=desk.store), progress=desk.progress).images == IMAGES

@@ -126,7 +126,7 @@ def test_trouble_that_is_not_the_networks_ends_the_comparison(photos: Path, tmp_
         run(photos, Networks(), paths=(tmp_path / "nowhere",))
     with pytest.raises(ImgclusterError, match="13 clusters"):
         run(photos, Networks(), k=13)
-    with pytest.raises(ImgclusterError, match="no folder"):
+    with pytest.raises(ImgclusterError, match="not a folder"):
         run(photos, Networks(), weights_dir=str(tmp_path / "nowhere"))
     (photos.parent / "features.h5").write_bytes(b"no HDF5 at all")
     with pytest.raises(StoreError):
@@ -170,7 +170,7 @@ def test_weights_are_taken_from_the_folder_under_their_published_names(tmp_path:
 )
 def test_what_cannot_be_is_refused_before_anything_runs(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        CompareOptions(**options)  # type: ignore[arg-type]
+        compare([], CompareOptions(**options), choose=Networks())  # type: ignore[arg-type]
 
 
 def test_the_published_table_is_what_comes_without_options() -> None:

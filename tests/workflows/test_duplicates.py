@@ -11,15 +11,15 @@ from pathlib import Path
 
 import cv2
 import pytest
-from clusterings import Desk, Notes, desk_with_photos, pictures
+from clusterings import Desk, desk_with_photos, pictures
 from fakes import FakeSource, write_image
 
 from imgcluster.analysis.neighbours import Pair, near_duplicates
 from imgcluster.cli.places import network_chooser
 from imgcluster.errors import ImgclusterError
-from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.options import DuplicatesOptions
 
 EQUAL_ONLY = 1.0
 
@@ -30,7 +30,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def run(desk: Desk, threshold: float = EQUAL_ONLY, **options: str) -> DuplicatesResult:
-    return duplicates((), threshold=threshold, where=SpaceChoice(desk.store), **options)
+    return duplicates((), DuplicatesOptions(threshold=threshold, store=desk.store, **options))
 
 
 def paths(result: DuplicatesResult) -> list[list[str]]:
@@ -148,7 +148,7 @@ def test_files_that_cannot_be_read_now_are_neither_kept_nor_given_up(
         return near_duplicates(*arguments)
 
     monkeypatch.setattr("imgcluster.workflows.duplicates.near_duplicates", lose_it)
-    result = duplicates((), threshold=EQUAL_ONLY, where=SpaceChoice(desk.store), progress=desk.progress)
+    result = duplicates((), DuplicatesOptions(threshold=EQUAL_ONLY, store=desk.store), progress=desk.progress)
     assert len(result.groups) == 4
     assert str(gone) not in itertools.chain(*paths(result))
     assert desk.progress.said(f"1 images cannot be read now and are left out, the first: {gone}: ")
@@ -168,45 +168,43 @@ def test_moved_images_are_compared_where_they_are_now(desk: Desk) -> None:
     shutil.copytree(desk.photos / "red", desk.photos / "copies")
     desk.extract()
     desk.cluster(mode="move")
-    result = duplicates(
-        threshold=EQUAL_ONLY, where=SpaceChoice(desk.store, clusters=str(desk.out)), progress=Notes()
-    )
+    result = run(desk, clusters=str(desk.out))
     assert len(result.groups) == 5
     assert all(Path(path).is_file() for group in paths(result) for path in group)
 
 
 @pytest.fixture
-def embedded_for_real(tmp_path: Path) -> Callable[[], SpaceChoice]:
-    def embed() -> SpaceChoice:
+def embedded_for_real(tmp_path: Path) -> Callable[[], DuplicatesOptions]:
+    def embed() -> DuplicatesOptions:
         store = str(tmp_path / "features.h5")
         options = ExtractOptions(store=store, network="efficientnet_lite2")
         extract([tmp_path], options, choose=network_chooser())
-        return SpaceChoice(store)
+        return DuplicatesOptions(store=store)
 
     return embed
 
 
 @pytest.mark.slow
 def test_an_edited_recompressed_or_resized_copy_is_found_and_the_largest_is_kept(
-    assets: Path, tmp_path: Path, embedded_for_real: Callable[[], SpaceChoice]
+    assets: Path, tmp_path: Path, embedded_for_real: Callable[[], DuplicatesOptions]
 ) -> None:
     for age, original in enumerate(sorted((assets / "awkward" / "files").glob("dup_*"))):
         os.utime(shutil.copy(original, tmp_path), (age, age))
-    (group,) = paths(duplicates(where=embedded_for_real()))
+    (group,) = paths(duplicates((), embedded_for_real()))
     order = ["c_recompressed.jpg", "e_metadata_only.png", "a.png", "b_exact_copy.png", "d_resized.jpg"]
     assert [Path(path).name for path in group] == [f"dup_{name}" for name in order]
 
 
 @pytest.mark.slow
 def test_most_recompressed_copies_at_half_size_are_found_by_default_and_nothing_else(
-    assets: Path, tmp_path: Path, embedded_for_real: Callable[[], SpaceChoice]
+    assets: Path, tmp_path: Path, embedded_for_real: Callable[[], DuplicatesOptions]
 ) -> None:
     for number, original in enumerate(sorted((assets / "images" / "cats_dogs" / "cats").glob("*.jpg"))[:30]):
         picture = cv2.imread(str(original))
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         shutil.copy(original, tmp_path / f"{number}.jpg")
         cv2.imwrite(str(tmp_path / f"{number}-copy.jpg"), half, [cv2.IMWRITE_JPEG_QUALITY, 70])
-    groups = paths(duplicates(where=embedded_for_real()))
+    groups = paths(duplicates((), embedded_for_real()))
     assert len(groups) > 15
     for one, other in groups:
         assert other == one.replace(".jpg", "-copy.jpg")

@@ -10,8 +10,8 @@ import pytest
 from clusterings import COLOURS, IMAGES, Desk, Notes, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.workflows.collection import SpaceChoice
 from imgcluster.workflows.export import export
+from imgcluster.workflows.options import ExportOptions
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def run(desk: Desk, out: Path, form: str = "npz") -> int:
-    return export(SpaceChoice(desk.store), str(out), form).rows
+    return export(ExportOptions(store=desk.store, out=str(out), format=form)).rows
 
 
 def test_an_archive_replaces_an_earlier_one(desk: Desk) -> None:
@@ -74,9 +74,7 @@ def test_the_sprite_shows_each_row_of_the_table_in_its_order(desk: Desk) -> None
     progress = Notes()
     for _ in range(2):
         export(
-            SpaceChoice(desk.store),
-            str(out),
-            "tensorboard",
+            ExportOptions(store=desk.store, out=str(out), format="tensorboard"),
             thumbnails=str(desk.folder / "thumbnails"),
             progress=progress,
         )

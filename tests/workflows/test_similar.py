@@ -13,7 +13,7 @@ from fakes import FakeSource, write_image
 from imgcluster.errors import ImgclusterError, StoreError
 from imgcluster.records import FeatureSpace
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.collection import SpaceChoice
+from imgcluster.workflows.options import SimilarOptions
 from imgcluster.workflows.similar import SimilarImage, key_of_file, similar
 
 
@@ -25,7 +25,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def run(desk: Desk, image: Path, top: int = 20) -> tuple[SimilarImage, ...]:
-    return similar(image, top=top, where=SpaceChoice(desk.store), progress=desk.progress)
+    return similar(image, SimilarOptions(top=top, store=desk.store), progress=desk.progress)
 
 
 def test_images_of_its_colour_come_first_and_the_image_itself_never(desk: Desk) -> None:
@@ -88,6 +88,6 @@ def test_an_image_whose_embedding_is_not_finite_is_like_no_other(desk: Desk) -> 
 def test_moved_images_are_found_where_they_are_now(desk: Desk) -> None:
     desk.cluster(mode="move")
     query = next((desk.out).rglob("red0.png"))
-    found = similar(query, where=SpaceChoice(desk.store, clusters=str(desk.out)))
+    found = similar(query, SimilarOptions(store=desk.store, clusters=str(desk.out)))
     assert len(found) == 14
     assert all(Path(each.path).is_file() for each in found)

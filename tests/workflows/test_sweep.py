@@ -9,7 +9,7 @@ import pytest
 from clusterings import IMAGES, Desk, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.workflows.cluster import ClusterOptions
+from imgcluster.workflows.options import SweepOptions
 from imgcluster.workflows.sweep import SweepResult, sweep
 
 
@@ -21,8 +21,11 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def run(desk: Desk, *ks: int, paths: tuple[Path, ...] = (), plot: Path | None = None) -> SweepResult:
-    options = ClusterOptions(store=desk.store, out=str(desk.out), restarts=3)
-    return sweep(ks, paths, options, plot=str(plot) if plot else None, progress=desk.progress)
+    clusters = str(desk.out) if desk.out.exists() else None
+    options = SweepOptions(
+        k=ks, store=desk.store, clusters=clusters, restarts=3, plot=str(plot) if plot else None
+    )
+    return sweep(paths, options, progress=desk.progress)
 
 
 def test_it_suggests_the_number_of_colours_and_says_why(desk: Desk) -> None:
@@ -87,7 +90,7 @@ def test_a_plot_of_an_unknown_kind_is_refused_before_anything_is_computed(tmp_pa
 
 def test_contradicting_options_are_refused(desk: Desk) -> None:
     with pytest.raises(UsageError, match="given twice"):
-        sweep((2,), (), ClusterOptions(store=desk.store, network=("fake", "fake")))
+        sweep((), SweepOptions(store=desk.store, network=("fake", "fake")))
 
 
 def test_a_plot_that_cannot_be_written_is_an_error_that_names_it(desk: Desk) -> None:

@@ -147,7 +147,7 @@ def test_heic_files_are_counted_and_name_the_extra_until_it_is_there(
         without.setitem(sys.modules, "pillow_heif", None)
         result = run(desk)
         assert (result.new, result.failed) == (1, 2)
-        assert all('pip install "imgcluster[heic]"' in failure.reason for failure in result.failures)
+        assert all("pip install '.[heic]'" in failure.reason for failure in result.failures)
     result = run(desk)
     assert (result.new, result.cached, result.failed) == (2, 1, 0)
 

@@ -1,0 +1,229 @@
+"""What an option is: a field of a dataclass that says all there is to say about it, once.
+
+    seeds: int = option("How many seeds, from 0 on.", 5, least=1)
+
+The command line (``--seeds``), the keyword of the Python function (``seeds=``), the checks of both, what is
+recorded with a result and the tables of the documentation are made of that. `workflows.options` holds them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from imgcluster.errors import UsageError
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Option:
+    """All about an option but its name, type and default, which are those of the field.
+
+    Attributes
+    ----------
+    metavar
+        What stands for the value in help. ``FILE`` and ``DIR`` are paths.
+    parse
+        Reads a text, also one given from Python. ValueError with a message where it cannot be read.
+    least, most
+        Bounds of a number, both allowed.
+    env
+        An environment variable that stands in for the option on the command line.
+    unset
+        What the default is where the field has None.
+    recorded
+        Whether a result depends on it, so that it is kept with one.
+    """
+
+    help: str
+    short: str = ""
+    metavar: str = ""
+    parse: Callable[[str], Any] | None = None
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    env: str = ""
+    unset: str = ""
+    recorded: bool = True
+
+
+def option(about: Option | str, default: Any = None, **more: Any) -> Any:
+    """Make a field; it is required where `default` is MISSING, and a function makes a default each time."""
+    metadata = {"option": Option(about, **more) if isinstance(about, str) else about}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def flag(about: Option | str, **more: Any) -> Any:
+    """Make the field of an option that is off unless it is given."""
+    return option(about, default=False, **more)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An option of one command: the field's name and default, the type of its value (of each, if `many`)."""
+
+    name: str
+    kind: type
+    many: bool
+    optional: bool
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        """The name on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def repeated(self) -> bool:
+        """Whether several values are given by several options, and not in one text."""
+        return self.many and self.option.parse is None
+
+    @property
+    def takes_none(self) -> bool:
+        """Whether None is a value of its own, as ``auto`` of ``--k``."""
+        return self.optional and self.default is not None
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in help."""
+        about = self.option
+        if about.least is not None and about.most is not None:
+            return f"{about.least:g}..{about.most:g}"
+        by_type = {int: "N", float: "X"}.get(self.kind, "NAME")
+        return about.metavar or "|".join(about.choices) or by_type
+
+    def read(self, value: Any) -> Any:
+        """Turn what was given, as text or from Python, into the value. UsageError where that cannot be."""
+        if value is None and self.optional:
+            return None
+        if isinstance(value, str | os.PathLike) and self.option.parse is not None:
+            try:
+                value = self.option.parse(os.fsdecode(value))
+            except ValueError as error:
+                raise UsageError(f"{self.flag}: {error}") from None
+            if value is None:
+                return None
+        if not self.many:
+            return self._read_one(value)
+        alone = isinstance(value, str | os.PathLike) or not isinstance(value, Iterable)
+        return tuple(self._read_one(each) for each in ((value,) if alone else value))
+
+    def _read_one(self, given: Any) -> Any:
+        about = self.option
+        try:
+            value = _READERS[self.kind](given)
+        except (TypeError, ValueError):
+            raise UsageError(f"{self.flag} {given} is not {_WORDS[self.kind]}") from None
+        if about.metavar in {"FILE", "DIR"}:
+            return str(Path(value))
+        if about.choices and value not in about.choices:
+            one_of = f"it is one of {', '.join(about.choices)}{did_you_mean(value, about.choices)}"
+            raise UsageError(f"{self.flag} {value} is unknown: {one_of}")
+        least, most = about.least, about.most
+        if (least is not None and not value >= least) or (most is not None and not value <= most):
+            bounds = f"be at least {least:g}" if most is None else f"lie between {least:g} and {most:g}"
+            raise UsageError(f"{self.flag} {value} is out of range: it must {bounds}")
+        return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _whole(value: Any) -> int:
+    return int(value) if isinstance(value, str) else operator.index(value)
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: float, str: os.fsdecode}
+_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Ask whether the most similar of `names` was meant; empty where none is similar."""
+    return "".join(f" (did you mean {close}?)" for close in get_close_matches(name, names, 1))
+
+
+class Options:
+    """Base of the frozen dataclasses whose fields are options: what they are made of is read and checked."""
+
+    def __post_init__(self) -> None:
+        for each in declared(type(self)):
+            object.__setattr__(self, each.name, each.read(getattr(self, each.name)))
+
+    def recorded(self) -> dict[str, Any]:
+        """Give the options that a result depends on, where they have a value."""
+        values = {
+            each.name: getattr(self, each.name) for each in declared(type(self)) if each.option.recorded
+        }
+        return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def declared(options: type[Any]) -> tuple[Declared, ...]:
+    """List the options of a dataclass, its own before those that it shares; MISSING stands for no default."""
+    types = get_type_hints(options)
+    found = {each.name: each for each in fields(options)}
+    names = dict.fromkeys(
+        name for owner in options.__mro__ for name in vars(owner).get("__annotations__", ())
+    )
+    return tuple(_declared(found[name], types[name]) for name in names)
+
+
+def _declared(each: Any, kind: Any) -> Declared:
+    optional = type(None) in get_args(kind)
+    if optional:
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    many = get_origin(kind) is tuple
+    default = each.default if each.default_factory is MISSING else None
+    of_one = get_args(kind)[0] if many else kind
+    return Declared(each.name, of_one, many, optional, default, each.metadata["option"])
+
+
+def spread(
+    function: Callable[..., _Result], parameter: Callable[[Declared], inspect.Parameter]
+) -> Callable[..., _Result]:
+    """Make of a function with a parameter `options`, a dataclass, one with a keyword for each of its options.
+
+    `parameter` says how the signature shows an option. None stands for the default, but where that is a value
+    and None another. TypeError for an unknown keyword.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = dict(signature.parameters)
+    kind = own.pop("options").annotation
+    known = {each.name: each for each in declared(kind)}
+
+    @functools.wraps(function)
+    def with_keywords(*arguments: Any, **given: Any) -> _Result:
+        for name in given.keys() - known.keys() - own.keys():
+            raise TypeError(f"{function.__name__}() has no option {name!r}{did_you_mean(name, known)}")
+        values = {name: given.pop(name) for name in known if name in given}
+        for name in [name for name, value in values.items() if value is None and not known[name].takes_none]:
+            del values[name]
+        return function(*arguments, options=kind(**values), **given)
+
+    shown = sorted([*map(parameter, known.values()), *own.values()], key=lambda each: each.kind)
+    with_keywords.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    with_keywords.__annotations__ = {each.name: each.annotation for each in shown}
+    return with_keywords
+
+
+def keywords(function: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Make of a function with a parameter `options` one that takes them as keywords, as Python shows them."""
+    return spread(function, _keyword)
+
+
+def _keyword(each: Declared) -> inspect.Parameter:
+    default = inspect.Parameter.empty if each.default is MISSING else each.default
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.kind)

@@ -1,0 +1,360 @@
+"""The options of every command, each said once: its type, default, range and help."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import MISSING, dataclass, replace
+
+from imgcluster.errors import UsageError
+from imgcluster.machine import default_memory
+from imgcluster.options import Option, Options, flag, option
+
+FOLDERS = "folders"
+"""Labels: the class of an image is the name of its folder."""
+
+NEAR_DUPLICATE = 0.9
+"""A cosine. Of copies of 400-pixel photographs at half the size and quality 70 it finds 20 of 30 and 72 of 84
+(17 of the 84 at 0.95); of pairs of different photographs of one kind of scene, one in ten thousand."""
+
+
+def _number_or_auto(text: str) -> int | None:
+    """Parse a number from 1 on, or ``auto``: None."""
+    if text == "auto":
+        return None
+    try:
+        k = int(text)
+    except ValueError:
+        k = 0
+    if k < 1:
+        raise ValueError(f"{text} is neither a number from 1 on nor auto")
+    return k
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Parse ``2:12`` (both ends count) or ``2,5,8``."""
+    try:
+        if ":" in text:
+            first, last = (int(part) for part in text.split(":"))
+            numbers = tuple(range(first, last + 1))
+        else:
+            numbers = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        numbers = ()
+    if not numbers or numbers[0] < 1:
+        raise ValueError(f"{text} is not a range of numbers from 1 on: write 2:12 or 2,5,8")
+    return numbers
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Parse names with commas between them."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _bytes(text: str) -> int:
+    """Parse ``2GB``, ``512MB`` or a plain number of bytes."""
+    number, scale = text.strip().upper(), 1
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3), ("B", 1)):
+        if number.endswith(unit):
+            number, scale = number.removesuffix(unit), factor
+            break
+    try:
+        value = int(float(number) * scale)
+    except (ValueError, OverflowError):  # `inf` overflows
+        value = 0
+    if value < 1:
+        raise ValueError(f"{text} is not an amount of memory: write for example 2GB")
+    return value
+
+
+DEFAULT_STORE = "features.h5"
+DEFAULT_CLUSTERS = "clusters"
+
+# What several commands share.
+_STORE = Option("The feature store.", metavar="FILE")
+_STORE_OF_CLUSTERS = replace(_STORE, unset="that of the clustering")
+_CLUSTERS = Option("The folder that `cluster` made.", metavar="DIR")
+_NO_LOCK = Option("For file systems without locks.", recorded=False)
+_LABELS = Option("`folders`: each image's class is its folder's name; or a CSV file with columns path,label.")
+_PRECISION = Option(
+    "What the network computes in.", choices=("auto", "float32", "bfloat16", "float16", "int8")
+)
+_RUNTIME = Option("What runs the network.", choices=("auto", "tensorflow", "openvino"))
+_WEIGHTS = Option(
+    "imagenet, random, or a Keras no-top weights file.",
+    metavar="TEXT",
+    parse=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
+    env="IMGCLUSTER_WEIGHTS",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractOptions(Options):
+    """The options of `extract`."""
+
+    store: str = option(_STORE, DEFAULT_STORE)
+    network: str = option("A name that `imgcluster networks` lists.", "inception_v3")
+    weights: str = option(_WEIGHTS, "imagenet")
+    pooling: str = option(
+        "How the last feature map becomes a vector: by its mean, its maximum, or all of it.",
+        "avg",
+        choices=("avg", "max", "flatten"),
+    )
+    input_size: int | None = option(
+        "Side of the square that images are resized to.", least=32, most=4096, unset="the network's"
+    )
+    dtype: str = option(
+        "How a new feature space keeps embeddings: float16 takes half the space.",
+        "float32",
+        choices=("float32", "float16"),
+    )
+    precision: str = option(_PRECISION, "auto")
+    runtime: str = option(_RUNTIME, "auto")
+    batch_size: int | None = option(
+        "Images per call of the network: fewer take less memory.", least=1, most=4096, unset="by the machine"
+    )
+    retry_failed: bool = flag("Try failed files again even if they did not change.")
+    accept_truncated: bool = flag("Accept JPEGs that are cut short; the missing part is filled in.")
+    follow_links: bool = flag("Follow links out of the folders.")
+    max_pixels: int | None = option("Refuse images of more pixels.", least=1, unset="500 million")
+    timeout: float = option("Seconds to read and decode one file.", 60.0, least=0.1)
+    failures: str | None = option("Write the failed files as CSV.", metavar="FILE")
+    no_lock: bool = flag(_NO_LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareOptions(Options):
+    """What all share that fit clusters: from which store, how embeddings are prepared, how k-means runs."""
+
+    store: str = option(_STORE, DEFAULT_STORE)
+    prepare: str = option(
+        "How embeddings are prepared; l2: unit length only, none: as they come.",
+        "auto",
+        choices=("auto", "l2", "none"),
+    )
+    pca: int | None = option(
+        "Principal components of each space to keep; with l2 and none it adds that step.",
+        least=1,
+        unset="by the data",
+    )
+    whiten: float | None = option(
+        "Power of the standard deviation that each component is divided by: 0 not at all, 1 fully.",
+        least=0,
+        most=1,
+        unset="0.5 with --prepare auto, else 0",
+    )
+    restarts: int | None = option("How often k-means starts anew.", least=1, unset="by the number of images")
+    memory: int | None = option(
+        "Most memory for embeddings: 2GB, 512MB or a number of bytes.",
+        default_memory,
+        metavar="SIZE",
+        parse=_bytes,
+        least=1,
+        unset="a quarter of the machine's",
+    )
+    no_lock: bool = flag(_NO_LOCK)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.whiten and self.pca is None and self.prepare != "auto":
+            raise UsageError(f"--whiten needs --pca where --prepare is {self.prepare}: it scales components")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions(PrepareOptions):
+    """What `cluster` and `sweep` share beyond that: which feature spaces, and where images were moved to."""
+
+    clusters: str | None = option(
+        "The folder of an earlier `cluster --mode move`, where images lie now.", metavar="DIR"
+    )
+    network: tuple[str, ...] = option(
+        "The feature space of this network, or one by its full name; again to join several.", ()
+    )
+    space: str | None = option("A feature space by its full name.", unset="the only one")
+    seed: int = option("Start of all random numbers; the same seed gives the same clusters.", 0, least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.space is not None and len(self.network) > 1:
+            raise UsageError(
+                "--space names one feature space, several --network join several: choose one way "
+                "(--network takes the full name of a feature space, too)"
+            )
+        for network in self.network:
+            if self.network.count(network) > 1:
+                raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(FitOptions):
+    """The options of `cluster`; `k` None stands for ``auto``."""
+
+    k: int | None = option(
+        "Number of clusters, or auto.", 2, short="-k", metavar="N|auto", parse=_number_or_auto, least=1
+    )
+    out: str = option("The folder to make.", DEFAULT_CLUSTERS, metavar="DIR", recorded=False)
+    mode: str = option(
+        "How files come into the folders.", "auto", choices=("auto", "hardlink", "symlink", "copy", "move")
+    )
+    algorithm: str = option("How clusters are found: minibatch-kmeans or kmeans.", "minibatch-kmeans")
+    dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
+    force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(FitOptions):
+    """The options of `sweep`."""
+
+    k: tuple[int, ...] = option(
+        "Numbers of clusters: 2:12 or 2,5,8.",
+        tuple(range(2, 13)),
+        short="-k",
+        metavar="RANGE",
+        parse=_numbers,
+        least=1,
+        unset="2:12",
+    )
+    plot: str | None = option("Draw the measures as PNG or SVG.", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Options):
+    """The options of `evaluate`."""
+
+    labels: str = option(_LABELS, FOLDERS)
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(PrepareOptions):
+    """The options of `compare`; by default they make the published table."""
+
+    k: int = option("Number of clusters.", 2, short="-k", least=1)
+    labels: str = option(_LABELS, FOLDERS)
+    networks: tuple[str, ...] = option(
+        "Names with commas between; a+b joins two side by side.",
+        ("vgg16", "vgg19", "inception_v3", "resnet152"),
+        metavar="NAMES",
+        parse=_names,
+    )
+    algorithms: tuple[str, ...] = option(
+        "Names with commas between.", ("kmeans", "minibatch-kmeans"), metavar="NAMES", parse=_names
+    )
+    seeds: int = option("How many seeds, from 0 on; the table gives means over them.", 5, least=1)
+    weights_dir: str | None = option(
+        "Weights under the names that Keras publishes; missing ones are fetched.", metavar="DIR"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.networks or not self.algorithms:
+            raise UsageError("--networks and --algorithms need at least one name each")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignOptions(Options):
+    """The options of `assign`; all else is as the clustering was made."""
+
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    store: str | None = option(_STORE_OF_CLUSTERS)
+    weights: str | None = option(replace(_WEIGHTS, unset="what the clustering's embeddings were made with"))
+    precision: str = option(_PRECISION, "auto")
+    runtime: str = option(_RUNTIME, "auto")
+    out: str | None = option(
+        "Write a CSV file with the columns path,key,cluster,distance.", short="-o", metavar="FILE"
+    )
+    no_lock: bool = flag(_NO_LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(Options):
+    """The options of `report`."""
+
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    store: str | None = option(_STORE_OF_CLUSTERS)
+    labels: str | None = option(replace(_LABELS, help=f"{_LABELS.help} Marks the wrong images."))
+    no_lock: bool = flag(_NO_LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactSheetOptions(Options):
+    """The options of `contact-sheet`."""
+
+    cluster: int = option("The number of the cluster.", MISSING, least=0)
+    out: str = option("The picture: .png or .jpg.", MISSING, short="-o", metavar="FILE")
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    count: int = option("How many images, the nearest to the centre first.", 48, least=1)
+    columns: int = option("Images per row.", 8, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoOptions(Options):
+    """The options of `undo`."""
+
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    force: bool = flag("Proceed even if the folder was copied since.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions(Options):
+    """The options of `store info`, `store verify` and `store repair`."""
+
+    store: str = option(_STORE, DEFAULT_STORE)
+    no_lock: bool = flag(_NO_LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceOptions(StoreOptions):
+    """Which feature space of which store."""
+
+    network: str | None = option("The feature space of this network.", unset="the only one")
+    space: str | None = option("A feature space by its full name.", unset="the only one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarOptions(SpaceOptions):
+    """The options of `similar`; images that were moved are found through `clusters`."""
+
+    top: int = option("How many images.", 20, least=1)
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicatesOptions(SpaceOptions):
+    """The options of `duplicates`; images that were moved are found through `clusters`."""
+
+    threshold: float = option("Smallest cosine of near duplicates.", NEAR_DUPLICATE, least=0.01, most=1)
+    plan: str | None = option("Write which copies to keep as CSV; nothing is deleted.", metavar="FILE")
+    decisions: str | None = option(
+        "A CSV file with the columns key_a,key_b: pairs of images, by their keys, that are not duplicates.",
+        metavar="FILE",
+    )
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneOptions(StoreOptions):
+    """The options of `store prune`."""
+
+    clusters: tuple[str, ...] = option(
+        "A folder that `cluster --mode move` put images into, where it lies neither here nor beside "
+        "store or images; again for more.",
+        (),
+        metavar="DIR",
+    )
+    force: bool = flag("Proceed even if nothing is left of a scanned folder, or most rows would go.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions(Options):
+    """The options of `store merge`."""
+
+    out: str = option("The new store.", MISSING, short="-o", metavar="FILE")
+    no_lock: bool = flag(_NO_LOCK)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(SpaceOptions):
+    """The options of `store export`."""
+
+    out: str = option("Where to write it.", MISSING, short="-o", metavar="FILE")
+    format: str = option("What to write.", "npz", choices=("npz", "tensorboard"))
