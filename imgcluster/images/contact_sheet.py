@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from imgcluster.images.resize import to_fit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from imgcluster.records import Pixels
+from imgcluster.records import Pixels
 
 _WHITE = 255
 _GAP = 4

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.opencv import cv2
-
-if TYPE_CHECKING:
-    from imgcluster.records import Pixels
+from imgcluster.images.resize import to_fit
+from imgcluster.records import Pixels
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _HEADER_OF_PNG = 33
@@ -42,6 +40,11 @@ def encode_image(pixels: Pixels, suffix: str, *, quality: int = 90, remark: str 
     if not done:
         raise ImgclusterError(f"an image of {pixels.shape[1]} x {pixels.shape[0]} does not fit into {suffix}")
     return _with_remark(bytes(data), remark.encode("ascii")) if remark else bytes(data)
+
+
+def thumbnail_jpeg(pixels: Pixels, long_side: int = 160) -> bytes:
+    """Encode (H, W, 3) pixels as a JPEG file whose longer side has at most `long_side` pixels."""
+    return encode_image(to_fit(pixels, long_side), ".jpg", quality=80)
 
 
 def _with_remark(data: bytes, remark: bytes) -> bytes:

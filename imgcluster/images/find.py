@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import FailureCode, ImgclusterError
+from imgcluster.files import lies_below
 from imgcluster.images.header import EXTENSIONS
 from imgcluster.images.reading import code_of, kind_of_special_file, reason_of
-from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from imgcluster.records import Progress
+from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
 # Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
@@ -205,7 +201,7 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder and not has_image_name(entry.name):
         return
-    if not scan.follow_links and not _inside(os.path.realpath(path), scan.roots):
+    if not scan.follow_links and not lies_below(os.path.realpath(path), scan.roots):
         scan.outside.append(path)
         return
     special = None if is_folder else kind_of_special_file(status.st_mode)
@@ -215,10 +211,6 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
         scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
     else:
         scan.links.append((path, status))
-
-
-def _inside(path: str, roots: tuple[str, ...]) -> bool:
-    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
 
 def _add_linked_files(scan: _Scan) -> None:

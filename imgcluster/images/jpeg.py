@@ -1,51 +1,42 @@
-"""The structure of a JPEG file: what its header states, and whether its end is there."""
+"""JPEG: whole or refused, by a fast path where nothing is strange, at a reduced scale where that will do."""
 
 from __future__ import annotations
 
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.orientation import orientation_of
+from imgcluster.images.memory import bytes_of_result
+from imgcluster.images.opencv import decode_colour
+from imgcluster.images.pillow import decode_with_pillow, orientation_of
+from imgcluster.images.pixels import Raw, Request, damaged
+from imgcluster.records import Pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+TRUNCATED = "cut short: the missing part is filled in"
+UNENDED = "lacks the mark of its end; all pixels are there"
 
-END_OF_IMAGE = b"\xff\xd9"
-
-_START_OF_SCAN = 0xDA
-_RESTART_INTERVAL = 0xDD
-_APP1 = 0xE1
+_END_OF_IMAGE = b"\xff\xd9"
+_START_OF_SCAN, _RESTART_INTERVAL, _APP1 = 0xDA, 0xDD, 0xE1
 _WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
-_SEQUENTIAL = frozenset({0xC0, 0xC1})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = frozenset({0xC0, 0xC1})
 _ALL_COEFFICIENTS = b"\0\x3f\0"
 _SEGMENT = re.compile(rb"\xff[\xc4\xda\xdb\xdd\xe0-\xef\xfe](..)", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0]")
-_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+_EXIF, _XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"[:5]
+# A decoder reads a few bytes ahead of what it needs. What it makes of these shows in the pixels only where
+# data are missing, and then each shows another picture.
+_PADDING, _OTHER_PADDING = bytes(8), b"\xaa" * 8
 
 
 @dataclass(frozen=True)
-class JpegHeader:
-    """What a decoder needs to know beforehand.
+class _Header:
+    """Size as stored, samples, orientation, and where the image data begin.
 
-    Attributes
-    ----------
-    width, height
-        As stored, before any turning.
-    bits
-        Per sample; the decoders here read 8.
-    orientation
-        As the metadata state it, 1 to 8.
-    start
-        Where the image data begin.
-    end
-        Where the end-of-image marker stands behind the image data, or -1: a file cut anywhere lacks it.
-    plain
-        Whether the image data are one sequential scan, as cameras write them: not progressive, no restart
-        markers, nothing strange in the header or between start and end.
+    `plain`: one sequential scan of all components, nothing between the segments, no restart markers.
     """
 
     width: int
@@ -53,100 +44,106 @@ class JpegHeader:
     bits: int
     orientation: int
     start: int
-    end: int
     plain: bool
 
 
-def read_jpeg_header(data: bytes) -> JpegHeader:
-    """Walk the segments up to the image data.
+def decode_jpeg(data: bytes, kind: str, request: Request) -> Raw:
+    """Decode a JPEG to RGB, not yet turned.
 
     Raises
     ------
     UnreadableImage
-        When the file ends before the image data begin.
+        Where it is damaged, or its end is missing and that is not accepted.
     """
-    frame: tuple[int, int, int, int] | None = None
-    exif = xmp = None
-    start = 0
-    plain = True
-    for segment in _segments(data):
-        marker, content, start = segment.marker, segment.content, segment.stop
-        plain = plain and segment.tidy and not _asks_for_more(segment)
-        if marker in _FRAMES and frame is None and len(content) >= 6:
-            frame = struct.unpack_from(">BHHB", content)
-        elif marker == _APP1 and exif is None and content.startswith(b"Exif\0"):
-            exif = content
-        elif marker == _APP1 and xmp is None and content.startswith(_XMP_PREFIX):
-            xmp = content
-        elif marker == _START_OF_SCAN:
-            # Further scans follow where this one has not all the components.
-            whole = frame is not None and content[:1] == bytes([frame[3]])
-            plain = plain and whole and content[-3:] == _ALL_COEFFICIENTS
-    if frame is None:
-        raise UnreadableImage("a damaged JPEG: its header states no size", FailureCode.DAMAGED)
-    bits, height, width, _ = frame
-    end = data.rfind(END_OF_IMAGE, start)
-    if plain and end >= 0:
-        # One pass over the data: the first marker in them is the end, or something has gone wrong there.
-        first = _MARKER.search(data, start)
-        plain = first is not None and first[0] == END_OF_IMAGE
-        end = first.start() if first and plain else end
-    return JpegHeader(width, height, bits, orientation_of(exif, xmp), start, end, plain)
+    header = _read_header(data)
+    width, height = header.width, header.height
+    request.check_size(width, height)
+    if header.bits != 8:
+        raise UnreadableImage(
+            f"a JPEG of {header.bits} bits per sample; only 8 are read", FailureCode.UNSUPPORTED
+        )
+    # The first marker in the data of a plain JPEG is its end, or something has gone wrong there.
+    marker = _MARKER.search(data, header.start) if header.plain else None
+    plain = header.plain and (marker is None or marker[0] == _END_OF_IMAGE)
+    if plain:
+        scale = request.power_of_two(width, height)
+        with request.budget.taking(bytes_of_result(width * height // scale**2)):
+            pixels, note = _decode_plain(data, marker.start() if marker else None, scale)
+        if pixels is not None:
+            return Raw(pixels, width, height, header.orientation, note)
+    incomplete = plain or data.rfind(_END_OF_IMAGE, header.start) < 0
+    if incomplete and not request.accept_truncated:
+        raise UnreadableImage(
+            "the JPEG is cut short (`imgcluster extract --accept-truncated` takes what is there)",
+            FailureCode.TRUNCATED,
+        )
+    # An end put where the data stop makes Pillow fill up what is missing; its switch for that is global and
+    # would change what other threads get.
+    whole = _ended(data, header.start) if incomplete else data
+    raw = decode_with_pillow(whole, kind, request)
+    return Raw(raw.pixels, width, height, header.orientation, TRUNCATED if incomplete else "")
 
 
-@dataclass(frozen=True)
-class _Segment:
-    """One segment of the header; `tidy` says that it follows the one before without a gap."""
+def _decode_plain(data: bytes, end: int | None, scale: int) -> tuple[Pixels | None, str]:
+    """Decode image data that end where `end` says, and a note; None where some of them are missing.
 
-    marker: int
-    content: bytes
-    stop: int
-    tidy: bool
+    Without the end marker the decoder asks for more where data are missing, and gives up. With it, it would
+    fill them up with grey and write a line to stderr; so would it for what is not plain.
+    """
+    if end is not None:
+        return decode_colour(data[:end] + _PADDING, scale), ""
+    rest = data.removesuffix(_END_OF_IMAGE[:1])
+    pixels = decode_colour(rest + _PADDING, scale)
+    if pixels is None:
+        return None, ""
+    other = decode_colour(rest + _OTHER_PADDING, scale)
+    return (pixels, UNENDED) if other is not None and np.array_equal(pixels, other) else (None, "")
 
 
-def _segments(data: bytes) -> Iterator[_Segment]:
-    """Yield the segments of a header; the last is the start of the image data."""
-    marker = 0
+def _read_header(data: bytes) -> _Header:
+    """Walk the segments up to the image data."""
+    frame, content = b"", b""
+    metadata: dict[bytes, bytes] = {}
+    marker, plain = 0, True
     expected = position = 2
     while marker != _START_OF_SCAN:
         position = data.find(b"\xff", position)
         if position < 0 or position + 4 > len(data):
-            raise UnreadableImage("a JPEG that ends within its header (cut short)", FailureCode.DAMAGED)
+            raise damaged("a JPEG that ends within its header (cut short)")
         marker = data[position + 1]
         if marker in _WITHOUT_CONTENT:
             position += 1
             continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        stop = position + 2 + max(length, 2)
-        yield _Segment(marker, data[position + 4 : stop], stop, position == expected)
-        expected = position = stop
+        plain = plain and position == expected
+        expected = position + 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
+        content = data[position + 4 : expected]
+        position = expected
+        plain = plain and _is_plain(marker, content)
+        if marker in _FRAMES and len(content) >= 6:
+            frame = frame or content
+        elif marker == _APP1:
+            metadata.setdefault(content[:5], content)
+    if not frame:
+        raise damaged("a damaged JPEG: its header states no size")
+    # Further scans follow where the first has not all the components.
+    plain = plain and content[:1] == frame[5:6] and content[-3:] == _ALL_COEFFICIENTS
+    bits, height, width = struct.unpack_from(">BHH", frame)
+    orientation = orientation_of(metadata.get(_EXIF), metadata.get(_XMP))
+    return _Header(width, height, bits, orientation, position, plain)
 
 
-def _asks_for_more(segment: _Segment) -> bool:
-    """Whether a decoder has more to do after it than read one scan from front to back."""
-    if segment.marker in _FRAMES:
-        return segment.marker not in _SEQUENTIAL
-    if segment.marker == _RESTART_INTERVAL:
-        return any(segment.content)
+def _is_plain(marker: int, content: bytes) -> bool:
+    if marker in _FRAMES:
+        return marker in _SEQUENTIAL
+    if marker == _RESTART_INTERVAL:
+        return not any(content)
     # Another version of JFIF is a reason for libjpeg to write a line to stderr.
-    return segment.content.startswith(b"JFIF\0") and segment.content[5:6] != b"\1"
+    return not content.startswith(b"JFIF\0") or content[5:6] == b"\1"
 
 
-def with_end(data: bytes, start: int) -> bytes:
-    """Put an end-of-image marker where the data stop, so that a decoder fills up what is missing.
-
-    `start` is where the image data begin.
-    """
+def _ended(data: bytes, start: int) -> bytes:
+    """Put an end marker where the data stop, or before a table that is itself cut and would swallow it."""
     for segment in _SEGMENT.finditer(data, max(start, len(data) - 0xFFFF)):
         if segment.start(1) + int.from_bytes(segment[1], "big") > len(data):
-            # A table that is itself cut would swallow the end.
-            return data[: segment.start()] + END_OF_IMAGE
-    return data + END_OF_IMAGE
-
-
-def shorter_side_scale(width: int, height: int, at_least: int | None) -> int:
-    """Return the largest of 1, 2, 4, 8 by which both sides can be divided and still be `at_least` long."""
-    if at_least is None:
-        return 1
-    shorter = min(width, height)
-    return next((scale for scale in (8, 4, 2) if shorter // scale >= at_least), 1)
+            return data[: segment.start()] + _END_OF_IMAGE
+    return data + _END_OF_IMAGE

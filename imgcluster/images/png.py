@@ -1,35 +1,46 @@
-"""The structure of a PNG file: its chunks, checked, and reduced to those that make the picture."""
+"""PNG: its chunks, checked, and reduced to those that make the picture; large ones band by band."""
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.orientation import orientation_of
+import numpy as np
+from numpy.typing import NDArray
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from imgcluster.errors import UnreadableImage
+from imgcluster.images.memory import bytes_of_result
+from imgcluster.images.pillow import decode_with_pillow, image_to_rgb, open_image, reasons, stated_orientation
+from imgcluster.images.pixels import WHOLE, Raw, Request, damaged, rows_of_block, scaled_size, shrunk
+from imgcluster.records import Pixels
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Deflate cannot press more than this into one byte, so a header that promises more is a lie.
 _BEST_COMPRESSION = 1032
-_METADATA_LIMIT = 1 << 20
-_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GREY, _RGB = 0, 2
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_HEX_PROFILE = re.compile(rb"Raw profile type (?:exif|APP1)\0")
+# A row's filter knows bytes, not colours: any picture with as many bytes per pixel undoes it alike.
+_COLOUR_OF_PIXEL_BYTES = {1: 0, 2: 4, 3: 2, 4: 6}
+# A band as it is unpacked, as a file, in Pillow, as an array, and all of it again for its colours.
+_COPIES_OF_BAND = 10
+_ORIENTATION_CHUNK = re.compile(
+    rb"eXIf|iTXtXML:com\.adobe\.xmp\0|(?:tEXt|zTXt)Raw profile type (?:exif|APP1)\0"
+)
 
 
 @dataclass(frozen=True)
-class PngHeader:
-    """What the first chunk states, and the orientation from the metadata."""
+class _Header:
+    """What the first chunk states."""
 
     width: int
     height: int
     bits: int
     colour: int
     interlaced: bool = False
-    orientation: int = 1
 
     @property
     def pixel_bytes(self) -> int:
@@ -41,160 +52,168 @@ class PngHeader:
         """Bytes of one row before compression, with the filter's byte."""
         return 1 + (self.width * self.bits * _SAMPLES.get(self.colour, 1) + 7) // 8
 
+    def file(self, *chunks: bytes) -> bytes:
+        """Put together a PNG of other chunks."""
+        content = struct.pack(
+            ">IIBBBBB", self.width, self.height, self.bits, self.colour, 0, 0, self.interlaced
+        )
+        return b"".join([_SIGNATURE, _chunk(b"IHDR", content), *chunks, _chunk(b"IEND", b"")])
+
 
 @dataclass(frozen=True)
-class Png:
-    """A PNG taken apart: the header, the chunks that colours need, and the compressed rows."""
+class _Png:
+    """A PNG taken apart: header, chunks that colours and the orientation need, compressed rows."""
 
-    header: PngHeader
+    header: _Header
     colours: bytes
+    metadata: bytes
     rows: tuple[bytes, ...]
 
-    def file(self) -> bytes:
-        """Put together a PNG with the default image alone: no animation, no text, no profile."""
-        header = self.header
-        ihdr = struct.pack(
-            ">IIBBBBB", header.width, header.height, header.bits, header.colour, 0, 0, header.interlaced
-        )
-        data = [chunk(b"IDAT", part) for part in self.rows]
-        return b"".join([SIGNATURE, chunk(b"IHDR", ihdr), self.colours, *data, chunk(b"IEND", b"")])
 
+def decode_png(data: bytes, kind: str, request: Request) -> Raw:
+    """Decode the default image of a PNG to RGB over white, not yet turned.
 
-def chunk(name: bytes, content: bytes) -> bytes:
-    """Write one chunk."""
-    return (
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
-    )
-
-
-def read_png(data: bytes) -> Png:
-    """Take a PNG apart.
-
-    Animated PNGs keep their default image alone, text and profiles are dropped: what is not needed cannot do
-    harm (a text chunk that unpacks to gigabytes, a wrong checksum in a comment).
+    Animation, text and profiles are dropped: what is not needed cannot do harm (a text chunk that unpacks to
+    gigabytes, a wrong checksum in a comment).
 
     Raises
     ------
     UnreadableImage
         For a file that is cut, whose checksums are wrong, or whose header states more than the data can hold.
     """
-    header: bytes | None = None
-    colours: list[bytes] = []
-    rows: list[bytes] = []
-    metadata = _Metadata()
-    cut = False
-    position = len(SIGNATURE)
+    png = _taken_apart(data)
+    header = png.header
+    width, height = header.width, header.height
+    request.check_size(width, height)
+    scale = request.scale(width, height)
+    if scale == WHOLE or header.interlaced or header.pixel_bytes not in _COLOUR_OF_PIXEL_BYTES:
+        file = header.file(png.colours, *(_chunk(b"IDAT", part) for part in png.rows))
+        pixels = decode_with_pillow(file, kind, request).pixels
+    else:
+        rows = rows_of_block(width, scale[0])
+        small = scaled_size(width, height, scale)
+        needed = _COPIES_OF_BAND * rows * header.row_bytes + bytes_of_result(math.prod(small))
+        with request.budget.taking(needed), reasons(kind):
+            pixels = np.concatenate([shrunk(band, scale) for band in _bands(png, rows)])
+    return Raw(pixels, width, height, _orientation(png.metadata))
+
+
+def _taken_apart(data: bytes) -> _Png:
+    chunks = list(_chunks(data))
+    content = next((content for name, content in chunks if name == b"IHDR"), b"")
+    if len(content) != 13:
+        raise damaged("a damaged PNG: its header is missing or cut short")
+    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content)
+    header = _Header(width, height, bits, colour, bool(interlaced))
+    rows = tuple(content for name, content in chunks if name == b"IDAT")
+    stored = sum(map(len, rows))
+    if not width or not height or not stored:
+        raise damaged("a damaged PNG: without image data, or its header states an empty picture")
+    if height * header.row_bytes > stored * _BEST_COMPRESSION:
+        raise damaged(f"a PNG that claims {width} x {height} pixels but holds far fewer")
+    colours, metadata = b"", b""
+    for name, content in chunks:
+        if name in {b"PLTE", b"tRNS"}:
+            colours += _chunk(name, content if name == b"PLTE" else _transparency(header, content))
+        elif _ORIENTATION_CHUNK.match(name + content[:40]):
+            metadata += _chunk(name, content.replace(b"type APP1\0", b"type exif\0", 1))
+    return _Png(header, colours, metadata, rows)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and content of each chunk but the last; checksums count for those of the picture."""
+    position = len(_SIGNATURE)
     while position + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, position)
         content = data[position + 8 : position + 8 + length]
-        end = position + 12 + length
-        if end > len(data):
-            cut = name == b"IDAT"
-            break
-        if name in {b"IHDR", b"PLTE", b"IDAT"}:
-            _check(name, content, data[end - 4 : end])
-        if name == b"IHDR":
-            header = header or content
-        elif name == b"IDAT":
-            rows.append(content)
-        elif name in {b"PLTE", b"tRNS"}:
-            colours.append(chunk(name, content if name == b"PLTE" else _transparency(header, content)))
-        elif name == b"IEND":
-            break
-        else:
-            metadata.add(name, content)
-        position = end
-    if cut:
-        raise UnreadableImage("the PNG is cut short", FailureCode.DAMAGED)
-    if header is None or len(header) != 13:
-        raise UnreadableImage("a damaged PNG: its header is missing or cut short", FailureCode.DAMAGED)
-    png = Png(_header(header, metadata.orientation), b"".join(colours), tuple(rows))
-    _check_plausible(png)
-    return png
+        position += 12 + length
+        if position > len(data) and name == b"IDAT":
+            raise damaged("the PNG is cut short")
+        if position > len(data) or name == b"IEND":
+            return
+        if name in {b"IHDR", b"PLTE", b"IDAT"} and _checksum(name, content) != data[position - 4 : position]:
+            raise damaged(f"a damaged PNG: wrong checksum in its {name.decode()} data")
+        yield name, content
 
 
-def _check(name: bytes, content: bytes, stated: bytes) -> None:
-    if zlib.crc32(content, zlib.crc32(name)) != int.from_bytes(stated, "big"):
-        raise UnreadableImage(
-            f"a damaged PNG: wrong checksum in its {name.decode()} data", FailureCode.DAMAGED
-        )
+def _checksum(name: bytes, content: bytes) -> bytes:
+    return zlib.crc32(content, zlib.crc32(name)).to_bytes(4, "big")
 
 
-def _header(content: bytes, orientation: int) -> PngHeader:
-    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content)
-    if not width or not height:
-        raise UnreadableImage("a damaged PNG: its header states an empty picture", FailureCode.DAMAGED)
-    return PngHeader(width, height, bits, colour, bool(interlaced), orientation)
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return b"".join([len(content).to_bytes(4, "big"), name, content, _checksum(name, content)])
 
 
-def _transparency(header: bytes | None, content: bytes) -> bytes:
+def _transparency(header: _Header, content: bytes) -> bytes:
     """Return the colour that stands for nothing as Pillow compares it: to samples brought to 8 bits.
 
     Of 16 bits of colour it sees the upper half alone, so that hardly different colours vanish as well.
     """
-    bits, colour = header[8:10] if header and len(header) == 13 else (8, _GREY)
-    if colour == _GREY and 0 < bits < 8:
-        levels = (1 << bits) - 1
+    if header.colour == _GREY and 0 < header.bits < 8:
+        levels = (1 << header.bits) - 1
         return struct.pack(">H", (int.from_bytes(content[:2], "big") & levels) * 255 // levels)
-    if colour == _RGB and bits == 16 and len(content) == 6:
+    if (header.colour, header.bits, len(content)) == (_RGB, 16, 6):
         return struct.pack(">HHH", *content[:6:2])
     return content
 
 
-def _check_plausible(png: Png) -> None:
-    stored = sum(map(len, png.rows))
-    if not stored:
-        raise UnreadableImage("a PNG without image data", FailureCode.DAMAGED)
-    if png.header.height * png.header.row_bytes > stored * _BEST_COMPRESSION:
-        raise UnreadableImage(
-            f"a PNG that claims {png.header.width} x {png.header.height} pixels but holds far fewer",
-            FailureCode.DAMAGED,
-        )
-
-
-class _Metadata:
-    """Gathers the orientation from the chunks that may state it."""
-
-    def __init__(self) -> None:
-        self._exif: bytes | None = None
-        self._xmp: bytes | None = None
-
-    @property
-    def orientation(self) -> int:
-        return orientation_of(self._exif, self._xmp)
-
-    def add(self, name: bytes, content: bytes) -> None:
-        if name == b"eXIf":
-            self._exif = content
-        elif name == b"iTXt" and content.startswith(_XMP_KEYWORD):
-            self._xmp = _international_text(content[len(_XMP_KEYWORD) :])
-        elif name in {b"tEXt", b"zTXt"} and self._exif is None and (match := _HEX_PROFILE.match(content)):
-            text = content[match.end() :]
-            self._exif = _from_hex(_inflate(text[1:]) if name == b"zTXt" else text)
-
-
-def _international_text(content: bytes) -> bytes:
-    """Return the text of an iTXt chunk after its keyword: flag, method, language, translation, text."""
-    parts = content[2:].split(b"\0", 2)
-    if len(parts) < 3:
-        return b""
-    return _inflate(parts[2]) if content[:1] == b"\1" else parts[2]
-
-
-def _inflate(content: bytes) -> bytes:
+def _orientation(metadata: bytes) -> int:
+    """Let Pillow read the orientation from a picture of one pixel that bears the metadata."""
+    if not metadata:
+        return 1
+    file = _Header(1, 1, 8, _GREY).file(metadata, _rows(bytes(2)))
     try:
-        return zlib.decompressobj().decompress(content, _METADATA_LIMIT)
-    except zlib.error:
-        return b""
+        with open_image(file, "PNG") as image:
+            return stated_orientation(image)
+    except UnreadableImage:  # a comment that unpacks to gigabytes is no reason to refuse the picture
+        return 1
 
 
-def _from_hex(text: bytes) -> bytes:
-    """Read the profile that ImageMagick writes as text: a name, a length, and hexadecimal digits."""
-    parts = text.split(maxsplit=2)
-    try:
-        return bytes.fromhex(b"".join(parts[2].split()).decode("ascii"))
-    except (IndexError, ValueError):
-        return b""
+def _bands(png: _Png, rows: int) -> Iterator[Pixels]:
+    """Yield the picture as RGB pixels, `rows` rows at a time, the last time what is left."""
+    header = png.header
+    above = bytes(header.row_bytes - 1)
+    blocks = _inflated(png.rows, rows * header.row_bytes)
+    for top in range(0, header.height, rows):
+        count = min(rows, header.height - top)
+        filtered = next(blocks, b"")[: count * header.row_bytes]
+        if len(filtered) < count * header.row_bytes:
+            raise damaged("the PNG is cut short")
+        plain = _unfiltered(header, above, filtered, count)
+        above = plain[-1].tobytes()
+        if (header.colour, header.bits, png.colours) == (_RGB, 8, b""):
+            yield plain.reshape(count, header.width, 3)
+            continue
+        band = np.zeros((count, header.row_bytes), np.uint8)  # no row bears a filter any more
+        band[:, 1:] = plain
+        file = replace(header, height=count).file(png.colours, _rows(band.tobytes()))
+        with open_image(file, "PNG") as image:
+            image.load()
+            yield image_to_rgb(image, WHOLE)
+
+
+def _inflated(parts: tuple[bytes, ...], size: int) -> Iterator[bytes]:
+    """Yield what the parts unpack to in blocks of `size` bytes; the last may be shorter."""
+    unpacker = zlib.decompressobj()
+    block = bytearray()
+    for part in parts:
+        packed = part
+        while unpacked := unpacker.decompress(packed, size - len(block)):
+            packed = unpacker.unconsumed_tail
+            block += unpacked
+            if len(block) == size:
+                yield bytes(block)
+                block.clear()
+    yield bytes(block)
+
+
+def _unfiltered(header: _Header, above: bytes, filtered: bytes, count: int) -> NDArray[np.uint8]:
+    """Undo the filters of `count` rows below a plain one, to (count, bytes per row)."""
+    size = header.pixel_bytes
+    stand_in = _Header(len(above) // size, count + 1, 8, _COLOUR_OF_PIXEL_BYTES[size])
+    with open_image(stand_in.file(_rows(b"\0" + above + filtered)), "PNG") as image:
+        return np.asarray(image).reshape(count + 1, -1)[1:]
+
+
+def _rows(content: bytes) -> bytes:
+    return _chunk(b"IDAT", zlib.compress(content, 0))

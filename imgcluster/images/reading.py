@@ -1,8 +1,9 @@
-"""A file's bytes: regular files only, never waiting on a pipe, with reasons that a person understands."""
+"""A file's bytes and their key: regular files only, never waiting on a pipe, with reasons for a person."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 
@@ -99,3 +100,11 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
     if not parts:
         raise UnreadableImage("an empty file", FailureCode.EMPTY)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def content_key(data: bytes) -> bytes:
+    """Return the 32-byte SHA-256 digest of a file's bytes: equal files share one key, whatever their names.
+
+    Two different files with one key cannot be made on purpose as long as SHA-256 stands.
+    """
+    return hashlib.sha256(data).digest()

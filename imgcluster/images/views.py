@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 
 from imgcluster.images.opencv import cv2
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from imgcluster.records import Pixels
+from imgcluster.records import Pixels
 
 SMALLEST_CROP = 0.6
 _TURN_DEGREES = 15

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
-from imgcluster.images.hashing import content_key
-from imgcluster.images.reading import read_file
+from imgcluster.images.reading import content_key, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from imgcluster.child import ChildDied, TimedOut, call_in_child
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
-from imgcluster.images.hashing import content_key
 from imgcluster.images.header import wrong_name
-from imgcluster.images.reading import read_file
+from imgcluster.images.reading import content_key, read_file
 from imgcluster.images.resize import side_needed, to_square
 from imgcluster.records import Failure, ImageFile, PathEntry
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
-from imgcluster.images.hashing import content_key
-from imgcluster.images.reading import read_file
+from imgcluster.images.reading import content_key, read_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import collect, open_space, without_broken
 

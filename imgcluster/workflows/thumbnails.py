@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imgcluster.child import TimedOut
 from imgcluster.engines.local import ordered_map
 from imgcluster.errors import ImgclusterError, UnreadableImage
-from imgcluster.images.thumbnails import thumbnail_jpeg
+from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.machine import cores
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
 from imgcluster.workflows.known_files import READING_SECONDS, decode_known

@@ -9,8 +9,7 @@ import pytest
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.contact_sheet import contact_sheet, sprite
 from imgcluster.images.decode import decode
-from imgcluster.images.encode import encode_image
-from imgcluster.images.thumbnails import thumbnail_jpeg
+from imgcluster.images.encode import encode_image, thumbnail_jpeg
 
 
 def plain(colour: tuple[int, int, int], height: int = 40, width: int = 60) -> np.ndarray:

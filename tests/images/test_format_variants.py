@@ -263,8 +263,8 @@ def test_lossless_jpeg_2000_loses_nothing(bare):
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "AVIF"])
 def test_orientation_is_followed_at_a_reduced_scale_in_every_format(kind, orientation, monkeypatch):
     needs(kind)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.BLOCK_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.LARGE_PIXELS", 5000)
     data = files.oriented(kind, orientation, files.four_colours(320, 240), quality=95)
     decoded = decode(data, at_least=100)
     assert (decoded.width, decoded.height) == (320, 240)

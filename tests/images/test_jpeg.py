@@ -11,7 +11,8 @@ from picture_files import assert_four_colours
 from PIL import Image
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.decode import TRUNCATED, DecodeLimits, decode
+from imgcluster.images.decode import DecodeLimits, decode
+from imgcluster.images.jpeg import TRUNCATED, UNENDED
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -34,8 +35,23 @@ def test_webp_exif_with_the_prefix_of_jpeg_counts():
     assert_four_colours(decode(data).pixels, 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 10}])
-def test_a_jpeg_without_its_end_marker_is_cut_short(options):
+@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("at_least", [None, 50])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole_and_says_so(missing, at_least):
+    data = files.encoded(files.photograph(), "JPEG")
+    decoded = decode(data[:-missing], at_least=at_least)
+    assert decoded.note == UNENDED
+    assert (decoded.pixels == decode(data, at_least=at_least).pixels).all()
+
+
+@pytest.mark.parametrize("missing", [3, 4, 5, 6, 8, 10, 14, 20])
+def test_a_jpeg_that_lacks_data_besides_is_cut_short(missing):
+    with pytest.raises(UnreadableImage, match="cut short"):
+        decode(files.encoded(files.photograph(), "JPEG")[:-missing])
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_blocks": 10}])
+def test_a_jpeg_of_many_parts_without_its_end_marker_is_cut_short(options):
     data = files.encoded(files.photograph(), "JPEG", **options)
     with pytest.raises(UnreadableImage, match="cut short"):
         decode(data[:-2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import picture_files as files
@@ -12,9 +11,9 @@ from picture_files import assert_four_colours
 from PIL import Image
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images import pillow_decoder
 from imgcluster.images.decode import decode
-from imgcluster.images.pillow_decoder import shrunk
+from imgcluster.images.memory import MemoryBudget
+from imgcluster.images.pixels import shrunk
 
 
 def test_an_animated_png_gives_its_default_image():
@@ -56,16 +55,16 @@ def test_a_small_file_that_claims_to_be_huge_is_refused_before_memory_is_taken(d
 
 
 def test_a_panorama_is_read():
-    panorama = Image.fromarray(np.zeros((200, 1_000_000), np.uint8)).convert("1")
-    decoded = decode(files.saved(panorama, "PNG"), at_least=100)
-    assert (decoded.width, decoded.height) == (1_000_000, 200)
-    assert decoded.pixels.shape[0] >= 100
+    panorama = Image.fromarray(np.zeros((100, 300_000), np.uint8)).convert("1")
+    decoded = decode(files.saved(panorama, "PNG"), at_least=50)
+    assert (decoded.width, decoded.height) == (300_000, 100)
+    assert decoded.pixels.shape[0] >= 50
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
 def test_strips_of_a_large_picture_meet_without_a_seam(mode, monkeypatch):
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.BLOCK_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.LARGE_PIXELS", 5000)
     picture = Image.fromarray(files.photograph(203, 317)).convert(mode)
     data = files.saved(picture, "PNG")
     whole = decode(data).pixels
@@ -84,16 +83,16 @@ def test_a_large_png_is_read_band_by_band_as_if_it_were_read_whole(mode, monkeyp
         picture.putalpha(Image.fromarray(files.photograph(204, 316, seed=1)).convert("L"))
     data = files.saved(picture, "PNG")
     whole = decode(data).pixels
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.BLOCK_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.LARGE_PIXELS", 5000)
     banded = decode(data, at_least=100).pixels
-    np.testing.assert_allclose(banded, shrunk(whole, 2), atol=1)
+    np.testing.assert_allclose(banded, shrunk(whole, (2, 2)), atol=1)
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
 def test_a_large_png_that_is_cut_is_refused(tenths, monkeypatch):
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._STRIP_PIXELS", 5000)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._LARGE_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.BLOCK_PIXELS", 5000)
+    monkeypatch.setattr("imgcluster.images.pixels.LARGE_PIXELS", 5000)
     data = files.encoded(files.photograph(200, 300), "PNG")
     start = data.index(b"IDAT") + 4
     stop = start + (len(data) - start - 16) * tenths // 10
@@ -102,11 +101,12 @@ def test_a_large_png_that_is_cut_is_refused(tenths, monkeypatch):
         decode(cut, at_least=50)
 
 
-def test_huge_pictures_are_decoded_one_at_a_time_and_never_stuck(monkeypatch):
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._HUGE_PIXELS", 100)
-    monkeypatch.setattr("imgcluster.images.pillow_decoder._LONGEST_TURN_SECONDS", 0.05)
-    data = files.encoded(files.four_colours(), "GIF")
-    with ThreadPoolExecutor(4) as pool:
-        assert len(list(pool.map(decode, [data] * 8))) == 8
-    with pillow_decoder._huge_turn:
-        assert_four_colours(decode(data).pixels)
+def test_a_thin_png_is_read_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr("imgcluster.images.pixels.LARGE_PIXELS", 5000)
+    budget = MemoryBudget(largest=200 << 20)
+    rows = b"".join(bytes([0, level]) for level in (0, 255) for _ in range(500_000))
+    thin = decode(files.png_claiming(1, 1_000_000, colour=0, data=rows), at_least=299, budget=budget)
+    assert (thin.width, thin.height) == (1, 1_000_000)
+    assert thin.pixels.shape == (62_500, 1, 3)
+    assert thin.pixels[:31_250].max() == 0
+    assert thin.pixels[31_250:].min() == 255

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.reading import read_file
+from imgcluster.images.reading import content_key, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,3 +137,13 @@ def test_no_descriptor_is_left_open(tmp_path):
 
 def test_a_name_with_a_zero_byte_is_refused():
     assert "name" in str(refused("a\0b.jpg"))
+
+
+def test_the_key_is_the_published_sha_256():
+    assert content_key(b"abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_equal_bytes_share_a_key_and_one_bit_makes_another():
+    assert content_key(b"a" * 1000) == content_key(bytearray(b"a" * 1000))
+    assert content_key(b"a" * 1000) != content_key(b"a" * 999 + b"b")
+    assert len(content_key(b"")) == 32

@@ -52,11 +52,9 @@ def test_others_have_none(data: bytes) -> None:
 
 
 def test_heic_has_one_once_its_reader_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from imgcluster.images import pillow_decoder
-
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(UnreadableImage) as refused:
-        pillow_decoder.decode_with_pillow(b"", "HEIC", 100)
+        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     monkeypatch.setattr(recognise, "find_spec", lambda name: None)
     assert not is_retryable(failed(refused.value), DecodeLimits())
     monkeypatch.setattr(recognise, "find_spec", lambda name: name)

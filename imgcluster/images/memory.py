@@ -1,0 +1,62 @@
+"""How much memory a decoder needs, and the budget that all decoders of a process share."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from imgcluster.errors import FailureCode, UnreadableImage
+
+_GIB = 1 << 30
+# Bytes of a pixel: in Pillow by its mode, where colours stand in four; in a format's decoder besides (its own
+# copy, coefficients, a strip that may be all there is); and in what is made of it, RGB upright and before.
+_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+_OF_DECODER = {"JPEG": 6, "TIFF": 4, "WebP": 8, "AVIF": 8, "HEIC": 8, "JPEG 2000": 12, "GIF": 1}
+_OF_DECODER |= {"BMP": 3, "TIFF of floats": 36}
+_OF_OTHER_MODES, _OF_RESULT = 4, 6
+
+
+def bytes_to_decode(kind: str, mode: str, pixels: int, kept: int) -> int:
+    """Return what it takes to decode `pixels` of a format in one of Pillow's modes, and to keep `kept`."""
+    return pixels * (_OF_MODE.get(mode, _OF_OTHER_MODES) + _OF_DECODER.get(kind, 0)) + bytes_of_result(kept)
+
+
+def bytes_of_result(pixels: int) -> int:
+    """Return what that many pixels take as RGB, with a copy that is turned."""
+    return _OF_RESULT * pixels
+
+
+class MemoryBudget:
+    """Lets decoders start as long as what they need together stays within `total` bytes.
+
+    A picture that needs more than that is decoded while no other is, one that needs more than `largest` is
+    refused. After `patience` seconds a decoder starts all the same: another that was given up never gives
+    back what it took.
+    """
+
+    def __init__(self, total: int = 2 * _GIB, largest: int = 4 * _GIB, patience: float = 20) -> None:
+        self.total = total
+        self.largest = largest
+        self.patience = patience
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taking(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes for a block of code, once they are free; UnreadableImage for too many."""
+        if size > self.largest:
+            needed, most = (f"{number / _GIB:.1f} GiB" for number in (size, self.largest))
+            raise UnreadableImage(
+                f"decoding takes {needed} of memory, and no image may take more than {most}: save it smaller",
+                FailureCode.UNSUPPORTED,
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self.total, self.patience)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify_all()
