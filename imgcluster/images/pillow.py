@@ -126,10 +126,11 @@ def reasons(kind: str) -> Iterator[None]:
 def orientation_of(exif: bytes | None, xmp: bytes | str | None) -> int:
     """Return the orientation, 1 to 8; EXIF comes before XMP, and what means nothing counts as 1."""
     block = Image.Exif()
-    # Cameras and editors leave broken blocks behind; they are no reason to refuse the picture.
-    with contextlib.suppress(Exception):
-        block.load(exif or b"")
-    return _orientation(block, xmp)
+    if exif:
+        # Cameras and editors leave broken blocks behind; they are no reason to refuse the picture.
+        with contextlib.suppress(Exception):
+            block.load(exif)
+    return _orientation(block, xmp) if exif or xmp else 1
 
 
 def stated_orientation(image: Image.Image) -> int:
