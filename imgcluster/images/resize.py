@@ -53,7 +53,7 @@ def _middle(pixels: Pixels, crop: float) -> Pixels:
 
 
 def _resampled(pixels: Pixels, size: int, interpolation: str) -> Pixels:
-    from imgcluster.images.pillow import Image
+    from PIL import Image
 
     method = Image.Resampling[interpolation.upper()]
     return np.asarray(Image.fromarray(pixels).resize((size, size), method))
