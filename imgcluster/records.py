@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 Keys = NDArray[np.uint8]
 """(N, 32) uint8: one SHA-256 digest of a file's bytes per row."""
@@ -359,6 +357,5 @@ def json_number(value: float) -> float | None:
 JsonObject = dict[str, Any]
 """What is handed to `json.dumps`; made in one place, at the edge."""
 
-if TYPE_CHECKING:
-    Notify = Callable[[str], None]
-    """Takes one line that the user should read."""
+Notify = Callable[[str], None]
+"""Takes one line that the user should read."""

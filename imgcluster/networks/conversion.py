@@ -12,78 +12,72 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.convert_process import OPENVINO_MODEL, make_model
+from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
+from imgcluster.networks.recipe import Recipe
+from imgcluster.networks.tensorflow_graph import GraphSettings
+from imgcluster.records import FeatureSpace, Notify, Pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from imgcluster.networks.recipe import Recipe
-    from imgcluster.networks.tensorflow_graph import GraphSettings
-    from imgcluster.records import FeatureSpace, JsonObject, Notify, Pixels
-
-_FORMAT = 3  # to be raised when the graph that `model` or `quantise` builds changes
+_FORMAT = 3  # to be raised when a model that `making` makes changes
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Images that show a quantisation what values to expect.
 
-    `images` takes the input size S and gives (n, S, S, 3) uint8 RGB batches; `name` changes whenever they do.
+    `images` takes a feature space, whose input they are to be: (n, S, S, 3) uint8 RGB batches; `name` changes
+    whenever they do.
     """
 
     name: str
-    images: Callable[[int], Iterable[Pixels]]
+    images: Callable[[FeatureSpace], Iterable[Pixels]]
 
 
-def openvino_model(recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify) -> str:
+def openvino_model(recipe: Recipe, models: str | None, notify: Notify) -> str:
     """Return the path of the OpenVINO model of `recipe`, converted now unless it lies in the folder `models`.
 
     Without `models`, or where it cannot be written (`notify` is told), the model goes with the process.
     ImgclusterError where the weights do not fit.
     """
-    identity = [_FORMAT, asdict(space), _versions("keras", "tensorflow", "openvino")]
-    folder = _made(identity, lambda: _description(recipe), models, notify)
+    libraries = ("openvino",) if recipe.network.framework == "onnx" else ("keras", "tensorflow", "openvino")
+    identity = _identity(recipe, *libraries)
+    folder = _made(identity, lambda folder: _in_child(make_openvino_model, recipe, folder), models, notify)
     return os.path.join(folder, OPENVINO_MODEL)
 
 
-def tensorflow_graph(
-    recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify, settings: GraphSettings
-) -> str:
+def tensorflow_graph(recipe: Recipe, models: str | None, notify: Notify, settings: GraphSettings) -> str:
     """Return the folder of the TensorFlow graph of `recipe`, otherwise like `openvino_model`."""
-    graph = asdict(settings)
-    identity = [_FORMAT, asdict(space), _versions("keras", "tensorflow"), graph]
-    return _made(identity, lambda: {**_description(recipe), "graph": graph}, models, notify)
+    identity = [*_identity(recipe, "keras", "tensorflow"), asdict(settings)]
+    return _made(identity, lambda folder: _in_child(make_graph, recipe, settings, folder), models, notify)
 
 
-def int8_model(
-    recipe: Recipe, space: FeatureSpace, models: str | None, notify: Notify, calibration: Calibration
-) -> str:
+def int8_model(recipe: Recipe, models: str | None, notify: Notify, calibration: Calibration) -> str:
     """Return the path of the int8 model of `recipe`, otherwise like `openvino_model`.
 
-    `space` is that of the model before quantisation.
+    The feature space of `recipe` is that of the model before quantisation.
     """
-    libraries = _versions("keras", "tensorflow", "openvino", "nncf") | {"calibration": calibration.name}
-    with tempfile.TemporaryDirectory(prefix="imgcluster-") as temporary:
+    *identity, libraries = _identity(recipe, "keras", "tensorflow", "openvino", "nncf")
+    identity.append(libraries | {"calibration": calibration.name})
 
-        def request() -> JsonObject:
-            notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
-            images = os.path.join(temporary, "images.npy")
-            np.save(images, np.concatenate(list(calibration.images(recipe.input_size))))
-            model = openvino_model(recipe, space, models, notify)
-            return {"quantise": model, "images": images, "sensitive": recipe.network.sensitive}
+    def make(folder: str) -> None:
+        notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
+        model = openvino_model(recipe, models, notify)
+        images = os.path.join(folder, "images.npy")
+        np.save(images, np.concatenate(list(calibration.images(recipe.space))))
+        _in_child(quantise, model, images, recipe.network.sensitive, folder)
+        os.unlink(images)
 
-        folder = _made([_FORMAT, asdict(space), libraries], request, models, notify)
-    return os.path.join(folder, OPENVINO_MODEL)
+    return os.path.join(_made(identity, make, models, notify), OPENVINO_MODEL)
 
 
 @contextmanager
@@ -105,41 +99,30 @@ def model_digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _versions(*libraries: str) -> dict[str, str]:
-    return {name: version(name) for name in libraries}
+def _identity(recipe: Recipe, *libraries: str) -> list[Any]:
+    return [_FORMAT, recipe.space.identity, {name: version(name) for name in libraries}]
 
 
-def _description(recipe: Recipe) -> JsonObject:
-    return {
-        "network": recipe.network.name,
-        "weights": recipe.weights,
-        "input_size": recipe.input_size,
-        "pooling": recipe.pooling,
-    }
-
-
-def _made(
-    identity: list[object], request: Callable[[], JsonObject], models: str | None, notify: Notify
-) -> str:
-    """Give the folder named after `identity`, whose content is what carrying out the request made."""
+def _made(identity: list[Any], make: Callable[[str], None], models: str | None, notify: Notify) -> str:
+    """Give the folder named after `identity`, which `make` fills unless it is there."""
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     if models is not None:
         try:
-            return _made_in(models, name, request)
+            return _made_in(models, name, make)
         except OSError as error:
             notify(f"cannot keep a converted model in {models}, so it is for this run only: {error.strerror}")
-    return _made_in(_own_folder(), name, request)
+    return _made_in(_own_folder(), name, make)
 
 
-def _made_in(models: str, name: str, request: Callable[[], JsonObject]) -> str:
-    """Have the request carried out, so that the folder is there whole or not at all."""
+def _made_in(models: str, name: str, make: Callable[[str], None]) -> str:
+    """Have a folder filled, so that it is there whole or not at all."""
     folder = os.path.join(models, name)
     if os.path.isdir(folder):
         return folder
     os.makedirs(models, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix="new-", dir=models)
     try:
-        _run({**request(), "folder": temporary})
+        make(temporary)
         for entry in (*os.scandir(temporary), temporary):
             _on_disk(entry)
         _rename(temporary, folder)
@@ -172,9 +155,9 @@ def _rename(temporary: str, folder: str) -> None:
             raise
 
 
-def _run(request: JsonObject) -> None:
+def _in_child(make: Callable[..., None], *arguments: object) -> None:
     try:
-        call_in_child(make_model, request)
+        call_in_child(make, *arguments)
     except ChildDied as death:
         why = (
             "most likely for want of memory: close other programs"

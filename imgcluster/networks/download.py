@@ -9,19 +9,16 @@ import tempfile
 import threading
 import time
 import urllib.request
-from http.client import HTTPException
-from typing import TYPE_CHECKING, BinaryIO
+from http.client import HTTPException, HTTPResponse
+from typing import BinaryIO
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
+from imgcluster.records import Notify
 
-    from imgcluster.records import Notify
+STEP_SECONDS = 15.0
+"""How long a server may take for each step: to be reached, to answer, to send the next piece."""
 
-CONNECT_SECONDS = 6.0
-"""How long a server may take to answer, name look-up and all attempts together."""
-
-STALL_SECONDS = 20.0
-"""How long a transfer may stand still."""
+_STEPS = 3
+"""Before the first piece comes. A name look-up takes its time from them, for it cannot be given a limit."""
 
 _BLOCK = 1 << 20
 _TELL_SECONDS = 10.0
@@ -32,7 +29,7 @@ class DownloadError(Exception):
 
 
 def download(
-    url: str, path: str, md5: str, seconds: float = CONNECT_SECONDS, notify: Notify = lambda _: None
+    url: str, path: str, md5: str, seconds: float = STEP_SECONDS, notify: Notify = lambda _: None
 ) -> None:
     """Fetch `url` to `path`, which appears only when it is whole and has the MD5 `md5`.
 
@@ -41,9 +38,10 @@ def download(
     Raises
     ------
     DownloadError
-        No answer within `seconds`, a transfer that stalls or breaks, another checksum, no room on the disk.
+        A server that takes longer than `seconds` for a step, a transfer that breaks, another checksum, no
+        room on the disk.
     """
-    response = _open_within(url, seconds)
+    response = _open(url, seconds)
     temporary = ""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -54,29 +52,29 @@ def download(
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except (OSError, HTTPException) as error:
-        raise DownloadError(_reason(error)) from error
+        raise DownloadError(_reason(error, seconds)) from error
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
 
 
-def _open_within(url: str, seconds: float) -> HTTPResponse:
+def _open(url: str, seconds: float) -> HTTPResponse:
     """Open `url`; in a thread, because looking up a name cannot be given a time limit."""
     answers: queue.SimpleQueue[HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))  # noqa: S310 - catalogue's https
+            answers.put(urllib.request.urlopen(url, timeout=seconds))  # noqa: S310 - catalogue's https
         except (OSError, ValueError, HTTPException) as error:
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        answer = answers.get(timeout=seconds)
+        answer = answers.get(timeout=_STEPS * seconds)
     except queue.Empty:
-        raise DownloadError(f"no answer within {seconds:.0f} seconds") from None
+        answer = TimeoutError()
     if isinstance(answer, Exception):
-        raise DownloadError(_reason(answer)) from answer
+        raise DownloadError(_reason(answer, seconds)) from answer
     return answer
 
 
@@ -94,6 +92,8 @@ def _copy(response: HTTPResponse, file: BinaryIO, notify: Notify) -> str:
     return checksum.hexdigest()
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, seconds: float) -> str:
     cause = getattr(error, "reason", error)  # urllib wraps the system's error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {seconds:.0f} seconds"
     return " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())

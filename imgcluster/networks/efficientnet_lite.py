@@ -6,16 +6,13 @@ EfficientNet without squeeze-and-excite, with ReLU6, its stem and head not scale
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from keras import Input, Model, layers
+from numpy.typing import NDArray
 
 from imgcluster.errors import ImgclusterError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
 # repeats, kernel, stride, expansion, filters
 _STAGES = (

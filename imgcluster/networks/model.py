@@ -5,72 +5,67 @@ A runtime chooses the backend before it imports this module.
 
 from __future__ import annotations
 
-import importlib
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.catalog import PackagedWeights, PublishedWeights
+from imgcluster.networks.catalog import Network, PackagedWeights, PublishedWeights
 from imgcluster.networks.efficientnet_lite import assign_torch_state
+from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.torch_file import read_torch_file
 from imgcluster.networks.weights import RANDOM_SEED
 
-if TYPE_CHECKING:
-    from imgcluster.networks.catalog import Network, Preprocessing
 
-
-def build_model(network: Network, weights: str | None, input_size: int, pooling: str) -> Any:
+def build_model(recipe: Recipe) -> Any:
     """Build a network with its preprocessing inside the graph.
-
-    Parameters
-    ----------
-    weights
-        Path of a weights file, or None for random ones from a fixed seed.
-    pooling
-        ``avg``, ``max`` or ``flatten``.
 
     Returns
     -------
     keras.Model
-        (n, input_size, input_size, 3) uint8 RGB to (n, D) float32.
+        (n, S, S, 3) uint8 RGB to (n, D) float32.
 
     Raises
     ------
     ImgclusterError
-        The file does not fit the network, or the input size is too small for it.
+        The weights do not fit the network, or the input size is too small for it.
     """
+    network, space = recipe.network, recipe.space
     try:
-        body = _build_body(network, input_size, pooling)
+        body = _build_body(network, space.input_size, space.pooling)
     except ValueError as error:
-        raise ImgclusterError(f"{network.name} cannot take images of {input_size} pixels") from error
-    if weights is None:
+        raise ImgclusterError(f"{network.name} cannot take images of {space.input_size} pixels") from error
+    if recipe.weights.path is None:
         _randomise(body)
     else:
-        _load(body, network, weights)
-    pixels = keras.Input((input_size, input_size, 3), dtype="uint8", name="pixels")
-    embeddings = body(preprocess(pixels, network.preprocessing))
-    if pooling == "flatten":
+        _load(body, network, recipe.weights.path)
+    pixels = keras.Input((space.input_size, space.input_size, 3), dtype="uint8", name="pixels")
+    embeddings = body(preprocess(pixels, network))
+    if space.pooling == "flatten":
         embeddings = keras.layers.Flatten()(embeddings)
     return keras.Model(pixels, embeddings, name=network.name)
 
 
-def preprocess(pixels: Any, how: Preprocessing) -> Any:
-    """Bring RGB `pixels` (n, H, W, 3), symbolic or not, to the range and channel order of the training."""
+def preprocess(pixels: Any, network: Network) -> Any:
+    """Bring RGB `pixels` (n, H, W, 3), symbolic or not, to the range and order of the network's training."""
     values = keras.ops.cast(pixels, "float32")
-    if how.channels == "bgr":
+    if network.channels == "bgr":
         values = keras.ops.flip(values, axis=-1)
-    return values * how.scale + np.asarray(how.offset, np.float32)
+    mean, std = np.asarray(network.mean), np.asarray(network.std)
+    # A single number where it is one: int8 models are known by their graph, so it has to stay as it was.
+    scale = 1 / network.std[0] if len({*network.std}) == 1 else (1 / std).astype(np.float32)
+    values = values * scale + (-mean / std).astype(np.float32)
+    return keras.ops.transpose(values, (0, 3, 1, 2)) if network.layout == "first" else values
 
 
 def _build_body(network: Network, input_size: int, pooling: str, *, include_top: bool = False) -> Any:
-    module, _, function = network.builder.rpartition(".")
-    return getattr(importlib.import_module(module), function)(
+    shape = (input_size, input_size, 3) if network.layout == "last" else (3, input_size, input_size)
+    return network.build(
         include_top=include_top,
         weights=None,
-        input_shape=(input_size, input_size, 3),
+        input_shape=shape,
         pooling=None if pooling == "flatten" else pooling,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import queue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import openvino
@@ -12,10 +12,8 @@ import openvino
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.conversion import reading
-
-if TYPE_CHECKING:
-    from imgcluster.networks.recipe import Recipe
-    from imgcluster.records import Embeddings, Pixels
+from imgcluster.networks.recipe import Recipe
+from imgcluster.records import Embeddings, Pixels
 
 _PART = 4
 _PARTS_PER_STREAM = 4
@@ -34,9 +32,9 @@ class OpenVinoNetwork:
     def __init__(self, recipe: Recipe, model: str) -> None:
         precision = recipe.precision_with(gpu=False)
         streams = min(cores(), _MOST_STREAMS)
-        self.batch_size = recipe.batch_size or _PART * _PARTS_PER_STREAM * streams
+        self.batch_size = recipe.choice.batch_size or _PART * _PARTS_PER_STREAM * streams
         self._part = math.gcd(self.batch_size, _PART)
-        self._size = recipe.input_size
+        self._size = recipe.space.input_size
         core = openvino.Core()
         with reading(model):
             graph = core.read_model(model)

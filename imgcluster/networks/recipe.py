@@ -1,51 +1,61 @@
-"""What it takes to build a network, as plain data that can be handed to another process."""
+"""All that decides how a network computes, as plain data that can be handed to another process."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
 
-from imgcluster.networks.processor import has_native_bfloat16
+from imgcluster.networks.catalog import Network
+from imgcluster.networks.choice import NetworkChoice
+from imgcluster.networks.weights import Weights
+from imgcluster.records import FeatureSpace
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from imgcluster.networks.catalog import Network
+_NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network, its weights (None: random), its input and pooling, and how to compute it.
+    """What was chosen, and what came of it: the network's record, its weights and its feature space."""
 
-    `origin` is what was chosen as its weights, for the record of the run.
-    """
-
+    choice: NetworkChoice
     network: Network
-    weights: str | None
-    input_size: int
-    pooling: str
-    precision: str = "auto"
-    batch_size: int | None = None
-    origin: str = ""
-
-    def build(self) -> Any:
-        """Build the Keras model; imports Keras."""
-        from imgcluster.networks.model import build_model
-
-        return build_model(self.network, self.weights, self.input_size, self.pooling)
+    weights: Weights
+    space: FeatureSpace
 
     def precision_with(self, *, gpu: bool) -> str:
         """Return the precision to compute in, ``auto`` resolved for this processor or GPU.
 
         Random weights are not scaled for the narrow range of float16.
         """
-        if self.precision != "auto":
-            return self.precision
+        if self.choice.precision != "auto":
+            return self.choice.precision
         if gpu:
-            return "float32" if self.weights is None else "float16"
+            return "float32" if self.weights.path is None else "float16"
         return "bfloat16" if has_native_bfloat16() else "float32"
 
     def provenance(self, runtime: str, precision: str, device: str, **versions: str) -> Mapping[str, str]:
         """Describe a run for the store: what computed, in what precision, with whose weights."""
         computed = {"runtime": runtime, "precision": precision, "device": device, **versions}
-        return {**computed, "weights": self.origin} if self.origin else computed
+        return {**computed, "weights": self.weights.origin}
+
+
+@cache
+def has_native_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16 (AVX-512 BF16 or AMX)."""
+    return bool(_NATIVE_BFLOAT16 & _cpu_flags())
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether there is an NVIDIA GPU with its driver; whether it can be used, TensorFlow knows."""
+    return os.path.exists("/dev/nvidia0")
+
+
+def _cpu_flags() -> frozenset[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if line.startswith("flags")]
+    except OSError:  # not Linux: nothing is known, float32 is always right
+        return frozenset()
+    return frozenset(lines[0].split(":", 1)[-1].split()) if lines else frozenset()

@@ -5,88 +5,76 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
-from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
-from imgcluster.networks.catalog import find_network
-from imgcluster.networks.conversion import int8_model, model_digest, openvino_model, tensorflow_graph
-from imgcluster.networks.places import NOWHERE, NetworkPlaces
-from imgcluster.networks.processor import has_native_bfloat16, has_nvidia_gpu
-from imgcluster.networks.recipe import Recipe
-from imgcluster.networks.weights import locate
-from imgcluster.records import FeatureSpace
+from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.networks.catalog import Network, find_network
+from imgcluster.networks.choice import NetworkChoice
+from imgcluster.networks.conversion import (
+    Calibration,
+    int8_model,
+    model_digest,
+    openvino_model,
+    tensorflow_graph,
+)
+from imgcluster.networks.recipe import Recipe, has_native_bfloat16, has_nvidia_gpu
+from imgcluster.networks.weights import NOWHERE, NetworkPlaces, locate
+from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify
 
-if TYPE_CHECKING:
-    from imgcluster.networks.conversion import Calibration
-    from imgcluster.records import EmbeddingNetwork, Notify
-
-POOLINGS = ("avg", "max", "flatten")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
-RUNTIMES = ("auto", "tensorflow", "openvino")
-_INPUT_SIZES = range(32, 4097)
-_BATCH_SIZES = range(1, 4097)
-
-
-@dataclass(frozen=True)
-class NetworkChoice:
-    """The options that decide about a network. UsageError for a value that can never work."""
-
-    network: str = "inception_v3"
-    weights: str = "imagenet"
-    pooling: str = "avg"
-    input_size: int | None = None
-    precision: str = "auto"
-    runtime: str = "auto"
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        find_network(self.network)
-        _require_one_of("--pooling", self.pooling, POOLINGS)
-        _require_one_of("--precision", self.precision, PRECISIONS)
-        _require_one_of("--runtime", self.runtime, RUNTIMES)
-        _require_within("--input-size", self.input_size, _INPUT_SIZES)
-        _require_within("--batch-size", self.batch_size, _BATCH_SIZES)
-        if self.precision == "int8" and self.runtime == "tensorflow":
-            raise UsageError("--precision int8 runs on OpenVINO: leave out --runtime tensorflow")
-        if self.precision == "float16" and self.runtime == "openvino":
-            raise UsageError("--precision float16 is for GPUs, on TensorFlow: leave out --runtime openvino")
-
-
-def _require_one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{option} {value} is unknown: it is one of {', '.join(allowed)}")
-
-
-def _require_within(option: str, value: int | None, allowed: range) -> None:
-    if value is not None and value not in allowed:
-        raise UsageError(
-            f"{option} {value} cannot be: it lies between {allowed.start} and {allowed.stop - 1}"
-        )
+_NO_GPU = (
+    "TensorFlow finds no usable GPU (the extra imgcluster[gpu] brings what NVIDIA's need): {} computes "
+    "on the processor"
+)
 
 
 @dataclass(frozen=True)
 class ChosenNetwork:
-    """A NetworkSource; `models` is the folder of converted models, `int8` the path of a quantised one."""
+    """A NetworkSource.
 
-    space: FeatureSpace
+    Attributes
+    ----------
+    runtime
+        ``tensorflow``, ``openvino``, or ``auto``: TensorFlow if it can use the GPU, else OpenVINO.
+    models
+        The folder of converted models.
+    int8
+        The path of a quantised model.
+    """
+
     recipe: Recipe
     runtime: str
     models: str | None
     notify: Notify
     int8: str | None = None
 
+    @property
+    def space(self) -> FeatureSpace:
+        """The feature space of its embeddings."""
+        return self.recipe.space
+
     def load(self) -> EmbeddingNetwork:
         """Import the runtime, make the model unless it was made before, and run it once."""
-        if self.runtime == "openvino":
+        if self.runtime == "openvino" or not self._on_tensorflow():
             from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
-            model = self.int8 or openvino_model(self.recipe, self.space, self.models, self.notify)
-            return OpenVinoNetwork(self.recipe, model)
+            return OpenVinoNetwork(
+                self.recipe, self.int8 or openvino_model(self.recipe, self.models, self.notify)
+            )
         from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
         return TensorFlowNetwork(
-            self.recipe, partial(tensorflow_graph, self.recipe, self.space, self.models, self.notify)
+            self.recipe, partial(tensorflow_graph, self.recipe, self.models, self.notify)
         )
+
+    def _on_tensorflow(self) -> bool:
+        """Whether to compute on TensorFlow; only where there is a GPU, it is asked whether it finds one."""
+        if not has_nvidia_gpu() or self.recipe.choice.precision == "float16":
+            return True  # what cannot be computed without one is refused there
+        from imgcluster.networks.tensorflow_runtime import finds_gpu
+
+        if finds_gpu():
+            return True
+        self.notify(_NO_GPU.format("OpenVINO" if self.runtime == "auto" else "it"))
+        return self.runtime != "auto"
 
 
 def choose(
@@ -117,7 +105,7 @@ def choose(
         The weights or the library that was asked for are missing.
     """
     network = find_network(choice.network)
-    runtime = _runtime(choice)
+    runtime = _runtime(choice, network)
     if choice.precision == "float16" and not has_nvidia_gpu():
         raise ImgclusterError("--precision float16 needs a GPU, and there is none: use --precision auto")
     if choice.precision == "bfloat16" and not has_native_bfloat16():
@@ -129,35 +117,35 @@ def choose(
         input_size=choice.input_size or network.input_size,
         pooling=choice.pooling,
         preprocessing=preprocessing,
+        crop=network.crop,
+        interpolation=network.interpolation,
+        normalisation=network.normalisation,
     )
-    recipe = Recipe(
-        network,
-        weights.path,
-        space.input_size,
-        choice.pooling,
-        choice.precision,
-        choice.batch_size,
-        weights.origin,
-    )
-    chosen = ChosenNetwork(space, recipe, runtime, places.models, notify)
+    chosen = ChosenNetwork(Recipe(choice, network, weights, space), runtime, places.models, notify)
     if choice.precision != "int8":
         return chosen
     if calibration is None:
         raise ImgclusterError("--precision int8 needs images to calibrate on")
-    model = int8_model(recipe, space, places.models, notify, calibration)
-    return replace(chosen, space=replace(space, quantisation=model_digest(model)), int8=model)
+    model = int8_model(chosen.recipe, places.models, notify, calibration)
+    quantised = replace(chosen.recipe, space=replace(space, quantisation=model_digest(model)))
+    return replace(chosen, recipe=quantised, int8=model)
 
 
-def _runtime(choice: NetworkChoice) -> str:
+def _runtime(choice: NetworkChoice, network: Network) -> str:
+    def there(*libraries: str) -> bool:
+        return all(importlib.util.find_spec(library) is not None for library in libraries)
+
     if choice.precision == "int8":
-        if any(importlib.util.find_spec(library) is None for library in ("openvino", "nncf", "skimage")):
+        if not there("openvino", "nncf", "skimage"):
             raise MissingExtra("--precision int8", "int8")
         return "openvino"
     if choice.runtime == "tensorflow" or choice.precision == "float16":
         return "tensorflow"
-    installed = importlib.util.find_spec("openvino") is not None
-    if choice.runtime == "openvino" and not installed:
-        raise MissingExtra("--runtime openvino", "openvino")
-    return (
-        "openvino" if installed and (choice.runtime == "openvino" or not has_nvidia_gpu()) else "tensorflow"
-    )
+    if choice.runtime == "openvino" or network.framework == "onnx":
+        if not there("openvino"):
+            wanted = "--runtime openvino" if choice.runtime == "openvino" else f"network {network.name}"
+            raise MissingExtra(wanted, "openvino")
+        return "openvino"
+    if not there("openvino"):
+        return "tensorflow"
+    return "auto" if has_nvidia_gpu() and choice.precision != "bfloat16" else "openvino"

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from imgcluster.networks.recipe import Recipe
 
 _GRAPH = "graph.pb"
 _WEIGHTS = "weights.npz"
@@ -43,11 +41,14 @@ class GraphSettings:
     optimise: bool
 
 
-def write_graph(recipe: Recipe, settings: GraphSettings, folder: str) -> None:
-    """Build a network with Keras, whose backend is to be TensorFlow, and write its graph into `folder`."""
+def write_graph(build: Callable[[], Any], size: int, settings: GraphSettings, folder: str) -> None:
+    """Write into `folder` the graph of the Keras model that `build` builds, for images of `size`.
+
+    Keras' backend is to be TensorFlow.
+    """
     import tensorflow as tf
 
-    graph = _folded(tf, recipe, settings.batch_size)
+    graph = _folded(tf, build(), (settings.batch_size, size, size, 3))
     gc.collect()  # the Keras model; the optimiser is about to need the memory
     if settings.optimise:
         graph = _optimised(tf, graph, settings.precision)
@@ -57,15 +58,12 @@ def write_graph(recipe: Recipe, settings: GraphSettings, folder: str) -> None:
         file.write(graph.SerializeToString())
 
 
-def _folded(tf: Any, recipe: Recipe, batch_size: int) -> Any:
+def _folded(tf: Any, model: Any, shape: tuple[int, ...]) -> Any:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    model = recipe.build()
 
     def embed(pixels: Any) -> Any:
         return tf.identity(model(pixels, training=False), name=_EMBEDDINGS)
 
-    shape = (batch_size, recipe.input_size, recipe.input_size, 3)
     traced = tf.function(embed).get_concrete_function(tf.TensorSpec(shape, tf.uint8, name=_PIXELS))
     return convert_variables_to_constants_v2(traced).graph.as_graph_def()
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.batches import embed_padded, memory_explained
-from imgcluster.networks.chatter import without_chatter
 from imgcluster.networks.conversion import reading
+from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from imgcluster.networks.recipe import Recipe
-    from imgcluster.records import Embeddings, Pixels
+from imgcluster.records import Embeddings, Pixels
 
 _CPU_BATCH = {"bfloat16": 16, "float32": 8}
 """Larger ones are no faster on a CPU, and take memory."""
 _GPU_BATCH = 256
+
+# What absl logs below ERROR, and its own preamble: no environment variable keeps these back at import.
+_CHATTER = re.compile(
+    rb"^(?:WARNING: All log messages before absl::InitializeLog.*|[IW]\d{4} [\d:. ]+ .*)\n", re.MULTILINE
+)
 
 
 class TensorFlowNetwork:
@@ -38,8 +42,8 @@ class TensorFlowNetwork:
         gpu = bool(tensorflow.config.list_physical_devices("GPU"))
         precision = recipe.precision_with(gpu=gpu)
         _refuse(precision, gpu=gpu)
-        self.batch_size = recipe.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH[precision])
-        self._size = recipe.input_size
+        self.batch_size = recipe.choice.batch_size or (_GPU_BATCH if gpu else _CPU_BATCH[precision])
+        self._size = recipe.space.input_size
         self._alone = threading.Lock()
         settings = GraphSettings(self.batch_size, precision, optimise=not gpu)
         folder = make_graph(settings)
@@ -67,6 +71,11 @@ class TensorFlowNetwork:
             return np.asarray(self._embed(batch), np.float32)
 
 
+def finds_gpu() -> bool:
+    """Import TensorFlow and ask whether it can use a GPU."""
+    return bool(_import_tensorflow().config.list_physical_devices("GPU"))
+
+
 def _refuse(precision: str, *, gpu: bool) -> None:
     """Raise ImgclusterError for a precision that would silently be computed as float32."""
     if precision == "float16" and not gpu:
@@ -90,3 +99,32 @@ def _import_tensorflow() -> Any:
         except RuntimeError:  # the caller's own TensorFlow code came first and has decided
             break
     return tensorflow
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Let through what is written to stderr meanwhile, by any thread, except log lines below an error."""
+    try:
+        sys.stderr.flush()
+        original = os.dup(2)
+    except (AttributeError, OSError):  # stderr is closed, so nobody is bothered
+        yield
+        return
+    reader, writer = os.pipe()
+    thread = threading.Thread(target=_forward, args=(reader, original), daemon=True)
+    thread.start()
+    os.dup2(writer, 2)
+    os.close(writer)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(original, 2)  # closes the last writing end, so that the thread comes to its end
+        thread.join()
+        os.close(reader)
+        os.close(original)
+
+
+def _forward(reader: int, target: int) -> None:
+    while chunk := os.read(reader, 1 << 16):
+        os.write(target, _CHATTER.sub(b"", chunk))

@@ -6,19 +6,50 @@ import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from imgcluster.errors import ImgclusterError, MissingExtra
-from imgcluster.networks.catalog import OFFLINE_NETWORK, PackagedWeights, PublishedWeights
-from imgcluster.networks.download import DownloadError, download
-from imgcluster.networks.places import NOWHERE
-
-if TYPE_CHECKING:
-    from imgcluster.networks.catalog import Network
-    from imgcluster.networks.places import NetworkPlaces
-    from imgcluster.records import Notify
+from imgcluster.networks.catalog import OFFLINE_NETWORK, Network, PackagedWeights, PublishedWeights
+from imgcluster.networks.download import STEP_SECONDS, DownloadError, download
+from imgcluster.records import Notify
 
 RANDOM_SEED = 0
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class NetworkPlaces:
+    """Folders for what networks need, and how long to try a server; nothing here looks for them itself.
+
+    Attributes
+    ----------
+    keras_home
+        The folder that Keras uses; published weights are looked for there, and kept there once fetched.
+    cache
+        The folder for converted and quantised models.
+    seconds
+        How long a server may take for each step, such as to answer.
+    """
+
+    keras_home: str | None = None
+    cache: str | None = None
+    seconds: float = STEP_SECONDS
+
+    def published_file(self, published: PublishedWeights) -> str:
+        """Return the path at which Keras keeps a file of weights. ImgclusterError without a folder."""
+        if self.keras_home is None:
+            raise ImgclusterError(
+                f"no folder is known to keep {published.file_name} in: name its file with --weights"
+            )
+        return os.path.join(os.path.abspath(self.keras_home), "models", published.file_name)
+
+    @property
+    def models(self) -> str | None:
+        """The folder of converted models, if there is one."""
+        return None if self.cache is None else os.path.join(os.path.abspath(self.cache), "models")
+
+
+NOWHERE = NetworkPlaces()
 
 
 @dataclass(frozen=True)
@@ -63,21 +94,30 @@ def locate(
         return Weights(None, hashlib.sha256(description.encode()).hexdigest(), choice)
     if choice != "imagenet":
         path = _users_file(choice, network)
-        return Weights(path, _digest(path, "sha256"), path)
-    if isinstance(network.weights, PackagedWeights):
-        packaged = _packaged_file(network.weights)
-        if packaged is None:
-            raise MissingExtra(f"network {network.name}", network.weights.extra)
-        return Weights(packaged, _digest(packaged, "sha256"), choice)
-    path = _published_file(network, network.weights, places, notify)
-    return Weights(path, _digest(path, "sha256"), choice)
+        return _found(path, path)
+    published = network.weights
+    if published is None:
+        raise ImgclusterError(f"no weights of {network.name} are published: name a file with --weights")
+    if isinstance(published, PublishedWeights):
+        return _published(network, published, places, notify)
+    packaged = _packaged_file(published)
+    if packaged is None:
+        raise MissingExtra(f"network {network.name}", published.extra)
+    return _found(packaged, choice)
 
 
-def availability(network: Network, places: NetworkPlaces) -> Literal["here", "package", "download"]:
-    """Say whether the published weights are on this machine, come with a package, or are fetched."""
+def availability(network: Network, places: NetworkPlaces) -> Literal["here", "package", "download", "file"]:
+    """Say whether the published weights are here, come with a package or are fetched, if any."""
+    if network.weights is None:
+        return "file"
     if isinstance(network.weights, PackagedWeights):
         return "package" if _packaged_file(network.weights) is None else "here"
     return "here" if os.path.isfile(places.published_file(network.weights)) else "download"
+
+
+def published_name(network: Network) -> str:
+    """Return the name under which a network's weights are published, or nothing."""
+    return network.weights.file_name if isinstance(network.weights, PublishedWeights) else ""
 
 
 def _users_file(choice: str, network: Network) -> str:
@@ -86,13 +126,14 @@ def _users_file(choice: str, network: Network) -> str:
         raise ImgclusterError(
             f"no weights file {path}; --weights takes imagenet, random or a Keras weights file"
         )
-    if path.endswith(".pth") and isinstance(network.weights, PackagedWeights):
-        return path
-    if not path.endswith(".h5"):
-        raise ImgclusterError(
-            f"{path} is not read: only files that hold nothing but arrays are, .h5 or .weights.h5 "
-            "(from Keras: model.save_weights)"
-        )
+    allowed: tuple[str, ...] = (".h5",)
+    which = "only files that hold nothing but arrays are, .h5 or .weights.h5 (from Keras: model.save_weights)"
+    if network.framework == "onnx":
+        allowed, which = (".onnx",), f"{network.name} takes an .onnx file"
+    elif isinstance(network.weights, PackagedWeights):
+        allowed = (".h5", ".pth")
+    if not path.endswith(allowed):
+        raise ImgclusterError(f"{path} is not read: {which}")
     return path
 
 
@@ -103,14 +144,15 @@ def _packaged_file(packaged: PackagedWeights) -> str | None:
     return next((path for path in paths if os.path.isfile(path)), None)
 
 
-def _published_file(
+def _published(
     network: Network, published: PublishedWeights, places: NetworkPlaces, notify: Notify
-) -> str:
+) -> Weights:
     path = places.published_file(published)
     hint = ""
     if os.path.isfile(path):
-        if _digest(path, "md5") == published.md5:
-            return path
+        sha256, md5 = _digests(path, "sha256", "md5")
+        if md5 == published.md5:
+            return Weights(path, sha256, "imagenet")
         hint = f" (there is one, but its MD5 differs; to use it all the same: --weights {path})"
     notify(f"fetching the weights of {network.name} from {published.url}")
     try:
@@ -121,12 +163,21 @@ def _published_file(
             f"get {published.file_name} from {published.url} and put it at {path}{hint}, "
             f"or pass it with --weights FILE; --network {OFFLINE_NETWORK} works offline"
         ) from reason
-    return path
+    return _found(path, "imagenet")
 
 
-def _digest(path: str, algorithm: str) -> str:
+def _found(path: str, origin: str) -> Weights:
+    return Weights(path, _digests(path, "sha256")[0], origin)
+
+
+def _digests(path: str, *algorithms: str) -> list[str]:
+    """Return digests in hex of a file that is read once."""
+    digests = [hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms]
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, algorithm).hexdigest()
+            while block := file.read(_BLOCK):
+                for digest in digests:
+                    digest.update(block)
     except OSError as error:
         raise ImgclusterError(f"cannot read the weights {path}: {error.strerror}") from error
+    return [digest.hexdigest() for digest in digests]

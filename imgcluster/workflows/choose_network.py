@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
 from imgcluster.images.views import views
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import Calibration
-from imgcluster.networks.places import NOWHERE, NetworkPlaces
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.selection import choose
+from imgcluster.networks.weights import NOWHERE, NetworkPlaces
+from imgcluster.records import FeatureSpace, NetworkSource, Notify, Pixels
 from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from imgcluster.records import NetworkSource, Notify, Pixels
-
-    Choose = Callable[[NetworkChoice, Notify], NetworkSource]
-    """Makes a network source of a choice; told what takes notes."""
+Choose = Callable[[NetworkChoice, Notify], NetworkSource]
+"""Makes a network source of a choice; told what takes notes."""
 
 _CALIBRATION_VIEWS = 40
 _CALIBRATION_CROP = 0.15
@@ -46,7 +43,12 @@ def choose_network(choice: NetworkChoice, notify: Notify, places: NetworkPlaces 
     )
 
 
-def _calibration_images(input_size: int) -> Iterator[Pixels]:
+def network_input(pixels: Pixels, space: FeatureSpace) -> Pixels:
+    """Make of an image (H, W, 3) the (S, S, 3) that a feature space is made of."""
+    return to_square(pixels, space.input_size, crop=space.crop, interpolation=space.interpolation)
+
+
+def _calibration_images(space: FeatureSpace) -> Iterator[Pixels]:
     for number, photograph in enumerate(PHOTOGRAPHS):
         varied = views(photograph_pixels(photograph), _CALIBRATION_VIEWS, number, _CALIBRATION_CROP)
-        yield np.stack([to_square(view, input_size) for view in varied])
+        yield np.stack([network_input(view, space) for view in varied])

@@ -12,7 +12,7 @@ from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, Nothing
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
 from imgcluster.machine import cores
-from imgcluster.networks.selection import NetworkChoice
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Failure, ImageFile, Progress, Run, SilentProgress

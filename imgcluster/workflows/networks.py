@@ -1,30 +1,26 @@
-"""The catalogue as a user sees it: what each network costs, and whether it can be used here."""
+"""The table of networks as a user sees it: what each network costs, and whether it can be used here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from imgcluster.networks.catalog import NETWORKS
-from imgcluster.networks.weights import availability
-
-if TYPE_CHECKING:
-    from imgcluster.networks.places import NetworkPlaces
+from imgcluster.networks.catalog import networks
+from imgcluster.networks.weights import NetworkPlaces, availability
 
 
 @dataclass(frozen=True)
 class ListedNetwork:
-    """One network; `weights` is ``here``, ``package`` (installable) or ``download``."""
+    """One network; `weights` is ``here``, ``package`` (to install), ``download`` or ``file`` (to name)."""
 
     name: str
     input_size: int
     dimension: int
-    relative_speed: float
+    relative_speed: float | None
     weights: str
 
 
 def list_networks(places: NetworkPlaces) -> tuple[ListedNetwork, ...]:
-    """List the catalogue in its order; `places` says where weights may be already."""
+    """List the table in its order; `places` says where weights may be already."""
     return tuple(
         ListedNetwork(
             network.name,
@@ -33,5 +29,5 @@ def list_networks(places: NetworkPlaces) -> tuple[ListedNetwork, ...]:
             network.relative_speed,
             availability(network, places),
         )
-        for network in NETWORKS
+        for network in networks()
     )

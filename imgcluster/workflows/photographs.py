@@ -6,14 +6,11 @@ import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
-
-if TYPE_CHECKING:
-    from imgcluster.records import Pixels
+from imgcluster.records import Pixels
 
 
 @dataclass(frozen=True)

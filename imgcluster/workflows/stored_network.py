@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.networks.selection import NetworkChoice
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify, Run
-    from imgcluster.workflows.choose_network import Choose
+from imgcluster.networks.choice import NetworkChoice
+from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify, Run
+from imgcluster.workflows.choose_network import Choose
 
 
 @dataclass(frozen=True)

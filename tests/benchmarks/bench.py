@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from imgcluster.networks.processor import has_native_bfloat16
+from imgcluster.networks.recipe import has_native_bfloat16
 from tests.benchmarks import bench_images
 
 ROOT = Path(__file__).parents[2]

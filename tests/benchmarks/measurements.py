@@ -20,7 +20,7 @@ from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.find import find_images
 from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
-from imgcluster.networks.selection import NetworkChoice
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.records import SilentProgress
 from imgcluster.workflows import reading as reading_of_files
 from imgcluster.workflows.extract import ExtractOptions, extract

@@ -22,18 +22,20 @@ from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.cli.places import network_chooser, network_places
 from imgcluster.images.decode import decode
-from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
+from imgcluster.images.resize import PREPROCESSING_VERSION
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import Calibration
-from imgcluster.networks.processor import has_native_bfloat16
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.recipe import has_native_bfloat16
+from imgcluster.networks.selection import choose
 from imgcluster.records import SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.choose_network import network_input
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgcluster.records import Embeddings, NetworkSource, Pixels
+    from imgcluster.records import Embeddings, FeatureSpace, NetworkSource, Pixels
 
 SETS = {"cats_dogs": 2, "scenes": 6, "natural": 8}
 CALIBRATION_IMAGES = 150
@@ -116,8 +118,8 @@ def source(choice: NetworkChoice, variant: str, folder: Path) -> NetworkSource:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     chosen = paths[:: max(1, len(paths) // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]
 
-    def images(size: int) -> Iterator[Pixels]:
-        yield np.stack([to_square(decode(path.read_bytes()).pixels, size) for path in chosen])
+    def images(space: FeatureSpace) -> Iterator[Pixels]:
+        yield np.stack([network_input(decode(path.read_bytes()).pixels, space) for path in chosen])
 
     calibration = Calibration(f"own-{folder.name}", images)
     return choose(

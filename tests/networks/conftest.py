@@ -1,27 +1,34 @@
-"""Networks that several test modules share, each loaded once."""
+"""Networks and converted models that several test modules share, each made once."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from network_data import LITE0
 
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.selection import choose
+from imgcluster.networks.weights import NetworkPlaces
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.fixture(scope="session")
-def lite0() -> TensorFlowNetwork:
+def places(tmp_path_factory: pytest.TempPathFactory) -> NetworkPlaces:
+    """A cache of converted models, for all of the processes that test at once."""
+    base = tmp_path_factory.getbasetemp()
+    return NetworkPlaces(cache=str(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
+
+
+@pytest.fixture(scope="session")
+def lite0(places: NetworkPlaces) -> TensorFlowNetwork:
     """EfficientNet-Lite0 with its real weights, on TensorFlow in float32, four images a batch."""
-    choice = NetworkChoice("efficientnet_lite0", runtime="tensorflow", precision="float32", batch_size=4)
-    return choose(choice, print).load()
+    return choose(LITE0, print, places=places).load()
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,20 @@
-"""A process that embeds from many threads at once, right after the network was loaded."""
+"""A process that embeds from many threads at once, right after the network was loaded.
+
+usage: many_threads.py CACHE
+"""
 
 import sys
 import threading
 
 import numpy as np
 
-from imgcluster.cli.places import network_chooser
-from imgcluster.networks.selection import NetworkChoice
+from imgcluster.networks.choice import NetworkChoice
+from imgcluster.networks.selection import choose
+from imgcluster.networks.weights import NetworkPlaces
 
 sys.setswitchinterval(1e-6)
-network = network_chooser()(
-    NetworkChoice("efficientnet_lite0", runtime="openvino", batch_size=1), print
-).load()
+choice = NetworkChoice("efficientnet_lite0", runtime="openvino", batch_size=1)
+network = choose(choice, print, places=NetworkPlaces(cache=sys.argv[1])).load()
 ready = threading.Barrier(8)
 
 

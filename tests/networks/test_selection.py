@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 
@@ -5,7 +6,12 @@ import pytest
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.networks import selection
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.catalog import find_network
+from imgcluster.networks.choice import NetworkChoice
+from imgcluster.networks.recipe import Recipe, has_native_bfloat16
+from imgcluster.networks.selection import choose
+from imgcluster.networks.weights import Weights
+from imgcluster.records import FeatureSpace
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,8 @@ def test_the_space_tells_apart_what_changes_a_vector():
 
 def test_choosing_imports_no_heavy_library():
     code = (
-        "import sys; from imgcluster.networks.selection import NetworkChoice, choose; "
+        "import sys; from imgcluster.networks.choice import NetworkChoice; "
+        "from imgcluster.networks.selection import choose; "
         "choose(NetworkChoice('efficientnet_lite0'), print); "
         "print({'tensorflow', 'keras', 'openvino', 'nncf', 'h5py'} & set(sys.modules))"
     )
@@ -63,7 +70,7 @@ def test_a_missing_runtime_names_its_extra(monkeypatch, options, extra):
         choose(NetworkChoice("vgg16", weights="random", **options), print)
 
 
-def test_auto_takes_openvino_where_it_is_and_no_gpu(monkeypatch):
+def test_auto_takes_openvino_where_it_is_and_asks_where_there_is_a_gpu(monkeypatch):
     def runtime(**options):
         return choose(NetworkChoice("vgg16", weights="random", **options), print).runtime
 
@@ -71,7 +78,8 @@ def test_auto_takes_openvino_where_it_is_and_no_gpu(monkeypatch):
     assert runtime() == "openvino"
     assert runtime(runtime="tensorflow") == "tensorflow"
     monkeypatch.setattr(selection, "has_nvidia_gpu", lambda: True)
-    assert runtime() == "tensorflow"
+    assert runtime() == "auto"
+    assert runtime(precision="bfloat16") == "openvino"
     assert runtime(runtime="openvino") == "openvino"
     assert runtime(precision="float16") == "tensorflow"
     monkeypatch.setattr(selection, "has_nvidia_gpu", lambda: False)
@@ -88,3 +96,33 @@ def test_float16_without_a_gpu_says_so(monkeypatch):
 def test_int8_without_images_to_calibrate_on_says_so():
     with pytest.raises(ImgclusterError, match="calibrate"):
         choose(NetworkChoice("vgg16", weights="random", precision="int8"), print)
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [
+        ("fpu avx2 fma", False),
+        ("fpu avx2 avx512f avx512_vnni", False),
+        ("fpu avx512f avx512_bf16", True),
+        ("fpu amx_bf16 amx_tile", True),
+    ],
+)
+def test_bfloat16_is_native_where_the_processor_says_so(monkeypatch, flags, native):
+    lines = f"processor\t: 0\nvmx flags\t: x\nflags\t\t: {flags}\nprocessor\t: 1\n"
+    monkeypatch.setattr("builtins.open", lambda *_, **__: io.StringIO(lines))
+    has_native_bfloat16.cache_clear()
+    try:
+        assert has_native_bfloat16() is native
+        assert recipe().precision_with(gpu=False) == ("bfloat16" if native else "float32")
+        assert recipe().precision_with(gpu=True) == "float16"
+    finally:
+        has_native_bfloat16.cache_clear()
+
+
+def test_a_precision_that_was_asked_for_is_kept():
+    assert recipe(precision="float32").precision_with(gpu=True) == "float32"
+
+
+def recipe(**options):
+    weights = Weights("weights.h5", "", "")
+    return Recipe(NetworkChoice(**options), find_network("vgg16"), weights, FeatureSpace("vgg16", "", 224))

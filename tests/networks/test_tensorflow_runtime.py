@@ -1,28 +1,29 @@
+import importlib
+import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from network_data import LITE0, cosine
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.networks import selection
+from imgcluster.networks.batches import memory_explained
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import tensorflow_graph
-from imgcluster.networks.places import NetworkPlaces
-from imgcluster.networks.selection import NetworkChoice, choose
+from imgcluster.networks.selection import choose
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
-from imgcluster.networks.tensorflow_runtime import _refuse
+from imgcluster.networks.tensorflow_runtime import _import_tensorflow, _refuse, without_chatter
+from imgcluster.networks.weights import NetworkPlaces
 
 
 def checked_pixels(size):
     """The made-up image that reference values are published for."""
     row, column, channel = np.ogrid[:size, :size, :3]
     return ((31 * row + 17 * column + 7 * channel) % 256).astype(np.uint8)[np.newaxis]
-
-
-def cosine(a, b):
-    return np.sum(a * b, axis=-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
-
-
-def load(**options):
-    return choose(NetworkChoice(runtime="tensorflow", **options), print).load()
 
 
 def test_efficientnet_lite0_gives_the_reference_values(lite0):
@@ -62,26 +63,120 @@ def test_the_run_is_told_how_it_was_computed(lite0):
     assert {"tensorflow", "keras", "device"} <= set(lite0.provenance)
 
 
-def test_inception_v3_gives_the_reference_values(inception_weights):
-    network = load(weights=inception_weights, precision="float32", batch_size=1)
+def test_inception_v3_gives_the_reference_values(inception_weights, places):
+    choice = NetworkChoice(weights=inception_weights, runtime="tensorflow", precision="float32", batch_size=8)
+    network = choose(choice, print, places=places).load()
     (vector,) = network.embed(checked_pixels(299))
     assert np.linalg.norm(vector) == pytest.approx(19.3292, abs=5e-4)
     assert vector.mean() == pytest.approx(0.25562, abs=2e-5)
     np.testing.assert_allclose(vector[:6], [0.40188, 0, 0.22782, 0, 0.14543, 1.27182], atol=1e-4)
 
 
-def test_a_damaged_graph_is_named_and_made_again_once_it_is_gone(tmp_path):
-    def again():
-        choice = NetworkChoice("efficientnet_lite0", runtime="tensorflow", batch_size=1)
-        return choose(choice, print, places=NetworkPlaces(cache=str(tmp_path))).load()
+def test_a_damaged_graph_is_named(lite0, places, tmp_path):
+    shutil.copytree(places.models, tmp_path / "models")
+    for weights in (tmp_path / "models").glob("*/weights.npz"):
+        weights.write_bytes(b"PK")
+    with pytest.raises(
+        ImgclusterError, match=f"^the converted model {tmp_path}/models/.* is damaged: delete it"
+    ):
+        choose(LITE0, print, places=NetworkPlaces(cache=str(tmp_path))).load()
 
-    again()
-    (folder,) = (tmp_path / "models").iterdir()
-    (folder / "weights.npz").write_bytes(b"PK")
-    with pytest.raises(ImgclusterError, match=f"^the converted model {folder} is damaged: delete it"):
-        again()
-    shutil.rmtree(folder)
-    assert again().dimension == 1280
+
+def test_loading_and_embedding_are_silent(lite0, places):
+    code = (
+        "import sys; from network_data import LITE0; from imgcluster.networks.selection import choose; "
+        "from imgcluster.networks.weights import NetworkPlaces; "
+        f"choose(LITE0, print, places=NetworkPlaces(cache={places.cache!r})).load(); "
+        "sys.stderr.write('the last line')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__)}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    assert done.stderr == "the last line"
+
+
+def test_log_lines_are_held_back_and_all_else_goes_through(capfd):
+    with without_chatter():
+        os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called\n")
+        os.write(2, b"I0000 00:00:1795595294.329688    9104 port.cc:153] oneDNN is on\nnote: a file\n")
+        os.write(2, b"E0000 00:00:1795595294.329688    9104 x.cc:1] trouble\nhalf a li")
+        os.write(2, b"ne\n")
+    os.write(2, b"afterwards\n")
+    _, err = capfd.readouterr()
+    assert err.splitlines() == [
+        "note: a file",
+        "E0000 00:00:1795595294.329688    9104 x.cc:1] trouble",
+        "half a line",
+        "afterwards",
+    ]
+
+
+def fill_memory(library):
+    module, terabytes = importlib.import_module(library), (1 << 24, 1 << 22)
+    if library == "tensorflow":
+        module.zeros(terabytes)
+    else:
+        module.Tensor(module.Type.f32, module.Shape(terabytes))
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "openvino"])
+def test_too_little_memory_for_a_batch_is_said_to_be_that(library):
+    with pytest.raises(ImgclusterError, match="64 images at once: lower --batch-size"), memory_explained(64):
+        fill_memory(library)
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ValueError, match="other"), memory_explained(64):
+        raise ValueError("something other")
+
+
+def test_a_card_that_tensorflow_cannot_use_does_not_keep_openvino_from_computing(lite0, places, monkeypatch):
+    """The card is made up; TensorFlow is really asked."""
+    monkeypatch.setattr(selection, "has_nvidia_gpu", lambda: True)
+    said = []
+
+    def provenance(**options):
+        choice = replace(LITE0, **options)
+        return choose(choice, said.append, places=places).load().provenance
+
+    assert provenance(runtime="auto")["runtime"] == "openvino"
+    assert said.pop().endswith(
+        "imgcluster[gpu] brings what NVIDIA's need): OpenVINO computes on the processor"
+    )
+    on_processor = provenance()
+    assert (on_processor["runtime"], on_processor["device"]) == ("tensorflow", "cpu")
+    assert said.pop().startswith("TensorFlow finds no usable GPU")
+    assert provenance(runtime="openvino")["runtime"] == "openvino"
+    assert said == []
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """TensorFlow that is told of graphics processors; what is asked of it."""
+    tensorflow, asked = _import_tensorflow(), []
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(
+        tensorflow.config.experimental, "set_memory_growth", lambda device, on: asked.append((device, on))
+    )
+    return asked
+
+
+def test_memory_of_every_graphics_processor_is_taken_as_needed_and_not_at_once(gpu):
+    """Report B9."""
+    _import_tensorflow()
+    assert gpu == [("GPU:0", True), ("GPU:1", True)]
+
+
+def test_memory_that_someone_else_has_set_up_is_left_as_it_is(gpu, monkeypatch):
+    def refuse(device, on):
+        raise RuntimeError("Physical devices cannot be modified after being initialized")
+
+    tensorflow = _import_tensorflow()
+    monkeypatch.setattr(tensorflow.config.experimental, "set_memory_growth", refuse)
+    assert _import_tensorflow() is tensorflow
 
 
 @pytest.mark.parametrize(("precision", "gpu"), [("float16", False), ("bfloat16", True)])
@@ -96,9 +191,24 @@ def test_a_graph_for_a_gpu_is_optimised_where_it_runs_and_gives_the_same(lite0, 
     tensorflow = pytest.importorskip("tensorflow")
     settings = GraphSettings(4, "float32", optimise=False)
     chosen = choose(NetworkChoice("efficientnet_lite0", runtime="tensorflow"), print)
-    folder = tensorflow_graph(chosen.recipe, chosen.space, str(tmp_path), print, settings)
+    folder = tensorflow_graph(chosen.recipe, str(tmp_path), print, settings)
     graph, pixels, embeddings = read_graph(tensorflow, folder)
     images = np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), np.uint8)
     with tensorflow.compat.v1.Session(graph=graph, config=session_config(tensorflow, settings)) as session:
         vectors = session.run(embeddings, {pixels: images})
     assert cosine(vectors, lite0.embed(images)).min() > 0.9999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+def test_memory_does_not_grow_with_the_number_of_calls(places, runtime):
+    """Report B5, with a real network; the last batch of a run is smaller, and that changes nothing."""
+    choice = replace(LITE0, weights="random", runtime=runtime, batch_size=8, input_size=64)
+    network = choose(choice, print, places=places).load()
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    megabytes = []
+    for number in range(600):
+        network.embed(pixels[: 1 + number % 8])
+        with open("/proc/self/statm") as file:
+            megabytes.append(int(file.read().split()[1]) * 4096 >> 20)
+    assert megabytes[-1] - megabytes[200] < 20

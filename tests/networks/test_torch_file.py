@@ -11,7 +11,7 @@ import pytest
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.catalog import find_network
-from imgcluster.networks.torch_file import parse_torch_data, read_torch_file
+from imgcluster.networks.torch_file import read_torch_file
 from imgcluster.networks.weights import locate
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -69,40 +69,43 @@ def torch_file(state, *, magic=MAGIC, protocol=1001, system=None, order=("0",), 
     return stream.getvalue()
 
 
-def test_arrays_come_back_with_their_shapes():
-    arrays = parse_torch_data(torch_file({"w": tensor(), "last": tensor((2,), (1,), 4)}), "f.pth")
+def read(folder, data):
+    path = folder / "f.pth"
+    path.write_bytes(data)
+    return read_torch_file(str(path), hashlib.sha256(data).hexdigest())
+
+
+def test_arrays_come_back_with_their_shapes(tmp_path):
+    arrays = read(tmp_path, torch_file({"w": tensor(), "last": tensor((2,), (1,), 4)}))
     np.testing.assert_array_equal(arrays["w"], [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(arrays["last"], [4, 5])
 
 
-def test_a_transposed_tensor_is_read_by_its_strides():
-    arrays = parse_torch_data(torch_file({"w": tensor((3, 2), (1, 3))}), "f.pth")
+def test_a_transposed_tensor_is_read_by_its_strides(tmp_path):
+    arrays = read(tmp_path, torch_file({"w": tensor((3, 2), (1, 3))}))
     np.testing.assert_array_equal(arrays["w"], [[0, 3], [1, 4], [2, 5]])
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"),
+    "data",
     [
-        (torch_file({"w": tensor()}, magic=1), "not in torch's old format"),
-        (torch_file({"w": tensor()}, protocol=1000), "not in torch's old format"),
-        (torch_file({"w": tensor()}, system={"little_endian": False}), "not little-endian"),
-        (torch_file({"w": tensor((3, 3), (3, 1))}), "beyond its storage"),
-        (torch_file({"w": tensor(offset=1)}), "beyond its storage"),
-        (torch_file({"w": tensor((2**30, 2**30), (0, 0))}), "beyond its storage"),
-        (torch_file({"w": tensor((2, 3), (-3, 1))}), "shape, stride or offset"),
-        (torch_file({"w": tensor((2, 3), (3,))}), "differ in length"),
-        (torch_file({"w": tensor(offset=-1)}), "shape, stride or offset"),
-        (torch_file({"w": 1}), "something else than arrays"),
-        (torch_file({"w": tensor()}, order=("0", "1")), "contradict"),
-        (torch_file({"w": tensor(), "v": tensor(of=storage(size=5), shape=(1,), stride=(1,))}), "contradict"),
-        (torch_file({"w": tensor(of=storage(kind="_load_global"))}), "refers to torch._load_global"),
-        (torch_file({"w": tensor()}, values=b"\0" * 20), "ends too early"),
+        torch_file({"w": tensor((3, 3), (3, 1))}),
+        torch_file({"w": tensor(offset=1)}),
+        torch_file({"w": tensor((2**30, 2**30), (0, 0))}, values=b""),
+        torch_file({"w": tensor((2, 3), (-3, 1))}),
+        torch_file({"w": tensor((2, 3), (3,))}),
+        torch_file({"w": tensor(offset=-1)}),
+        torch_file({"w": 1}),
+        torch_file({"w": tensor()}, order=()),
+        torch_file({"w": tensor()}, values=b"\0" * 20),
+        b"",
+        b"not a pickle",
     ],
 )
-def test_a_file_that_is_not_sound_is_refused(data, reason):
-    with pytest.raises(ImgclusterError, match=reason) as caught:
-        parse_torch_data(data, "f.pth")
-    assert "f.pth" in str(caught.value)
+def test_a_file_that_is_not_sound_gives_no_arrays(tmp_path, data):
+    """And reads no memory that is not the file's."""
+    with pytest.raises(ImgclusterError, match=r"f\.pth is refused: .") as caught:
+        read(tmp_path, data)
     assert "\n" not in str(caught.value)
 
 
@@ -114,7 +117,7 @@ def test_nothing_in_a_crafted_file_runs(tmp_path, module, name):
     call = Rebuilt(Named(module, name), f"__import__('os').mkdir({str(flag)!r}) or touch {flag}")
     for data in (torch_file({"w": call}), torch_file({"w": tensor()}, system=call)):
         with pytest.raises(ImgclusterError, match=rf"it refers to {module}\.{name}"):
-            parse_torch_data(data, "f.pth")
+            read(tmp_path, data)
     assert not os.path.exists(flag)
 
 
@@ -124,9 +127,9 @@ def packaged():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.9999])
-def test_a_truncated_file_is_refused(packaged, share):
+def test_a_truncated_file_is_refused(tmp_path, packaged, share):
     with pytest.raises(ImgclusterError, match=r"f\.pth is"):
-        parse_torch_data(packaged[: int(share * len(packaged))], "f.pth")
+        read(tmp_path, packaged[: int(share * len(packaged))])
 
 
 def test_the_checksum_is_looked_at_first(tmp_path):

@@ -11,8 +11,7 @@ import pytest
 from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.networks import download
 from imgcluster.networks.catalog import PackagedWeights, PublishedWeights, find_network
-from imgcluster.networks.places import NOWHERE, NetworkPlaces
-from imgcluster.networks.weights import availability, locate
+from imgcluster.networks.weights import NOWHERE, NetworkPlaces, availability, locate
 
 CONTENT = b"arrays" * 1000
 

@@ -12,7 +12,7 @@ from clusterings import COLOURS, IMAGES, Desk, desk_with_photos
 from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
-from imgcluster.networks.selection import NetworkChoice
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.output.manifest import read_assignments
 from imgcluster.records import Embeddings, FeatureSpace, Keys, NetworkSource
 from imgcluster.store.store import FeatureStore

@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeNetwork, FakeSource, write_images
 
 from imgcluster.errors import ImgclusterError, Interrupted, StoreError, UsageError
-from imgcluster.networks.selection import NetworkChoice
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.records import FeatureSpace, NetworkSource, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.compare import CompareOptions, CompareResult, compare, weights_for
