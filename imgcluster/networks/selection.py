@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass, replace
 from functools import partial
 
-from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.errors import ImgclusterError, MissingExtra, install_command
 from imgcluster.networks.catalog import Network, find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import (
@@ -20,10 +20,7 @@ from imgcluster.networks.recipe import Recipe, has_native_bfloat16, has_nvidia_g
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces, locate
 from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify
 
-_NO_GPU = (
-    "TensorFlow finds no usable GPU (the extra imgcluster[gpu] brings what NVIDIA's need): {} computes "
-    "on the processor"
-)
+_NO_GPU = "TensorFlow finds no usable GPU ({} brings what NVIDIA's need): {} computes on the processor"
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class ChosenNetwork:
 
         if finds_gpu():
             return True
-        self.notify(_NO_GPU.format("OpenVINO" if self.runtime == "auto" else "it"))
+        self.notify(_NO_GPU.format(install_command("gpu"), "OpenVINO" if self.runtime == "auto" else "it"))
         return self.runtime != "auto"
 
 

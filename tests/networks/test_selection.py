@@ -66,7 +66,7 @@ def test_choosing_imports_no_heavy_library():
 )
 def test_a_missing_runtime_names_its_extra(monkeypatch, options, extra):
     monkeypatch.setattr(selection.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ImgclusterError, match=rf"imgcluster\[{extra}\]"):
+    with pytest.raises(ImgclusterError, match=rf"\.\[{extra}\]"):
         choose(NetworkChoice("vgg16", weights="random", **options), print)
 
 
