@@ -61,6 +61,15 @@ def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) 
     raise refusal
 
 
+def open_named(path: str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file that the user named, also through a link; never waits for whatever lies there."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not a regular file", path)
+    return descriptor
+
+
 def read_limited(path: str, limit: int) -> bytes:
     """Read a whole regular file that is no link. OSError as of `open_regular`, or where it is too large."""
     with os.fdopen(open_regular(path), "rb") as file:
@@ -156,10 +165,7 @@ def remove_if_there(path: str) -> None:
 
 def file_digest(path: str, algorithm: str = "sha256") -> str:
     """Return the digest of a file's bytes in hex. Links are followed; OSError where it is not regular."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", path)
+    with os.fdopen(open_named(path), "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from imgcluster.errors import StoreError
+from imgcluster.files import open_regular
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-    from types import TracebackType
-
+_MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096
 """A system's longest path, with its final zero, is as long."""
 
@@ -35,8 +36,11 @@ class InFlight:
         self._lock = threading.Lock()
         self._closed = False
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
             self._count = -(-os.fstat(self._descriptor).st_size // _SLOT_BYTES)
+            if self._count > _MOST_SLOTS:
+                os.close(self._descriptor)
+                raise OSError(errno.EFBIG, "is not what imgcluster keeps there: move it away")  # noqa: TRY301
             self._slots = self._read()
         except OSError as error:
             raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error

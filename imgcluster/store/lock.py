@@ -9,9 +9,7 @@ import os
 import time
 
 from imgcluster.errors import StoreError, StoreLocked
-
-_PATIENCE_SECONDS = 1.0
-"""A reader that recovers the store holds the lock for a moment; that is not worth an error."""
+from imgcluster.files import open_regular
 
 
 class WriterLock:
@@ -23,41 +21,38 @@ class WriterLock:
     ------
     StoreLocked
         Another process holds it; the message says which one, since when.
-    OSError
-        The file cannot be made or written.
+    StoreError
+        The lock cannot be made, or the file system has none.
     """
 
-    def __init__(self, store: str, *, patience: float = _PATIENCE_SECONDS) -> None:
-        self._descriptor = os.open(f"{store}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    def __init__(self, store: str) -> None:
+        path = f"{store}.lock"
         try:
-            self._wait(store, time.monotonic() + patience)
+            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        try:
+            self._acquire(store)
             holder = json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, holder.encode(), 0)
         except BaseException:
-            self.release()
+            self.close()
             raise
 
-    def _wait(self, store: str, deadline: float) -> None:
-        while not self._acquire(store):
-            if time.monotonic() > deadline:
-                raise StoreLocked(
-                    f"{store} is being written by {self._holder()}: wait until it has finished, "
-                    "or stop it (what it has done is kept)"
-                )
-            time.sleep(0.02)
-
-    def _acquire(self, store: str) -> bool:
+    def _acquire(self, store: str) -> None:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                return False
+                raise StoreLocked(
+                    f"{store} is being written by {self._holder()}: wait until it has finished, "
+                    "or stop it (what it has done is kept)"
+                ) from error
             raise StoreError(
                 f"the file system of {store} has no locks ({os.strerror(error.errno or 0)}): "
                 "make sure that nothing else uses the store, then add --no-lock"
             ) from error
-        return True
 
     def _holder(self) -> str:
         try:
@@ -66,7 +61,7 @@ class WriterLock:
         except (ValueError, KeyError, TypeError):
             return "another process"
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let others write."""
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.records import Progress, SilentProgress
-from imgcluster.store import migrations, schema
-from imgcluster.store.copying import copy_history, copy_rows
+from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
+from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
-from imgcluster.store.opening import StoreFile, replacement
 from imgcluster.store.path_table import PathTables
-from imgcluster.store.rows import read_rows
+from imgcluster.store.rows import copy_rows, read_rows
 from imgcluster.store.schema import KEYS, SPACES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from imgcluster.records import Failure, Notify, PathEntry
+from imgcluster.store.store_file import StoreFile, new_store
 
 _TOLERANCE = 0.05
 """Relative difference between two embeddings of one image that other processors or precisions explain."""
@@ -49,57 +43,40 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
     """
     progress = progress or SilentProgress()
     out = os.path.abspath(out)
-    if os.path.exists(out):
+    if os.path.lexists(out):
         raise StoreError(f"{out} exists already: name a new file")
-    held = WriterLock(out) if lock else None
-    try:
-        shared = 0
-        room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
-        with replacement(out, room=room) as new, h5py.File(new, "w", libver="earliest") as target:
-            migrations.migrate(target)
-            tables, latest = PathTables(target, out), _Latest()
-            for path in map(os.path.abspath, paths):
-                file = _opened(path, lock=lock, notify=progress.note)
-                try:
-                    shared += _add_spaces(path, file.h5, out, target, progress)
-                    own_tables = PathTables(file.h5, path)
-                    latest.learn(own_tables)
-                    copy_history(own_tables, tables)
-                finally:
-                    file.close(keep=False)
-            latest.write(tables)
-            rows = sum(len(group[KEYS]) for group in target[SPACES].values())
-        return Merged(rows, shared)
-    finally:
-        if held is not None:
-            held.release()
-
-
-def _opened(path: str, *, lock: bool, notify: Notify) -> StoreFile:
-    try:
-        return StoreFile(path, write=False, lock=lock, notify=notify)
-    except OSError as error:  # of this file, not of the new one
-        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
+    with closing(WriterLock(out)) if lock else nullcontext(), new_store(out, room=room) as target:
+        tables, latest, shared = PathTables(target, out), _Latest(), 0
+        for path in map(os.path.abspath, paths):
+            with StoreFile(path, write=False, lock=lock, notify=progress.note) as file:
+                shared += _add_spaces(path, file.h5, out, target, progress)
+                own_tables = PathTables(file.h5, path)
+                latest.learn(own_tables)
+                tables.copy_history(own_tables)
+        latest.write(tables)
+        rows = sum(space.rows for space in schema.read_spaces(target, out).values())
+    return Merged(rows, shared)
 
 
 def _add_spaces(path: str, source: h5py.File, out: str, target: h5py.File, progress: Progress) -> int:
     shared = 0
-    rows = sum(len(group[KEYS]) for group in source[SPACES].values())
-    progress.begin(f"joining {os.path.basename(path)}", rows)
-    for name, group in source[SPACES].items():
-        stored = schema.read_space(group)
-        if name not in target[SPACES]:
-            schema.create_space(target[SPACES], stored.space, stored.dimension, stored.dtype)
-        there = schema.read_space(target[SPACES][name])
-        if (there.dimension, there.dtype) != (stored.dimension, stored.dtype):
+    spaces, there = schema.read_spaces(source, path), schema.read_spaces(target, out)
+    progress.begin(f"joining {os.path.basename(path)}", sum(space.rows for space in spaces.values()))
+    for name, stored in spaces.items():
+        if name not in there:
+            schema.create_space(target, stored)
+        before = there.get(name, stored)
+        if (before.dimension, before.dtype) != (stored.dimension, stored.dtype):
             raise StoreError(
                 f"{path}: {name} has {stored.dimension} numbers of {stored.dtype}, in a store before it "
-                f"{there.dimension} of {there.dtype}: such stores cannot be joined"
+                f"{before.dimension} of {before.dtype}: such stores cannot be joined"
             )
-        found = KeyIndex(target[SPACES][name][KEYS][:]).find(group[KEYS][:])
+        mine, theirs = source[SPACES][name], target[SPACES][name]
+        found = KeyIndex(theirs[KEYS][:]).find(mine[KEYS][:])
         both = np.flatnonzero(found >= 0)
-        _compare(_Rows(path, group, both), _Rows(out, target[SPACES][name], found[both]), progress)
-        copy_rows(group, target[SPACES][name], np.flatnonzero(found < 0), path, progress)
+        _compare(_Rows(path, mine, both), _Rows(out, theirs, found[both]), progress)
+        copy_rows(mine, theirs, np.flatnonzero(found < 0), path, progress)
         shared += len(both)
     return shared
 
@@ -122,7 +99,7 @@ def _compare(mine: _Rows, theirs: _Rows, progress: Progress) -> None:
         b = read_rows(theirs.group, others[order], theirs.path).astype(np.float64)
         apart = np.linalg.norm(a - b, axis=1)
         doubtful = np.flatnonzero(~(apart <= _TOLERANCE * np.linalg.norm(b, axis=1)))
-        # Two that are not numbers agree as well.
+        # Two that are both NaN or infinite agree as well.
         bad = [i for i in doubtful.tolist() if not np.array_equal(a[i], b[i], equal_nan=True)]
         if bad:
             key = mine.group[KEYS][rows[order][bad[0]]].tobytes().hex()

@@ -1,34 +1,112 @@
-"""What the store remembers of files: the images behind paths, failures, scanned folders."""
+"""What the store remembers of files: the images behind paths, failures, scanned folders, runs."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
+import h5py
 import numpy as np
 
 from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run
-from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
-from imgcluster.store.schema import RELATIVE, REMOVED
-from imgcluster.store.table import Entries, append_entries, make_entries, read_entries
+from imgcluster.store.schema import CORRUPTION, RELATIVE, REMOVED, corrupted, open_table
+from imgcluster.store.table import Entries, append_entries, is_plain, make_entries, read_entries
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import h5py
+Item = TypeVar("Item")
 
 
-def _home(path: str) -> str:
-    """Return the folder that the paths in the store at `path` (absolute) are relative to."""
-    return os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
+_Transaction = Callable[[], AbstractContextManager[None]]
+
+
+class _Table:
+    """One table of the store at `path`, below whose folder paths are kept relative."""
+
+    def __init__(self, file: h5py.File, name: str, path: str, transaction: _Transaction) -> None:
+        self._file, self._name, self._path, self._transaction = file, name, path, transaction
+        home = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
+        self._prefix = os.fsencode(home).rstrip(b"/") + b"/"
+
+    def read(self) -> Entries:
+        """Read all entries, their paths absolute."""
+        try:
+            entries = read_entries(open_table(self._file, self._name))
+        except CORRUPTION as error:
+            raise corrupted(self._path, error) from error
+        if entries.damaged:
+            raise StoreError(
+                f"{self._path}: {entries.damaged} entries of the table of {self._name} are damaged: "
+                "run `imgcluster store repair`"
+            )
+        flags = entries.columns["flags"].tolist()
+        return Entries(
+            entries.columns,
+            [
+                self._prefix + text if flag & RELATIVE else text
+                for text, flag in zip(entries.texts, flags, strict=True)
+            ],
+        )
+
+    def append(self, texts: Iterable[bytes], flags: int | Sequence[int] = 0, **columns: Any) -> None:
+        """Add entries; `texts` begin with absolute paths."""
+        texts = list(texts)
+        length = len(self._prefix)
+        below = [text.startswith(self._prefix) and text[length : length + 1] not in b"/\0" for text in texts]
+        kept = [text[length:] if inside else text for text, inside in zip(texts, below, strict=True)]
+        all_flags = np.asarray(flags, np.uint8) | np.asarray(below, np.uint8) * np.uint8(RELATIVE)
+        with self._transaction():
+            append_entries(self._file[self._name], make_entries(self._name, kept, flags=all_flags, **columns))
+
+
+class _LatestByPath(Generic[Item]):
+    """A table of which the latest entry of each path counts.
+
+    Parameters
+    ----------
+    pack
+        Appends items under their paths.
+    unpack
+        Gives the items that entries hold.
+    """
+
+    def __init__(
+        self,
+        table: _Table,
+        pack: Callable[[_Table, Mapping[bytes, Item]], None],
+        unpack: Callable[[Entries], Iterable[tuple[bytes, Item]]],
+    ) -> None:
+        self._table, self._pack, self._unpack = table, pack, unpack
+
+    @cached_property
+    def items(self) -> dict[bytes, Item]:
+        entries = self._table.read()
+        items: dict[bytes, Item] = {}
+        for (path, item), flags in zip(self._unpack(entries), entries.columns["flags"].tolist(), strict=True):
+            if flags & REMOVED:
+                items.pop(path, None)
+            else:
+                items[path] = item
+        return items
+
+    def sorted(self) -> tuple[Item, ...]:
+        return tuple(self.items[path] for path in sorted(self.items))
+
+    def record(self, items: Mapping[bytes, Item]) -> None:
+        self._pack(self._table, items)
+        self.items.update(items)
+
+    def forget(self, paths: Iterable[bytes]) -> None:
+        self._table.append([path for path in paths if self.items.pop(path, None)], REMOVED)
 
 
 class PathTables:
-    """The tables of one store. In each, the latest entry of a path is the one that counts.
+    """The tables of one store.
 
     Parameters
     ----------
@@ -37,196 +115,137 @@ class PathTables:
     path
         Where the store lies, absolute; paths below its folder are kept relative to it, so that folder and
         store can move together.
+    transaction
+        Goes around every change.
     """
 
-    def __init__(self, file: h5py.File, path: str) -> None:
-        self._file = file
-        self._path = path
-        self._prefix = os.fsencode(_home(path)).rstrip(b"/") + b"/"
-        self._failures: dict[bytes, Failure] | None = None
-        self._entries: dict[bytes, PathEntry] | None = None
-
-    # Paths.
+    def __init__(self, file: h5py.File, path: str, transaction: _Transaction = nullcontext) -> None:
+        self.path = path
+        paths, failures, self._folders, self._runs = (
+            _Table(file, name, path, transaction) for name in ("paths", "failures", "folders", "runs")
+        )
+        self._paths = _LatestByPath(paths, _pack_entries, _unpack_entries)
+        self._failures = _LatestByPath(failures, _pack_failures, _unpack_failures)
 
     def paths(self) -> tuple[PathEntry, ...]:
-        """Return the latest entry of each path, sorted by the paths' bytes."""
-        known = self._known()
-        return tuple(known[path] for path in sorted(known))
+        """Return the latest entry of each path, absolute, sorted by the paths' bytes."""
+        return self._paths.sorted()
 
     def record_paths(self, entries: Iterable[PathEntry]) -> None:
-        """Remember entries; a failure of the same path is settled thereby."""
-        new = {os.fsencode(entry.path): entry for entry in entries}
-        values = list(new.values())
-        texts, flags = self._relative(new)
-        self._append(
-            "paths",
-            make_entries(
-                "paths",
-                texts,
-                flags=flags,
-                size=[e.size for e in values],
-                mtime_ns=[e.mtime_ns for e in values],
-                read_ns=[e.read_ns for e in values],
-                key=np.frombuffer(b"".join(e.key for e in values), np.uint8).reshape(-1, 32),
-            ),
-        )
-        self._known().update(new)
-        self._clear_failures(new)
+        """Remember which content lies at which path; an earlier failure of that path is settled."""
+        new = {_encoded(entry.path): entry for entry in entries}
+        self._paths.record(new)
+        self._failures.forget(new)
 
     def forget_paths(self, paths: Iterable[str]) -> None:
-        """Forget paths and their failures."""
+        """Forget paths and their failures; embeddings stay."""
         gone = dict.fromkeys(map(os.fsencode, paths))
-        self._forget(gone)
-        self._clear_failures(gone)
-
-    def settle_failures(self, paths: Iterable[str]) -> None:
-        """Forget failures only."""
-        self._clear_failures(dict.fromkeys(map(os.fsencode, paths)))
-
-    def _forget(self, paths: Iterable[bytes]) -> None:
-        self._remove("paths", [path for path in paths if self._known().pop(path, None)])
-
-    def _known(self) -> dict[bytes, PathEntry]:
-        if self._entries is None:
-            entries = self._read("paths")
-            columns = entries.columns
-            keys = columns["key"].tobytes()
-            self._entries = {}
-            for path, flags, size, mtime_ns, read_ns, at in zip(
-                self._absolute(entries),
-                columns["flags"].tolist(),
-                columns["size"].tolist(),
-                columns["mtime_ns"].tolist(),
-                columns["read_ns"].tolist(),
-                range(0, len(keys), 32),
-                strict=True,
-            ):
-                if flags & REMOVED:
-                    self._entries.pop(path, None)
-                else:
-                    name = os.fsdecode(path)
-                    self._entries[path] = PathEntry(name, size, mtime_ns, read_ns, keys[at : at + 32])
-        return self._entries
-
-    # Failures.
+        self._paths.forget(gone)
+        self._failures.forget(gone)
 
     def failures(self) -> tuple[Failure, ...]:
-        """Return the failures that nothing has settled since, sorted by the paths' bytes."""
-        known = self._known_failures()
-        return tuple(known[path] for path in sorted(known))
+        """Return the latest failure of each path that has not been read since, sorted by the paths' bytes."""
+        return self._failures.sorted()
 
     def record_failures(self, failures: Iterable[Failure]) -> None:
-        """Remember those that are new. What was known of a file before it changed and failed is forgotten."""
-        known = self._known_failures()
-        latest = {os.fsencode(failure.path): failure for failure in failures}
-        new = {path: failure for path, failure in latest.items() if known.get(path) != failure}
-        values = list(new.values())
-        texts, flags = self._relative(new)
-        self._append(
-            "failures",
-            make_entries(
-                "failures",
-                [
-                    text + b"\0" + f.reason.encode(errors="surrogateescape")
-                    for text, f in zip(texts, values, strict=True)
-                ],
-                flags=flags,
-                size=[f.size for f in values],
-                mtime_ns=[f.mtime_ns for f in values],
-                code=[f.code.encode() for f in values],
-                pixels=[f.pixels for f in values],
-            ),
+        """Remember failures; one that is known already adds nothing.
+
+        A failure of a file that has changed since it was last read also makes the store forget what it was; a
+        temporary one does not.
+        """
+        known = self._failures.items
+        latest = {_encoded(failure.path): failure for failure in failures}
+        self._failures.record({path: f for path, f in latest.items() if known.get(path) != f})
+        self._paths.forget(
+            [path for path, f in latest.items() if _has_changed(self._paths.items.get(path), f)]
         )
-        known.update(new)
-        outdated = [path for path, failure in latest.items() if _changed(self._known().get(path), failure)]
-        self._forget(outdated)
 
-    def _known_failures(self) -> dict[bytes, Failure]:
-        if self._failures is None:
-            entries = with_codes(self._read("failures"))
-            reasons = [text.partition(b"\0")[2].decode(errors="surrogateescape") for text in entries.texts]
-            names = [text.partition(b"\0")[0] for text in entries.texts]
-            columns = entries.columns
-            self._failures = {}
-            for path, reason, flags, code, size, mtime_ns, pixels in zip(
-                self._absolute(Entries(columns, names)),
-                reasons,
-                columns["flags"].tolist(),
-                columns["code"].tolist(),
-                columns["size"].tolist(),
-                columns["mtime_ns"].tolist(),
-                columns["pixels"].tolist(),
-                strict=True,
-            ):
-                if flags & REMOVED:
-                    self._failures.pop(path, None)
-                else:
-                    name, why = os.fsdecode(path), FailureCode(code.decode())
-                    self._failures[path] = Failure(name, reason, why, size, mtime_ns, pixels)
-        return self._failures
+    def settle_failures(self, paths: Iterable[str]) -> None:
+        """Forget failures of files that are gone or fail no more."""
+        self._failures.forget(map(os.fsencode, paths))
 
-    def _clear_failures(self, paths: Iterable[bytes]) -> None:
-        known = self._known_failures()
-        self._remove("failures", [path for path in paths if known.pop(path, None)])
+    def scanned_folders(self) -> tuple[str, ...]:
+        """Return the folders that were ever scanned, sorted."""
+        return tuple(map(os.fsdecode, sorted(set(self._folders.read().texts))))
 
-    # Folders and runs.
-
-    def folders(self) -> tuple[str, ...]:
-        """Return the folders that were scanned, sorted."""
-        paths = self._absolute(self._read("folders"))
-        return tuple(os.fsdecode(path) for path in sorted(set(paths)))
-
-    def record_folders(self, folders: Iterable[str]) -> None:
+    def record_scanned(self, folders: Iterable[str]) -> None:
         """Remember scanned folders."""
-        known = set(self.folders())
-        texts, flags = self._relative([os.fsencode(f) for f in dict.fromkeys(folders) if f not in known])
-        self._append("folders", make_entries("folders", texts, flags=flags))
+        known = set(self.scanned_folders())
+        self._folders.append(_encoded(f) for f in dict.fromkeys(folders) if f not in known)
 
     def runs(self) -> tuple[Run, ...]:
         """Return the runs, oldest first."""
-        return tuple(Run(**json.loads(text)) for text in self._read("runs").texts)
+        try:
+            return tuple(map(_unpack_run, self._runs.read().texts))
+        except CORRUPTION as error:
+            raise corrupted(self.path, error) from error
 
     def record_run(self, run: Run) -> None:
-        """Remember a run."""
-        self._append("runs", make_entries("runs", [json.dumps(asdict(run)).encode()]))
+        """Remember how an extraction was run."""
+        self._runs.append([json.dumps(asdict(run)).encode()])
 
-    # Common.
-
-    def _read(self, table: str) -> Entries:
-        try:
-            entries = read_entries(self._file[table])
-        except DAMAGE as error:
-            raise damaged(self._path, error) from error
-        if entries.damaged:
-            raise StoreError(
-                f"{self._path}: {entries.damaged} entries of the table of {table} are damaged: "
-                "run `imgcluster store repair`"
-            )
-        return entries
-
-    def _append(self, table: str, entries: Entries) -> None:
-        append_entries(self._file[table], entries)
-
-    def _remove(self, table: str, paths: Sequence[bytes]) -> None:
-        texts, flags = self._relative(paths)
-        self._append(table, make_entries(table, texts, flags=[flag | REMOVED for flag in flags]))
-
-    def _relative(self, paths: Iterable[bytes]) -> tuple[list[bytes], list[int]]:
-        prefix, length = self._prefix, len(self._prefix)
-        below = [path.startswith(prefix) for path in paths]
-        texts = [path[length:] if inside else path for path, inside in zip(paths, below, strict=True)]
-        return texts, [RELATIVE * inside for inside in below]
-
-    def _absolute(self, entries: Entries) -> list[bytes]:
-        flags = entries.columns["flags"].tolist()
-        prefix = self._prefix
-        return [
-            prefix + text if flag & RELATIVE else text
-            for text, flag in zip(entries.texts, flags, strict=True)
-        ]
+    def copy_history(self, source: PathTables) -> None:
+        """Take over which folders were scanned, and the runs."""
+        self.record_scanned(source.scanned_folders())
+        for run in source.runs():
+            self.record_run(run)
 
 
-def _changed(entry: PathEntry | None, failure: Failure) -> bool:
+def _encoded(path: str) -> bytes:
+    encoded = os.fsencode(path)
+    if not is_plain(encoded):
+        raise ValueError(f"not an absolute path without ..: {path!r}")
+    return encoded
+
+
+def _pack_entries(table: _Table, entries: Mapping[bytes, PathEntry]) -> None:
+    values = entries.values()
+    table.append(
+        entries,
+        size=[e.size for e in values],
+        mtime_ns=[e.mtime_ns for e in values],
+        read_ns=[e.read_ns for e in values],
+        key=np.frombuffer(b"".join(e.key for e in values), np.uint8).reshape(-1, 32),
+    )
+
+
+def _unpack_entries(entries: Entries) -> Iterable[tuple[bytes, PathEntry]]:
+    columns = entries.columns
+    keys = columns["key"].tobytes()
+    stats = (columns[name].tolist() for name in ("size", "mtime_ns", "read_ns"))
+    each_key = (keys[at : at + 32] for at in range(0, len(keys), 32))
+    return zip(entries.texts, map(PathEntry, map(os.fsdecode, entries.texts), *stats, each_key), strict=True)
+
+
+def _pack_failures(table: _Table, failures: Mapping[bytes, Failure]) -> None:
+    values = failures.values()
+    table.append(
+        [path + b"\0" + f.reason.encode(errors="surrogateescape") for path, f in failures.items()],
+        size=[f.size for f in values],
+        mtime_ns=[f.mtime_ns for f in values],
+        code=[f.code.encode() for f in values],
+        pixels=[f.pixels for f in values],
+    )
+
+
+def _unpack_failures(entries: Entries) -> Iterable[tuple[bytes, Failure]]:
+    entries = with_codes(entries)
+    columns = (entries.columns[name].tolist() for name in ("code", "size", "mtime_ns", "pixels"))
+    for text, code, *stat in zip(entries.texts, *columns, strict=True):
+        path, _, reason = text.partition(b"\0")
+        told = reason.decode(errors="surrogateescape")
+        # A withdrawn entry has none.
+        why = FailureCode(code.decode()) if code else FailureCode.DAMAGED
+        yield path, Failure(os.fsdecode(path), told, why, *stat)
+
+
+def _unpack_run(text: bytes) -> Run:
+    run = json.loads(text)
+    details = {str(name): str(value) for name, value in run.get("details", {}).items()}
+    return Run(str(run["started"]), str(run["space"]), int(run["new"]), float(run["seconds"]), details)
+
+
+def _has_changed(entry: PathEntry | None, failure: Failure) -> bool:
     """Whether `failure` tells of another file than the one that `entry` knew at the same path."""
     if entry is None or failure.code.temporary or failure.size < 0:
         return False

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from imgcluster.errors import StoreError
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.store import migrations, schema
-from imgcluster.store.copying import copy_rows, copy_tables
+from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
-from imgcluster.store.opening import StoreFile, replacement
 from imgcluster.store.path_table import PathTables
+from imgcluster.store.rows import copy_rows
 from imgcluster.store.schema import KEYS, SPACES
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from imgcluster.records import PathEntry
+from imgcluster.store.store_file import StoreFile, new_store, require_store
 
 
 @dataclass(frozen=True)
@@ -59,62 +51,44 @@ def prune(
     """
     progress = progress or SilentProgress()
     path = os.path.abspath(path)
-    if not os.path.exists(path):
-        raise StoreError(f"no feature store at {path}: run `imgcluster extract` first")
-    file = StoreFile(path, write=True, lock=lock, notify=progress.note)
-    try:
-        tables = PathTables(file.h5, path)
-        elsewhere = {path for path, _ in moved}
+    require_store(path)
+    with StoreFile(path, write=True, lock=lock, notify=progress.note) as file:
+        spaces, tables = schema.read_spaces(file.h5, path), PathTables(file.h5, path)
         known = tables.paths()
         progress.begin("looking for the images", len(known))
-        kept = [
-            entry
-            for entry in _counted(known, progress)
-            if entry.path in elsewhere or os.path.lexists(entry.path)
-        ]
-        names = {entry.path for entry in kept}
-        gone = [entry for entry in known if entry.path not in names]
-        keys = {key for _, key in moved} | {entry.key for entry in kept}
-        rows = _rows_to_keep(file.h5, keys)
-        total = sum(len(group[KEYS]) for group in file.h5[SPACES].values())
+        elsewhere, present = {name for name, _ in moved}, set()
+        for entry in known:
+            if entry.path in elsewhere or os.path.lexists(entry.path):
+                present.add(entry.path)
+            progress.advance()
+        gone = [entry for entry in known if entry.path not in present]
+        keys = {key for _, key in moved} | {entry.key for entry in known if entry.path in present}
+        wanted = KeyIndex(np.frombuffer(b"".join(keys), np.uint8).reshape(-1, schema.KEY_BYTES))
+        rows = {name: np.flatnonzero(wanted.find(file.h5[SPACES][name][KEYS][:]) >= 0) for name in spaces}
+        total = sum(space.rows for space in spaces.values())
         going = total - sum(map(len, rows.values()))
         if going and not force:
             lost = [entry.path for entry in gone if entry.key not in keys]
-            _refuse_folders(path, tables.folders(), names, lost)
+            _refuse_folders(path, tables.scanned_folders(), present, lost)
             _refuse_most(path, going, total)
         progress.begin("copying the embeddings", total - going)
         before = os.path.getsize(file.target)
-        with (
-            replacement(file.target, file.replace_by, room=before) as new,
-            h5py.File(new, "w", libver="earliest") as target,
-        ):
-            _write(path, file.h5, target, rows, progress)
-            copy_tables(
-                tables,
-                PathTables(target, path),
-                keep=lambda name: name in names or os.path.lexists(name),
+        with new_store(file.target, file.replace_by, room=before) as new:
+            for name, kept in rows.items():
+                if len(kept):
+                    created = schema.create_space(new, spaces[name])
+                    copy_rows(file.h5[SPACES][name], created, kept, path, progress)
+            target = PathTables(new, path)
+            target.record_paths(entry for entry in known if entry.path in present)
+            target.record_failures(
+                f for f in tables.failures() if f.path in present or os.path.lexists(f.path)
             )
+            target.copy_history(tables)
         if gone:
             progress.note(
                 f"{len(gone)} paths are forgotten, for nothing is there any more; the first: {gone[0].path}"
             )
         return Pruned(going, len(gone), before, os.path.getsize(file.target))
-    finally:
-        file.close(keep=False)
-
-
-def _rows_to_keep(h5: h5py.File, keys: Collection[bytes]) -> dict[str, NDArray[np.int64]]:
-    index = KeyIndex(np.frombuffer(b"".join(keys), np.uint8).reshape(-1, schema.KEY_BYTES))
-    return {
-        name: np.flatnonzero(index.find(group[KEYS][:]) >= 0).astype(np.int64)
-        for name, group in h5[SPACES].items()
-    }
-
-
-def _counted(entries: Sequence[PathEntry], progress: Progress) -> Iterator[PathEntry]:
-    for entry in entries:
-        yield entry
-        progress.advance()
 
 
 def _refuse_folders(path: str, folders: Sequence[str], kept: Collection[str], lost: Sequence[str]) -> None:
@@ -139,14 +113,3 @@ def _refuse_most(path: str, going: int, total: int) -> None:
             f"{path}: {going} of {total} embeddings would go: if `cluster --mode move` put their images "
             "elsewhere, name that folder with --clusters; if they are really gone, add --force"
         )
-
-
-def _write(
-    path: str, old: h5py.File, new: h5py.File, rows: dict[str, NDArray[np.int64]], progress: Progress
-) -> None:
-    migrations.migrate(new)
-    for name, kept in rows.items():
-        if len(kept):
-            stored = schema.read_space(old[SPACES][name])
-            schema.create_space(new[SPACES], stored.space, stored.dimension, stored.dtype)
-            copy_rows(old[SPACES][name], new[SPACES][name], kept, path, progress)

@@ -5,30 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
+from imgcluster import files
 from imgcluster.errors import StoreError
-from imgcluster.records import Progress, SilentProgress
-from imgcluster.store import migrations, page_log, schema
-from imgcluster.store.damage import DAMAGE
+from imgcluster.records import Keys, Progress, SilentProgress
+from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
-from imgcluster.store.opening import StoreFile, has_signature, replacement
 from imgcluster.store.rows import append_rows, read_slab
-from imgcluster.store.schema import CHECKSUMS, EMBEDDINGS, KEYS, ROWS_PER_CHUNK, SPACES, TABLES
+from imgcluster.store.schema import CORRUPTION, KEY_BYTES, ROWS_PER_CHUNK, SPACES, TABLES
+from imgcluster.store.store_file import StoreFile, being_read, failed, has_signature, new_store
 from imgcluster.store.table import append_entries, read_entries
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
-
-    from imgcluster.records import Keys
 
 
 @dataclass(frozen=True)
@@ -63,19 +57,13 @@ def verify(path: str, *, lock: bool = True, progress: Progress | None = None) ->
         There is no store, or it comes from a newer version: nothing can be said about it.
     """
     progress = progress or SilentProgress()
-    path = os.path.abspath(path)
-    if not os.path.exists(path):
-        raise StoreError(f"no feature store at {path}: run `imgcluster extract` first")
     try:
-        file = StoreFile(path, write=False, lock=lock, notify=progress.note)
+        with StoreFile(os.path.abspath(path), write=False, lock=lock, notify=progress.note) as file:
+            findings = _salvage(file.h5, None, progress)
     except StoreError as error:
-        if not isinstance(error.__cause__, DAMAGE):
+        if not isinstance(error.__cause__, CORRUPTION):
             raise
         return Verification(0, (str(error),))
-    try:
-        findings = _salvage(file.h5, None, _size(file.target), progress)
-    finally:
-        file.close(keep=False)
     return Verification(findings.rows, tuple(findings.problems))
 
 
@@ -93,32 +81,22 @@ def repair(path: str, *, lock: bool = True, progress: Progress | None = None) ->
     if not found.problems:
         return Repair(found.rows, ())
     target = os.path.realpath(path)
-    held = WriterLock(target) if lock else None
-    try:
-        pages = page_log.PagedFile(target, locking=lock)
-        settled = pages.settle()
-        pages.release()
-        if not settled:
-            raise StoreError(f"{path} is being read: run the command again when that has finished")
+    with closing(WriterLock(target)) if lock else nullcontext():
+        try:
+            with closing(wal.WriteAheadLog(target, locking=lock)) as log:
+                if not log.checkpoint():
+                    raise being_read(path)
+        except OSError as error:
+            raise failed("write", path, error) from error
         return _rewrite(path, target, progress)
-    finally:
-        if held is not None:
-            held.release()
 
 
 def _rewrite(path: str, target: str, progress: Progress) -> Repair:
-    keep = _free_name(f"{target}.damaged")
-    with (
-        _opened_somehow(path, target) as old,
-        replacement(target, _keeping(keep), room=os.path.getsize(target)) as new,
-        h5py.File(new, "w", libver="earliest") as file,
-    ):
-        migrations.migrate(file)
-        findings = _salvage(old, file, os.path.getsize(old.filename), progress)
-    return Repair(findings.rows, tuple(findings.problems), keep)
+    keep, number = f"{target}.damaged", 1
+    while os.path.lexists(keep):
+        number += 1
+        keep = f"{target}.damaged{number}"
 
-
-def _keeping(keep: str) -> Callable[[str, str], None]:
     def put(new: str, target: str) -> None:
         try:
             os.link(target, keep)
@@ -126,45 +104,38 @@ def _keeping(keep: str) -> Callable[[str, str], None]:
             shutil.copy2(target, keep)
         os.replace(new, target)
 
-    return put
-
-
-def _free_name(name: str) -> str:
-    number, free = 1, name
-    while os.path.exists(free):
-        number += 1
-        free = f"{name}{number}"
-    return free
+    with open_for_salvage(path, target) as old, new_store(target, put, room=os.path.getsize(target)) as new:
+        findings = _salvage(old, new, progress)
+    return Repair(findings.rows, tuple(findings.problems), keep)
 
 
 @contextmanager
-def _opened_somehow(path: str, target: str) -> Iterator[h5py.File]:
+def open_for_salvage(path: str, target: str) -> Iterator[h5py.File]:
     """Open a damaged file; a missing end is read as zeros, which no checksum likes."""
     if not has_signature(target):
         raise StoreError(
-            f"{path} is no HDF5 file, nothing in it can be saved: move it away and extract again"
+            f"{path} is not an HDF5 file, nothing in it can be saved: move it away and extract again"
         )
-    copy = f"{target}.copy-{os.getpid()}"
+    copy = files.temporary_name(os.path.dirname(target))
     try:
         try:
             file = h5py.File(target, "r")
-        except DAMAGE:
+        except CORRUPTION:
             try:
                 shutil.copyfile(target, copy)
-                _extend(copy)
+                _extend_file(copy)
                 file = h5py.File(copy, "r")
-            except DAMAGE as error:
+            except CORRUPTION as error:
                 raise StoreError(
                     f"{path}: nothing can be saved ({error}): move it away and run `imgcluster extract` again"
                 ) from error
         with file:
             yield file
     finally:
-        if os.path.exists(copy):
-            os.unlink(copy)
+        files.remove_if_there(copy)
 
 
-def _extend(path: str) -> None:
+def _extend_file(path: str) -> None:
     """Give a file the length that its superblock (version 0, addresses of 8 bytes) speaks of."""
     with open(path, "r+b") as file:
         start = file.read(48)
@@ -174,75 +145,59 @@ def _extend(path: str) -> None:
             file.truncate(max(length, os.path.getsize(path)))
 
 
-def _size(target: str) -> int:
-    """Give the most bytes that a store can have: those in its logs may be yet to be put in place."""
-    files = (target, *page_log.log_paths(target))
-    return sum(os.path.getsize(file) for file in files if os.path.exists(file))
-
-
-def _salvage(old: h5py.File, new: h5py.File | None, size: int, progress: Progress) -> _Findings:
-    """Read everything; note what is wrong, and copy what is right to `new` if there is one.
-
-    `size` is how many bytes `old` has at most.
-    """
+def _salvage(old: h5py.File, new: h5py.File | None, progress: Progress) -> _Findings:
+    """Read everything; note what is wrong, and copy what is right to `new` if there is one."""
     findings = _Findings()
     try:
-        names = list(old[SPACES])
-    except DAMAGE as error:
+        parent = schema.open_group(old, SPACES)
+        names = list(parent)
+    except CORRUPTION as error:
         findings.problems.append(f"the list of feature spaces cannot be read ({error})")
         names = []
     for name in names:
         try:
-            _salvage_space(old[SPACES][name], new, size, findings, progress)
-        except (*DAMAGE, StoreError) as error:
+            _salvage_space(schema.open_group(parent, name), new, findings, progress)
+        except CORRUPTION as error:
             findings.problems.append(f"feature space {name}: unreadable ({error})")
     for table in TABLES:
         try:
-            entries = read_entries(old[table])
+            entries = read_entries(schema.open_table(old, table))
             if entries.damaged:
                 findings.problems.append(f"table of {table}: {entries.damaged} damaged entries")
             if new is not None:
                 append_entries(new[table], with_codes(entries) if table == "failures" else entries)
-        except DAMAGE as error:
+        except CORRUPTION as error:
             findings.problems.append(f"table of {table}: unreadable ({error})")
     return findings
 
 
-def _salvage_space(
-    group: h5py.Group, new: h5py.File | None, size: int, findings: _Findings, progress: Progress
-) -> None:
-    space = schema.read_attributes(group)
-    embeddings = group[EMBEDDINGS]
-    lengths = [len(group[name]) for name in (KEYS, EMBEDDINGS, CHECKSUMS)]
+def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings, progress: Progress) -> None:
+    stored, lengths = schema.read_columns(group)
+    name = stored.name
     # Each row has a key of its own in the file, whatever a damaged header says.
-    rows = min(*lengths, size // schema.KEY_BYTES)
+    rows = min(stored.rows, schema.file_size(group) // KEY_BYTES)
     if max(lengths) != rows:
-        findings.problems.append(f"feature space {space.name}: columns of {lengths} rows")
-    if group.name != f"/{SPACES}/{space.name}":
-        findings.problems.append(f"feature space {group.name}: its attributes say {space.name}")
-    progress.begin(f"{'checking' if new is None else 'saving'} {space.name}", rows)
-    target = None
-    if new is not None:
-        schema.create_space(new[SPACES], space, embeddings.shape[1], embeddings.dtype.name)
-        target = new[SPACES][space.name]
+        findings.problems.append(f"feature space {name}: columns of {[*lengths]} rows")
+    if group.name != f"/{SPACES}/{name}":
+        findings.problems.append(f"feature space {group.name}: its attributes say {name}")
+    progress.begin(f"{'checking' if new is None else 'saving'} {name}", rows)
+    target = None if new is None else schema.create_space(new, stored)
     seen: set[bytes] = set()
     for start in range(0, rows, ROWS_PER_CHUNK):
         stop = min(rows, start + ROWS_PER_CHUNK)
         progress.advance(stop - start)
         try:
             keys, vectors, sound = read_slab(group, start, stop)
-        except DAMAGE as error:
-            findings.problems.append(
-                f"feature space {space.name}: rows {start} to {stop - 1} unreadable ({error})"
-            )
+        except CORRUPTION as error:
+            findings.problems.append(f"feature space {name}: rows {start} to {stop - 1} unreadable ({error})")
             continue
         for at in np.flatnonzero(~sound).tolist():
             findings.problems.append(
-                f"feature space {space.name}: row {start + at} is damaged, image {keys[at].tobytes().hex()}"
+                f"feature space {name}: row {start + at} is damaged, image {keys[at].tobytes().hex()}"
             )
         fresh = _first_seen(keys, sound, seen)
         for at in np.flatnonzero(sound & ~fresh).tolist():
-            findings.problems.append(f"feature space {space.name}: row {start + at} repeats a key")
+            findings.problems.append(f"feature space {name}: row {start + at} repeats a key")
         findings.rows += int(fresh.sum())
         if target is not None:
             append_rows(target, keys[fresh], vectors[fresh])

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.store.damage import DAMAGE, damaged
-from imgcluster.store.read_ahead import read_ahead
-from imgcluster.store.schema import CHECKSUMS, EMBEDDINGS, KEYS, ROWS_PER_CHUNK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import h5py
-    from numpy.typing import NDArray
-
-    from imgcluster.records import Embeddings, Keys
-
+from imgcluster.records import Embeddings, Keys, Progress
+from imgcluster.store.schema import (
+    CHECKSUMS,
+    CORRUPTION,
+    EMBEDDINGS,
+    KEYS,
+    ROWS_PER_CHUNK,
+    corrupted,
+    extend,
+)
 
 _SLAB_ROWS = 512
 """So few rows stay in the processor's cache between reading and checking them."""
+
+_COPIED_ROWS = 1024
+
+Item = TypeVar("Item")
 
 
 def checksums(keys: Keys, embeddings: NDArray[np.floating]) -> NDArray[np.uint32]:
@@ -33,15 +40,27 @@ def checksums(keys: Keys, embeddings: NDArray[np.floating]) -> NDArray[np.uint32
     return np.fromiter((zlib.crc32(row, zlib.crc32(key)) for key, row in pairs), np.uint32, len(keys))
 
 
-def append_rows(group: h5py.Group, keys: Keys, embeddings: Embeddings) -> None:
+def append_rows(group: h5py.Group, keys: Keys, embeddings: NDArray[np.floating]) -> None:
     """Add rows, none of whose keys the group has. Keys come last: a row without a key is no row."""
-    columns = group[EMBEDDINGS]
-    rows = np.asarray(embeddings, columns.dtype)
-    start = len(columns)
-    for name, values in ((EMBEDDINGS, rows), (CHECKSUMS, checksums(keys, rows)), (KEYS, keys)):
-        dataset = group[name]
-        dataset.resize(start + len(keys), axis=0)
-        dataset[start:] = values
+    rows = np.asarray(embeddings, group[EMBEDDINGS].dtype)
+    extend(group[EMBEDDINGS], rows)
+    extend(group[CHECKSUMS], checksums(keys, rows))
+    extend(group[KEYS], keys)
+
+
+def copy_rows(
+    source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64], path: str, progress: Progress
+) -> None:
+    """Copy ascending rows of the store at `path` as they are, and count them.
+
+    Raises
+    ------
+    StoreError
+        One of them is damaged.
+    """
+    for _, keys, embeddings in verified_rows(source, rows, _COPIED_ROWS, path):
+        append_rows(target, keys, embeddings)
+        progress.advance(len(keys))
 
 
 def read_slab(
@@ -74,12 +93,12 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
             first = last
 
 
-def sound_rows(
+def verified_rows(
     group: h5py.Group, rows: NDArray[np.int64], longest: int, path: str
 ) -> Iterator[tuple[slice, Keys, NDArray[np.floating]]]:
     """Read ascending rows as stored, stretch by stretch: their place among `rows`, keys and embeddings.
 
-    `path` is the store, for messages: HDF5 does not know it where it reads through the page log.
+    `path` is the store, for messages: HDF5 does not know it where it reads through the log.
 
     Raises
     ------
@@ -89,8 +108,8 @@ def sound_rows(
     for start, stop, first, last in slabs(rows, longest) if len(rows) else ():
         try:
             keys, embeddings, sound = read_slab(group, start, stop)
-        except DAMAGE as error:
-            raise damaged(path, error) from error
+        except CORRUPTION as error:
+            raise corrupted(path, error) from error
         wanted = rows[first:last] - start
         if not sound[wanted].all():
             bad = wanted[~sound[wanted]]
@@ -104,9 +123,9 @@ def sound_rows(
 
 
 def read_rows(group: h5py.Group, rows: NDArray[np.int64], path: str) -> Embeddings:
-    """Read ascending rows: (n,) to (n, D) float32. Raises StoreError as `sound_rows` does."""
+    """Read ascending rows: (n,) to (n, D) float32. Raises StoreError as `verified_rows` does."""
     result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
-    for place, _, embeddings in sound_rows(group, rows, _SLAB_ROWS, path):
+    for place, _, embeddings in verified_rows(group, rows, _SLAB_ROWS, path):
         result[place] = embeddings
     return result
 
@@ -120,11 +139,24 @@ class StoredEmbeddings:
     group: h5py.Group = field(repr=False)
     rows: NDArray[np.int64] = field(repr=False)
     path: str
-    block_rows: int = 1 << 13
+    block_rows: int
 
     def blocks(self) -> Iterator[Embeddings]:
         """Yield (n, D) float32 blocks in the order of `keys`; the next ones are read meanwhile."""
         stretches = (
             self.rows[start : start + self.block_rows] for start in range(0, len(self.rows), self.block_rows)
         )
-        return read_ahead(read_rows(self.group, rows, self.path) for rows in stretches)
+        return prefetch(read_rows(self.group, rows, self.path) for rows in stretches)
+
+
+def prefetch(items: Iterator[Item], count: int = 4) -> Iterator[Item]:
+    """Yield the items, none of them None; a thread makes up to `count` of them ahead."""
+    with ThreadPoolExecutor(1, "prefetch") as reader:
+        coming = deque(reader.submit(next, items, None) for _ in range(count))
+        try:
+            while (item := coming.popleft().result()) is not None:
+                coming.append(reader.submit(next, items, None))
+                yield item
+        finally:
+            for unwanted in coming:
+                unwanted.cancel()

@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, Self
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
+from imgcluster.records import (
+    Embeddings,
+    EmbeddingSource,
+    FeatureSpace,
+    Keys,
+    Notify,
+    StoredSpace,
+)
 from imgcluster.store import schema
-from imgcluster.store.damage import DAMAGE, damaged
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
-from imgcluster.store.opening import StoreFile
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
-from imgcluster.store.schema import KEYS, SPACES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-    from types import TracebackType
-
-    import h5py
-    from numpy.typing import NDArray
-
-    from imgcluster.records import (
-        Embeddings,
-        EmbeddingSource,
-        Failure,
-        FeatureSpace,
-        Keys,
-        Notify,
-        PathEntry,
-        Run,
-        StoredSpace,
-    )
+from imgcluster.store.schema import CORRUPTION, KEYS, SPACES, corrupted
+from imgcluster.store.store_file import StoreFile
 
 
-class FeatureStore:
+class FeatureStore(PathTables):
     """A feature store, open for reading or as the one writer; a context manager.
+
+    Embeddings by content, and with `PathTables` what is known of the files that they came from.
 
     Changes become permanent with `commit` and when the store is closed; after an exception in its ``with``
     block, what was not committed is gone. May be used from any one thread at a time.
@@ -49,11 +43,9 @@ class FeatureStore:
     path
         The file, usually ``features.h5``.
     mode
-        ``r`` reads an existing store, after recovering it if a writer died; ``a`` writes, and creates it.
+        ``r`` reads an existing store and writes nothing; ``a`` writes, and creates it.
     lock
         Whether to lock; only to be given up on file systems without locks.
-    recover
-        Whether a reader puts in place what a dead writer left; without it, nothing at all is written.
     notify
         Takes one line that the user should read.
 
@@ -62,7 +54,7 @@ class FeatureStore:
     StoreLocked
         Another process writes this store.
     StoreError
-        There is no store, or the file is none, is damaged, or comes from a newer version.
+        There is no store, or the file is not one, is damaged, or comes from a newer version.
     """
 
     def __init__(
@@ -71,15 +63,14 @@ class FeatureStore:
         mode: Literal["r", "a"] = "r",
         *,
         lock: bool = True,
-        recover: bool = True,
         notify: Notify | None = None,
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._file = StoreFile(self.path, write=mode == "a", lock=lock, recover=recover, notify=notify)
-        self._tables = PathTables(self._file.h5, self.path)
+        self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
+        super().__init__(self._file.h5, self.path, self._file.transaction)
         self._indices: dict[str, KeyIndex] = {}
         try:
-            self._spaces = self._read_spaces()
+            self._spaces = schema.read_spaces(self._h5, self.path)
         except BaseException:
             self._file.close(keep=False)
             raise
@@ -90,13 +81,6 @@ class FeatureStore:
         return schema_version(self._h5)
 
     # Feature spaces.
-
-    def _read_spaces(self) -> dict[str, StoredSpace]:
-        try:
-            groups = self._h5[SPACES].values()
-            return {space.name: space for space in map(schema.read_space, groups)}
-        except DAMAGE as error:
-            raise damaged(self.path, error) from error
 
     @property
     def spaces(self) -> tuple[StoredSpace, ...]:
@@ -150,9 +134,10 @@ class FeatureStore:
                 raise StoreError(
                     f"embeddings are stored as {' or '.join(schema.EMBEDDING_DTYPES)}, not {dtype}"
                 )
-            with self._file.changing():
-                schema.create_space(self._h5[SPACES], space, dimension, dtype)
-            stored = self._spaces[space.name] = schema.read_space(self._h5[SPACES][space.name])
+            stored = StoredSpace(space, 0, dimension, dtype)
+            with self._file.transaction():
+                schema.create_space(self._h5, stored)
+            self._spaces[space.name] = stored
         if stored.dimension != dimension:
             raise StoreError(
                 f"{self.path}: {space.name} has embeddings of {stored.dimension} numbers, not {dimension}: "
@@ -166,8 +151,8 @@ class FeatureStore:
         """Return all keys of a space in file order: (rows, 32) uint8."""
         try:
             keys: Keys = self._group(space)[KEYS][:]
-        except DAMAGE as error:
-            raise damaged(self.path, error) from error
+        except CORRUPTION as error:
+            raise corrupted(self.path, error) from error
         return keys
 
     def contains(self, space: str, keys: Keys) -> NDArray[np.bool_]:
@@ -196,10 +181,10 @@ class FeatureStore:
         new = first[index.find(keys[first]) < 0]
         if not len(new):
             return
-        with self._file.changing():
+        with self._file.transaction():
             append_rows(self._group(space), keys[new], embeddings[new])
         index.add(keys[new])
-        self._spaces[space] = schema.read_space(self._group(space))
+        self._spaces[space] = replace(stored, rows=stored.rows + len(new))
 
     def commit(self) -> None:
         """Make everything so far permanent: it survives whatever happens next.
@@ -255,60 +240,6 @@ class FeatureStore:
     @property
     def _h5(self) -> h5py.File:
         return self._file.h5
-
-    # Files.
-
-    def paths(self) -> tuple[PathEntry, ...]:
-        """Return the latest entry of each path, absolute, sorted by the paths' bytes."""
-        return self._tables.paths()
-
-    def record_paths(self, entries: Iterable[PathEntry]) -> None:
-        """Remember which content lies at which path; an earlier failure of that path is settled."""
-        with self._file.changing():
-            self._tables.record_paths(entries)
-
-    def forget_paths(self, paths: Iterable[str]) -> None:
-        """Forget paths and their failures; embeddings stay."""
-        with self._file.changing():
-            self._tables.forget_paths(paths)
-
-    def failures(self) -> tuple[Failure, ...]:
-        """Return the latest failure of each path that has not been read since, sorted by the paths' bytes."""
-        return self._tables.failures()
-
-    def record_failures(self, failures: Iterable[Failure]) -> None:
-        """Remember failures; one that is known already adds nothing.
-
-        A failure of a file that has changed since it was last read also makes the store forget what it was; a
-        temporary one does not.
-        """
-        with self._file.changing():
-            self._tables.record_failures(failures)
-
-    def settle_failures(self, paths: Iterable[str]) -> None:
-        """Forget failures of files that are gone or fail no more."""
-        with self._file.changing():
-            self._tables.settle_failures(paths)
-
-    def scanned_folders(self) -> tuple[str, ...]:
-        """Return the folders that were ever scanned, sorted."""
-        return self._tables.folders()
-
-    def record_scanned(self, folders: Iterable[str]) -> None:
-        """Remember scanned folders."""
-        with self._file.changing():
-            self._tables.record_folders(folders)
-
-    def runs(self) -> tuple[Run, ...]:
-        """Return the runs, oldest first."""
-        return self._tables.runs()
-
-    def record_run(self, run: Run) -> None:
-        """Remember how an extraction was run."""
-        with self._file.changing():
-            self._tables.record_run(run)
-
-    # The end.
 
     def close(self) -> None:
         """Commit and close.

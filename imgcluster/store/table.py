@@ -7,18 +7,16 @@ in one column of bytes that the entries point into.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcluster.store.schema import ENTRIES, TABLES, TEXT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import h5py
-    from numpy.typing import NDArray
+from imgcluster.errors import FailureCode
+from imgcluster.store.schema import ENTRIES, RELATIVE, TABLES, TEXT, extend
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Entries:
     texts
         N texts.
     damaged
-        How many more there were whose checksum is wrong.
+        How many more there were that are damaged.
     """
 
     columns: NDArray[np.void]
@@ -57,26 +55,37 @@ def append_entries(group: h5py.Group, new: Entries) -> None:
     columns["length"] = [len(t) for t in new.texts]
     columns["offset"] = len(text) + np.cumsum(columns["length"], dtype=np.int64) - columns["length"]
     columns["crc32"] = _checksums(columns, new.texts)
-    for dataset, values in (
-        (text, np.frombuffer(b"".join(new.texts), np.uint8)),
-        (entries, columns),
-    ):
-        start = len(dataset)
-        dataset.resize(start + len(values), axis=0)
-        dataset[start:] = values
+    extend(text, np.frombuffer(b"".join(new.texts), np.uint8))
+    extend(entries, columns)
 
 
 def read_entries(group: h5py.Group) -> Entries:
-    """Read all entries whose checksum is right."""
+    """Read all entries whose checksum is right and whose path leads where a path may."""
     columns = group[ENTRIES][:]
     blob = group[TEXT][:].tobytes()
     ends = columns["offset"] + columns["length"]
     texts = [blob[a:b] for a, b in zip(columns["offset"].tolist(), ends.tolist(), strict=True)]
     sound = _checksums(columns, texts) == columns["crc32"]
+    table = group.name.rpartition("/")[2]
+    if table != "runs":
+        paths = [text.partition(b"\0")[0] for text in texts] if table == "failures" else texts
+        sound &= np.fromiter(map(is_plain, paths, columns["flags"].tolist()), np.bool_, len(paths))
+    if "code" in (columns.dtype.names or ()):
+        sound &= np.isin(columns["code"], [b"", *(code.encode() for code in FailureCode)])
     if sound.all():
         return Entries(columns, texts)
     kept = [text for text, good in zip(texts, sound.tolist(), strict=True) if good]
     return Entries(columns[sound], kept, int((~sound).sum()))
+
+
+def is_plain(path: bytes, flags: int = 0) -> bool:
+    """Whether a path is one that imgcluster records: absolute, or below the store, and not round about."""
+    return (
+        path != b""
+        and path.startswith(b"/") != bool(flags & RELATIVE)
+        and b"\0" not in path
+        and not (b".." in path and b".." in path.split(b"/"))
+    )
 
 
 def _checksums(columns: NDArray[np.void], texts: list[bytes]) -> NDArray[np.uint32]:

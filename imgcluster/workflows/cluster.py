@@ -80,9 +80,7 @@ def cluster(
     started = time.perf_counter()
     if not options.dry_run:
         recover(options.out, progress.note)
-    with FeatureStore(
-        options.store, lock=not options.no_lock, recover=not options.dry_run, notify=progress.note
-    ) as store:
+    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, options.out, progress)
         unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]

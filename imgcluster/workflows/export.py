@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.contact_sheet import sprite
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
 from imgcluster.images.reading import read_file
+from imgcluster.output.exports import EXPORT_FORMATS, Exported, Sprite
 from imgcluster.output.report_thumbnails import thumbnail_name
-from imgcluster.output.single_file import check_target
-from imgcluster.records import Progress, SilentProgress
-from imgcluster.store.export import EXPORTERS, METADATA, METADATA_HEADER, NPZ_MARK, PROJECTOR_FILES, Sprite
+from imgcluster.records import Keys, Pixels, Progress, SilentProgress, StoredSpace
 from imgcluster.workflows.collection import open_space
+from imgcluster.workflows.options import ExportOptions
 from imgcluster.workflows.thumbnails import make_thumbnails
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from imgcluster.records import Keys, Pixels, StoredSpace
-    from imgcluster.store.store import FeatureStore
-    from imgcluster.workflows.options import ExportOptions
 
 
 def export(
@@ -32,7 +25,7 @@ def export(
     thumbnails: str | None = None,
     progress: Progress | None = None,
 ) -> StoredSpace:
-    """Write one feature space as one of `EXPORTERS` does, over nothing but an earlier export.
+    """Write one feature space in one of `EXPORT_FORMATS`, over nothing but an earlier export.
 
     Parameters
     ----------
@@ -45,23 +38,35 @@ def export(
         There is no such store or space, something else lies at `out`, or it cannot be written.
     """
     progress = progress or SilentProgress()
-    _CHECKS[options.format](options.out)
+    format_, out = EXPORT_FORMATS[options.format], options.out
+    format_.check(out)
     with open_space(options, progress.note) as (store, space):
-        draw = partial(_sprite, store, thumbnails, progress) if thumbnails is not None else None
-        EXPORTERS[options.format](store, space.name, options.out, draw, progress)
+        paths: dict[bytes, list[str]] = {}
+        for entry in store.paths():
+            paths.setdefault(entry.key, []).append(entry.path)
+        exported = Exported(
+            store.source(space.name, store.keys(space.name)),
+            {key: named[0] for key, named in paths.items()},
+            partial(_sprite, paths, thumbnails, progress),
+        )
+        try:
+            format_.write(exported, out, progress)
+        except OSError as error:
+            raise ImgclusterError(f"cannot write {out}: {error.strerror or error}; name another") from error
     return space
 
 
-def _sprite(store: FeatureStore, thumbnails: str, progress: Progress, keys: Keys) -> Sprite | None:
-    paths: dict[bytes, list[str]] = {bytes(key): [] for key in keys}
-    for entry in store.paths():
-        if entry.key in paths:
-            paths[entry.key].append(entry.path)
-    make_thumbnails(thumbnails, paths, progress)
-    progress.begin("drawing the sprite", len(paths))
-    drawn = sprite(_pictures(thumbnails, paths, progress), len(paths))
+def _sprite(
+    paths: dict[bytes, list[str]], thumbnails: str | None, progress: Progress, keys: Keys
+) -> Sprite | None:
+    if thumbnails is None:
+        return None
+    shown = {bytes(key): paths.get(bytes(key), []) for key in keys}
+    make_thumbnails(thumbnails, shown, progress)
+    progress.begin("drawing the sprite", len(shown))
+    drawn = sprite(_pictures(thumbnails, shown, progress), len(shown))
     if drawn is None:
-        progress.note(f"{len(paths)} pictures are too many for a sprite: it is left out")
+        progress.note(f"{len(shown)} pictures are too many for a sprite: it is left out")
         return None
     sheet, side = drawn
     return Sprite(encode_image(sheet, ".png"), side)
@@ -74,22 +79,3 @@ def _pictures(thumbnails: str, keys: Iterable[bytes], progress: Progress) -> Ite
             yield decode(read_file(os.path.join(thumbnails, thumbnail_name(key.hex())))).pixels
         except UnreadableImage:
             yield None  # `make_thumbnails` has told how many those are
-
-
-def _check_archive(out: str) -> None:
-    check_target(out, NPZ_MARK)
-
-
-def _check_folder(out: str) -> None:
-    if os.path.lexists(out) and not os.path.isdir(out):
-        raise ImgclusterError(f"{out} is a file: name a folder")
-    here = [name for name in PROJECTOR_FILES if os.path.lexists(os.path.join(out, name))]
-    if here and METADATA not in here:  # the first that is written
-        raise ImgclusterError(
-            f"{os.path.join(out, here[0])} is not from an earlier export: name another folder"
-        )
-    if here:
-        check_target(os.path.join(out, METADATA), METADATA_HEADER, first_line=True)
-
-
-_CHECKS: Mapping[str, Callable[[str], None]] = {"npz": _check_archive, "tensorboard": _check_folder}

@@ -1,10 +1,15 @@
-"""Records what the page log asks of the system, and rebuilds what a crash at any moment may leave behind."""
+"""Records what the write-ahead log asks of the system, and rebuilds what a crash at any moment may leave."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
+
+from imgcluster import files
+from imgcluster.store import wal
 
 SECTORS = (512, 4096)
 
@@ -19,8 +24,14 @@ class Operation:
     data: bytes = b""
 
 
+def install(patch: pytest.MonkeyPatch, system: Any) -> None:
+    """Let `system` stand for the module `os` wherever the log reaches the disk."""
+    for module in (wal, files):
+        patch.setattr(module, "os", system)
+
+
 class RecordingOs:
-    """Stands for the module `os` in the page log: all happens, and what changes files is noted."""
+    """Stands for the module `os` in the write-ahead log: all happens, and what changes files is noted."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []

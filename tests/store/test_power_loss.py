@@ -6,10 +6,9 @@ import os
 import random
 
 import pytest
-from power_loss import RecordingOs, state_after
+from power_loss import RecordingOs, install, state_after
 from store_helpers import DIMENSION, SPACE, assert_holds_batches, write_batch
 
-from imgcluster.store import page_log
 from imgcluster.store.store import FeatureStore
 
 BATCH = 5
@@ -26,7 +25,7 @@ def recording(tmp_path_factory):
         start = {path: file.read()}
     recorder = RecordingOs()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_log, "os", recorder)
+        install(patch, recorder)
         for session in (range(25), range(25, 40)):
             with FeatureStore(path, "a") as store:
                 reader = None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from power_loss import RecordingOs
+from power_loss import RecordingOs, install
 from store_helpers import DIMENSION, SPACE
 
 from imgcluster.records import PathEntry
-from imgcluster.store import page_log
 from imgcluster.store.store import FeatureStore
 
 COMMIT = 200
@@ -27,7 +26,7 @@ def test_as_much_is_written_for_the_last_thousand_rows_as_for_the_first(tmp_path
             return written
 
     counting = Counting()
-    monkeypatch.setattr(page_log, "os", counting)
+    install(monkeypatch, counting)
     random = np.random.default_rng(0)
     bytes_per_thousand = []
     with FeatureStore(tmp_path / "features.h5", "a") as store:

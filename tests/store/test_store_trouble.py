@@ -10,14 +10,13 @@ import threading
 
 import numpy as np
 import pytest
-from power_loss import RecordingOs
+from power_loss import RecordingOs, install
 from store_helpers import DIMENSION, SPACE, assert_holds_batches, fill, rows, write_batch
 
 from imgcluster.errors import StoreError
-from imgcluster.store import page_log
-from imgcluster.store.interrupts import held_back
 from imgcluster.store.repair import verify
 from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_file import defer_signals
 
 
 @pytest.fixture
@@ -90,10 +89,10 @@ def test_no_space_in_the_middle_of_a_write(tmp_path, monkeypatch):
 
     path = str(tmp_path / "features.h5")
     fill(path, 100)
-    monkeypatch.setattr(page_log, "os", Filling())
+    install(monkeypatch, Filling())
     with pytest.raises(StoreError, match=f"{path}: No space left"):
         fill(path, 2000, start=100)
-    monkeypatch.setattr(page_log, "os", os)
+    install(monkeypatch, os)
     with FeatureStore(path) as store:
         assert store.find_space().rows == 100
         np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 100)[0]), rows(0, 100)[1])
@@ -105,7 +104,7 @@ def test_ctrl_c_waits_until_hdf5_is_done(number):
     done = False
     before = signal.signal(number, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        with pytest.raises(KeyboardInterrupt), defer_signals():  # noqa: PT012
             os.kill(os.getpid(), number)
             for _ in range(1000):
                 pass
@@ -162,7 +161,7 @@ def test_a_missing_folder_is_one_clear_line(tmp_path):
         FeatureStore(tmp_path / "missing" / "features.h5", "a")
 
 
-def test_the_recovery_is_told_in_one_line(tmp_path):
+def test_a_reader_writes_nothing_and_a_writer_tells_the_recovery_in_one_line(tmp_path):
     path = str(tmp_path / "features.h5")
     fill(path, 10)
     store = FeatureStore(path, "a")
@@ -172,11 +171,12 @@ def test_the_recovery_is_told_in_one_line(tmp_path):
         (tmp_path / f"copy.h5{end}").write_bytes((tmp_path / f"features.h5{end}").read_bytes())
     store.close()
     before = {file: file.read_bytes() for file in tmp_path.glob("copy.h5*")}
-    with FeatureStore(tmp_path / "copy.h5", recover=False) as copy:
-        assert copy.find_space().rows == 20
-    assert {file: file.read_bytes() for file in tmp_path.glob("copy.h5*")} == before
     lines: list[str] = []
     with FeatureStore(tmp_path / "copy.h5", notify=lines.append) as copy:
+        assert copy.find_space().rows == 20
+    assert {file: file.read_bytes() for file in tmp_path.glob("copy.h5*")} == before
+    assert lines == []
+    with FeatureStore(tmp_path / "copy.h5", "a", notify=lines.append) as copy:
         assert copy.find_space().rows == 20
     assert len(lines) == 1
     assert "recovered" in lines[0]

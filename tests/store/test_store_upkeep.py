@@ -1,4 +1,4 @@
-"""verify, repair, prune, merge, export."""
+"""verify, repair, prune, merge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run, SilentProgress
-from imgcluster.store.export import EXPORTERS, Sprite
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import prune
 from imgcluster.store.repair import repair, verify
@@ -334,39 +333,6 @@ def test_whoever_waits_is_told_how_far_it_is(path, tmp_path):
 
     assert stages(verify, path) == [600, 100]
     assert stages(merge, [path, str(tmp_path / "other.h5")], str(tmp_path / "out.h5")) == [700, 700]
-    with FeatureStore(path) as store:
-        assert stages(EXPORTERS["npz"], store, SPACE.name, str(tmp_path / "out.npz")) == [600]
-        assert stages(EXPORTERS["tensorboard"], store, SPACE.name, str(tmp_path / "out")) == [600]
     assert stages(prune, path) == [600, 600]
     damage(path, f"spaces/{SPACE.name}/embeddings", 3)
     assert stages(repair, path) == [500, 100, 500, 100]
-
-
-def test_npz_holds_keys_and_embeddings(path, tmp_path):
-    fill(path, 100)
-    with FeatureStore(path) as store:
-        EXPORTERS["npz"](store, SPACE.name, str(tmp_path / "out.npz"))
-    with np.load(tmp_path / "out.npz") as archive:
-        assert sorted(archive) == ["embeddings", "keys"]
-        assert archive["keys"].tolist() == [key.tobytes().hex() for key in rows(0, 100)[0]]
-        np.testing.assert_array_equal(archive["embeddings"], rows(0, 100)[1])
-        assert archive["embeddings"].dtype == np.float32
-
-
-def test_tensorboard_export_is_what_the_projector_reads(path, tmp_path):
-    fill(path, 20)
-    with FeatureStore(path, "a") as store:
-        store.record_paths([PathEntry("/a\tb\n\udcff.jpg", 1, 2, 3, rows(3, 1)[0].tobytes())])
-        EXPORTERS["tensorboard"](store, SPACE.name, str(tmp_path / "out"), lambda keys: Sprite(b"png", 32))
-    tensors = np.loadtxt(tmp_path / "out" / "tensors.tsv", delimiter="\t")
-    np.testing.assert_allclose(tensors, rows(0, 20)[1], rtol=1e-6)
-    lines = (tmp_path / "out" / "metadata.tsv").read_text().split("\n")
-    assert lines[0] == "path\tkey"
-    assert lines[-1] == ""
-    cells = [line.split("\t") for line in lines[1:-1]]
-    assert [cell[1] for cell in cells] == [key.tobytes().hex() for key in rows(0, 20)[0]]
-    assert cells[3][0] == r"/a\tb\n\xff.jpg"
-    assert (tmp_path / "out" / "sprite.png").read_bytes() == b"png"
-    config = (tmp_path / "out" / "projector_config.pbtxt").read_text()
-    assert 'tensor_path: "tensors.tsv"' in config
-    assert config.count("single_image_dim: 32") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from clusterings import COLOURS, IMAGES, Desk, Notes, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.exports import EXPORT_FORMATS
 from imgcluster.workflows.export import export
 from imgcluster.workflows.options import ExportOptions
 
@@ -48,6 +50,11 @@ def test_no_store_no_photograph_and_no_file_of_others_is_overwritten(desk: Desk,
 def test_an_archive_is_no_folder(desk: Desk) -> None:
     with pytest.raises(ImgclusterError, match="is a folder"):
         run(desk, desk.photos)
+
+
+def test_the_option_offers_every_format() -> None:
+    (format_,) = (field for field in fields(ExportOptions) if field.name == "format")
+    assert format_.metadata["option"].choices == tuple(EXPORT_FORMATS)
 
 
 @pytest.mark.parametrize("name", ["metadata.tsv", "tensors.tsv", "sprite.png"])

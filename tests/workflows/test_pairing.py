@@ -14,9 +14,10 @@ from fakes import FakeNetwork, FakeSource, write_image
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.output.manifest import read_assignments
 from imgcluster.records import Embeddings, ImageFile
-from imgcluster.store.export import EXPORTERS
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.export import export
+from imgcluster.workflows.extract import extract
+from imgcluster.workflows.options import ExportOptions, ExtractOptions
 from imgcluster.workflows.reading import ReadSettings, read_image
 
 SPACE = FakeSource().space
@@ -107,8 +108,8 @@ def test_exported_rows_and_assigned_clusters_belong_to_their_files(tmp_path: Pat
     desk = Desk(tmp_path)
     good = fill(desk.photos, random.Random(7))
     desk.extract()
+    export(ExportOptions(store=desk.store, out=str(tmp_path / "vectors.npz")))
     with FeatureStore(desk.store) as store:
-        EXPORTERS["npz"](store, SPACE.name, str(tmp_path / "vectors.npz"))
         keys = {entry.path: entry.key.hex() for entry in store.paths()}
     with np.load(tmp_path / "vectors.npz") as exported:
         vectors = dict(zip(exported["keys"].tolist(), exported["embeddings"], strict=True))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+
+import h5py
 
 from imgcluster.store.migrations import m0001_spaces_and_tables, m0002_failure_codes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import h5py
 
 MIGRATIONS: tuple[Callable[[h5py.File], None], ...] = (
     m0001_spaces_and_tables.migrate,

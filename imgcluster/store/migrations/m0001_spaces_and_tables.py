@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h5py
 import numpy as np
 
 from imgcluster.store import schema
-
-if TYPE_CHECKING:
-    import h5py
 
 _HEAD: list[Any] = [("offset", "<i8"), ("length", "<i4"), ("flags", "u1")]
 _STAT: list[Any] = [("size", "<i8"), ("mtime_ns", "<i8")]

@@ -6,16 +6,14 @@ What was recorded before is given them by its wording, here and nowhere else.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h5py
 import numpy as np
 
-from imgcluster.errors import FailureCode, StoreError
+from imgcluster.errors import FailureCode
 from imgcluster.store import schema
 from imgcluster.store.table import Entries, append_entries, read_entries
-
-if TYPE_CHECKING:
-    import h5py
 
 _TEMPORARY = 4
 """A bit of `flags` in the first layout."""
@@ -46,12 +44,9 @@ _WORDINGS = (
 
 def migrate(file: h5py.File) -> None:
     """Give the failures their new columns; their texts stay where they are."""
-    group = file["failures"]
-    entries = read_entries(group)
+    entries = read_entries(schema.open_table(file, "failures"))
     if entries.damaged:
-        raise StoreError(
-            f"{entries.damaged} entries of the table of failures are damaged: run `imgcluster store repair`"
-        )
+        raise ValueError(f"{entries.damaged} entries of the table of failures")
     del file["failures"]
     schema.create_table(file, "failures", np.dtype(_FAILURES))
     append_entries(file["failures"], with_codes(entries))

@@ -1,20 +1,20 @@
-"""A page log: a file whose changes become permanent all at once, or not at all.
+"""A write-ahead log below HDF5: a file whose changes become permanent all at once, or not at all.
 
-It knows pages and files, nothing of what they hold. `PagedFile` stands below a library that writes wherever
-it likes: nothing reaches the disk before `commit`, and a commit that returned survives kill -9 and power
-loss.
+It knows pages and files, nothing of what they hold. `WriteAheadLog` stands below a library that writes
+wherever it likes: nothing reaches the disk before `commit`, and a commit that returned survives kill -9 and
+power loss.
 
 One commit, in this order:
 
 1. Pages wholly past the committed end are written to the file itself, for nothing committed refers to them,
-   and the file is synced. That also makes the pages durable that the commit before put in place.
+   and the file is synced. That also makes the pages durable that the commit before applied.
 2. All other changed pages go, as one record with a checksum, into one of two log files, which is synced.
    This is the moment of the commit. The two take turns, so the newest whole record is never overwritten.
-3. The same pages are put in place under an exclusive flock. While a reader holds the file they stay in memory
-   instead, and go into the next record too.
+3. The same pages are applied to the file under an exclusive flock. While a reader holds the file they stay in
+   memory instead, and go into the next record too.
 
-Recovery takes the newest whole record and puts its pages in place; doing it again does no harm. Logs are
-emptied only when the file holds everything, the older one first: otherwise a crash between the two would
+Recovery takes the newest whole record and applies its pages; doing it again does no harm. A checkpoint
+empties the logs once the file holds everything, the older one first: otherwise a crash between the two would
 leave an old record that undoes a newer commit. Empty logs mean that any program may read the file.
 """
 
@@ -24,13 +24,56 @@ import contextlib
 import errno
 import fcntl
 import os
-import sys
-from typing import TYPE_CHECKING
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from imgcluster.store.log_record import PAGE, Record
+from imgcluster.files import open_named, open_regular, sync, sync_file
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+PAGE = 4096
+_MAGIC = b"pagelog1"
+# magic, sequence, pages, size of the file after the commit; then the crc32 of these and of all that follows
+_HEADER = struct.Struct("<8sQQQ")
+_CRC = struct.Struct("<I")
+_NUMBER = struct.Struct("<Q")
+_RECORD_HEAD, _RECORD_PAGE = _CRC.size + _HEADER.size, _NUMBER.size + PAGE
+
+
+@dataclass(frozen=True)
+class Record:
+    """The pages of one commit that were not written past the end, and the file's size after it."""
+
+    sequence: int
+    size: int
+    pages: dict[int, bytes] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Return the record as it lies in a log."""
+        parts = [_HEADER.pack(_MAGIC, self.sequence, len(self.pages), self.size)]
+        for number, page in self.pages.items():
+            parts += (_NUMBER.pack(number), page)
+        body = b"".join(parts)
+        return _CRC.pack(zlib.crc32(body)) + body
+
+    @staticmethod
+    def decode(data: bytes) -> Record | None:
+        """Read the record at the start of a log, or None where it is empty or torn."""
+        if len(data) < _RECORD_HEAD:
+            return None
+        magic, sequence, count, size = _HEADER.unpack_from(data, _CRC.size)
+        end = _RECORD_HEAD + count * _RECORD_PAGE
+        if (
+            magic != _MAGIC
+            or end > len(data)
+            or _CRC.unpack_from(data)[0] != zlib.crc32(data[_CRC.size : end])
+        ):
+            return None
+        pages = {
+            _NUMBER.unpack_from(data, at)[0]: data[at + _NUMBER.size : at + _RECORD_PAGE]
+            for at in range(_RECORD_HEAD, end, _RECORD_PAGE)
+        }
+        return Record(sequence, size, pages)
 
 
 def log_paths(path: str) -> tuple[str, str]:
@@ -38,38 +81,28 @@ def log_paths(path: str) -> tuple[str, str]:
     return f"{path}.wal0", f"{path}.wal1"
 
 
-def is_settled(path: str) -> bool:
+def is_checkpointed(path: str) -> bool:
     """Whether both logs are empty or missing: the file alone holds everything."""
-    return not any(os.path.exists(log) and os.path.getsize(log) for log in log_paths(path))
+    return not any(os.path.lexists(log) and os.lstat(log).st_size for log in log_paths(path))
 
 
-def sync(descriptor: int) -> None:
-    """Return once what was written to the file is on the disk."""
-    if sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fdatasync(descriptor)
+def newest_record(path: str, descriptor: int) -> Record | None:
+    """Find the newest whole record in the logs of the file at `path`, open as `descriptor`, if there is any.
 
-
-def sync_folder(path: str) -> None:
-    """Make the creation or renaming of `path` durable."""
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def newest_record(path: str) -> Record | None:
-    """Find the newest whole record in the logs of `path`, if there is any."""
+    No record has more pages than the file, which every commit makes long enough before the log speaks of it;
+    a log that says otherwise is not this file's.
+    """
     records = []
     for log in log_paths(path):
-        with contextlib.suppress(FileNotFoundError), open(log, "rb") as stream:
-            records.append(Record.decode(stream.read()))
-    return max((r for r in records if r is not None), key=lambda record: record.sequence, default=None)
+        with contextlib.suppress(FileNotFoundError), open(open_regular(log), "rb") as stream:
+            pages = -(-os.fstat(descriptor).st_size // PAGE)
+            record = Record.decode(stream.read(_RECORD_HEAD + pages * _RECORD_PAGE))
+            if record is not None and record.size <= pages * PAGE:
+                records.append(record)
+    return max(records, key=lambda record: record.sequence, default=None)
 
 
-class PagedFile:
+class WriteAheadLog:
     """A file in which writes stay in memory until `commit`; one process at a time may write it.
 
     Parameters
@@ -77,15 +110,15 @@ class PagedFile:
     path
         An existing file.
     writable
-        Without it, what the logs hold is seen but put in place nowhere.
+        Without it, what the logs hold is seen but applied nowhere.
     locking
-        Whether flock keeps readers from seeing pages while they are put in place. A reader holds a shared
+        Whether flock keeps readers from seeing pages while they are applied. A reader holds a shared
         lock as long as it reads.
 
     Attributes
     ----------
     recovered
-        Whether a log held a commit that may not have been wholly in place.
+        Whether a log held a commit that may not have been wholly applied.
     """
 
     def __init__(self, path: str, *, writable: bool = True, locking: bool = True) -> None:
@@ -96,14 +129,14 @@ class PagedFile:
         self._position = 0
         self._torn_log = False
         self._failed = False
-        self._file = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
+        self._file = open_named(path, os.O_RDWR if writable else os.O_RDONLY)
         try:
             if not writable and locking:
                 fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            record = newest_record(path)
+            record = newest_record(path, self._file)
             self.recovered = record is not None
-            # What is committed but not yet in place.
-            self._pending = dict(record.pages) if record else {}
+            # What is committed but not yet applied.
+            self._unapplied = dict(record.pages) if record else {}
             self._committed_size = record.size if record else os.fstat(self._file).st_size
             self._sequence = record.sequence if record else 0
             self._size = self._committed_size
@@ -111,11 +144,12 @@ class PagedFile:
             # How much of the file a reader may be looking at.
             self._visible_size = os.fstat(self._file).st_size
             if writable:
-                self._logs = tuple(os.open(log, os.O_RDWR | os.O_CREAT, 0o666) for log in log_paths(path))
-                sync_folder(path)
-                self.settle()
+                for log in log_paths(path):
+                    self._logs += (open_regular(log, os.O_RDWR | os.O_CREAT),)
+                sync_file(os.path.dirname(path) or os.curdir)
+                self.checkpoint()
         except BaseException:
-            self.release()
+            self.close()
             raise
 
     # The file as its user sees it.
@@ -189,7 +223,7 @@ class PagedFile:
                 break
             done += count
         view[done:] = bytes(len(view) - done)
-        _overlay(view, start, self._pending)
+        _overlay(view, start, self._unapplied)
 
     # Making it permanent.
 
@@ -199,7 +233,7 @@ class PagedFile:
         Raises
         ------
         OSError
-            Nothing of this commit counts; it can be tried again, or given up with `drop`.
+            Nothing of this commit counts; it can be tried again, or given up with `rollback`.
         """
         if self._torn_log:
             # A record whose sync failed may be whole all the same, and relies on pages now to be rewritten.
@@ -213,16 +247,16 @@ class PagedFile:
             self._dirty.clear()
             return
         beyond = {n: page for n, page in changed.items() if n * PAGE >= end}
-        logged = self._pending | {n: page for n, page in changed.items() if n not in beyond}
+        logged = self._unapplied | {n: page for n, page in changed.items() if n not in beyond}
         logged = {n: page for n, page in logged.items() if n * PAGE < self._size}
         self._write_pages(beyond, self._size)
         self._sync_file()
         record = Record(self._sequence + 1, self._size, logged)
         self._write_record(record)
-        self._sequence, self._committed_size, self._pending = record.sequence, record.size, record.pages
+        self._sequence, self._committed_size, self._unapplied = record.sequence, record.size, record.pages
         self._applied = False
         self._dirty.clear()
-        self._put_in_place()
+        self._apply()
 
     def _changed_pages(self) -> dict[int, bytes]:
         # A library that rewrites whole blocks changes few of their pages.
@@ -243,21 +277,21 @@ class PagedFile:
         if self._failed:
             raise OSError(errno.EIO, "the disk failed earlier", self._path)
         self._failed = True
-        sync(self._file)
+        sync(self._file, data_only=True)
         self._failed = False
 
     def _write_record(self, record: Record) -> None:
         log = self._logs[record.sequence % 2]
         self._torn_log = True
         _write_all(log, record.encode(), 0)
-        sync(log)
+        sync(log, data_only=True)
         self._torn_log = False
 
     def _empty_log(self, which: int) -> None:
         os.ftruncate(self._logs[which], 0)
-        sync(self._logs[which])
+        sync(self._logs[which], data_only=True)
 
-    def _put_in_place(self) -> None:
+    def _apply(self) -> None:
         """Write the committed pages where they belong, unless a reader holds the file or the disk fails.
 
         Either way the log has them, and the next commit tries again.
@@ -267,39 +301,39 @@ class PagedFile:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Should this fail half-way, the lock stays, for what lies there now is nothing to read.
             os.ftruncate(self._file, self._committed_size)
-            self._write_pages(self._pending, self._committed_size)
+            self._write_pages(self._unapplied, self._committed_size)
             if self._locking:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
-            self._pending = {}
+            self._unapplied = {}
             self._applied = True
             self._visible_size = self._committed_size
 
-    def settle(self) -> bool:
-        """Put all that is committed in place and empty the logs; False where a reader is in the way."""
+    def checkpoint(self) -> bool:
+        """Apply all that is committed and empty the logs; False where a reader is in the way."""
         if not self._applied:
-            self._put_in_place()
+            self._apply()
         if self._applied and any(os.fstat(log).st_size for log in self._logs):
             self._sync_file()
             self._empty_log((self._sequence + 1) % 2)
             self._empty_log(self._sequence % 2)
         return self._applied
 
-    def in_place(self) -> bool:
+    def is_applied(self) -> bool:
         """Whether the file itself, without the log, holds all that is committed."""
-        ends = {number: min(PAGE, self._committed_size - number * PAGE) for number in self._pending}
+        ends = {number: min(PAGE, self._committed_size - number * PAGE) for number in self._unapplied}
         return os.fstat(self._file).st_size >= self._committed_size and all(
             os.pread(self._file, ends[number], number * PAGE) == page[: ends[number]]
-            for number, page in self._pending.items()
+            for number, page in self._unapplied.items()
         )
 
-    def drop(self) -> None:
+    def rollback(self) -> None:
         """Forget all changes since the last commit."""
         self._dirty.clear()
         self._size = self._committed_size
 
-    def release(self) -> None:
-        """Close the files as they are: what is not committed is lost, what is not in place is in the log."""
-        if self._logs and is_settled(self._path):
+    def close(self) -> None:
+        """Close the files as they are: what is not committed is lost, what is not applied is in the log."""
+        if len(self._logs) == 2 and is_checkpointed(self._path):
             for log in log_paths(self._path):
                 os.unlink(log)
         for descriptor in (self._file, *self._logs):

@@ -1,4 +1,4 @@
-"""Reading ahead gives what reading would, in its order."""
+"""Prefetching gives what reading would, in its order."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgcluster.store.read_ahead import read_ahead
+from imgcluster.store.rows import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def test_everything_comes_in_order() -> None:
-    assert list(read_ahead(iter(range(100)))) == list(range(100))
-    assert list(read_ahead(iter([]))) == []
+    assert list(prefetch(iter(range(100)))) == list(range(100))
+    assert list(prefetch(iter([]))) == []
 
 
 def test_items_are_made_beside_the_work_but_not_many() -> None:
@@ -29,7 +29,7 @@ def test_items_are_made_beside_the_work_but_not_many() -> None:
                 fourth.set()
             yield number
 
-    ahead = read_ahead(numbers(), 3)
+    ahead = prefetch(numbers(), 3)
     assert next(ahead) == 0
     assert fourth.wait(10)
     ahead.close()  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def test_an_error_comes_where_the_item_would_have() -> None:
         yield 0
         raise OSError("the disk is gone")
 
-    ahead = read_ahead(numbers())
+    ahead = prefetch(numbers())
     assert next(ahead) == 0
     with pytest.raises(OSError, match="the disk is gone"):
         next(ahead)

@@ -1,4 +1,4 @@
-"""The page log by itself: plain bytes, no HDF5."""
+"""The write-ahead log by itself: plain bytes, no HDF5."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from power_loss import RecordingOs, state_after
+from power_loss import RecordingOs, install, state_after
 
-from imgcluster.store import page_log
-from imgcluster.store.log_record import PAGE, Record
-from imgcluster.store.page_log import PagedFile
+from imgcluster.store import wal
+from imgcluster.store.wal import PAGE, Record, WriteAheadLog
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def path(tmp_path):
     return str(path)
 
 
-def whole(file: PagedFile) -> bytes:
+def whole(file: WriteAheadLog) -> bytes:
     file.seek(0)
     return file.read()
 
@@ -34,33 +33,33 @@ def on_disk(path) -> bytes:
         return stream.read()
 
 
-def put(file: PagedFile, offset: int, data: bytes) -> None:
+def put(file: WriteAheadLog, offset: int, data: bytes) -> None:
     file.seek(offset)
     file.write(memoryview(data))
 
 
 def test_nothing_is_written_before_a_commit(path):
     before = on_disk(path)
-    file = PagedFile(path)
+    file = WriteAheadLog(path)
     put(file, 100, b"changed")
     put(file, 50_000, b"added")
     assert on_disk(path) == before
     assert whole(file)[100:107] == b"changed"
-    file.drop()
+    file.rollback()
     assert whole(file) == before
-    file.release()
+    file.close()
 
 
 def test_a_commit_is_in_place_and_a_clean_end_leaves_no_log(path, tmp_path):
-    file = PagedFile(path)
+    file = WriteAheadLog(path)
     put(file, 100, b"changed")
     put(file, 50_000, b"added")
     file.commit()
     expected = whole(file)
     assert on_disk(path) == expected
-    assert not page_log.is_settled(path)
-    assert file.settle()
-    file.release()
+    assert not wal.is_checkpointed(path)
+    assert file.checkpoint()
+    file.close()
     assert os.listdir(tmp_path) == ["pages"]
     assert on_disk(path) == expected
 
@@ -69,22 +68,22 @@ def test_a_reader_keeps_its_snapshot_and_nothing_is_lost(path):
     before = on_disk(path)
     with open(path, "rb") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
-        file = PagedFile(path)
+        file = WriteAheadLog(path)
         for i in range(5):
             put(file, i * 1000, b"%d" % i)
             put(file, 20_000 * (i + 1), b"%d" % i)
             file.commit()
         assert on_disk(path)[: len(before)] == before
-        assert not file.settle()
+        assert not file.checkpoint()
         expected = whole(file)
-        file.release()
-        through = PagedFile(path, writable=False)
+        file.close()
+        through = WriteAheadLog(path, writable=False)
         assert whole(through) == expected
-        through.release()
-    file = PagedFile(path)
+        through.close()
+    file = WriteAheadLog(path)
     assert file.recovered
     assert on_disk(path) == whole(file) == expected
-    file.release()
+    file.close()
 
 
 def test_a_full_disk_fails_the_commit_which_can_be_repeated(path, monkeypatch):
@@ -97,9 +96,9 @@ def test_a_full_disk_fails_the_commit_which_can_be_repeated(path, monkeypatch):
             return super().pwrite(descriptor, data, offset)
 
     system = FullDisk()
-    monkeypatch.setattr(page_log, "os", system)
+    install(monkeypatch, system)
     before = on_disk(path)
-    file = PagedFile(path)
+    file = WriteAheadLog(path)
     put(file, 100, b"changed")
     with pytest.raises(OSError, match="No space"):
         file.commit()
@@ -107,8 +106,8 @@ def test_a_full_disk_fails_the_commit_which_can_be_repeated(path, monkeypatch):
     system.full = False
     file.commit()
     assert on_disk(path)[100:107] == b"changed"
-    file.settle()
-    file.release()
+    file.checkpoint()
+    file.close()
 
 
 def test_after_a_failed_sync_of_the_file_no_commit_is_promised(path, monkeypatch):
@@ -121,8 +120,8 @@ def test_after_a_failed_sync_of_the_file_no_commit_is_promised(path, monkeypatch
             super().fdatasync(descriptor)
 
     system = FailingDisk()
-    monkeypatch.setattr(page_log, "os", system)
-    file = PagedFile(path)
+    install(monkeypatch, system)
+    file = WriteAheadLog(path)
     put(file, 100, b"first")
     file.commit()
     expected = whole(file)
@@ -133,12 +132,12 @@ def test_after_a_failed_sync_of_the_file_no_commit_is_promised(path, monkeypatch
     system.failing = False
     with pytest.raises(OSError, match="failed earlier"):
         file.commit()
-    file.drop()
-    file.release()
-    again = PagedFile(path)
+    file.rollback()
+    file.close()
+    again = WriteAheadLog(path)
     assert again.recovered
     assert whole(again) == expected
-    again.release()
+    again.close()
 
 
 def test_a_torn_record_is_none():
@@ -166,7 +165,7 @@ def test_it_behaves_as_a_plain_file_whatever_is_done(tmp_path_factory, steps):
     committed = model = bytearray(b"x" * 5000)
     with open(path, "wb") as stream:
         stream.write(model)
-    file, reader = PagedFile(path), None
+    file, reader = WriteAheadLog(path), None
     for kind, at, data in steps:
         if kind == "write":
             model = bytearray(model.ljust(at, b"\0"))
@@ -180,11 +179,11 @@ def test_it_behaves_as_a_plain_file_whatever_is_done(tmp_path_factory, steps):
             file.commit()
         elif kind == "drop":
             model = bytearray(committed)
-            file.drop()
+            file.rollback()
         elif kind == "reopen":
             model = bytearray(committed)
-            file.release()
-            file = PagedFile(path)
+            file.close()
+            file = WriteAheadLog(path)
         elif kind == "reader" and reader is None:
             reader = open(path, "rb")  # noqa: SIM115 - it stays open on purpose
             fcntl.flock(reader, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -198,11 +197,11 @@ def test_it_behaves_as_a_plain_file_whatever_is_done(tmp_path_factory, steps):
         assert whole(file) == model
     if reader is not None:
         reader.close()
-    file.release()
-    file = PagedFile(path)
+    file.close()
+    file = WriteAheadLog(path)
     assert whole(file) == committed
-    assert file.settle()
-    file.release()
+    assert file.checkpoint()
+    file.close()
     assert on_disk(path)[: len(committed)] == committed
 
 
@@ -210,10 +209,10 @@ def record_session(path, monkeypatch):
     """Random edits and commits; returns the first content, the calls, and the content after each commit."""
     start = {path: on_disk(path)}
     random_, recorder = random.Random(5), RecordingOs()
-    monkeypatch.setattr(page_log, "os", recorder)
+    install(monkeypatch, recorder)
     contents = [start[path]]
     for _ in range(3):
-        file = PagedFile(path)
+        file = WriteAheadLog(path)
         for _ in range(12):
             for _ in range(4):
                 put(
@@ -224,9 +223,9 @@ def record_session(path, monkeypatch):
             file.commit()
             recorder.acknowledge(len(contents))
             contents.append(whole(file))
-        file.settle()
-        file.release()
-    monkeypatch.setattr(page_log, "os", os)
+        file.checkpoint()
+        file.close()
+    install(monkeypatch, os)
     return start, recorder.operations, contents
 
 
@@ -239,9 +238,9 @@ def lost_states(start, operations, contents, folder, states, *, power_loss=True)
         place.mkdir()
         for path, content in files.items():
             (place / os.path.basename(path)).write_bytes(content)
-        file = PagedFile(str(place / "pages"))
+        file = WriteAheadLog(str(place / "pages"))
         found = whole(file)
-        file.release()
+        file.close()
         expected = contents[acknowledged : acknowledged + 2]
         # Past the committed end there may be remains of a commit that did not come to its end.
         lost += not any(found[: len(content)] == content for content in expected)
