@@ -64,9 +64,10 @@ def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) 
 def open_named(path: str, flags: int = os.O_RDONLY) -> int:
     """Open a regular file that the user named, also through a link; never waits for whatever lies there."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is not a regular file", path)
+        raise OSError(errno.EINVAL, f"is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}", path)
     return descriptor
 
 

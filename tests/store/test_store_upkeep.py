@@ -263,7 +263,7 @@ def test_merge_joins_spaces_and_takes_equal_keys_once(tmp_path):
 
 
 def test_merge_names_the_input_that_cannot_be_read(tmp_path):
-    with pytest.raises(StoreError, match=f"cannot read {tmp_path}: Is a directory"):
+    with pytest.raises(StoreError, match=f"cannot read {tmp_path}: is a folder"):
         merge([str(tmp_path)], str(tmp_path / "out.h5"))
     assert not (tmp_path / "out.h5").exists()
 
