@@ -35,8 +35,6 @@ class Option:
         Reads a text, also one given from Python. ValueError with a message where it cannot be read.
     least, most
         Bounds of a number, both allowed.
-    env
-        An environment variable that stands in for the option on the command line.
     unset
         What the default is where the field has None.
     recorded
@@ -50,7 +48,6 @@ class Option:
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
-    env: str = ""
     unset: str = ""
     recorded: bool = True
 

@@ -55,8 +55,6 @@ def cells(parameter: Any) -> tuple[str, str, str, str]:
         default = "required"
     elif default in (None, False, ""):
         default = ""
-    if parameter.envvar:
-        default = f"{default} (else `{parameter.envvar}`)"
     return name, values, str(default), parameter.help
 
 

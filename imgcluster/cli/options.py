@@ -37,7 +37,6 @@ def _parameter(each: Declared) -> inspect.Parameter:
         help=about.help,
         show_default=about.unset or True,
         metavar=None if flag else each.metavar,
-        envvar=about.env or None,
         autocompletion=(lambda: list(about.choices)) if about.choices else None,
     )
     of_type: Any = bool if flag else list[str] if each.repeated else str

@@ -19,11 +19,15 @@ def thumbnail_folder() -> str:
 
 
 def network_places() -> NetworkPlaces:
-    """Return where weights and converted models are kept: those of Keras are shared with Keras."""
+    """Return where weights and converted models are kept, and which weights are usual here.
+
+    Those of Keras are shared with Keras.
+    """
     from imgcluster.networks.weights import NetworkPlaces
 
     keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    return NetworkPlaces(keras_home, _cache())
+    weights = os.environ.get("IMGCLUSTER_WEIGHTS")
+    return NetworkPlaces(keras_home, _cache(), weights=weights and os.path.expanduser(weights))
 
 
 def network_chooser() -> Choose:

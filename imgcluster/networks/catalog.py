@@ -199,6 +199,7 @@ _TABLE = [
 ]
 _networks = {network.name: network for network in _TABLE}
 
+DEFAULT_NETWORK = "inception_v3"
 OFFLINE_NETWORK = "efficientnet_lite2"
 """The network to name where weights cannot be downloaded."""
 

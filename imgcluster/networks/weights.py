@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imgcluster.errors import ImgclusterError, MissingExtra
-from imgcluster.networks.catalog import OFFLINE_NETWORK, Network, PackagedWeights, PublishedWeights
+from imgcluster.networks.catalog import (
+    DEFAULT_NETWORK,
+    OFFLINE_NETWORK,
+    Network,
+    PackagedWeights,
+    PublishedWeights,
+    networks,
+)
 from imgcluster.networks.download import STEP_SECONDS, DownloadError, download
 from imgcluster.records import Notify
 
@@ -29,11 +36,30 @@ class NetworkPlaces:
         The folder for converted and quantised models.
     seconds
         How long a server may take for each step, such as to answer.
+    weights
+        What stands in for a choice of weights: a word, a file, or a folder of files.
     """
 
     keras_home: str | None = None
     cache: str | None = None
     seconds: float = STEP_SECONDS
+    weights: str | None = None
+
+    def usual_weights(self, network: Network) -> str:
+        """Return what is chosen as weights of a network where nobody says.
+
+        A word holds for every network; a folder for those whose files are in it, under the names by which
+        they are published; a file for the network that it is published for, else for the default one.
+        """
+        given = self.weights or "imagenet"
+        if given in {"imagenet", "random"}:
+            return given
+        if os.path.isdir(given):
+            return weights_in(given, network)
+        others = {name for other in networks() if (name := published_name(other))}
+        name = os.path.basename(given)
+        fits = name == published_name(network) or (name not in others and network.name == DEFAULT_NETWORK)
+        return given if fits else "imagenet"
 
     def published_file(self, published: PublishedWeights) -> str:
         """Return the path at which Keras keeps a file of weights. ImgclusterError without a folder."""
@@ -67,7 +93,7 @@ class Weights:
 
 def locate(
     network: Network,
-    choice: str = "imagenet",
+    choice: str | None = None,
     *,
     places: NetworkPlaces = NOWHERE,
     notify: Notify = lambda _: None,
@@ -77,7 +103,7 @@ def locate(
     Parameters
     ----------
     choice
-        ``imagenet``, ``random``, or the path of a file.
+        ``imagenet``, ``random``, or the path of a file; None: what `places` says is usual.
     notify
         Is told of a download, of random weights, and of a cached file that was left alone.
 
@@ -86,6 +112,7 @@ def locate(
     ImgclusterError
         There are none, with what to do about it; MissingExtra where a package would bring them.
     """
+    choice = choice or places.usual_weights(network)
     if choice == "random":
         notify(
             f"the weights of {network.name} are random: good for trying things out, not for finding groups"
@@ -116,8 +143,14 @@ def availability(network: Network, places: NetworkPlaces) -> Literal["here", "pa
 
 
 def published_name(network: Network) -> str:
-    """Return the name under which a network's weights are published, or nothing."""
+    """Return the name of the file of weights that is published for a network, or nothing."""
     return network.weights.file_name if isinstance(network.weights, PublishedWeights) else ""
+
+
+def weights_in(folder: str, network: Network) -> str:
+    """Return the file in `folder` that is published for a network, else ``imagenet``."""
+    path = os.path.join(os.path.abspath(folder), published_name(network))
+    return path if os.path.isfile(path) else "imagenet"
 
 
 def _users_file(choice: str, network: Network) -> str:

@@ -15,7 +15,8 @@ from imgcluster.analysis.fitting import ALGORITHMS
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.scoring import Evaluation, evaluate
 from imgcluster.errors import ImgclusterError, Interrupted, UsageError
-from imgcluster.networks.catalog import PublishedWeights, find_network
+from imgcluster.networks.catalog import find_network
+from imgcluster.networks.weights import weights_in
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
@@ -219,10 +220,11 @@ class _Embedder:
         return self._embedded[name]
 
     def _extract(self, name: str) -> tuple[FeatureSpace, Extraction]:
+        folder = self._options.weights_dir
         options = ExtractOptions(
             store=self._options.store,
             network=name,
-            weights=weights_for(name, self._options.weights_dir),
+            weights=weights_in(folder, find_network(name)) if folder else "imagenet",
             no_lock=self._options.no_lock,
         )
         try:
@@ -231,16 +233,6 @@ class _Embedder:
             raise _CannotBeHad(str(error)) from error
         result = extract(self._paths, options, source=_Guarded(source), progress=self._progress)
         return source.space, Extraction(result.new, result.seconds)
-
-
-def weights_for(network: str, folder: str | None) -> str:
-    """Give the file in `folder` that Keras publishes for a network, else ``imagenet``."""
-    published = find_network(network).weights
-    if folder is not None and isinstance(published, PublishedWeights):
-        path = os.path.join(os.path.abspath(folder), published.file_name)
-        if os.path.isfile(path):
-            return path
-    return "imagenet"
 
 
 def _over_seeds(

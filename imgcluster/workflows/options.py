@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, replace
 
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
+from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
 from imgcluster.options import Option, Options, flag, option
 
 FOLDERS = "folders"
@@ -75,15 +76,12 @@ _STORE_OF_CLUSTERS = replace(_STORE, unset="that of the clustering")
 _CLUSTERS = Option("The folder that `cluster` made.", metavar="DIR")
 _NO_LOCK = Option("For file systems without locks.", recorded=False)
 _LABELS = Option("`folders`: each image's class is its folder's name; or a CSV file with columns path,label.")
-_PRECISION = Option(
-    "What the network computes in.", choices=("auto", "float32", "bfloat16", "float16", "int8")
-)
-_RUNTIME = Option("What runs the network.", choices=("auto", "tensorflow", "openvino"))
+_PRECISION = Option("What the network computes in.", choices=PRECISIONS)
+_RUNTIME = Option("What runs the network.", choices=RUNTIMES)
 _WEIGHTS = Option(
     "imagenet, random, or a Keras no-top weights file.",
     metavar="TEXT",
-    parse=os.path.expanduser,  # no shell does it after `--weights=`, nor in a variable
-    env="IMGCLUSTER_WEIGHTS",
+    parse=os.path.expanduser,  # no shell does it after `--weights=`
 )
 
 
@@ -93,11 +91,13 @@ class ExtractOptions(Options):
 
     store: str = option(_STORE, DEFAULT_STORE)
     network: str = option("A name that `imgcluster networks` lists.", "inception_v3")
-    weights: str = option(_WEIGHTS, "imagenet")
+    weights: str | None = option(
+        replace(_WEIGHTS, unset="imagenet, or as the environment variable IMGCLUSTER_WEIGHTS says")
+    )
     pooling: str = option(
         "How the last feature map becomes a vector: by its mean, its maximum, or all of it.",
         "avg",
-        choices=("avg", "max", "flatten"),
+        choices=POOLINGS,
     )
     input_size: int | None = option(
         "Side of the square that images are resized to.", least=32, most=4096, unset="the network's"

@@ -18,12 +18,6 @@ from imgcluster.records import FeatureSpace
     "options",
     [
         {"network": "vgg17"},
-        {"pooling": "median"},
-        {"precision": "float8"},
-        {"runtime": "onnx"},
-        {"input_size": 31},
-        {"input_size": 4097},
-        {"batch_size": 0},
         {"precision": "int8", "runtime": "tensorflow"},
         {"precision": "float16", "runtime": "openvino"},
     ],

@@ -9,10 +9,12 @@ import pytest
 from fakes import FakeNetwork, FakeSource, write_images
 
 from imgcluster.errors import ImgclusterError, Interrupted, StoreError, UsageError
+from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
+from imgcluster.networks.weights import weights_in
 from imgcluster.records import FeatureSpace, NetworkSource, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.compare import CompareOptions, CompareResult, compare, weights_for
+from imgcluster.workflows.compare import CompareOptions, CompareResult, compare
 
 if TYPE_CHECKING:
     from imgcluster.records import Notify
@@ -148,9 +150,9 @@ def test_weights_are_taken_from_the_folder_under_their_published_names(tmp_path:
     weights.mkdir()
     file = weights / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
     file.touch()
-    assert weights_for("vgg16", str(weights)) == str(file)
-    assert weights_for("vgg19", str(weights)) == "imagenet"
-    assert weights_for("efficientnet_lite2", str(weights)) == "imagenet"
+    assert weights_in(str(weights), find_network("vgg16")) == str(file)
+    assert weights_in(str(weights), find_network("vgg19")) == "imagenet"
+    assert weights_in(str(weights), find_network("efficientnet_lite2")) == "imagenet"
     choose = Networks()
     run(photos, choose, weights_dir=str(weights))
     assert [choice.weights for choice in choose.choices] == [str(file), "imagenet"]
