@@ -11,7 +11,7 @@ from itertools import chain
 from imgcluster.errors import FailureCode, ImgclusterError
 from imgcluster.files import lies_below
 from imgcluster.images.header import EXTENSIONS
-from imgcluster.images.reading import code_of, kind_of_special_file, reason_of
+from imgcluster.images.reading import kind_of_special_file, reason_of
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
@@ -109,7 +109,7 @@ def _is_folder(root: str) -> bool:
     except FileNotFoundError as error:
         raise ImgclusterError(f"{root} does not exist; name a folder of images or an image") from error
     except (OSError, ValueError) as error:
-        reason = reason_of(error) if isinstance(error, OSError) else "a name that no file can have"
+        reason = reason_of(error)[0] if isinstance(error, OSError) else "a name that no file can have"
         raise ImgclusterError(f"{root}: {reason}") from error
 
 
@@ -143,7 +143,7 @@ def _walk(scan: _Scan, folders: list[str]) -> None:
                 entries = list(listing)
         except OSError as error:
             scan.failures[folder] = Failure(
-                folder, f"the folder cannot be read: {reason_of(error)}", FailureCode.IO_ERROR
+                folder, f"the folder cannot be read: {reason_of(error)[0]}", FailureCode.IO_ERROR
             )
             continue
         if any(entry.name == CLUSTERING_MARKER for entry in entries):
@@ -170,7 +170,7 @@ def _sort_out(scan: _Scan, entries: list[os.DirEntry[str]]) -> Iterator[str]:
             elif has_image_name(name):
                 _add_file(scan, entry)
         except OSError as error:
-            scan.failures[entry.path] = Failure(entry.path, reason_of(error), code_of(error))
+            scan.failures[entry.path] = Failure(entry.path, *reason_of(error))
 
 
 def has_image_name(name: str) -> bool:
@@ -194,9 +194,9 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
         status = os.stat(path)
     except OSError as error:
         if has_image_name(entry.name):
+            reason, code = reason_of(error)
             dangling = isinstance(error, FileNotFoundError)
-            reason = "a symbolic link to nothing" if dangling else reason_of(error)
-            scan.failures[path] = Failure(path, reason, code_of(error))
+            scan.failures[path] = Failure(path, "a symbolic link to nothing" if dangling else reason, code)
         return
     is_folder = stat.S_ISDIR(status.st_mode)
     if not is_folder and not has_image_name(entry.name):

@@ -6,36 +6,17 @@ import os
 
 from imgcluster.errors import FailureCode, UnreadableImage
 
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\x28\0\0\0", "DIB"),
-    (b"\x6c\0\0\0", "DIB"),
-    (b"\x7c\0\0\0", "DIB"),
-)
-
-_HEIF_BRANDS = {
-    b"heic",
-    b"heix",
-    b"heim",
-    b"heis",
-    b"hevc",
-    b"hevx",
-    b"hevm",
-    b"hevs",
-    b"mif1",
-    b"msf1",
-    b"mif2",
+_SIGNATURES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "BMP": (b"BM",),
+    "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+    "DIB": (b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"),
 }
+
+_HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 msf1 mif2".split())
 
 _STRANGERS = (
     (b"%PDF", "a PDF document"),
@@ -77,7 +58,7 @@ def image_type(data: bytes) -> str:
     UnreadableImage
         For anything else, saying what it is where that can be told.
     """
-    known = next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
+    known = next((name for name, starts in _SIGNATURES.items() if data.startswith(starts)), None)
     known = known or _in_container(data)
     if known:
         return known

@@ -36,21 +36,9 @@ with contextlib.suppress(AttributeError, OSError):
         _handler.restype = ctypes.c_void_p
         _handler(None)
 
-FORMATS = {
-    "JPEG": ("JPEG", "MPO"),
-    "PNG": ("PNG",),
-    "GIF": ("GIF",),
-    "TIFF": ("TIFF",),
-    "BMP": ("BMP",),
-    "DIB": ("DIB",),
-    "WebP": ("WEBP",),
-    "AVIF": ("AVIF",),
-    "HEIC": ("HEIF",),
-    "JPEG 2000": ("JPEG2000",),
-    "PNM": ("PPM",),
-}
-"""Pillow's readers for each of our types; no others are tried, least of all one that starts a program."""
-
+# Pillow's readers for our types where they have other names; no others are tried, least of all one that
+# starts a program.
+_READERS = {"JPEG": ("JPEG", "MPO"), "HEIC": ("HEIF",), "JPEG 2000": ("JPEG2000",), "PNM": ("PPM",)}
 # These readers turn the picture themselves while loading (TIFF by its tag, HEIF by its boxes).
 _TURNED_BY_READER = frozenset({"TIFF", "HEIF"})
 _MODULES = r"PIL\."
@@ -103,7 +91,7 @@ def open_image(data: bytes, kind: str) -> Image.Image:
         _register_heif()
     # Decoders for damaged files raise what they like, from SyntaxError to struct.error: each is a reason.
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS[kind])
+        return Image.open(io.BytesIO(data), formats=_READERS.get(kind, (kind.upper(),)))
     except MemoryError:
         raise
     except UnidentifiedImageError as error:

@@ -33,14 +33,17 @@ _ORIENTATION_CHUNK = re.compile(
 
 
 @dataclass(frozen=True)
-class _Header:
-    """What the first chunk states."""
+class _Png:
+    """A PNG taken apart: what its header states, chunks for colours and orientation, compressed rows."""
 
     width: int
     height: int
     bits: int
     colour: int
     interlaced: bool = False
+    colours: bytes = b""
+    metadata: bytes = b""
+    rows: tuple[bytes, ...] = ()
 
     @property
     def pixel_bytes(self) -> int:
@@ -52,22 +55,13 @@ class _Header:
         """Bytes of one row before compression, with the filter's byte."""
         return 1 + (self.width * self.bits * _SAMPLES.get(self.colour, 1) + 7) // 8
 
-    def file(self, *chunks: bytes) -> bytes:
-        """Put together a PNG of other chunks."""
-        content = struct.pack(
-            ">IIBBBBB", self.width, self.height, self.bits, self.colour, 0, 0, self.interlaced
-        )
-        return b"".join([_SIGNATURE, _chunk(b"IHDR", content), *chunks, _chunk(b"IEND", b"")])
-
-
-@dataclass(frozen=True)
-class _Png:
-    """A PNG taken apart: header, chunks that colours and the orientation need, compressed rows."""
-
-    header: _Header
-    colours: bytes
-    metadata: bytes
-    rows: tuple[bytes, ...]
+    def file(self, rows: bytes | None = None) -> bytes:
+        """Put together a PNG without animation, text and profiles, at wish of other rows, uncompressed."""
+        header = self.width, self.height, self.bits, self.colour, 0, 0, self.interlaced
+        packed = self.rows if rows is None else (zlib.compress(rows, 0),)
+        data = (_chunk(b"IDAT", part) for part in packed)
+        ihdr = _chunk(b"IHDR", struct.pack(">IIBBBBB", *header))
+        return b"".join([_SIGNATURE, ihdr, self.colours, *data, _chunk(b"IEND", b"")])
 
 
 def decode_png(data: bytes, kind: str, request: Request) -> Raw:
@@ -82,17 +76,15 @@ def decode_png(data: bytes, kind: str, request: Request) -> Raw:
         For a file that is cut, whose checksums are wrong, or whose header states more than the data can hold.
     """
     png = _taken_apart(data)
-    header = png.header
-    width, height = header.width, header.height
+    width, height = png.width, png.height
     request.check_size(width, height)
     scale = request.scale(width, height)
-    if scale == WHOLE or header.interlaced or header.pixel_bytes not in _COLOUR_OF_PIXEL_BYTES:
-        file = header.file(png.colours, *(_chunk(b"IDAT", part) for part in png.rows))
-        pixels = decode_with_pillow(file, kind, request).pixels
+    if scale == WHOLE or png.interlaced or png.pixel_bytes not in _COLOUR_OF_PIXEL_BYTES:
+        pixels = decode_with_pillow(png.file(), kind, request).pixels
     else:
         rows = rows_of_block(width, scale[0])
-        small = scaled_size(width, height, scale)
-        needed = _COPIES_OF_BAND * rows * header.row_bytes + bytes_of_result(math.prod(small))
+        kept = math.prod(scaled_size(width, height, scale))
+        needed = _COPIES_OF_BAND * min(rows, height) * png.row_bytes + bytes_of_result(kept)
         with request.budget.taking(needed), reasons(kind):
             pixels = np.concatenate([shrunk(band, scale) for band in _bands(png, rows)])
     return Raw(pixels, width, height, _orientation(png.metadata))
@@ -100,24 +92,24 @@ def decode_png(data: bytes, kind: str, request: Request) -> Raw:
 
 def _taken_apart(data: bytes) -> _Png:
     chunks = list(_chunks(data))
-    content = next((content for name, content in chunks if name == b"IHDR"), b"")
-    if len(content) != 13:
+    header = next((content for name, content in chunks if name == b"IHDR"), b"")
+    if len(header) != 13:
         raise damaged("a damaged PNG: its header is missing or cut short")
-    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content)
-    header = _Header(width, height, bits, colour, bool(interlaced))
+    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    png = _Png(width, height, bits, colour, bool(interlaced))
     rows = tuple(content for name, content in chunks if name == b"IDAT")
     stored = sum(map(len, rows))
     if not width or not height or not stored:
         raise damaged("a damaged PNG: without image data, or its header states an empty picture")
-    if height * header.row_bytes > stored * _BEST_COMPRESSION:
+    if height * png.row_bytes > stored * _BEST_COMPRESSION:
         raise damaged(f"a PNG that claims {width} x {height} pixels but holds far fewer")
     colours, metadata = b"", b""
     for name, content in chunks:
         if name in {b"PLTE", b"tRNS"}:
-            colours += _chunk(name, content if name == b"PLTE" else _transparency(header, content))
+            colours += _chunk(name, content if name == b"PLTE" else _transparency(png, content))
         elif _ORIENTATION_CHUNK.match(name + content[:40]):
             metadata += _chunk(name, content.replace(b"type APP1\0", b"type exif\0", 1))
-    return _Png(header, colours, metadata, rows)
+    return replace(png, colours=colours, metadata=metadata, rows=rows)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -144,15 +136,15 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return b"".join([len(content).to_bytes(4, "big"), name, content, _checksum(name, content)])
 
 
-def _transparency(header: _Header, content: bytes) -> bytes:
+def _transparency(png: _Png, content: bytes) -> bytes:
     """Return the colour that stands for nothing as Pillow compares it: to samples brought to 8 bits.
 
     Of 16 bits of colour it sees the upper half alone, so that hardly different colours vanish as well.
     """
-    if header.colour == _GREY and 0 < header.bits < 8:
-        levels = (1 << header.bits) - 1
+    if png.colour == _GREY and 0 < png.bits < 8:
+        levels = (1 << png.bits) - 1
         return struct.pack(">H", (int.from_bytes(content[:2], "big") & levels) * 255 // levels)
-    if (header.colour, header.bits, len(content)) == (_RGB, 16, 6):
+    if (png.colour, png.bits, len(content)) == (_RGB, 16, 6):
         return struct.pack(">HHH", *content[:6:2])
     return content
 
@@ -161,7 +153,7 @@ def _orientation(metadata: bytes) -> int:
     """Let Pillow read the orientation from a picture of one pixel that bears the metadata."""
     if not metadata:
         return 1
-    file = _Header(1, 1, 8, _GREY).file(metadata, _rows(bytes(2)))
+    file = _Png(1, 1, 8, _GREY, colours=metadata).file(bytes(2))
     try:
         with open_image(file, "PNG") as image:
             return stated_orientation(image)
@@ -171,23 +163,21 @@ def _orientation(metadata: bytes) -> int:
 
 def _bands(png: _Png, rows: int) -> Iterator[Pixels]:
     """Yield the picture as RGB pixels, `rows` rows at a time, the last time what is left."""
-    header = png.header
-    above = bytes(header.row_bytes - 1)
-    blocks = _inflated(png.rows, rows * header.row_bytes)
-    for top in range(0, header.height, rows):
-        count = min(rows, header.height - top)
-        filtered = next(blocks, b"")[: count * header.row_bytes]
-        if len(filtered) < count * header.row_bytes:
+    above = bytes(png.row_bytes - 1)
+    blocks = _inflated(png.rows, rows * png.row_bytes)
+    for top in range(0, png.height, rows):
+        count = min(rows, png.height - top)
+        filtered = next(blocks, b"")[: count * png.row_bytes]
+        if len(filtered) < count * png.row_bytes:
             raise damaged("the PNG is cut short")
-        plain = _unfiltered(header, above, filtered, count)
+        plain = _unfiltered(png, above, filtered, count)
         above = plain[-1].tobytes()
-        if (header.colour, header.bits, png.colours) == (_RGB, 8, b""):
-            yield plain.reshape(count, header.width, 3)
+        if (png.colour, png.bits, png.colours) == (_RGB, 8, b""):
+            yield plain.reshape(count, png.width, 3)
             continue
-        band = np.zeros((count, header.row_bytes), np.uint8)  # no row bears a filter any more
+        band = np.zeros((count, png.row_bytes), np.uint8)  # no row bears a filter any more
         band[:, 1:] = plain
-        file = replace(header, height=count).file(png.colours, _rows(band.tobytes()))
-        with open_image(file, "PNG") as image:
+        with open_image(replace(png, height=count).file(band.tobytes()), "PNG") as image:
             image.load()
             yield image_to_rgb(image, WHOLE)
 
@@ -207,13 +197,9 @@ def _inflated(parts: tuple[bytes, ...], size: int) -> Iterator[bytes]:
     yield bytes(block)
 
 
-def _unfiltered(header: _Header, above: bytes, filtered: bytes, count: int) -> NDArray[np.uint8]:
+def _unfiltered(png: _Png, above: bytes, filtered: bytes, count: int) -> NDArray[np.uint8]:
     """Undo the filters of `count` rows below a plain one, to (count, bytes per row)."""
-    size = header.pixel_bytes
-    stand_in = _Header(len(above) // size, count + 1, 8, _COLOUR_OF_PIXEL_BYTES[size])
-    with open_image(stand_in.file(_rows(b"\0" + above + filtered)), "PNG") as image:
+    size = png.pixel_bytes
+    stand_in = _Png(len(above) // size, count + 1, 8, _COLOUR_OF_PIXEL_BYTES[size])
+    with open_image(stand_in.file(b"\0" + above + filtered), "PNG") as image:
         return np.asarray(image).reshape(count + 1, -1)[1:]
-
-
-def _rows(content: bytes) -> bytes:
-    return _chunk(b"IDAT", zlib.compress(content, 0))

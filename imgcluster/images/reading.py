@@ -20,24 +20,17 @@ _KINDS = (
     (stat.S_ISBLK, "a device, not a file"),
 )
 
+_GONE = ("the file is gone", FailureCode.VANISHED)
+_FORBIDDEN = ("no permission to read it", FailureCode.IO_ERROR)
 _REASONS = {
-    errno.ENOENT: "the file is gone",
-    errno.ENOTDIR: "the file is gone",
-    errno.EACCES: "no permission to read it",
-    errno.EPERM: "no permission to read it",
-    errno.ELOOP: "a symbolic link that leads in a circle",
-    errno.ENAMETOOLONG: "the name is too long for this system",
-    errno.ENXIO: "a socket or a device, not a file",
-    errno.EISDIR: "a folder, not a file",
-}
-
-_CODES = {
-    errno.ENOENT: FailureCode.VANISHED,
-    errno.ENOTDIR: FailureCode.VANISHED,
-    errno.ELOOP: FailureCode.NOT_A_FILE,
-    errno.ENAMETOOLONG: FailureCode.NOT_A_FILE,
-    errno.ENXIO: FailureCode.NOT_A_FILE,
-    errno.EISDIR: FailureCode.NOT_A_FILE,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.ELOOP: ("a symbolic link that leads in a circle", FailureCode.NOT_A_FILE),
+    errno.ENAMETOOLONG: ("the name is too long for this system", FailureCode.NOT_A_FILE),
+    errno.ENXIO: ("a socket or a device, not a file", FailureCode.NOT_A_FILE),
+    errno.EISDIR: ("a folder, not a file", FailureCode.NOT_A_FILE),
 }
 
 
@@ -48,15 +41,10 @@ def kind_of_special_file(mode: int) -> str | None:
     return next((kind for matches, kind in _KINDS if matches(mode)), "not a regular file")
 
 
-def reason_of(error: OSError) -> str:
-    """Say in plain words why the system refused a file."""
-    known = _REASONS.get(error.errno or 0)
-    return known or f"cannot be read: {error.strerror or error}"
-
-
-def code_of(error: OSError) -> FailureCode:
-    """Give the code of what `reason_of` says."""
-    return _CODES.get(error.errno or 0, FailureCode.IO_ERROR)
+def reason_of(error: OSError) -> tuple[str, FailureCode]:
+    """Say in plain words why the system refused a file, and the code of that."""
+    unknown = f"cannot be read: {error.strerror or error}", FailureCode.IO_ERROR
+    return _REASONS.get(error.errno or 0, unknown)
 
 
 def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -73,11 +61,11 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
     except ValueError as error:
         raise UnreadableImage("a name that no file can have", FailureCode.NOT_A_FILE) from error
     except OSError as error:
-        raise UnreadableImage(reason_of(error), code_of(error)) from error
+        raise UnreadableImage(*reason_of(error)) from error
     try:
         return _read_all(descriptor, max_bytes)
     except OSError as error:
-        raise UnreadableImage(reason_of(error), FailureCode.IO_ERROR) from error
+        raise UnreadableImage(reason_of(error)[0], FailureCode.IO_ERROR) from error
     finally:
         os.close(descriptor)
 
