@@ -104,9 +104,9 @@ def _decode_other(data: bytes, kind: str, request: Request) -> Raw:
         sizes = _stated_sizes(data, kind)
         for size in sizes:
             request.check_size(*size)
-        largest = max(map(math.prod, sizes), default=0)
+        largest = max(sizes, key=math.prod, default=(0, 0))
         path = "TIFF of floats" if kind == "TIFF" else kind
-        with request.budget.taking(bytes_to_decode(path, "RGB", largest, largest)):
+        with request.budget.taking(bytes_to_decode(path, "RGB", largest, math.prod(largest))):
             samples = decode_samples(data) if sizes else None
             if samples is None:
                 raise
@@ -119,15 +119,15 @@ def _decode_other(data: bytes, kind: str, request: Request) -> Raw:
             return Raw(pixels, width, height)
 
 
-def _stated_sizes(data: bytes, kind: str) -> list[tuple[int, ...]]:
+def _stated_sizes(data: bytes, kind: str) -> list[tuple[int, int]]:
     """Read the size in a header that Pillow refuses and OpenCV may take; each that may be the one."""
     if kind == "TIFF":
         return sizes_of_floats(data)
     if kind not in _SIZES:
         return []
     pattern, form = _SIZES[kind]
-    # A BMP from the top down has a negative height.
-    return [tuple(map(abs, struct.unpack(form, found[1]))) for found in pattern.finditer(data)]
+    sizes = (struct.unpack(form, found[1]) for found in pattern.finditer(data))
+    return [(abs(width), abs(height)) for width, height in sizes]  # a BMP may be negative, from the top down
 
 
 # Where headers that Pillow takes too literally state the size.

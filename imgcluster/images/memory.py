@@ -14,12 +14,14 @@ _GIB = 1 << 30
 _OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _OF_DECODER = {"JPEG": 6, "TIFF": 4, "WebP": 8, "AVIF": 8, "HEIC": 8, "JPEG 2000": 12, "GIF": 1}
 _OF_DECODER |= {"BMP": 3, "TIFF of floats": 36}
-_OF_OTHER_MODES, _OF_RESULT = 4, 6
+_OF_OTHER_MODES, _OF_RESULT, _OF_ROW = 4, 6, 16
 
 
-def bytes_to_decode(kind: str, mode: str, pixels: int, kept: int) -> int:
-    """Return what it takes to decode `pixels` of a format in one of Pillow's modes, and to keep `kept`."""
-    return pixels * (_OF_MODE.get(mode, _OF_OTHER_MODES) + _OF_DECODER.get(kind, 0)) + bytes_of_result(kept)
+def bytes_to_decode(kind: str, mode: str, size: tuple[int, int], kept: int) -> int:
+    """Return what it takes to decode a picture of `size` in one of Pillow's modes, and to keep `kept` pixels."""
+    width, height = size
+    pixel = _OF_MODE.get(mode, _OF_OTHER_MODES) + _OF_DECODER.get(kind, 0)
+    return height * (width * pixel + _OF_ROW) + bytes_of_result(kept)
 
 
 def bytes_of_result(pixels: int) -> int:

@@ -69,7 +69,7 @@ def decode_with_pillow(data: bytes, kind: str, request: Request) -> Raw:
                 scale = request.power_of_two(width, height)
                 image.draft(None, (width // scale, height // scale))
             kept = math.prod(scaled_size(*image.size, request.scale(*image.size)))
-            with request.budget.taking(bytes_to_decode(kind, image.mode, math.prod(image.size), kept)):
+            with request.budget.taking(bytes_to_decode(kind, image.mode, image.size, kept)):
                 image.load()
                 if turned:
                     width, height = image.size
@@ -173,7 +173,7 @@ def _tag(image: Image.Image, number: int) -> Any:
     return getattr(image, "tag_v2", {}).get(number)
 
 
-def sizes_of_floats(data: bytes) -> list[tuple[int, ...]]:
+def sizes_of_floats(data: bytes) -> list[tuple[int, int]]:
     """Return the size of the first page of a TIFF of floats; nothing where it is none, or damaged.
 
     Pillow knows floats as one channel of 32 bits; what it refuses for another reason stays refused.

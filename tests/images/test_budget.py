@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import picture_files as files
 import pytest
+from PIL import Image
 
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import decode
@@ -63,3 +64,9 @@ def test_many_threads_with_a_small_budget_decode_all_the_same(kind):
     with ThreadPoolExecutor(4) as pool:
         pixels = list(pool.map(lambda _: decode(data, budget=MemoryBudget(total=1)).pixels, range(8)))
     assert all(np.array_equal(pixels[0], other) for other in pixels)
+
+
+def test_a_thin_picture_is_reckoned_with_what_each_row_costs_its_decoder():
+    data = files.saved(Image.new("1", (1, 60_000)), "BMP")
+    with pytest.raises(UnreadableImage, match="memory"):
+        decode(data, budget=MemoryBudget(largest=16 * 60_000))
