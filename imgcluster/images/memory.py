@@ -18,7 +18,7 @@ _OF_OTHER_MODES, _OF_RESULT, _OF_ROW = 4, 6, 16
 
 
 def bytes_to_decode(kind: str, mode: str, size: tuple[int, int], kept: int) -> int:
-    """Return what it takes to decode a picture of `size` in one of Pillow's modes, and to keep `kept` pixels."""
+    """Return what it takes to decode that size in one of Pillow's modes, and to keep `kept` pixels."""
     width, height = size
     pixel = _OF_MODE.get(mode, _OF_OTHER_MODES) + _OF_DECODER.get(kind, 0)
     return height * (width * pixel + _OF_ROW) + bytes_of_result(kept)

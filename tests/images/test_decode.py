@@ -229,7 +229,7 @@ def test_remarks_on_odd_metadata_do_not_reach_the_user(recwarn, capfd):
 
 def test_a_heic_file_without_the_extra_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(UnreadableImage, match=r"imgcluster\[heic\]"):
+    with pytest.raises(UnreadableImage, match=r"\[heic\]"):
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
 
 
