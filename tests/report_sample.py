@@ -12,8 +12,8 @@ import numpy as np
 
 from imgcluster.output.marker import Marker, write_marker
 from imgcluster.output.report import (
-    ReportFacts,
     ReportImage,
+    ReportSummary,
     missing_thumbnails,
     save_thumbnail,
     write_report,
@@ -91,20 +91,20 @@ class Sample:
             )
         return self
 
-    def facts(self, **changes: object) -> ReportFacts:
+    def summary(self, **changes: object) -> ReportSummary:
         """Return what the report says about `images`, with some of it said otherwise."""
         sizes = tuple(sum(image.cluster == c for image in self.images) for c in range(self.k))
         values: dict[str, object] = {"sizes": sizes, "silhouettes": (0.5,) * self.k, "projection": "PCA"}
-        return ReportFacts(**{**values, **changes})  # type: ignore[arg-type]
+        return ReportSummary(**{**values, **changes})  # type: ignore[arg-type]
 
-    def write(self, facts: ReportFacts | None = None, **options: int) -> str:
+    def write(self, summary: ReportSummary | None = None, **options: int) -> str:
         """Write the report of a clustering that has nothing else, and return its page's path."""
         if not os.path.exists(self.out):
             os.makedirs(self.out)
             write_marker(self.out, Marker(1, building=False))
         return write_report(
             self.out,
-            facts or self.facts(),
+            summary or self.summary(),
             self.images,
             SilentProgress(),
             thumbnail_folder=self.cache,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
@@ -15,9 +17,14 @@ def undo(*, options: UndoOptions, json: Json = False) -> None:
     with console.progress() as progress:
         done = workflow.undo(**vars(options), progress=progress)
     if json:
-        console.show_json({"removed": done.removed, "returned": done.returned, "left": done.left})
+        console.show_json(asdict(done))
         return
     removed, returned = quantity(done.removed, "file"), quantity(done.returned, "image")
     console.say(f"{options.clusters}: {removed} removed, {returned} moved back")
+    if done.missing:
+        lost = quantity(done.missing, "moved image")
+        console.say(
+            f"  {lost} not found: what is put back into {options.clusters}, the next undo brings home"
+        )
     for path in done.left:
         console.say(f"  left alone: {path}")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names
-from imgcluster.output.ownership import check_replaceable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.records import Placement
+from imgcluster.records import Placement
 
 
 @dataclass(frozen=True, slots=True)

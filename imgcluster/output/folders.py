@@ -7,37 +7,24 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
-from imgcluster.output.file_system import locked_folder, sync_all
+from imgcluster.output.contents import AWAY
+from imgcluster.output.file_system import sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
+from imgcluster.output.life import check_replaceable, give_up, locked, new_tree, recover, settle, swap_in
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
-from imgcluster.output.ownership import check_replaceable
 from imgcluster.output.paths import PathTexts, below
-from imgcluster.output.recovery import (
-    give_up,
-    new_tree,
-    recover,
-    recover_locked,
-    swap_in,
-    sweep_old,
-    was_swapped,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from imgcluster.records import Progress
+from imgcluster.records import Progress
 
 __all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
 
 _REPORT_EVERY = 64
-_KINDS: dict[str, Kind] = {"hardlink": "hardlink", "reflink": "copy", "copy": "copy", "symlink": "symlink"}
 
 
 @dataclass(frozen=True)
@@ -78,23 +65,14 @@ def build_folders(
         When `progress` says that the user wants to stop; as after Ctrl-C itself, nothing is changed then.
     """
     parent = os.path.dirname(plan.out)
-    with (
-        _existing(parent),
-        locked_folder(
-            parent, lambda: progress.note(f"waiting for another imgcluster that writes in {parent}")
-        ),
-    ):
-        recover_locked(plan.out, progress.note)
+    with _existing(parent), locked(plan.out, progress.note):
+        settle(plan.out, progress.note)
         old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, force=force)
-        generation = 1 if old is None else old.generation + 1
         try:
-            placer = _Builder(plan, generation, progress).build(extra_files or {})
+            placer = _Builder(plan, old, progress).build(extra_files or {})
             swap_in(plan.out)
         except BaseException as error:
-            if was_swapped(plan.out, generation):
-                sweep_old(plan.out, progress.note)
-            else:
-                give_up(plan.out)
+            give_up(plan.out, progress.note)
             if isinstance(error, OSError):
                 raise ImgclusterError(_explained(error, plan)) from error
             raise
@@ -109,18 +87,20 @@ def build_folders(
 class _Builder:
     """Fills the new tree, and notes each file in its marker."""
 
-    def __init__(self, plan: FolderPlan, generation: int, progress: Progress) -> None:
+    def __init__(self, plan: FolderPlan, old: Marker | None, progress: Progress) -> None:
         self._plan = plan
         self._tree = new_tree(plan.out)
-        self._generation = generation
+        self._generation = 1 if old is None else old.generation + 1
         self._progress = progress
         self._own: dict[str, OwnFile] = {}
+        self._away = {} if old is None else _images_away(plan, old)
         self._texts = PathTexts(plan.out)
         self._placer = Placer(plan.mode)
+        self._moves = [PlannedMove(file.source, file.relative) for file in plan.files if file.moves]
 
     def build(self, extra_files: Mapping[str, bytes]) -> Placer:
         os.mkdir(self._tree)
-        write_marker(self._tree, Marker(self._generation, building=True))
+        write_marker(self._tree, Marker(self._generation, building=True, moves=len(self._moves)))
         for cluster in self._plan.sizes:
             os.mkdir(f"{self._tree}/{cluster}")
         self._place_files()
@@ -130,12 +110,11 @@ class _Builder:
             os.chmod(self._tree, stat.S_IMODE(os.stat(self._plan.out).st_mode))
         if self._placer.used["copy"]:
             sync_all(self._tree)
-        write_marker(self._tree, Marker(self._generation, building=False, files=self._own))
+        write_marker(self._tree, Marker(self._generation, building=False, files=self._own | self._away))
         return self._placer
 
     def _place_files(self) -> None:
-        moves = [PlannedMove(file.source, file.relative) for file in self._plan.files if file.moves]
-        journal = MoveJournal(self._tree, moves) if moves else None
+        journal = MoveJournal(self._tree, self._moves) if self._moves else None
         self._progress.begin("making the cluster folders", len(self._plan.files))
         for count, file in enumerate(self._plan.files, start=1):
             target = f"{self._tree}/{file.relative}"
@@ -144,7 +123,7 @@ class _Builder:
                 self._note(file, target, "moved")
             else:
                 folder = f"{self._plan.out}/{file.placement.cluster}"
-                self._note(file, target, _KINDS[self._placer.place(file.source, target, folder, file.device)])
+                self._note(file, target, self._placer.place(file.source, target, folder, file.device))
             if count % _REPORT_EVERY == 0:
                 self._progress.advance(_REPORT_EVERY)
             if self._progress.stopping:
@@ -152,38 +131,45 @@ class _Builder:
         self._progress.advance(len(self._plan.files) % _REPORT_EVERY)
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
-        status = os.lstat(target)
         placement = file.placement
-        self._own[file.relative] = OwnFile(
-            kind,
-            placement.key.hex(),
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ino,
-            self._texts.text(placement.original if kind == "moved" else placement.path),
-            os.readlink(target) if kind == "symlink" else "",
-        )
+        source = self._texts.text(placement.original if kind == "moved" else placement.path)
+        self._own[file.relative] = OwnFile.at(target, kind, placement.key.hex(), source)
 
     def _write(self, relative: str, data: bytes) -> None:
         target = f"{self._tree}/{relative}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
         write_durably(target, data)
-        status = os.lstat(target)
-        key = hashlib.sha256(data).hexdigest()
-        self._own[relative] = OwnFile("written", key, status.st_size, status.st_mtime_ns, status.st_ino)
+        self._own[relative] = OwnFile.at(target, "written", hashlib.sha256(data).hexdigest())
+
+
+def _images_away(plan: FolderPlan, old: Marker) -> dict[str, OwnFile]:
+    """Return the moved images of the old clustering that have no part in the new one and are not at home.
+
+    Most go home when the old tree is swept. Those that do not, because their place is taken or because nobody
+    knows where they are, stay known.
+    """
+    moved = {(f.placement.original, f.placement.key.hex()) for f in plan.files if f.moves}
+    away = (
+        own
+        for own in old.files.values()
+        if own.kind == "moved"
+        and (own.original(plan.out), own.key) not in moved
+        and not own.has_its_original(plan.out)
+    )
+    return {f"{AWAY}/{number}": own for number, own in enumerate(away)}
 
 
 def _sweep(out: str, progress: Progress) -> None:
     if os.path.lexists(new_tree(out)):
         progress.begin("clearing away the old clusters")
     try:
-        sweep_old(out, progress.note)
-    except OSError as error:
+        settle(out, progress.note)
+    except (OSError, ImgclusterError) as error:
         progress.note(
             f"the new clusters are in place; the old ones in {new_tree(out)} could not be removed: {error}"
         )
     except KeyboardInterrupt:
-        sweep_old(out, progress.note)
+        settle(out, progress.note)
         raise
 
 

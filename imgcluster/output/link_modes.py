@@ -7,14 +7,12 @@ import fcntl
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from imgcluster.output.file_system import NO_LINK
+from imgcluster.output.marker import Kind
 from imgcluster.output.paths import relative_if_together
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _FICLONE = 0x40049409
 _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system that knows no reflinks
@@ -30,9 +28,9 @@ def _symlink(source: str, target: str, folder: str) -> None:
 
 
 def _reflink(source: str, target: str, _folder: str) -> None:
-    with open(source, "rb") as whence, open(target, "xb") as whither:
+    with open(source, "rb") as src, open(target, "xb") as dst:
         try:
-            fcntl.ioctl(whither.fileno(), _FICLONE, whence.fileno())
+            fcntl.ioctl(dst.fileno(), _FICLONE, src.fileno())
         except OSError:
             os.unlink(target)
             raise
@@ -43,11 +41,20 @@ def _copy(source: str, target: str, _folder: str) -> None:
     shutil.copy2(source, target)
 
 
-_WAYS: dict[str, Callable[[str, str, str], None]] = {
-    "hardlink": _hardlink,
-    "reflink": _reflink,
-    "symlink": _symlink,
-    "copy": _copy,
+@dataclass(frozen=True)
+class Way:
+    """How a file gets into a cluster folder, what is said of it afterwards, and what the marker calls it."""
+
+    place: Callable[[str, str, str], None]
+    past: str
+    kind: Kind
+
+
+WAYS = {
+    "hardlink": Way(_hardlink, "hard-linked", "hardlink"),
+    "reflink": Way(_reflink, "reflinked", "copy"),
+    "symlink": Way(_symlink, "symlinked", "symlink"),
+    "copy": Way(_copy, "copied", "copy"),
 }
 
 MODES: dict[str, tuple[str, ...]] = {
@@ -74,14 +81,14 @@ class Placer:
     reasons: Counter[str] = field(default_factory=Counter)
     _refused: set[tuple[str, int]] = field(default_factory=set)
 
-    def place(self, source: str, target: str, folder: str, device: int) -> str:
-        """Put `source`, a file on `device`, at `target`, which will lie in `folder`; return the way taken."""
+    def place(self, source: str, target: str, folder: str, device: int) -> Kind:
+        """Put `source`, a file on `device`, at `target`, to lie in `folder`; return what it is there."""
         ways = MODES[self.mode]
         for way in ways:
             if (way, device) in self._refused:
                 continue
             try:
-                _WAYS[way](source, target, folder)
+                WAYS[way].place(source, target, folder)
             except OSError as error:
                 if way == ways[-1] or error.errno not in _FALL_BACK:
                     raise
@@ -91,7 +98,7 @@ class Placer:
                     self._refused.add((way, device))
                 continue
             self.used[way] += 1
-            return way
+            return WAYS[way].kind
         raise AssertionError("the last way is never refused")
 
     @property
@@ -105,11 +112,8 @@ class Placer:
             return ""
         first = MODES[self.mode][0]
         others = " and ".join(
-            f"{count} {_PAST[way]}" for way, count in sorted(self.used.items()) if way != first and count
+            f"{count} {WAYS[way].past}" for way, count in sorted(self.used.items()) if way != first and count
         )
         reason = next(iter(self.reasons), "not possible there")
         count = f"{self.fallbacks} of {self.used.total()} files"
-        return f"{count} could not be {_PAST[first]} ({reason}): {others} instead"
-
-
-_PAST = {"hardlink": "hard-linked", "reflink": "reflinked", "symlink": "symlinked", "copy": "copied"}
+        return f"{count} could not be {WAYS[first].past} ({reason}): {others} instead"

@@ -7,15 +7,12 @@ import io
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.paths import PathTexts, absolute, below
 from imgcluster.records import Placement, json_number
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 ASSIGNMENTS = "assignments.csv"
 CLUSTERING = "clustering.json"

@@ -6,17 +6,17 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import has_digest, write_durably
+from imgcluster.files import has_digest, read_limited, write_durably
 from imgcluster.output.paths import absolute, below, is_path
 from imgcluster.records import CLUSTERING_MARKER
 
 SCHEMA = 1
+_MOST_BYTES = 1 << 30  # of a marker: some four million images
 
 Kind = Literal["hardlink", "copy", "symlink", "moved", "written"]
-_KINDS = frozenset({"hardlink", "copy", "symlink", "moved", "written"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ class OwnFile:
     source: str = ""
     link: str = ""
 
+    @classmethod
+    def at(cls, path: str, kind: Kind, key: str, source: str = "") -> OwnFile:
+        """Describe the file that was just put at `path`."""
+        status = os.lstat(path)
+        link = os.readlink(path) if kind == "symlink" else ""
+        return cls(kind, key, status.st_size, status.st_mtime_ns, status.st_ino, source, link)
+
     def original(self, folder: str) -> str:
         """Return the absolute path that the image came from; `folder` is the clustering."""
         return absolute(self.source, folder)
@@ -43,11 +50,15 @@ class OwnFile:
         """Whether `found` is the very file, not changed since."""
         return (found.st_ino, found.st_size, found.st_mtime_ns) == (self.inode, self.size, self.mtime_ns)
 
-    def is_at(self, path: str, found: os.stat_result) -> bool:
+    def is_at(self, path: str) -> bool:
         """Whether what lies at `path` is still ours: the very file, or (elsewhere copied) its exact bytes.
 
         A hard link changed in place counts as ours as long as the original shares its bytes.
         """
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
         if stat.S_ISLNK(found.st_mode):
             return self.kind == "symlink" and os.readlink(path) == self.link
         if not stat.S_ISREG(found.st_mode) or self.kind == "symlink":
@@ -57,6 +68,22 @@ class OwnFile:
         if self.kind == "hardlink" and found.st_ino == self.inode and found.st_nlink > 1:
             return True
         return found.st_size == self.size and has_digest(path, self.key)
+
+    def has_its_original(self, folder: str, besides: os.stat_result | None = None) -> bool:
+        """Whether the path that the image came from holds it: same size and time, or else the same bytes.
+
+        `besides` is a file that does not count, though the path may be a link to it.
+        """
+        original = self.original(folder)
+        try:
+            found = os.stat(original)
+        except OSError:
+            return False
+        if not stat.S_ISREG(found.st_mode) or (besides is not None and os.path.samestat(found, besides)):
+            return False
+        if (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns):
+            return True
+        return found.st_size == self.size and has_digest(original, self.key)
 
 
 @dataclass(frozen=True)
@@ -70,12 +97,16 @@ class Marker:
     building
         Whether the folder is still being filled.
     files
-        By path relative to the folder.
+        By path relative to the folder. Below `contents.AWAY` are moved images that an earlier clustering here
+        held, and that were not at home when this one was made.
+    moves
+        How many images are to be moved into a folder that is being filled; None where that is not known.
     """
 
     generation: int
     building: bool
     files: dict[str, OwnFile] = field(default_factory=dict)
+    moves: int | None = None
 
 
 def write_marker(folder: str, marker: Marker) -> None:
@@ -84,6 +115,7 @@ def write_marker(folder: str, marker: Marker) -> None:
         "schema": SCHEMA,
         "generation": marker.generation,
         "building": marker.building,
+        "moves": marker.moves,
         "files": {
             f"./{relative}": (f.kind, f.key, f.size, f.mtime_ns, f.inode, f.source, f.link)
             for relative, f in marker.files.items()
@@ -98,21 +130,28 @@ def read_marker(folder: str) -> Marker | None:
     Raises
     ------
     ImgclusterError
-        When a newer imgcluster wrote it.
+        When a newer imgcluster wrote it, or it cannot be read.
     """
     path = os.path.join(folder, CLUSTERING_MARKER)
     try:
-        with open(path, "rb") as file:
-            document = json.load(file)
+        document = json.loads(read_limited(path, _MOST_BYTES))
         if document["schema"] > SCHEMA:
             raise ImgclusterError(
                 f"{folder} was made by a newer imgcluster: update imgcluster, or choose another --out"
             )
         files = {below(text): _own_file(fields) for text, fields in document["files"].items()}
-        return Marker(int(document["generation"]), bool(document["building"]), files)
-    except FileNotFoundError:
+        moves = document.get("moves")
+        return Marker(
+            int(document["generation"]),
+            bool(document["building"]),
+            files,
+            None if moves is None else int(moves),
+        )
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotADirectoryError):
+    except OSError as error:
+        raise ImgclusterError(f"cannot read {path}: {error.strerror}; move it away") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
 
 
@@ -120,6 +159,6 @@ def _own_file(fields: list[Any]) -> OwnFile:
     kind, key, size, mtime_ns, inode, source, link = fields
     numbers = isinstance(size, int) and isinstance(mtime_ns, int) and isinstance(inode, int)
     texts = isinstance(key, str) and isinstance(source, str) and isinstance(link, str)
-    if kind not in _KINDS or not numbers or not texts or (kind != "written" and not is_path(source)):
+    if kind not in get_args(Kind) or not numbers or not texts or (kind != "written" and not is_path(source)):
         raise ValueError("not an entry of ours")
     return OwnFile(kind, key, size, mtime_ns, inode, source, link)

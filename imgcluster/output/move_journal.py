@@ -1,7 +1,8 @@
 """The journal of a move: what will go where, on the disk before anything goes, so that all can be put back.
 
-One JSON line per planned move: where from, where to (relative to the new folder), and the file's inode, size
-and time. A file that had to be copied to another file system adds such a line for the copy.
+One JSON line per planned move: where from, where to (relative to the new folder), the file's inode, size and
+time, and a checksum of these. A file that had to be copied to another file system adds such a line for the
+copy. Each line stands for itself: damage to one takes nothing from the others.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from imgcluster.errors import ImgclusterError
-from imgcluster.files import write_durably
+from imgcluster.files import lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
 from imgcluster.output.names import tagged
-from imgcluster.output.ownership import JOURNAL
 from imgcluster.output.paths import below
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+_MOST_BYTES = 1 << 30
 
 _Identity = tuple[int, int, int]
 
@@ -32,6 +31,14 @@ class PlannedMove:
 
     source: str
     relative: str
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """How many images went back to folders outside the clustering, and whether every move was undone."""
+
+    returned: int
+    complete: bool
 
 
 class MoveJournal:
@@ -49,37 +56,42 @@ class MoveJournal:
         move_file(move.source, target, lambda copy: self._record_copy(move, copy))
 
     def _record_copy(self, move: PlannedMove, copy: os.stat_result) -> None:
-        with open(self._path, "ab") as file:
+        with os.fdopen(open_regular(self._path, os.O_WRONLY | os.O_APPEND), "ab") as file:
             file.write(_line(move.source, move.relative, _identity(copy)).encode())
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
 
 
-def put_back(folder: str) -> int:
-    """Move every file of the journal in `folder` back to where it came from; return how many there were.
+def put_back(folder: str, out: str, expected: int | None) -> PutBack:
+    """Move every file of the journal in `folder` back to where it came from.
 
     Nothing is ever replaced: where another file has taken the place, ours goes beside it under another name.
+    A file that is not the one that was moved there stays.
 
-    Raises
-    ------
-    ImgclusterError
-        When a file in `folder` is not the one that was moved there.
+    Parameters
+    ----------
+    out
+        The clustering that the folder was to become.
+    expected
+        How many moves were planned, where that is known.
     """
-    moved = 0
-    for (source, relative), known in _read(os.path.join(folder, JOURNAL)).items():
+    moves, complete = _read(os.path.join(folder, JOURNAL))
+    complete = complete and (expected is None or len(moves) == expected)
+    returned = 0
+    for (source, relative), known in moves.items():
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
         if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:
-            continue  # a copy, made before its original would have gone
+            os.unlink(path)  # a copy, made before its original would have gone
+            continue
         if _identity(os.lstat(path)) not in known:
-            raise ImgclusterError(
-                f"{path} is not the file that was moved there from {source}: move it back yourself"
-            )
+            complete = False
+            continue
         os.makedirs(os.path.dirname(source), exist_ok=True)
         _move_to_free_name(path, source)
-        moved += 1
-    return moved
+        returned += not lies_below(source, [out])
+    return PutBack(returned, complete)
 
 
 def _move_to_free_name(path: str, wanted: str) -> None:
@@ -98,19 +110,33 @@ def _identity(status: os.stat_result) -> _Identity:
 
 
 def _line(source: str, relative: str, identity: _Identity) -> str:
-    return json.dumps([source, f"./{relative}", *identity]) + "\n"
+    fields = [source, f"./{relative}", *identity]
+    return json.dumps([*fields, _checksum(fields)]) + "\n"
 
 
-def _read(path: str) -> dict[tuple[str, str], list[_Identity]]:
-    """Return what is known of each file, by source and target; a line that a crash cut off does not count."""
+def _checksum(fields: Sequence[object]) -> int:
+    return zlib.crc32(json.dumps(fields).encode())
+
+
+def _read(path: str) -> tuple[dict[tuple[str, str], list[_Identity]], bool]:
+    """Return what is known of each file, by source and target, and whether no line is damaged."""
     moves: dict[tuple[str, str], list[_Identity]] = {}
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        for line in file:
-            try:
-                source, target, inode, size, mtime_ns = json.loads(line)
-                if not os.path.isabs(source):
-                    break
-                moves.setdefault((source, below(target)), []).append((inode, size, mtime_ns))
-            except (ValueError, TypeError, AttributeError):
-                break
-    return moves
+    complete = True
+    try:
+        lines = read_limited(path, _MOST_BYTES).splitlines()
+    except OSError as error:
+        lines, complete = [], isinstance(error, FileNotFoundError)
+    for line in lines:
+        try:
+            *fields, checksum = json.loads(line)
+            if len(fields) == 4:  # version 0.1 wrote none
+                fields.append(checksum)
+            elif checksum != _checksum(fields):
+                raise ValueError("damaged")  # noqa: TRY301
+            source, target, inode, size, mtime_ns = fields
+            if not os.path.isabs(source):
+                raise ValueError("not a path")  # noqa: TRY301
+            moves.setdefault((source, below(target)), []).append((inode, size, mtime_ns))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            complete = False
+    return moves, complete

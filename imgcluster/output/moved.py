@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from imgcluster.output.contents import examine
 from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
-from imgcluster.output.marker import read_marker
-from imgcluster.output.ownership import examine
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from imgcluster.output.marker import Marker, OwnFile
-    from imgcluster.records import Placement
+from imgcluster.output.marker import Marker, OwnFile, read_marker
+from imgcluster.records import Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +52,13 @@ def moved_by_hand(out: str, marker: Marker) -> Mapping[str, str]:
     if all(map(os.path.lexists, put)):
         return {}
     found = (
-        (os.path.join(out, then), os.path.join(out, now)) for now, then in examine(out, marker).moved_by_hand
+        (os.path.join(out, then), os.path.join(out, now)) for now, then in examine(out, marker).owned.items()
     )
-    return {then: now for then, now in found if then in put}
+    return {then: now for then, now in found if then in put and then != now}
 
 
 def _moved(image: Placement, path: str, own: OwnFile | None) -> MovedImage:
-    try:
-        status = os.lstat(path)
-    except OSError:
+    if not os.path.lexists(path):
         return MovedImage(image.original, path, image.key, "gone")
-    ours = own is None or own.is_at(path, status)
+    ours = own is None or own.is_at(path)
     return MovedImage(image.original, path, image.key, "here" if ours else "changed")

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.additions import added
-from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
-from imgcluster.output.report_map import MAP_LIMIT, Map, bokeh_scripts, draw_map, require_bokeh
-from imgcluster.output.report_pages import Pages, load_templates, on_map
-from imgcluster.output.report_thumbnails import bring_thumbnails, missing_thumbnails, save_thumbnail
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from imgcluster.output.marker import Marker
-    from imgcluster.records import Progress
+from imgcluster.output.marker import Marker
+from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map, require_bokeh
+from imgcluster.output.report_pages import Pages, load_templates
+from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
+from imgcluster.output.report_thumbnails import link_thumbnails, missing_thumbnails, save_thumbnail
+from imgcluster.output.staged_install import staged_install
+from imgcluster.records import Progress
 
 __all__ = [
     "ConfusionTable",
-    "ReportFacts",
     "ReportImage",
+    "ReportSummary",
     "missing_thumbnails",
     "require_report_libraries",
     "save_thumbnail",
@@ -39,14 +35,14 @@ def require_report_libraries() -> None:
 
 def write_report(
     out: str,
-    facts: ReportFacts,
+    summary: ReportSummary,
     images: Sequence[ReportImage],
     progress: Progress,
     *,
     thumbnail_folder: str,
     map_limit: int = MAP_LIMIT,
     seed: int = 0,
-    since: Marker | None = None,
+    expected_marker: Marker | None = None,
 ) -> str:
     """Write ``report.html`` and the folder ``report`` into `out`, in place of an earlier report.
 
@@ -58,7 +54,7 @@ def write_report(
         Where the thumbnails lie (`save_thumbnail`); those of `images` are linked or copied into the report.
     map_limit
         How many points the map draws at most; of more images it draws a sample chosen by `seed`.
-    since
+    expected_marker
         The marker of the clustering in `out` that the report is about.
 
     Returns
@@ -75,13 +71,13 @@ def write_report(
     """
     environment, scripts = load_templates(), bokeh_scripts()
     try:
-        with added(out, (_PAGE, _FOLDER), since, progress.note) as made:
+        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note) as made:
             folder = os.path.join(made, _FOLDER)
             keys = [image.key for image in images]
-            thumbnails = bring_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
-            located = [image for image in images if on_map(image)]
+            thumbnails = link_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
+            located = [image for image in images if image.has_place]
             chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
-            pages = Pages(environment, facts, images, thumbnails)
+            pages = Pages(environment, summary, images, thumbnails)
             _write_assets(os.path.join(folder, "assets"), {**_own_assets(), **(scripts if chart else {})})
             _write_pages(folder, pages, chart, progress)
             _write_text(os.path.join(made, _PAGE), pages.overview())

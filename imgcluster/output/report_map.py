@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from imgcluster.errors import MissingExtra
-from imgcluster.output.report_names import copied, decodable, shown
-from imgcluster.output.report_pages import link, note
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.output.report_facts import ReportImage
+from imgcluster.output.report_names import shown
+from imgcluster.output.report_summary import LegendEntry, Map, ReportImage
 
 MAP_LIMIT = 50_000
 """Points on the map; of more images a sample is shown, and the page says so."""
@@ -36,27 +30,6 @@ COLOURS = (
     "#7a7f8c",
 )
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
-
-
-@dataclass(frozen=True)
-class LegendEntry:
-    """One cluster in the map's legend: how it is drawn, and how many of its images are."""
-
-    cluster: int
-    colour: str
-    marker: str
-    drawn: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Map:
-    """What the map's page needs; `item` is JSON that is safe inside a script element."""
-
-    item: str
-    legend: tuple[LegendEntry, ...]
-    drawn: int
-    everything: int
 
 
 def draw_map(
@@ -155,11 +128,11 @@ def _add_layer(
         "x": np.array([image.x for image in images], np.float32),
         "y": np.array([image.y for image in images], np.float32),
         "key": [image.key if image.key in thumbnails else "" for image in images],
-        "name": [shown(os.path.basename(image.path)) for image in images],
+        "name": [image.name for image in images],
         "path": [shown(image.path) for image in images],
-        "copy": [_if_other(decodable(copied(image.path)), shown(image.path)) for image in images],
-        "link": [link(image, "../") for image in images],
-        "note": [note(image) for image in images],
+        "copy": ["" if image.copy == shown(image.path) else image.copy for image in images],
+        "link": [image.link("../") for image in images],
+        "note": [image.note for image in images],
         "wrong": [int(image.wrong) for image in images],
     }
     plot.scatter(
@@ -176,10 +149,6 @@ def _add_layer(
         nonselection_fill_alpha=0.12,
         nonselection_line_color=None,
     )
-
-
-def _if_other(text: str, usual: str) -> str:
-    return "" if text == usual else text
 
 
 def _json(plot: Any) -> str:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
-from imgcluster.output.report_names import copied, decodable, shown, url
+from imgcluster.output.report_names import shown
+from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from jinja2 import Environment
-
-    from imgcluster.output.report_facts import ConfusionTable, ReportFacts, ReportImage
-    from imgcluster.output.report_map import Map
 
 PAGE_SIZE = 500
 """Most thumbnails on one page, few enough for a phone's memory; a cluster's pages are of equal length."""
@@ -69,7 +66,7 @@ class Cluster:
     samples: tuple[Group, ...]
 
 
-def order_by_sureness(
+def by_confidence(
     images: Sequence[ReportImage],
 ) -> tuple[list[ReportImage], list[ReportImage], list[ReportImage]]:
     """Split a cluster's images into the most typical, the least sure, and the others.
@@ -95,7 +92,7 @@ class Pages:
     ----------
     environment
         From `load_templates`.
-    facts, images
+    summary, images
         What to show.
     thumbnails
         Keys that have a thumbnail; an image without one is shown by its name.
@@ -104,30 +101,30 @@ class Pages:
     def __init__(
         self,
         environment: Environment,
-        facts: ReportFacts,
+        summary: ReportSummary,
         images: Sequence[ReportImage],
         thumbnails: frozenset[str],
     ) -> None:
         self._environment = environment
-        self._facts = facts
+        self._facts = summary
         self._thumbnails = thumbnails
-        self._with_map = any(on_map(image) for image in images)
+        self._with_map = any(image.has_place for image in images)
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
         for image in images:
             members[image.cluster].append(image)
-        self._ordered = {number: order_by_sureness(members[number]) for number in range(facts.k)}
-        self.clusters = tuple(self._cluster(number) for number in range(facts.k))
+        self._ordered = {number: by_confidence(members[number]) for number in range(summary.k)}
+        self.clusters = tuple(self._cluster(number) for number in range(summary.k))
 
     def overview(self) -> str:
         """Return ``report.html``."""
-        facts = self._facts
+        summary = self._facts
         return self._fill(
             "overview.html",
             here="",
             below="report/",
-            made=[(label, shown(value)) for label, value in facts.made],
-            failures=[(shown(f.path), shown(f.reason)) for f in facts.failures[:FAILURES_SHOWN]],
-            confusion=_confusion_rows(facts.confusion),
+            settings=[(label, shown(value)) for label, value in summary.settings],
+            failures=[(shown(f.path), shown(f.reason)) for f in summary.failures[:FAILURES_SHOWN]],
+            confusion=_confusion_rows(summary.confusion),
         )
 
     def contact_sheets(self) -> Iterator[tuple[str, str]]:
@@ -148,7 +145,7 @@ class Pages:
 
     def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
         return self._environment.get_template(template).render(
-            facts=self._facts,
+            summary=self._facts,
             clusters=self.clusters,
             with_map=self._with_map,
             here=here,
@@ -158,19 +155,19 @@ class Pages:
         )
 
     def _cluster(self, number: int) -> Cluster:
-        facts = self._facts
+        summary = self._facts
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
-        size = facts.sizes[number]
-        count = max(4, min(16, _SAMPLES_IN_ALL // facts.k))
+        size = summary.sizes[number]
+        count = max(4, min(16, _SAMPLES_IN_ALL // summary.k))
         samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
         pages = max(1, math.ceil(here / PAGE_SIZE))
         return Cluster(
             number=number,
             size=size,
-            share=size / max(1, facts.images),
-            bar=100 * size / max(1, *facts.sizes),
-            silhouette=facts.silhouettes[number] if facts.silhouettes else math.nan,
+            share=size / max(1, summary.images),
+            bar=100 * size / max(1, *summary.sizes),
+            silhouette=summary.silhouettes[number] if summary.silhouettes else math.nan,
             shown=here,
             wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
             pages=tuple(f"cluster-{number}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
@@ -201,36 +198,14 @@ class Pages:
     def _tile(self, image: ReportImage, here: str, below: str) -> Tile:
         there = image.key in self._thumbnails
         return Tile(
-            link=link(image, here),
+            link=image.link(here),
             thumbnail=f"{below}thumbnails/{thumbnail_name(image.key)}" if there else "",
-            name=shown(os.path.basename(image.path)),
+            name=image.name,
             path=shown(image.path),
-            copy=decodable(copied(image.path)),
-            note=note(image),
+            copy=image.copy,
+            note=image.note,
             mark=f"label: {shown(image.true_class or '?')}" if image.wrong else "",
         )
-
-
-def link(image: ReportImage, here: str) -> str:
-    """Return the URL of the full image from a page that finds ``report.html``'s folder at `here`."""
-    return url(image.file) if os.path.isabs(image.file) else here + url(image.file)
-
-
-def note(image: ReportImage) -> str:
-    """Return one line about an image: its cluster, how sure that is, and what its label says."""
-    parts = [f"cluster {image.cluster}"]
-    if not math.isnan(image.distance):
-        parts.append(f"distance {image.distance:.3f}")
-    if not math.isnan(image.silhouette):
-        parts.append(f"silhouette {image.silhouette:.2f}".replace("-", "\u2212"))
-    if image.true_class is not None:
-        parts.append(f"label {shown(image.true_class)}")
-    return " · ".join(parts)
-
-
-def on_map(image: ReportImage) -> bool:
-    """Whether an image has a place on the map."""
-    return math.isfinite(image.x) and math.isfinite(image.y)
 
 
 def _slice(groups: Sequence[Group], begin: int, end: int) -> Iterator[Group]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from imgcluster.files import replacing
 from imgcluster.output.file_system import NO_LINK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
@@ -35,7 +32,7 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
         file.write(jpeg)
 
 
-def bring_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:
+def link_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:
     """Bring the thumbnails of `keys` from one folder to another, new one, as hard links where possible.
 
     Returns

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import has_digest
-from imgcluster.output.file_system import locked_folder, move_file
-from imgcluster.output.marker import Marker, read_marker
-from imgcluster.output.ownership import Contents, examine
-from imgcluster.output.recovery import is_last_copy, recover_locked, remove_skeleton
-
-if TYPE_CHECKING:
-    from imgcluster.records import Progress
+from imgcluster.output.contents import KEPT, Contents, examine
+from imgcluster.output.dismantle import Copies, owned_files, remove_rest
+from imgcluster.output.file_system import move_file
+from imgcluster.output.life import Settled, locked, look, settle
+from imgcluster.output.marker import Marker, OwnFile, write_marker
+from imgcluster.records import CLUSTERING_MARKER, Progress
 
 _REPORT_EVERY = 512
 
@@ -31,18 +28,22 @@ class Undone:
         How many moved images went back to where they came from.
     left
         Paths of files that stay in the folder: not ours, or the only ones left of their images.
+    missing
+        How many moved images are neither in the folder nor where they came from. While there are any, the
+        folder keeps its marker, so that another `undo` brings home those that are put back into it.
     """
 
     removed: int
     returned: int
     left: tuple[str, ...]
+    missing: int = 0
 
 
 def undo(out: str, *, force: bool = False, progress: Progress) -> Undone:
     """Remove what `build_folders` put into `out`, and move images back that ``--mode move`` had moved there.
 
     Files that are not ours stay, and so do links and copies that are the last of their image. An interrupted
-    undo is finished by the next.
+    move, or undo, is finished.
 
     Parameters
     ----------
@@ -56,34 +57,37 @@ def undo(out: str, *, force: bool = False, progress: Progress) -> Undone:
         When `out` is not ours, or another file has taken the place of a moved image: nothing is changed then.
     """
     out = os.path.realpath(out)
-    parent = os.path.dirname(out)
-    if not os.path.isdir(parent):
+    if not os.path.isdir(os.path.dirname(out)):
         raise ImgclusterError(f"no clustering in {out}: there is no such folder")
     try:
-        with locked_folder(
-            parent, lambda: progress.note(f"waiting for another imgcluster that writes in {parent}")
-        ):
-            recover_locked(out, progress.note)
-            marker = read_marker(out) if os.path.isdir(out) else None
+        with locked(out, progress.note):
+            settled = settle(out, progress.note)
+            marker = look(out).marker
             if marker is None:
-                raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
+                return _nothing_there(out, settled)
             contents = examine(out, marker)
             _check_returns(out, marker, contents, force=force)
-            return _take_away(out, marker, contents, progress)
+            undone = _take_away(out, marker, contents, progress)
+            return replace(undone, returned=undone.returned + settled.returned)
     except OSError as error:
         what = error.filename2 or error.filename or out
         raise ImgclusterError(
-            f"{what}: {error.strerror}; mend that, and run `imgcluster undo` again"
+            f"{what}: {error.strerror}; put that right, and run `imgcluster undo` again"
         ) from error
 
 
+def _nothing_there(out: str, settled: Settled) -> Undone:
+    if not settled.anything:
+        raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
+    return Undone(0, settled.returned, (os.path.join(out, KEPT),) if settled.kept else ())
+
+
 def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool) -> None:
-    for relative, known_as in contents.ours.items():
-        own = marker.files[known_as]
+    for own, path in owned_files(contents, marker):
         if own.kind != "moved":
             continue
-        path, original = os.path.join(out, relative), own.original(out)
-        if os.path.lexists(original) and not has_digest(original, own.key):
+        original = own.original(out)
+        if os.path.lexists(original) and not own.has_its_original(out, os.lstat(path)):
             raise ImgclusterError(
                 f"{original} has taken the place of {path}: move it away, and run `imgcluster undo` again"
             )
@@ -96,25 +100,38 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
 
 def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress) -> Undone:
     removed = returned = 0
-    left = [os.path.join(out, relative) for relative in contents.foreign]
-    progress.begin("taking the clusters away", len(contents.ours))
-    # The manifest goes last, so that it serves as long as there is an image.
-    in_order = sorted(contents.ours.items(), key=lambda item: marker.files[item[1]].kind == "written")
-    for count, (relative, known_as) in enumerate(in_order, start=1):
-        own, path = marker.files[known_as], os.path.join(out, relative)
+    missing = _missing(out, marker, contents)
+    last: list[str] = []
+    copies = Copies(out, (marker,))
+    progress.begin("taking the clusters away", len(contents.owned))
+    for count, (own, path) in enumerate(owned_files(contents, marker), start=1):
         original = own.original(out) if own.kind == "moved" else ""
         if original and not os.path.lexists(original):
             os.makedirs(os.path.dirname(original), exist_ok=True)
             move_file(path, original)
             returned += 1
-        elif is_last_copy(own, path, out) or (original and not has_digest(original, own.key)):
+        elif copies.is_last(own, path):
             # Two images may have been moved from one path, one after the other: one of them can go back.
-            left.append(path)
+            last.append(path)
         else:
             os.unlink(path)
             removed += 1
         if count % _REPORT_EVERY == 0:
             progress.advance(_REPORT_EVERY)
-    progress.advance(len(in_order) % _REPORT_EVERY)
-    remove_skeleton(out, contents)
-    return Undone(removed, returned, tuple(left))
+    progress.advance(len(contents.owned) % _REPORT_EVERY)
+    if missing:
+        write_marker(out, replace(marker, files=missing))
+        contents.bookkeeping.remove(CLUSTERING_MARKER)
+    remove_rest(contents)
+    left = (path for name in contents.unowned if os.path.lexists(path := os.path.join(out, name)))
+    return Undone(removed, returned, (*left, *last), len(missing))
+
+
+def _missing(out: str, marker: Marker, contents: Contents) -> dict[str, OwnFile]:
+    """Return the moved images that are neither in the clustering nor where they came from."""
+    found = set(contents.owned.values())
+    return {
+        name: own
+        for name, own in marker.files.items()
+        if own.kind == "moved" and name not in found and not own.has_its_original(out)
+    }

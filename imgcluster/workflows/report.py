@@ -18,8 +18,8 @@ from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.report import (
     ConfusionTable,
-    ReportFacts,
     ReportImage,
+    ReportSummary,
     require_report_libraries,
     write_report,
 )
@@ -107,15 +107,15 @@ def report(
         paths.setdefault(placement.key, []).extend(places_of(placement))
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
-    facts = _facts(manifest, placements, failures, missing, projection, labelled)
+    summary = _summary(manifest, placements, failures, missing, projection, labelled)
     page = write_report(
         out,
-        facts,
+        summary,
         _images(placements, keys, projection, labelled, out),
         progress,
         thumbnail_folder=thumbnails,
         seed=manifest.seed,
-        since=marker,
+        expected_marker=marker,
     )
     return ReportResult(page, len(placements), made, projection.method)
 
@@ -150,18 +150,18 @@ def _labelled(labels: str, placements: Sequence[Placement]) -> _Labelled:
     return _Labelled(classes, table)
 
 
-def _facts(
+def _summary(
     manifest: ClusteringManifest,
     placements: Sequence[Placement],
     failures: tuple[Failure, ...],
     missing: int,
     projection: Projection,
     labelled: _Labelled | None,
-) -> ReportFacts:
+) -> ReportSummary:
     members: dict[int, list[float]] = {}
     for placement in placements:
         members.setdefault(placement.cluster, []).append(placement.silhouette)
-    made = (
+    settings = (
         ("clusters", str(manifest.k)),
         ("algorithm", manifest.algorithm),
         ("preparation", manifest.prepare),
@@ -173,11 +173,11 @@ def _facts(
         *((name, _in_words(value)) for name, value in manifest.options.items()),
         *manifest.versions.items(),
     )
-    return ReportFacts(
+    return ReportSummary(
         sizes=manifest.sizes,
         silhouettes=tuple(float(np.mean(members.get(cluster, [np.nan]))) for cluster in range(manifest.k)),
         silhouette=manifest.silhouette,
-        made=made,
+        settings=settings,
         failures=failures,
         missing=missing,
         projection=projection.method,

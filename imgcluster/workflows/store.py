@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.life import is_unfinished
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
-from imgcluster.output.recovery import is_unfinished
 from imgcluster.records import CLUSTERING_MARKER, Progress, SilentProgress
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned

@@ -61,8 +61,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     sample = Sample(tmp_path_factory.mktemp("report")).add([f"{i}.jpg" for i in range(30)])
     sample.images = [replace(image, true_class="cat", wrong=image.cluster > 0) for image in sample.images]
     sample.write(
-        sample.facts(
-            made=(("Network", "inception_v3"),),
+        sample.summary(
+            settings=(("Network", "inception_v3"),),
             failures=(Failure("/photos/broken.jpg", "not an image", FailureCode.NOT_AN_IMAGE),),
             confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
         )

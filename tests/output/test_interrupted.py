@@ -15,7 +15,7 @@ from cluster_files import contents, images, make, names_in, photograph, placed
 from interruption import COUNT, Interruption, moments
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output import folders, recovery
+from imgcluster.output import folders, life
 from imgcluster.output.folders import recover
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.undo import undo
@@ -90,7 +90,7 @@ def test_ctrl_c_at_any_step_leaves_the_old_or_the_new(tmp_path, mode, after, exc
         placements = next_placements(root)
         with pytest.MonkeyPatch.context() as patch:
             if not exchange:
-                patch.setattr(recovery, "exchange", lambda *_: False)
+                patch.setattr(life, "exchange", lambda *_: False)
             interruption = Interruption(patch.setattr, at, raising(KeyboardInterrupt()), after=after)
             with contextlib.suppress(KeyboardInterrupt):
                 make(placements, root / "clusters", mode, force=True)
@@ -214,7 +214,7 @@ def test_a_run_that_dies_after_the_exchange_leaves_the_old_tree_to_the_next(tmp_
     old_clusters(tmp_path, "move")
     placements = next_placements(tmp_path)
     if not exchange:
-        monkeypatch.setattr(recovery, "exchange", lambda *_: False)
+        monkeypatch.setattr(life, "exchange", lambda *_: False)
     with monkeypatch.context() as patch:
         patch.setattr(folders, "_sweep", lambda *_: None)
         make(placements, tmp_path / "clusters", "move", force=True)
@@ -233,7 +233,7 @@ def test_a_run_that_dies_between_two_renames_is_put_right(tmp_path, monkeypatch)
     out, built, aside = (str(tmp_path / "clusters"), *trees_of(str(tmp_path / "clusters")))
     with monkeypatch.context() as patch:
         patch.setattr(folders, "swap_in", lambda out: os.rename(out, aside))
-        patch.setattr(folders, "give_up", lambda _: None)
+        patch.setattr(folders, "give_up", lambda *_: None)
         patch.setattr(folders, "_sweep", lambda *_: None)
         make(placements, out, "move", force=True)
     assert not os.path.exists(out)
@@ -244,5 +244,5 @@ def test_a_run_that_dies_between_two_renames_is_put_right(tmp_path, monkeypatch)
 
 
 def trees_of(out):
-    built = recovery.new_tree(out)
+    built = life.new_tree(out)
     return built, built.removesuffix(".new") + ".old"

@@ -17,7 +17,7 @@ from report_sample import HOSTILE_NAMES, Sample
 from imgcluster.errors import FailureCode, ImgclusterError, MissingExtra
 from imgcluster.output.report import ConfusionTable, ReportImage
 from imgcluster.output.report_map import COLOURS
-from imgcluster.output.report_pages import PAGE_SIZE, order_by_sureness
+from imgcluster.output.report_pages import PAGE_SIZE, by_confidence
 from imgcluster.records import CLUSTERING_MARKER, Failure
 
 
@@ -133,7 +133,7 @@ def test_typical_images_come_first_then_those_least_sure() -> None:
         return ReportImage("0" * 64, f"/{name}", name, 0, distance=distance, silhouette=silhouette)
 
     images = [image("far", 9, 0.5), image("near", 1, 0.9), image("between", 5, -0.1), image("middle", 3, 0.7)]
-    typical, doubtful, others = order_by_sureness(images)
+    typical, doubtful, others = by_confidence(images)
     assert [i.file for i in typical] == ["near", "middle"]
     assert [i.file for i in doubtful] == ["between", "far"]
     assert others == []
@@ -201,14 +201,14 @@ def test_a_path_is_copied_as_it_is_and_as_its_url_where_it_is_no_text(tmp_path: 
 
 def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
     evil = '"><script>alert(1)</script>\udcff'
-    facts = sample.facts(
-        made=(("Store", evil),),
+    summary = sample.summary(
+        settings=(("Store", evil),),
         failures=(Failure(evil, evil, FailureCode.DAMAGED),),
         projection=evil,
         confusion=ConfusionTable((evil,), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
     )
     sample.images = [replace(image, true_class=evil, wrong=image.cluster > 0) for image in sample.images]
-    sample.write(facts)
+    sample.write(summary)
     for page in ("report.html", "report/cluster-1.html", "report/map.html"):
         scripts = read(Path(sample.out, page)).all("script")
         assert all(script.get("src") or script["type"] == "application/json" for script in scripts)
@@ -242,8 +242,8 @@ def test_without_places_there_is_no_map_and_no_link_to_one(sample: Sample) -> No
 
 def test_wrong_images_are_marked_and_the_table_shows_where_they_went(sample: Sample) -> None:
     sample.images = [replace(image, true_class="cat", wrong=image.cluster != 0) for image in sample.images]
-    facts = sample.facts(confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3))
-    sample.write(facts)
+    summary = sample.summary(confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3))
+    sample.write(summary)
     assert not read(Path(sample.out, "report", "cluster-0.html")).all("a", "wrong")
     cluster = read(Path(sample.out, "report", "cluster-1.html"))
     assert len(cluster.all("a", "wrong")) == 10
@@ -257,7 +257,7 @@ def test_failures_are_listed_and_counted(sample: Sample) -> None:
     failures = tuple(
         Failure(f"/photos/{i}.jpg", "not an image", FailureCode.NOT_AN_IMAGE) for i in range(300)
     )
-    page = read(sample.write(sample.facts(failures=failures)))
+    page = read(sample.write(sample.summary(failures=failures)))
     assert "200 of 300 shown" in page.text
     assert "/photos/199.jpg" in page.text
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from imgcluster.output.report_thumbnails import (
-    bring_thumbnails,
+    link_thumbnails,
     missing_thumbnails,
     save_thumbnail,
     thumbnail_name,
@@ -40,7 +40,7 @@ def test_thumbnails_that_are_wanted_arrive_as_links(tmp_path: Path) -> None:
     source, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
     for key in (A, B):
         save_thumbnail(source, key, key.encode())
-    assert bring_thumbnails(source, target, [A, C, A]) == {A}
+    assert link_thumbnails(source, target, [A, C, A]) == {A}
     assert os.path.samefile(os.path.join(source, thumbnail_name(A)), os.path.join(target, thumbnail_name(A)))
     assert missing_thumbnails(target, [A, B]) == (B,)
 
@@ -54,5 +54,5 @@ def test_where_links_are_not_possible_thumbnails_are_copied(
     source, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
     save_thumbnail(source, A, b"jpeg")
     monkeypatch.setattr(os, "link", refuse)
-    assert bring_thumbnails(source, target, [A]) == {A}
+    assert link_thumbnails(source, target, [A]) == {A}
     assert (tmp_path / "report" / thumbnail_name(A)).read_bytes() == b"jpeg"

@@ -10,7 +10,7 @@ from cluster_files import contents, images, make, names_in, photograph, placed
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.folders import recover
-from imgcluster.output.recovery import new_tree
+from imgcluster.output.life import new_tree
 from imgcluster.output.undo import undo
 from imgcluster.records import CLUSTERING_MARKER, SilentProgress
 

@@ -11,9 +11,9 @@ from clusterings import COLOURS, IMAGES, Desk, backdate, contents, desk_with_pho
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
+from imgcluster.output.life import new_tree
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.marker import Marker, write_marker
-from imgcluster.output.recovery import new_tree
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
 from imgcluster.workflows.undo import undo
 

@@ -9,7 +9,7 @@ from clusterings import COLOURS, IMAGES, Desk, backdate, desk_with_photos, pictu
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
-from imgcluster.output.recovery import new_tree
+from imgcluster.output.life import new_tree
 from imgcluster.workflows.store import prune
 from imgcluster.workflows.undo import undo
 

@@ -13,10 +13,9 @@ from cluster_files import contents, images, make, photograph, placed
 from interruption import Interruption
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.output import additions
-from imgcluster.output.additions import added
+from imgcluster.output import staged_install as staging
+from imgcluster.output.contents import examine
 from imgcluster.output.marker import read_marker
-from imgcluster.output.ownership import examine
 from imgcluster.output.undo import undo
 from imgcluster.records import SilentProgress
 
@@ -33,7 +32,7 @@ def clustering(root):
 
 
 def add(out, files, since=None):
-    with added(str(out), PLACES, since or read_marker(str(out)), lambda _: None) as folder:
+    with staging.staged_install(str(out), PLACES, since or read_marker(str(out)), lambda _: None) as folder:
         for name, data in files.items():
             photograph(os.path.join(folder, name), data)
 
@@ -59,7 +58,7 @@ def test_files_that_are_added_replace_those_of_before_and_are_ours(tmp_path):
     add(out, NEW)
     assert report_in(out) == NEW
     assert sorted(os.listdir(out / "report")) == ["both.html", "new"]
-    assert examine(str(out), read_marker(str(out))).foreign == []
+    assert examine(str(out), read_marker(str(out))).unowned == []
     check_later_commands(tmp_path, placements)
 
 
@@ -89,7 +88,7 @@ def test_ctrl_c_at_any_step_leaves_the_old_or_the_new(tmp_path, after):
             with contextlib.suppress(KeyboardInterrupt):
                 add(root / "clusters", NEW)
         assert report_in(root / "clusters") in (OLD, NEW)
-        assert examine(str(root / "clusters"), read_marker(str(root / "clusters"))).foreign == []
+        assert examine(str(root / "clusters"), read_marker(str(root / "clusters"))).unowned == []
         check_later_commands(root, placements)
         if not interruption.happened:
             break
@@ -107,7 +106,7 @@ def test_a_disk_that_takes_no_marker_keeps_the_old(tmp_path, monkeypatch, number
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(additions, "write_marker", refuse)
+        patch.setattr(staging, "write_marker", refuse)
         with pytest.raises(OSError, match=os.strerror(number)):
             add(out, NEW)
     assert report_in(out) == OLD
@@ -126,7 +125,7 @@ def test_kill_9_at_any_step_is_in_nobodys_way(tmp_path, every):
             add(root / "clusters", NEW)
             os._exit(0)
         killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        assert examine(str(root / "clusters"), read_marker(str(root / "clusters"))).foreign == []
+        assert examine(str(root / "clusters"), read_marker(str(root / "clusters"))).unowned == []
         if number % 2:
             add(root / "clusters", NEW)
             assert report_in(root / "clusters") == NEW

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from imgcluster.records import Failure
+from imgcluster.output.report_names import copied, decodable, shown, url
+from imgcluster.records import Failure
 
 NAN = float("nan")
 
@@ -41,6 +42,37 @@ class ReportImage:
     x: float = NAN
     y: float = NAN
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is on the map."""
+        return math.isfinite(self.x) and math.isfinite(self.y)
+
+    @property
+    def name(self) -> str:
+        """Its file name, for reading."""
+        return shown(os.path.basename(self.path))
+
+    @property
+    def copy(self) -> str:
+        """What the copy button gives."""
+        return decodable(copied(self.path))
+
+    @property
+    def note(self) -> str:
+        """One line about it: its cluster, how sure that is, and what its label says."""
+        parts = [f"cluster {self.cluster}"]
+        if not math.isnan(self.distance):
+            parts.append(f"distance {self.distance:.3f}")
+        if not math.isnan(self.silhouette):
+            parts.append(f"silhouette {self.silhouette:.2f}".replace("-", "\u2212"))
+        if self.true_class is not None:
+            parts.append(f"label {shown(self.true_class)}")
+        return " · ".join(parts)
+
+    def link(self, here: str) -> str:
+        """Return the URL of the full image from a page that finds ``report.html``'s folder at `here`."""
+        return url(self.file) if os.path.isabs(self.file) else here + url(self.file)
+
 
 @dataclass(frozen=True)
 class ConfusionTable:
@@ -66,7 +98,7 @@ class ConfusionTable:
 
 
 @dataclass(frozen=True)
-class ReportFacts:
+class ReportSummary:
     """What the report says about the clustering as a whole.
 
     Attributes
@@ -77,7 +109,7 @@ class ReportFacts:
         Mean silhouette of each cluster, NaN where it is not defined; may be empty.
     silhouette
         Mean silhouette of all images.
-    made
+    settings
         How it was made: (what, value) rows.
     failures
         Files that the extraction could not read.
@@ -90,7 +122,7 @@ class ReportFacts:
     sizes: tuple[int, ...]
     silhouettes: tuple[float, ...] = ()
     silhouette: float = NAN
-    made: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
     failures: tuple[Failure, ...] = ()
     missing: int = 0
     projection: str = ""
@@ -105,3 +137,24 @@ class ReportFacts:
     def images(self) -> int:
         """The number of image files."""
         return sum(self.sizes)
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One cluster in the map's legend: how it is drawn, and how many of its images are."""
+
+    cluster: int
+    colour: str
+    marker: str
+    drawn: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Map:
+    """What the map's page needs; `item` is JSON that is safe inside a script element."""
+
+    item: str
+    legend: tuple[LegendEntry, ...]
+    drawn: int
+    everything: int

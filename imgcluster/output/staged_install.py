@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import file_digest, lies_below, remove_if_there
-from imgcluster.output.file_system import discard, locked_folder, rename_new, sync_all
+from imgcluster.output.contents import UNFINISHED
+from imgcluster.output.file_system import discard, is_folder, rename_new, sync_all
+from imgcluster.output.life import locked
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
-from imgcluster.output.ownership import UNFINISHED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from imgcluster.records import Notify
+from imgcluster.records import Notify
 
 
 @contextlib.contextmanager
-def added(out: str, places: tuple[str, ...], since: Marker | None, notify: Notify) -> Iterator[str]:
+def staged_install(
+    out: str, places: tuple[str, ...], expected_marker: Marker | None, notify: Notify
+) -> Iterator[str]:
     """Give an empty folder; what the block writes there takes the place of ours at `places` in `out`.
 
     The next clustering replaces these files, and `undo` takes them away. What others put there stays. After
@@ -33,7 +32,7 @@ def added(out: str, places: tuple[str, ...], since: Marker | None, notify: Notif
 
     Parameters
     ----------
-    since
+    expected_marker
         The marker of the clustering that the files are about.
 
     Raises
@@ -42,22 +41,21 @@ def added(out: str, places: tuple[str, ...], since: Marker | None, notify: Notif
         The clustering is another one by now, or somebody else's file has one of the names.
     """
     out = os.path.realpath(out)
-    parent = os.path.dirname(out)
-    with locked_folder(parent, lambda: notify(f"waiting for another imgcluster that writes in {parent}")):
+    with locked(out, notify):
         marker = read_marker(out)
-        if _besides(marker, places) != _besides(since, places):
+        if _besides(marker, places) != _besides(expected_marker, places):
             raise ImgclusterError(f"{out} was clustered again meanwhile: run the command again")
         work = os.path.join(out, UNFINISHED)
         discard(work)
         try:
             os.makedirs(f"{work}/new")
             yield f"{work}/new"
-            _Addition(out, places, marker).install()
+            _StagedInstall(out, places, marker).install()
         finally:
             discard(work)
 
 
-class _Addition:
+class _StagedInstall:
     """The last steps, and the way back from each of them."""
 
     def __init__(self, out: str, places: tuple[str, ...], marker: Marker | None) -> None:
@@ -66,12 +64,16 @@ class _Addition:
         self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
         files = {} if marker is None else marker.files
         self._known = [name for name in files if lies_below(name, places)]
-        self._old = [name for name in self._known if _is_ours(out, name, files[name])]
+        self._old = [name for name in self._known if files[name].is_at(os.path.join(out, name))]
 
     def install(self) -> None:
-        self._refuse_strangers()
+        self._refuse_unowned()
         sync_all(self._made)
-        own = {name: _own(f"{self._made}/{name}") for name in self._new}
+        own = {
+            name: OwnFile.at(path, "written", file_digest(path))
+            for name in self._new
+            for path in (f"{self._made}/{name}",)
+        }
         try:
             _move_all(self._old, self._out, self._aside)
             _remove_emptied(self._out, self._known)
@@ -83,7 +85,7 @@ class _Addition:
             self._take_back()
             raise
 
-    def _refuse_strangers(self) -> None:
+    def _refuse_unowned(self) -> None:
         """Refuse to go on where files of others have our names, or stand where our folders go."""
         ours = set(self._old)
         for name in self._new:
@@ -91,7 +93,7 @@ class _Addition:
                 raise ImgclusterError(_in_the_way(f"{self._out}/{name}"))
         for folder in {os.path.dirname(name) for name in self._new} - {""}:
             path = f"{self._out}/{folder}"
-            if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+            if os.path.lexists(path) and not is_folder(path):
                 raise ImgclusterError(_in_the_way(path))
 
     def _take_back(self) -> None:
@@ -108,14 +110,6 @@ class _Addition:
 def _besides(marker: Marker | None, places: tuple[str, ...]) -> dict[str, OwnFile]:
     files = {} if marker is None else marker.files
     return {name: own for name, own in files.items() if not lies_below(name, places)}
-
-
-def _is_ours(out: str, name: str, own: OwnFile) -> bool:
-    path = os.path.join(out, name)
-    try:
-        return own.is_at(path, os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def _in_the_way(path: str) -> str:
@@ -142,8 +136,3 @@ def _remove_emptied(out: str, names: Iterable[str]) -> None:
     for folder in {os.path.dirname(name) for name in names} - {""}:
         with contextlib.suppress(OSError):
             os.removedirs(f"{out}/{folder}")  # goes up as far as all is empty; `out` holds our own folder
-
-
-def _own(path: str) -> OwnFile:
-    status = os.lstat(path)
-    return OwnFile("written", file_digest(path), status.st_size, status.st_mtime_ns, status.st_ino)

@@ -1,0 +1,162 @@
+"""What lies in a clustering: our own files, ours that a person moved, and those of others."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from imgcluster.files import is_temporary
+from imgcluster.output.file_system import is_folder, remove_if_empty
+from imgcluster.output.marker import Marker, OwnFile
+from imgcluster.records import CLUSTERING_MARKER
+
+JOURNAL = ".imgcluster-moves"
+UNFINISHED = ".imgcluster-unfinished"
+"""The folder of a clustering in which what is added to it later is made; what lies there is of no use."""
+KEPT = "kept"
+"""The folder of a clustering for images that would otherwise be lost with it."""
+AWAY = ".imgcluster-away"
+"""No folder: below it a marker lists images of an earlier clustering that have not come home."""
+
+# With what version 0.1 left of markers and journals that it was writing when it was killed.
+_BOOKKEEPING = frozenset(
+    {CLUSTERING_MARKER, f"{CLUSTERING_MARKER}.part", JOURNAL, f"{JOURNAL}.part", UNFINISHED}
+)
+# What file managers leave behind wherever somebody looks: carried along, but no reason to stop.
+_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
+
+
+@dataclass
+class Contents:
+    """What a folder holds, all paths relative to it.
+
+    Attributes
+    ----------
+    folder
+        The folder.
+    owned
+        Path to the path by which the marker knows the file; they differ where a person moved it.
+    unowned
+        Files, and whole folders of files, that we did not put there, or that somebody has changed. In such a
+        folder may lie images of ours all the same.
+    folders
+        Folders that are ours, each before those in it.
+    bookkeeping
+        Marker, journal and what is unfinished.
+    """
+
+    folder: str
+    owned: dict[str, str] = field(default_factory=dict)
+    unowned: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    bookkeeping: list[str] = field(default_factory=list)
+
+    @property
+    def corrections(self) -> list[tuple[str, str]]:
+        """(where it is, where we had put it) of each image that a person moved to another folder."""
+        return [
+            (now, then)
+            for now, then in self.owned.items()
+            if os.path.dirname(now) != os.path.dirname(then) and then.partition("/")[0] != AWAY
+        ]
+
+    def in_the_way(self) -> Iterator[str]:
+        """Yield each unowned file that is a reason not to replace the folder."""
+        for relative in self.unowned:
+            path = os.path.join(self.folder, relative)
+            if relative == KEPT or os.path.basename(relative) in _FILE_MANAGERS:
+                continue
+            if not is_folder(path):
+                yield relative
+            else:
+                yield from (name for name in _files_below(self.folder, relative) if name not in self.owned)
+
+    def remove_folders(self) -> None:
+        """Remove our folders and those of images moved by hand, as far as they are empty."""
+        emptied = {os.path.dirname(now) for now, then in self.owned.items() if now != then}
+        by_hand = sorted(set(_with_parents(emptied)) - set(self.folders))
+        for relative in (*reversed(self.folders), *reversed(by_hand)):
+            remove_if_empty(os.path.join(self.folder, relative))
+
+
+def examine(folder: str, marker: Marker | None) -> Contents:
+    """List what `folder` holds, and tell what is ours by `marker`. Links are never followed."""
+    files = {} if marker is None else marker.files
+    contents, unclaimed = Contents(folder), []
+    own_folders = set(_with_parents(os.path.dirname(path) for path in files))
+    pending = [""]
+    while pending:
+        parent = pending.pop()
+        with os.scandir(os.path.join(folder, parent)) as entries:
+            for entry in entries:
+                relative = f"{parent}/{entry.name}" if parent else entry.name
+                if relative in _BOOKKEEPING or is_temporary(relative):
+                    contents.bookkeeping.append(relative)
+                elif entry.is_dir(follow_symlinks=False):
+                    if relative in own_folders:
+                        contents.folders.append(relative)
+                        pending.append(relative)
+                    else:
+                        contents.unowned.append(relative)
+                elif relative in files and files[relative].is_at(entry.path):
+                    contents.owned[relative] = relative
+                else:
+                    unclaimed.append(relative)
+    missing = {
+        path: own for path, own in files.items() if own.kind != "written" and path not in contents.owned
+    }
+    if missing:
+        contents.owned |= _moved_by_hand(contents, files, unclaimed, missing)
+    contents.unowned += [path for path in unclaimed if path not in contents.owned]
+    contents.unowned.sort(key=os.fsencode)
+    return contents
+
+
+def _moved_by_hand(
+    contents: Contents, files: dict[str, OwnFile], unclaimed: list[str], missing: dict[str, OwnFile]
+) -> dict[str, str]:
+    """Find the images that a person moved: where they are, and where we had put them.
+
+    A link or copy is one only in another cluster folder. An image that itself was moved into the clustering
+    is searched for everywhere below it, for nothing else would ever bring it home.
+    """
+    clusters = {os.path.dirname(path) for path, own in files.items() if own.kind != "written"}
+    by_size: defaultdict[int | None, list[tuple[str, OwnFile]]] = defaultdict(list)
+    for then, own in missing.items():
+        by_size[None if own.kind == "symlink" else own.size].append((then, own))
+    elsewhere = contents.unowned if any(own.kind == "moved" for own in missing.values()) else []
+    below = (name for folder in elsewhere for name in _files_below(contents.folder, folder))
+    found: dict[str, str] = {}
+    for path in (*unclaimed, *below):
+        there, parent = os.path.join(contents.folder, path), os.path.dirname(path)
+        status = os.lstat(there)
+        alike = [
+            (then, own)
+            for then, own in by_size[None if stat.S_ISLNK(status.st_mode) else status.st_size]
+            if own.kind == "moved" or (parent in clusters and parent != os.path.dirname(then))
+        ]
+        exact = [item for item in alike if item[1].is_exactly(status)]
+        origin = next((item for item in (*exact, *alike) if item[1].is_at(there)), None)
+        if origin is not None:
+            found[path] = origin[0]
+            by_size[None if origin[1].kind == "symlink" else origin[1].size].remove(origin)
+    return found
+
+
+def _files_below(folder: str, relative: str) -> Iterator[str]:
+    top = os.path.join(folder, relative)
+    if not is_folder(top):
+        return
+    for parent, _, names in os.walk(top):
+        yield from (os.path.relpath(os.path.join(parent, name), folder) for name in sorted(names))
+
+
+def _with_parents(folders: Iterable[str]) -> Iterator[str]:
+    for start in set(folders):
+        folder = start
+        while folder:
+            yield folder
+            folder = os.path.dirname(folder)

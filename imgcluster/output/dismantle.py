@@ -1,0 +1,160 @@
+"""Taking apart a tree that we made: what is ours goes, what was moved goes home, nothing is lost.
+
+Both `undo` and the sweep after a new clustering do this; whatever stops them, they can be done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+
+from imgcluster.output.contents import KEPT, Contents, examine
+from imgcluster.output.file_system import discard, is_folder, move_file, remove_if_empty, rename_new
+from imgcluster.output.marker import Marker, OwnFile, read_marker
+from imgcluster.output.names import tagged
+from imgcluster.records import Notify
+
+
+class Copies:
+    """Knows what else holds an image: its original, those of equal images, and what the new clustering has.
+
+    `folder` is where the markers' paths are relative to; `there` what the clustering holds that stays there.
+    """
+
+    def __init__(self, folder: str, markers: tuple[Marker | None, ...], there: Marker | None = None) -> None:
+        self._folder = folder
+        self._equal: defaultdict[str, list[OwnFile]] = defaultdict(list)
+        for marker in markers:
+            for own in {} if marker is None else marker.files.values():
+                if own.kind != "written":
+                    self._equal[own.key].append(own)
+        self._there: defaultdict[str, list[str]] = defaultdict(list)
+        for relative, own in {} if there is None else there.files.items():
+            self._there[own.key].append(relative)
+        self._files = {} if there is None else there.files
+
+    def is_last(self, own: OwnFile, path: str) -> bool:
+        """Whether removing our file at `path` would lose its image."""
+        if own.kind in {"symlink", "written"}:
+            return False
+        status = os.lstat(path)
+        if (status.st_nlink > 1 and own.kind != "moved") or own.has_its_original(self._folder, status):
+            return False
+        if any(other.has_its_original(self._folder, status) for other in self._equal[own.key]):
+            return False
+        placed = ((os.path.join(self._folder, name), self._files[name]) for name in self._there[own.key])
+        return not any(os.path.exists(place) and other.is_at(place) for place, other in placed)
+
+
+def sweep(old: str, out: str, notify: Notify) -> None:
+    """Remove what is ours from the replaced tree `old`; move all else into `out`, to the same place.
+
+    Images that `move` had put there, and that the new clustering does not hold, go back to where they came
+    from. Those, and links and copies that are the last of their image, are never removed: what has no other
+    place goes to `kept/`.
+    """
+    marker, new = read_marker(old), read_marker(out)
+    contents = examine(old, marker)
+    copies = Copies(out, (marker, new), there=new)
+    kept = 0
+    for own, path in owned_files(contents, marker):
+        if own.kind == "moved" and _return(own, path, out):
+            continue
+        if copies.is_last(own, path):
+            kept += 1
+            carry(path, out, f"{KEPT}/{os.path.basename(path)}")
+        else:
+            os.unlink(path)
+    contents.remove_folders()
+    for relative in contents.unowned:
+        if os.path.lexists(os.path.join(old, relative)):
+            carry(os.path.join(old, relative), out, relative)
+    remove_rest(contents)
+    if kept:
+        notify(
+            f"{images(kept)} with no other place any more {'is' if kept == 1 else 'are'} kept in "
+            f"{os.path.join(out, KEPT)}"
+        )
+
+
+def owned_files(contents: Contents, marker: Marker | None) -> Iterator[tuple[OwnFile, str]]:
+    """Yield each file of ours with its path, those about the clustering last: they serve the images."""
+    files = {} if marker is None else marker.files
+    found = [(files[then], os.path.join(contents.folder, now)) for now, then in contents.owned.items()]
+    return iter(sorted(found, key=lambda item: item[0].kind == "written"))
+
+
+def remove_rest(contents: Contents) -> None:
+    """Remove our folders, as far as they are empty, and then marker, journal and what is unfinished."""
+    contents.remove_folders()
+    for relative in contents.bookkeeping:
+        discard(os.path.join(contents.folder, relative))
+    remove_if_empty(contents.folder)
+
+
+def save_originals(tree: str, out: str) -> int:
+    """Move to `kept/` whatever in the folders of `tree` may be the only file of its image; count them."""
+    kept = 0
+    for parent, _, names in os.walk(tree):
+        for name in names if parent != tree else ():
+            path = os.path.join(parent, name)
+            if not os.path.islink(path) and os.lstat(path).st_nlink == 1:
+                carry(path, out, f"{KEPT}/{name}")
+                kept += 1
+    return kept
+
+
+def carry(path: str, out: str, relative: str) -> None:
+    """Move a file or folder into `out`, under another name where its own is taken."""
+    folder, name = os.path.split(os.path.join(out, relative))
+    if is_folder(path) and is_folder(os.path.join(folder, name)):
+        for child in os.listdir(path):
+            carry(os.path.join(path, child), out, f"{relative}/{child}")
+        os.rmdir(path)
+        return
+    attempt = 0
+    while not _make_folder(folder):  # a file or a link has the name
+        attempt += 1
+        folder = os.path.join(out, KEPT if attempt == 1 else f"{KEPT}-{attempt}")
+    attempt, target = 0, name
+    while True:
+        with contextlib.suppress(FileExistsError):
+            rename_new(path, os.path.join(folder, target))
+            return
+        attempt += 1
+        target = tagged(name, KEPT if attempt == 1 else f"{KEPT}-{attempt}")
+
+
+def _make_folder(folder: str) -> bool:
+    """Make a folder where there is none; False where it is none, or lies behind a link."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    return os.path.realpath(folder) == folder
+
+
+def images(count: int) -> str:
+    """Return "1 image" or "2 images"."""
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
+def _return(own: OwnFile, path: str, out: str) -> bool:
+    """Move an image back to where it came from, or find that it is there; False where neither can be."""
+    original = own.original(out)
+    if os.path.lexists(original):
+        if not own.has_its_original(out, os.lstat(path)):
+            return False
+        os.unlink(path)
+        return True
+    # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
+    if os.lstat(path).st_ino != own.inode:
+        return False
+    try:
+        os.makedirs(os.path.dirname(original), exist_ok=True)
+        move_file(path, original)
+    except OSError:
+        return not os.path.lexists(path)  # it goes to kept/ instead, and the user is told
+    return True

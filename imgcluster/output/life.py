@@ -1,0 +1,245 @@
+"""The life of a cluster folder: what it can be found in, and what is done then.
+
+A new tree is built beside the output folder, under a name that tells which folder it is for. Then the two
+change places in one step, and what the old tree holds is sorted out: our files go, all others move along.
+Whatever interrupts this, the markers tell which step was the last. `look` finds that out, and `settle` takes
+the steps of the table below until the folder is at rest. docs/clusters.md has the table for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import sync_file
+from imgcluster.output.contents import KEPT, Contents, examine
+from imgcluster.output.dismantle import images, remove_rest, save_originals, sweep
+from imgcluster.output.file_system import exchange, locked_folder, rename_new
+from imgcluster.output.marker import Marker, read_marker
+from imgcluster.output.move_journal import put_back
+from imgcluster.records import Notify
+
+_BESIDE = ".imgcluster-"
+
+
+class State(Enum):
+    """What an output folder can be found in."""
+
+    NOTHING = auto()  # no such folder
+    FOREIGN = auto()  # a folder without a marker of ours
+    FINISHED = auto()  # a clustering; its images may have been moved, and some of them moved on by a person
+    WITHOUT_OUT = auto()  # between the two renames of a file system without exchange: the old tree is aside
+    BEGUN = auto()  # a tree without marker beside it: hardly begun, or not ours
+    BUILDING = auto()  # an unfinished tree beside it, or a finished one that never took its place
+    BUILT = auto()  # a finished tree beside it, and nothing in its place
+    EXCHANGED = auto()  # the new clustering is in place, the replaced tree is not (or half) swept
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The state of an output folder; `marker` is that of the clustering there, `tree` what lies beside it."""
+
+    out: str
+    state: State
+    marker: Marker | None = None
+    tree: str = ""
+
+
+def look(out: str) -> Situation:
+    """Find out what `out`, an absolute path without links, is in; nothing is changed.
+
+    Raises
+    ------
+    ImgclusterError
+        When a newer imgcluster made something there, or a marker cannot be read.
+    """
+    built, aside = new_tree(out), _beside(out, "old")
+    marker = read_marker(out)
+    there = os.path.lexists(out)
+    if os.path.lexists(aside):
+        return Situation(out, State.EXCHANGED if there else State.WITHOUT_OUT, marker, aside)
+    if not os.path.lexists(built):
+        at_rest = State.FOREIGN if there else State.NOTHING
+        return Situation(out, at_rest if marker is None else State.FINISHED, marker)
+    new = read_marker(built)
+    if new is None:
+        # A folder without marker that was replaced with --force has none either.
+        state = State.BEGUN if marker is None else State.EXCHANGED
+    elif new.building or (there and new.generation > _generation(marker)):
+        state = State.BUILDING
+    else:
+        state = State.EXCHANGED if there else State.BUILT
+    return Situation(out, state, marker, built)
+
+
+@dataclass
+class Settled:
+    """What `settle` did: whether anything, and how many images went home and how many to `kept/`."""
+
+    anything: bool = False
+    returned: int = 0
+    kept: int = 0
+
+
+def settle(out: str, notify: Notify) -> Settled:
+    """Bring `out` to rest for a caller that holds the lock; mostly there is nothing to do.
+
+    Raises
+    ------
+    ImgclusterError
+        When something beside `out` cannot be told for ours; it is left as it is.
+    """
+    settled = Settled()
+    last = None
+    while (found := look(out)).state in _NEXT_STEP:
+        if (found.state, found.tree) == last:
+            raise ImgclusterError(f"{found.tree} is in the way: move it elsewhere")
+        last = found.state, found.tree
+        _NEXT_STEP[found.state](found, settled, notify)
+        settled.anything = True
+    return settled
+
+
+def recover(out: str, notify: Notify) -> None:
+    """Do as `settle` for a caller that holds no lock, and say what was done."""
+    out = os.path.realpath(out)
+    if look(out).state in _NEXT_STEP:
+        with locked(out, notify):
+            settled = settle(out, notify)
+        if settled.anything:
+            back = f": {images(settled.returned)} moved back" if settled.returned else ""
+            notify(f"cleared away what an interrupted run had left beside {out}{back}")
+
+
+def give_up(out: str, notify: Notify) -> None:
+    """Do as `settle` after an error in building: an unplaced tree goes, finished or not."""
+    found, settled = look(out), Settled()
+    if found.state is State.BUILT:
+        _remove_built(found, settled, notify)
+    else:
+        settled = settle(out, notify)
+    if settled.returned:
+        notify(f"{images(settled.returned)} moved back: all images are where they were")
+
+
+def check_replaceable(out: str, moving: AbstractSet[str], *, force: bool) -> Marker | None:
+    """Return the marker of what lies at `out`, if any, when it may be replaced.
+
+    `moving` are files in there that will have a place in the new clustering.
+
+    Raises
+    ------
+    ImgclusterError
+        When something there is not ours, names it; with `force` only when `out` is no folder.
+    """
+    if not os.path.lexists(out):
+        return None
+    if not os.path.isdir(out):
+        raise ImgclusterError(f"{out} is a file: choose another --out")
+    marker = read_marker(out)
+    if force:
+        return marker
+    contents = examine(out, marker)
+    for now, then in contents.corrections:
+        raise ImgclusterError(
+            f"{os.path.join(out, now)} was moved by hand from {os.path.dirname(then)}/: "
+            "move it back, choose another --out, or --force to give that correction up"
+        )
+    unowned = next((path for path in contents.in_the_way() if f"{out}/{path}" not in moving), None)
+    if unowned is None:
+        return marker
+    if marker is None:
+        raise ImgclusterError(
+            f"{out} was not made by imgcluster and holds {unowned}: choose another --out, "
+            "or --force to add the clusters to it"
+        )
+    path, advice = os.path.join(out, unowned), "move it away, or --force to keep it in place"
+    if unowned in marker.files:
+        raise ImgclusterError(f"{path} was changed since it was put there: {advice}")
+    raise ImgclusterError(f"{path} was not put there by imgcluster: {advice}")
+
+
+def swap_in(out: str) -> None:
+    """Put the finished tree at `out`, and what was there, if anything, where the tree was built."""
+    built, aside = new_tree(out), _beside(out, "old")
+    if not os.path.lexists(out):
+        rename_new(built, out)
+    elif not exchange(built, out):
+        os.rename(out, aside)
+        os.rename(built, out)
+
+
+def locked(out: str, notify: Notify) -> AbstractContextManager[None]:
+    """Hold the lock of everything that is done to `out`."""
+    parent = os.path.dirname(out)
+    return locked_folder(parent, lambda: notify(f"waiting for another imgcluster that writes in {parent}"))
+
+
+def new_tree(out: str) -> str:
+    """Return where the tree for `out` is built; after the exchange the old tree is there."""
+    return _beside(out, "new")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a folder of that name is what an interrupted run left for `recover`."""
+    return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
+
+
+def _put_old_back(found: Situation, _settled: Settled, _notify: Notify) -> None:
+    os.rename(found.tree, found.out)
+
+
+def _remove_begun(found: Situation, _settled: Settled, _notify: Notify) -> None:
+    contents: Contents = examine(found.tree, None)
+    if contents.unowned:
+        raise ImgclusterError(
+            f"{os.path.join(found.tree, contents.unowned[0])} is in the way: move it elsewhere"
+        )
+    remove_rest(contents)
+
+
+def _remove_built(found: Situation, settled: Settled, notify: Notify) -> None:
+    marker = read_marker(found.tree)
+    back = put_back(found.tree, found.out, None if marker is None else marker.moves)
+    settled.returned += back.returned
+    if not back.complete and (kept := save_originals(found.tree, found.out)):
+        settled.kept += kept
+        notify(
+            f"the journal of an interrupted move is damaged: {images(kept)} whose place it does not tell "
+            f"{'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
+        )
+    shutil.rmtree(found.tree)
+
+
+def _finish_rename(found: Situation, _settled: Settled, _notify: Notify) -> None:
+    os.rename(found.tree, found.out)
+
+
+def _sweep(found: Situation, _settled: Settled, notify: Notify) -> None:
+    sync_file(os.path.dirname(found.out))  # the exchange is on the disk before anything goes
+    sweep(found.tree, found.out, notify)
+
+
+_NEXT_STEP: dict[State, Callable[[Situation, Settled, Notify], None]] = {
+    State.WITHOUT_OUT: _put_old_back,
+    State.BEGUN: _remove_begun,
+    State.BUILDING: _remove_built,
+    State.BUILT: _finish_rename,
+    State.EXCHANGED: _sweep,
+}
+
+
+def _generation(marker: Marker | None) -> int:
+    return 0 if marker is None else marker.generation
+
+
+def _beside(out: str, suffix: str) -> str:
+    parent, name = os.path.split(out)
+    return os.path.join(parent, f"{_BESIDE}{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.{suffix}")
