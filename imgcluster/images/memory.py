@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from imgcluster.errors import FailureCode, UnreadableImage
+from imgcluster.machine import default_memory
 
 _GIB = 1 << 30
 # Bytes of a pixel: in Pillow by its mode, where colours stand in four; in a format's decoder besides (its own
@@ -33,13 +34,15 @@ class MemoryBudget:
     """Lets decoders start as long as what they need together stays within `total` bytes.
 
     A picture that needs more than that is decoded while no other is, one that needs more than `largest` is
-    refused. After `patience` seconds a decoder starts all the same: another that was given up never gives
-    back what it took.
+    refused. By default these are 2 and 4 GiB, or a quarter and three of the memory that this process may use.
+    After `patience` seconds a decoder starts all the same: another that was given up never gives back what
+    it took.
     """
 
-    def __init__(self, total: int = 2 * _GIB, largest: int = 4 * _GIB, patience: float = 20) -> None:
-        self.total = total
-        self.largest = largest
+    def __init__(self, total: int | None = None, largest: int | None = None, patience: float = 20) -> None:
+        quarter = default_memory() or 2 * _GIB
+        self.total = min(2 * _GIB, quarter) if total is None else total
+        self.largest = min(4 * _GIB, 3 * quarter) if largest is None else largest
         self.patience = patience
         self._taken = 0
         self._changed = threading.Condition()
@@ -51,7 +54,7 @@ class MemoryBudget:
             needed, most = (f"{number / _GIB:.1f} GiB" for number in (size, self.largest))
             raise UnreadableImage(
                 f"decoding takes {needed} of memory, and no image may take more than {most}: save it smaller",
-                FailureCode.UNSUPPORTED,
+                FailureCode.OUT_OF_MEMORY,
             )
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or self._taken + size <= self.total, self.patience)

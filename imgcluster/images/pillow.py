@@ -9,7 +9,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -111,28 +111,27 @@ def reasons(kind: str) -> Iterator[None]:
         raise damaged(_reason(kind, error)) from error
 
 
-def orientation_of(exif: bytes | None, xmp: bytes | str | None) -> int:
+def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:
     """Return the orientation, 1 to 8; EXIF comes before XMP, and what means nothing counts as 1."""
-    block = Image.Exif()
-    if exif:
-        # Cameras and editors leave broken blocks behind; they are no reason to refuse the picture.
-        with contextlib.suppress(Exception):
-            block.load(exif)
-    return _orientation(block, xmp) if exif or xmp else 1
+
+    def read_exif() -> Image.Exif:
+        block = Image.Exif()
+        block.load(exif or b"")
+        return block
+
+    return _orientation(read_exif, xmp) if exif or xmp else 1
 
 
 def stated_orientation(image: Image.Image) -> int:
     """Return the orientation that the metadata of an image state in any of the ways that Pillow knows."""
-    block = Image.Exif()
-    with contextlib.suppress(Exception):
-        block = image.getexif()
-    return _orientation(block, image.info.get("xmp") or image.info.get("XML:com.adobe.xmp"))
+    return _orientation(image.getexif, image.info.get("xmp") or image.info.get("XML:com.adobe.xmp"))
 
 
-def _orientation(exif: Image.Exif, xmp: bytes | str | None) -> int:
+def _orientation(read_exif: Callable[[], Image.Exif], xmp: bytes | str | None) -> int:
     stated: object = None
+    # Cameras and editors leave broken blocks behind; they are no reason to refuse the picture.
     with contextlib.suppress(Exception):
-        stated = exif.get(_ORIENTATION)
+        stated = read_exif().get(_ORIENTATION)
     if stated is None and xmp:
         match = _XMP_ORIENTATION.search(xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp)
         stated = int(match[1]) if match else None

@@ -54,8 +54,9 @@ def test_one_that_never_gives_back_holds_up_nobody_for_ever():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_that_needs_too_much_is_refused_before_it_is_decoded(kind):
     data = files.encoded(files.four_colours(), kind)
-    with pytest.raises(UnreadableImage, match="memory"):
+    with pytest.raises(UnreadableImage, match="memory") as refused:
         decode(data, budget=MemoryBudget(largest=1000))
+    assert refused.value.code.temporary, "a larger machine may have the memory"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -70,3 +71,9 @@ def test_a_thin_picture_is_reckoned_with_what_each_row_costs_its_decoder():
     data = files.saved(Image.new("1", (1, 60_000)), "BMP")
     with pytest.raises(UnreadableImage, match="memory"):
         decode(data, budget=MemoryBudget(largest=16 * 60_000))
+
+
+def test_a_small_machine_has_a_small_budget(monkeypatch):
+    monkeypatch.setattr("imgcluster.images.memory.default_memory", lambda: 100 << 20)
+    budget = MemoryBudget()
+    assert (budget.total, budget.largest) == (100 << 20, 300 << 20)
