@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -220,6 +221,9 @@ class Progress(Protocol):
     def stopping(self) -> bool:
         """Whether the user asked to stop (Ctrl-C): finish what is in hand and keep it."""
 
+    def graceful_interrupt(self) -> AbstractContextManager[None]:
+        """Around work that looks at `stopping`; anywhere else Ctrl-C breaks off whatever is going on."""
+
 
 class SilentProgress:
     """The Progress of a script: says nothing, never stops."""
@@ -234,6 +238,10 @@ class SilentProgress:
 
     def note(self, message: str) -> None:
         """Ignore the message."""
+
+    def graceful_interrupt(self) -> AbstractContextManager[None]:
+        """Change nothing."""
+        return nullcontext()
 
 
 class EmbeddingSource(Protocol):

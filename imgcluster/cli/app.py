@@ -28,6 +28,7 @@ from imgcluster.cli.similar import similar
 from imgcluster.cli.store import export, info, merge, prune, repair, verify
 from imgcluster.cli.sweep import sweep
 from imgcluster.cli.undo import undo
+from imgcluster.engines.local import threads_left
 from imgcluster.errors import ImgclusterError, Interrupted
 
 _JSON = "imgcluster.json"
@@ -137,5 +138,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of few letters shows the others as numbers; stderr is so by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
-    interrupts.watch()
-    app()
+    interrupts.watch(console.note)
+    try:
+        app()
+    except SystemExit as end:
+        # Decoders that are still at work do not survive the end of the interpreter, nor it them.
+        if threads_left() and isinstance(end.code, int):
+            _leave(end.code)
+        raise

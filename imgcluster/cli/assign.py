@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imgcluster.cli import console, interrupts
+from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import AssignOptions
@@ -21,9 +21,8 @@ def assign(
     """Tell which existing cluster each image belongs to; nothing is fitted again."""
     from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import assign as workflow
-    from imgcluster.workflows.extract import EMBEDDING
 
-    with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
+    with console.progress() as progress:
         result = workflow.assign(paths, options, choose=network_chooser(), progress=progress)
     failures = console.paths_and_reasons(result.failures)
     if json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcluster.cli import console, interrupts
+from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import CompareOptions
@@ -29,9 +29,8 @@ def compare(
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
     from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import compare as workflow
-    from imgcluster.workflows.extract import EMBEDDING
 
-    with console.progress() as progress, interrupts.keeping_work(progress, since=EMBEDDING):
+    with console.progress() as progress:
         result = workflow.compare(paths, options, choose=network_chooser(), progress=progress)
     if json:
         head = {"images": result.images, "k": options.k, "seeds": options.seeds}

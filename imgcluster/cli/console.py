@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from imgcluster.cli import interrupts
 from imgcluster.cli.streams import without_noise
 
 if TYPE_CHECKING:
@@ -123,14 +124,12 @@ class ConsoleProgress:
         self._bars = bars
         self._task: TaskID | None = None
         self._failed = 0
-        self.stage = ""
         self.stopping = False
 
     def begin(self, what: str, total: int | None = None) -> None:
         """Start a bar in place of the last one."""
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self.stage = what
         self._failed = 0
         self._task = self._bars.add_task(what, total=total, failures="")
 
@@ -146,6 +145,13 @@ class ConsoleProgress:
     def note(self, message: str) -> None:
         """Print a line above the bar."""
         self._bars.console.print(printable(message), soft_wrap=True)
+
+    def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
+        """Let Ctrl-C set `stopping`."""
+        return interrupts.asking_to_stop(self._stop)
+
+    def _stop(self) -> None:
+        self.stopping = True
 
 
 class _Speed(ProgressColumn):

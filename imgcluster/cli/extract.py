@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import console, interrupts
+from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import ExtractOptions
@@ -29,10 +29,7 @@ def extract(
     from imgcluster.cli.places import network_chooser
     from imgcluster.workflows import extract as workflow
 
-    with (
-        console.progress() as progress,
-        interrupts.keeping_work(progress, since=workflow.EMBEDDING),
-    ):
+    with console.progress() as progress:
         result = workflow.extract(paths or ["."], options, choose=network_chooser(), progress=progress)
     if json:
         failures = console.failures_json(console.paths_and_reasons(result.failures))

@@ -8,22 +8,14 @@ import select
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
-
-from imgcluster.cli import console
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
-    from imgcluster.cli.console import ConsoleProgress
+from collections.abc import Callable, Iterator
 
 EXIT_CODE = 130
 _PATIENCE_SECONDS = 0.3
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
-def watch() -> None:
+def watch(note: Callable[[str], None]) -> None:
     """From now on, answer signals also while the main thread is in a library that does not return.
 
     Python runs signal handlers in the main thread, between two of its own instructions; a byte in this pipe
@@ -33,17 +25,17 @@ def watch() -> None:
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_answer, args=(reader,), daemon=True).start()
+    threading.Thread(target=_answer, args=(reader, note), daemon=True).start()
 
 
-def _answer(reader: int) -> None:
+def _answer(reader: int, note: Callable[[str], None]) -> None:
     asked = 0
     while True:
         asked += sum(number in (signal.SIGINT, signal.SIGTERM) for number in os.read(reader, 64))
         if asked > 1:
             _end()
         if asked and not select.select([reader], [], [], _PATIENCE_SECONDS)[0]:
-            console.note("stopping; Ctrl-C again ends at once")
+            note("stopping; Ctrl-C again ends at once")
 
 
 def _end() -> None:
@@ -54,18 +46,9 @@ def _end() -> None:
 
 
 @contextlib.contextmanager
-def keeping_work(progress: ConsoleProgress, since: str) -> Iterator[None]:
-    """From the stage `since` on, let Ctrl-C ask the workflow to finish what it has in hand.
-
-    Before that nothing is lost, so Ctrl-C breaks off whatever is going on, such as a download.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        progress.stopping = True
-        if progress.stage != since:
-            signal.default_int_handler(number, frame)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def asking_to_stop(ask: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM ask for an end instead of breaking off whatever is going on."""
+    before = {n: signal.signal(n, lambda *_: ask()) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

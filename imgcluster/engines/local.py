@@ -1,4 +1,4 @@
-"""Work spread over threads of this process, in order, with bounded memory."""
+"""Work spread over threads of this process."""
 
 from __future__ import annotations
 
@@ -6,233 +6,145 @@ import math
 import queue
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic
 
 from imgcluster.child import TimedOut
+from imgcluster.engines.protocol import Item, Job, Outcome, Result
+from imgcluster.machine import cores
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-_POLL_SECONDS = 0.1
-_LAST_SECONDS = 0.5
-"""How long a background thread that is told to stop may take to hand over what is finished."""
+_CLOSING_SECONDS = 0.3
+"""How long the end waits for threads that are still at work."""
 
 
-@dataclass
-class Outcome(Generic[Item, Result]):
-    """One item and what became of it: `error` is None where `result` counts."""
+@dataclass(frozen=True)
+class LocalEngine:
+    """Daemon threads of this process, which share one worker.
 
-    item: Item
-    result: Result | None = None
-    error: Exception | None = None
+    A thread that hangs cannot be ended, only abandoned and replaced. Where more than twice as many as there
+    should be hang (files on a share that stalls), none is replaced any more; once no thread is left, all
+    that is waiting has timed out.
+    """
+
+    threads: int = field(default_factory=lambda: max(2, cores()))
+    max_in_flight: int = 128
+    shares_memory = True
+
+    def start(self, job: Job[Item, Result], *, timeout: float = math.inf) -> _Threads[Item, Result]:
+        """Start the threads."""
+        return _Threads(job, self.threads, max(self.max_in_flight, 1), timeout)
 
 
-@dataclass
+class Stalled(TimedOut):
+    """The item was not tried: those before it have all threads."""
+
+    def __str__(self) -> str:
+        return f"not tried: too many before it gave no answer within {self.seconds:g} s"
+
+
+class _Thread(threading.Thread):
+    pass
+
+
+def threads_left() -> bool:
+    """Tell whether threads of engines are still at work: a library may not survive a normal exit then."""
+    return any(isinstance(thread, _Thread) for thread in threading.enumerate())
+
+
 class _Task(Generic[Item, Result]):
-    outcome: Outcome[Item, Result]
-    done: threading.Event = field(default_factory=threading.Event)
-    started: float = field(default_factory=time.monotonic)
-    given_up: bool = False
-
-    def overdue(self, timeout: float) -> bool:
-        return time.monotonic() - self.started >= timeout
-
-
-class _End:
-    """Comes after the last thing in a queue that a thread fills."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self._error = error
-
-    def raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.started = math.inf
+        self.outcome: Outcome[Item, Result] | None = None
+        self.done = threading.Event()
 
 
 class _Threads(Generic[Item, Result]):
-    """Daemon threads that take items, one thread at a time, and apply one function to them side by side.
+    def __init__(self, job: Job[Item, Result], threads: int, max_in_flight: int, timeout: float) -> None:
+        self._job = job
+        self._worker: Callable[[Item], Result] | None = None
+        self._wanted, self._max_in_flight, self._timeout = threads, max_in_flight, timeout
+        self._pending: deque[_Task[Item, Result]] = deque()
+        self._queue: queue.SimpleQueue[_Task[Item, Result] | None] = queue.SimpleQueue()
+        self._lock, self._starting = threading.Lock(), threading.Lock()
+        self._threads: list[_Thread] = []
+        self._active = self._hung = 0
+        self._closed = False
+        for _ in range(threads):
+            self._add_thread()
 
-    A thread that hangs cannot be ended, only replaced.
-    """
+    def _add_thread(self) -> None:
+        self._active += 1
+        self._threads.append(_Thread(target=self._work, daemon=True))
+        self._threads[-1].start()
 
-    def __init__(
-        self, function: Callable[[Item], Result], items: Iterable[Item], count: int, window: int
-    ) -> None:
-        self._function = function
-        self._remaining = iter(items)
-        self._room = threading.Semaphore(window)
-        self._taking = threading.Lock()
-        self._finished = False
-        self._tasks: queue.SimpleQueue[_Task[Item, Result] | _End] = queue.SimpleQueue()
-        for _ in range(count):
-            self._start()
+    @property
+    def in_flight(self) -> int:
+        return len(self._pending)
 
-    def _start(self) -> None:
-        threading.Thread(target=self._work, daemon=True).start()
+    def has_room(self) -> bool:
+        return len(self._pending) < self._max_in_flight
+
+    def submit(self, item: Item) -> None:
+        self._pending.append(_Task(item))
+        self._queue.put(self._pending[-1])
+
+    def next(self, patience: float) -> Outcome[Item, Result] | None:
+        if not self._pending:
+            return None
+        task = self._pending[0]
+        if not task.done.wait(patience if self._active else 0) and not self._give_up(task):
+            return None
+        self._pending.popleft()
+        return task.outcome
+
+    def close(self) -> None:
+        self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        last = time.monotonic() + _CLOSING_SECONDS
+        for thread in self._threads:
+            thread.join(max(0, last - time.monotonic()))
+
+    def _give_up(self, task: _Task[Item, Result]) -> bool:
+        """Give up a task that has no time left, or that no thread is left for."""
+        with self._lock:
+            overdue = time.monotonic() - task.started >= self._timeout
+            if task.done.is_set() or not (overdue or self._active == 0):
+                return task.done.is_set()
+            kind = TimedOut if overdue else Stalled
+            task.outcome = Outcome(task.item, error=kind(self._timeout))
+            task.done.set()
+            if overdue:
+                self._active -= 1
+                self._hung += 1
+                if self._hung <= 2 * self._wanted:
+                    self._add_thread()
+            return True
 
     def _work(self) -> None:
-        while (task := self._take()) is not None:
-            try:
-                task.outcome.result = self._function(task.outcome.item)
-            except Exception as error:  # noqa: BLE001 - handed to the caller as the item's outcome
-                task.outcome.error = error
-            task.done.set()
-            if task.given_up:
-                return
-
-    def _take(self) -> _Task[Item, Result] | None:
-        self._room.acquire()
-        with self._taking:
-            if not self._finished:
-                try:
-                    task: _Task[Item, Result] = _Task(Outcome(next(self._remaining)))
-                except StopIteration:
-                    self._end(_End())
-                except BaseException as error:  # noqa: BLE001 - raised again in the consumer
-                    self._end(_End(error))
-                else:
-                    self._tasks.put(task)
-                    return task
-        self._room.release()  # the next thread that waits for room ends as well
-        return None
-
-    def _end(self, end: _End) -> None:
-        self._finished = True
-        self._tasks.put(end)
-
-    def following(self, timeout: float) -> _Task[Item, Result] | _End | None:
-        """Give the next task in the order of the items, None where none comes in time."""
-        try:
-            return self._tasks.get(timeout=timeout)
-        except queue.Empty:
-            return None
-
-    def taken(self) -> None:
-        self._room.release()
-
-    def give_up(self, task: _Task[Item, Result]) -> None:
-        task.given_up = True
-        self._start()
-
-    def finish(self) -> None:
-        self._finished = True
-        self._room.release()
-
-
-def ordered_map(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    threads: int,
-    window: int,
-    timeout: float,
-    stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome[Item, Result]]:
-    """Apply a function to items in threads; give the outcomes in the items' order.
-
-    The threads themselves iterate over the items, so an item that is long in coming holds nothing back that
-    is finished. At most `window` items are under way or waiting to be taken. One that takes longer than
-    `timeout` seconds is given up: its outcome is `TimedOut`, and another thread takes its thread's place. An
-    exception is an outcome and ends nothing; one of the iterator over the items is raised after the last
-    outcome. Once `stopping` says so, the outcomes that are there still come, and the iterator ends within a
-    moment.
-    """
-    pool = _Threads(function, items, threads, window)
-    head: _Task[Item, Result] | _End | None = None
-    try:
-        while True:
-            stop = stopping()
-            if stop:
-                pool.finish()
-            patience = 0 if stop else _POLL_SECONDS
-            head = head or pool.following(patience)
-            if isinstance(head, _End):
-                head.raise_error()
-                return
-            if head is not None and head.done.wait(patience):
-                outcome = head.outcome
-            elif stop:
-                return
-            elif head is not None and head.overdue(timeout):
-                pool.give_up(head)
-                outcome = Outcome(head.outcome.item, error=TimedOut(timeout))
-            else:
-                continue
-            head = None
-            pool.taken()
-            yield outcome
-    finally:
-        pool.finish()
-
-
-class _Background(Generic[Item]):
-    """A thread that iterates and a bounded queue that it fills."""
-
-    def __init__(self, items: Iterable[Item], depth: int) -> None:
-        self._items = items
-        self._ready: queue.Queue[Item | _End] = queue.Queue(maxsize=depth)
-        self._abandoned = threading.Event()
-        threading.Thread(target=self._produce, daemon=True).start()
-
-    def _produce(self) -> None:
-        try:
-            for item in self._items:
-                if not self._put(item):
+        while (task := self._queue.get()) is not None and not self._closed:
+            with self._lock:
+                if task.done.is_set():
+                    continue
+                task.started = time.monotonic()
+            outcome = self._outcome(task.item)
+            with self._lock:
+                if not task.done.is_set():
+                    task.outcome = outcome
+                    task.done.set()
+                    continue
+                self._hung -= 1
+                if self._active >= self._wanted:
                     return
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer
-            self._put(_End(error))
-        else:
-            self._put(_End())
+                self._active += 1
 
-    def _put(self, item: Item | _End) -> bool:
-        while not self._abandoned.is_set():
-            try:
-                self._ready.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def get(self) -> Item | _End:
-        return self._ready.get(timeout=_POLL_SECONDS)
-
-    def abandon(self) -> None:
-        self._abandoned.set()
-
-    def leftovers(self) -> Iterator[Item]:
-        while not self._ready.empty():
-            item = self._ready.get()
-            if not isinstance(item, _End):
-                yield item
-
-
-def in_background(
-    items: Iterable[Item], *, depth: int, stopping: Callable[[], bool] = lambda: False
-) -> Iterator[Item]:
-    """Iterate over `items` in a thread of its own, at most `depth` items ahead of the consumer.
-
-    An exception in the thread is raised in the consumer. Once `stopping` says so, the iterator gives what is
-    ready or comes within a moment, and ends, whatever the thread is at.
-    """
-    background = _Background(items, depth)
-    last = math.inf
-    try:
-        while time.monotonic() < last:
-            if stopping():
-                last = min(last, time.monotonic() + _LAST_SECONDS)
-            try:
-                item = background.get()
-            except queue.Empty:
-                continue
-            if isinstance(item, _End):
-                item.raise_error()
-                return
-            yield item
-        background.abandon()
-        yield from background.leftovers()
-    finally:
-        background.abandon()
+    def _outcome(self, item: Item) -> Outcome[Item, Result]:
+        try:
+            with self._starting:
+                self._worker = self._worker or self._job.start()
+            return Outcome(item, self._worker(item))
+        except Exception as error:  # noqa: BLE001 - handed to the caller as the item's outcome
+            return Outcome(item, error=error)

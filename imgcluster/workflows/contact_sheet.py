@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from imgcluster.engines.local import ordered_map
+from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.encode import encode_image
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Pixels, Placement, Progress, SilentProgress
-from imgcluster.workflows.known_files import READING_SECONDS, decode_known, places_of
+from imgcluster.workflows.reading import READING_SECONDS, candidate_paths, decode_known
 
 _CELL = 160
 _REMARK = "imgcluster contact sheet"
@@ -25,6 +26,7 @@ def make_contact_sheet(
     clusters: str | os.PathLike[str] = "clusters",
     count: int = 48,
     columns: int = 8,
+    engine: str | Engine = "local",
     progress: Progress | None = None,
 ) -> int:
     """Draw the images of a cluster that lie nearest to its centre, the nearest first; tell how many.
@@ -44,7 +46,7 @@ def make_contact_sheet(
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))
     pictures = []
-    for outcome in ordered_map(_picture, shown, threads=2, window=16, timeout=READING_SECONDS):
+    for outcome in in_order(find_engine(engine), Call(_picture), shown, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:
             progress.note(f"left out: {outcome.item.path}: {outcome.error}")
@@ -59,4 +61,4 @@ def make_contact_sheet(
 
 
 def _picture(placement: Placement) -> Pixels:
-    return decode_known(placement.key, places_of(placement), _CELL)
+    return decode_known(placement.key, candidate_paths(placement), _CELL)

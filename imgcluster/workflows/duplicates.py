@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.engines.local import ordered_map
+from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
-from imgcluster.machine import cores
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.collection import collect, open_space, without_broken
 from imgcluster.workflows.csv_files import read_table
-from imgcluster.workflows.known_files import KNOWN_LIMITS, READING_SECONDS
 from imgcluster.workflows.options import DuplicatesOptions
+from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +42,7 @@ def duplicates(
     paths: Sequence[str | os.PathLike[str]] = (),
     options: DuplicatesOptions | None = None,
     *,
+    engine: str | Engine = "local",
     progress: Progress | None = None,
 ) -> DuplicatesResult:
     """Group files that are equal byte for byte, or whose embeddings have a cosine from the threshold on.
@@ -64,13 +65,16 @@ def duplicates(
         pairs = near_duplicates(source, options.threshold)
         keys = [bytes(key) for key in source.keys]
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
-    groups = duplicate_groups(_copies(collection.images, paired, progress), keys, pairs, distinct)
+    copies = _copies(collection.images, paired, find_engine(engine), progress)
+    groups = duplicate_groups(copies, keys, pairs, distinct)
     if options.plan is not None:
         write_file(options.plan, _plan_csv(groups))
     return DuplicatesResult(len(collection.images), groups)
 
 
-def _copies(images: Sequence[StoredImage], paired: set[bytes], progress: Progress) -> list[Copy]:
+def _copies(
+    images: Sequence[StoredImage], paired: set[bytes], engine: Engine, progress: Progress
+) -> list[Copy]:
     """Gather what the choice of a copy needs; only images with a near duplicate are looked into.
 
     A file that cannot be read now is left out: it can neither be relied on nor be given up.
@@ -79,8 +83,7 @@ def _copies(images: Sequence[StoredImage], paired: set[bytes], progress: Progres
     progress.begin("looking into near duplicates", len(alike))
     pixels: dict[str, int] = {}
     lost: dict[str, str] = {}
-    threads = cores()
-    for outcome in ordered_map(_pixels, alike, threads=threads, window=16 * threads, timeout=READING_SECONDS):
+    for outcome in in_order(engine, Call(_pixels), alike, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:
             lost[outcome.item.path] = str(outcome.error)

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from imgcluster.engines.protocol import Engine
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, NothingReadable
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
-from imgcluster.machine import cores
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
-from imgcluster.records import Failure, ImageFile, Progress, Run, SilentProgress
+from imgcluster.records import (
+    Failure,
+    FeatureSpace,
+    ImageFile,
+    NetworkSource,
+    Progress,
+    Run,
+    SilentProgress,
+)
 from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.choose_network import Choose, choose_network
+from imgcluster.workflows.extract_stats import ExtractStats
+from imgcluster.workflows.extraction_plan import plan_extraction
 from imgcluster.workflows.options import ExtractOptions
-from imgcluster.workflows.pipeline import embed_files
-from imgcluster.workflows.reading import ReadSettings, read_image
-from imgcluster.workflows.recognise import recognise
-from imgcluster.workflows.tally import Tally
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.records import NetworkSource
-    from imgcluster.workflows.choose_network import Choose
-    from imgcluster.workflows.reading import Reading
-
-EMBEDDING = "embedding"
-"""The stage from which on there is work to keep."""
+from imgcluster.workflows.pipeline import KnownKeys, Pipeline, ReadImages
+from imgcluster.workflows.reading import Reading, ReadSettings, read_image
 
 _FAILURE_COLUMNS = ("path", "reason")
 
@@ -67,6 +67,7 @@ def extract(
     source: NetworkSource | None = None,
     choose: Choose = choose_network,
     progress: Progress | None = None,
+    engine: str | Engine = "local",
     reading: Reading = read_image,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
@@ -83,6 +84,8 @@ def extract(
         How a network source is made of the options.
     progress
         Told what happens; asked whether to stop.
+    engine
+        What spreads the work, or its name in the table of engines.
     reading
         How a file becomes pixels; a function that a module defines, for a child process may have to find it.
 
@@ -101,31 +104,40 @@ def extract(
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
     with FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note) as store:
-        known = recognise(
+        plan = plan_extraction(
             store, found, source.space.name, _limits(options), retry_failed=options.retry_failed
         )
-        tally = Tally(known, found.failures)
-        _embed_and_append(store, known.to_read, source, options, progress, tally, reading)
-        store.settle_failures(known.settled)
-        store.record_failures(found.failures)
-        store.record_scanned(found.folders)
-        seconds = time.perf_counter() - started
-        if tally.new:
-            store.record_run(_run(source, tally, seconds))
-        store.commit()
-    failures = tuple(sorted(tally.failures, key=lambda failure: os.fsencode(failure.path)))
+        stats = ExtractStats(plan.cached, [*found.failures, *plan.failures], progress)
+        pipeline = Pipeline(
+            source,
+            ReadImages(_settings(source.space, options), reading),
+            find_engine(engine),
+            KnownKeys(store.keys(source.space.name) if plan.to_read and plan.has_space else ()),
+            stopping=lambda: progress.stopping,
+        )
+        progress.begin("embedding", len(plan.to_read))
+        with progress.graceful_interrupt():
+            _embed_and_append(store, plan.to_read, pipeline, options.dtype, stats)
+            store.settle_failures(plan.settled)
+            store.record_failures(found.failures)
+            store.record_scanned(found.folders)
+            seconds = time.perf_counter() - started
+            if stats.new:
+                store.record_run(_run(source, stats, seconds))
+            store.commit()
+    failures = tuple(sorted(stats.failures, key=lambda failure: os.fsencode(failure.path)))
     _write_failures(failures, options.failures)
-    _raise_where_nothing_came_of_it(found, failures, tally, options, progress)
-    tally.summarise_notes(progress)
+    _raise_where_nothing_came_of_it(found, failures, stats, options, progress)
+    stats.summarise_notes()
     return ExtractResult(
         found=len(found.files) + len(found.failures),
-        new=tally.new,
-        cached=tally.cached,
-        duplicates=tally.duplicates,
+        new=stats.new,
+        cached=stats.cached,
+        duplicates=stats.duplicates,
         failed=len(failures),
         hidden=found.hidden,
         seconds=seconds,
-        images_per_second=tally.images_per_second,
+        images_per_second=stats.images_per_second,
         store=options.store,
         network=source.space.network,
         space=source.space.name,
@@ -179,13 +191,13 @@ def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> st
 def _raise_where_nothing_came_of_it(
     found: FoundImages,
     failures: Sequence[Failure],
-    tally: Tally,
+    stats: ExtractStats,
     options: ExtractOptions,
     progress: Progress,
 ) -> None:
     if progress.stopping:
         raise Interrupted(
-            f"stopped: {tally.new} new embeddings are kept in {options.store}; run the same command to go on"
+            f"stopped: {stats.new} new embeddings are kept in {options.store}; run the same command to go on"
         )
     if len(failures) == len(found.files) + len(found.failures):
         raise NothingReadable([(failure.path, failure.reason) for failure in failures])
@@ -198,61 +210,35 @@ def _write_failures(failures: Sequence[Failure], path: str | None) -> None:
         write_file(path, csv_bytes(_FAILURE_COLUMNS, rows))
 
 
+def _settings(space: FeatureSpace, options: ExtractOptions) -> ReadSettings:
+    return ReadSettings(space.input_size, _limits(options), options.timeout, space.crop, space.interpolation)
+
+
 def _embed_and_append(
-    store: FeatureStore,
-    files: Sequence[ImageFile],
-    source: NetworkSource,
-    options: ExtractOptions,
-    progress: Progress,
-    tally: Tally,
-    reading: Reading,
+    store: FeatureStore, files: Sequence[ImageFile], pipeline: Pipeline, dtype: str, stats: ExtractStats
 ) -> None:
-    space = source.space.name
-    stored = any(known.name == space for known in store.spaces)
-    known = {bytes(key) for key in store.keys(space)} if stored and files else set()
-    settings = ReadSettings(
-        input_size=source.space.input_size,
-        limits=_limits(options),
-        timeout=options.timeout,
-        threads=max(2, cores()),
-        crop=source.space.crop,
-        interpolation=source.space.interpolation,
-    )
-    progress.begin(EMBEDDING, len(files))
+    """Rows go into the store batch by batch, each durable at once."""
+    space, known = pipeline.source.space, pipeline.known
     with InFlight(store.path) as in_flight:
-        suspects = (in_flight.suspects | _deadly(store)) & {file.path for file in files}
+        crashers = (f.path for f in store.failures() if f.code == FailureCode.CRASHED_DECODER)
+        suspects = in_flight.suspects.union(crashers) & {file.path for file in files}
         if suspects:
-            progress.note(
-                f"{len(suspects)} files were being read when an earlier run died: each is read in a process "
-                "of its own"
+            were = "1 file was" if len(suspects) == 1 else f"{len(suspects)} files were"
+            stats.progress.note(
+                f"{were} being read when an earlier run died: each is read in a process of its own"
             )
-        batches = embed_files(
-            files,
-            known,
-            source,
-            settings,
-            lambda: progress.stopping,
-            suspects=suspects,
-            watch=in_flight,
-            reading=reading,
-        )
-        for batch in batches:
-            if batch.embeddings is not None:
-                store.add_space(source.space, batch.embeddings.shape[1], options.dtype)
-                store.append(space, batch.keys, batch.embeddings)
-            store.record_paths(batch.entries)
-            store.record_failures(batch.failures)
-            store.commit()
-            in_flight.settle(batch.paths)
-            tally.count(batch)
-            tally.pass_on(batch.notes, progress)
-            progress.advance(batch.files, failed=len(batch.failures))
+        with closing(replace(pipeline, watch=in_flight).run(files, suspects)) as batches:
+            for batch in batches:
+                if batch.embeddings is not None:
+                    store.add_space(space, batch.embeddings.shape[1], dtype)
+                    store.append(space.name, batch.key_rows, batch.embeddings)
+                store.record_paths(batch.entries)
+                store.record_failures(batch.failures)
+                store.commit()
+                in_flight.settle(batch.paths)
+                stats.count(batch, known)
 
 
-def _deadly(store: FeatureStore) -> set[str]:
-    return {failure.path for failure in store.failures() if failure.code == FailureCode.CRASHED_DECODER}
-
-
-def _run(source: NetworkSource, tally: Tally, seconds: float) -> Run:
+def _run(source: NetworkSource, stats: ExtractStats, seconds: float) -> Run:
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Run(started, source.space.name, tally.new, seconds, tally.provenance)
+    return Run(started, source.space.name, stats.new, seconds, stats.provenance)

@@ -1,62 +1,81 @@
-"""Files to embedded batches: read, hash and decode in threads, embed beside them, pairs never parted."""
+"""Files to rows, in three stages: files become pixels, pixels batches, and batches rows for the store.
+
+An engine reads the files, and two threads keep the network busy; one loop stands between them.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+import time
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import methodcaller
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from imgcluster.engines.local import in_background, ordered_map
-from imgcluster.records import Embeddings, Failure, Keys, PathEntry
-from imgcluster.workflows.reading import ReadImage, ReadSettings, failure, read_apart, read_image
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-
-    from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource, Pixels
-    from imgcluster.workflows.reading import Reading
+from imgcluster.child import ChildDied, TimedOut
+from imgcluster.engines.local import LocalEngine
+from imgcluster.engines.process import ProcessEngine
+from imgcluster.engines.protocol import (
+    PATIENCE_SECONDS,
+    Call,
+    Engine,
+    Outcome,
+    Result,
+    Workers,
+    in_order,
+    stream,
+)
+from imgcluster.records import (
+    EmbeddingNetwork,
+    Embeddings,
+    Failure,
+    ImageFile,
+    Keys,
+    NetworkSource,
+    PathEntry,
+    Pixels,
+)
+from imgcluster.workflows.reading import ReadImage, Reading, ReadSettings, failure, read_image
 
 _FILES_PER_BATCH = 1024
-"""A batch is also complete with so many files that need no network, so that their paths are kept soon."""
+"""A batch is also complete with that many files that need no network, so that their paths are kept soon."""
 
-_BATCHES_AHEAD = 2
+_FILES_PER_CALL = 64
+"""How many files a worker that is far away gets at a time."""
 
+_BATCHES_IN_FLIGHT = 4
+"""Two on the network, so that it finds the next one ready when it ends one, while others are stored."""
 
-@dataclass(frozen=True)
-class EmbeddedBatch:
-    """Files that are done. Row i of `embeddings` (n, D) belongs to `keys[i]`; `entries` lead to keys."""
-
-    entries: tuple[PathEntry, ...]
-    failures: tuple[Failure, ...]
-    keys: Keys
-    embeddings: Embeddings | None
-    notes: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def files(self) -> int:
-        """How many files it accounts for."""
-        return len(self.entries) + len(self.failures)
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Their paths."""
-        return tuple(file.path for files in (self.entries, self.failures) for file in files)
+_LAST_SECONDS = 0.5
+"""How long a network that is told to stop may take to hand over what is nearly finished."""
 
 
-@dataclass
-class _Collected:
-    entries: list[PathEntry] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    pixels: list[Pixels] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+class KnownKeys:
+    """The one who says which images need no network: those that are stored, and those under way in this run.
 
-    @property
-    def files(self) -> int:
-        return len(self.entries) + len(self.failures)
+    Threads may ask; only the loop of the pipeline claims.
+    """
+
+    def __init__(self, stored: Iterable[bytes] | Keys = ()) -> None:
+        self._stored = frozenset(map(bytes, stored))
+        self._claimed: set[bytes] = set()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._stored or key in self._claimed
+
+    def is_stored(self, key: bytes) -> bool:
+        """Whether the embedding was there before this run."""
+        return key in self._stored
+
+    def claim(self, key: bytes) -> bool:
+        """Whether the embedding is still to be made; the first who asks is to make it."""
+        is_new = key not in self
+        self._claimed.add(key)
+        return is_new
 
 
 class Watch(Protocol):
@@ -69,114 +88,227 @@ class Watch(Protocol):
         """Learn that the decoder has come back."""
 
 
-def embed_files(
-    files: Sequence[ImageFile],
-    known: set[bytes],
-    source: NetworkSource,
-    settings: ReadSettings,
-    stopping: Callable[[], bool],
-    *,
-    suspects: Collection[str] = (),
-    watch: Watch | None = None,
-    reading: Reading = read_image,
-) -> Iterator[EmbeddedBatch]:
-    """Embed files; every file is in exactly one batch, as an entry or as a failure.
+@dataclass(frozen=True)
+class ReadImages:
+    """The job of the first stage. `known` and `watch` are for workers in this process."""
 
-    The network is loaded when the first file needs it.
+    settings: ReadSettings
+    reading: Reading = read_image
+    known: Container[bytes] = frozenset()
+    watch: Watch | None = None
 
-    Parameters
-    ----------
-    files
-        Read in this order, but for the suspects, which come first.
-    known
-        The keys that need no network; those embedded here are added to it.
-    suspects
-        Paths of files that are read in a child process each.
-    watch
-        Told about the files that are read in this process.
-    reading
-        How a file is read; a function that a module defines.
+    def start(self) -> Callable[[ImageFile], ReadImage]:
+        """Nothing needs to be made."""
+        return self._read
+
+    def _read(self, file: ImageFile) -> ReadImage:
+        if self.watch is None:
+            return self.reading(file, self.known, self.settings)
+        self.watch.start(file.path)
+        try:
+            return self.reading(file, self.known, self.settings)
+        finally:
+            self.watch.finish(file.path)
+
+
+_Read: TypeAlias = Outcome[ImageFile, ReadImage]
+
+
+@dataclass
+class Batch:
+    """Files that go through the stages together, each once: in `entries` or in `failures`.
+
+    Of the images that need the network, `keys` are gathered with their `pixels`, in whose place come
+    `embeddings`, (n, D) float32, a row for each key.
     """
 
-    def loaded() -> Iterator[tuple[_Collected, EmbeddingNetwork | None]]:
+    entries: list[PathEntry] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    pixels: list[Pixels] = field(default_factory=list)
+    embeddings: Embeddings | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that it accounts for."""
+        return [file.path for files in (self.entries, self.failures) for file in files]
+
+    @property
+    def key_rows(self) -> Keys:
+        """(n, 32) uint8."""
+        return np.frombuffer(b"".join(self.keys), np.uint8).reshape(-1, 32)
+
+    def add(self, read: _Read, known: KnownKeys) -> None:
+        """Gather what became of a file."""
+        image = read.result
+        if image is None:
+            self.failures.append(failure(read.item, read.error))
+            return
+        self.entries.append(image.entry)
+        if image.note:
+            self.notes.append(f"{image.entry.path}: {image.note}")
+        if image.pixels is not None and known.claim(image.entry.key):
+            self.keys.append(image.entry.key)
+            self.pixels.append(image.pixels)
+
+    def is_full(self, network: EmbeddingNetwork | None) -> bool:
+        """Whether it is time for the network, or for what needs none to be stored."""
+        files = len(self.entries) + len(self.failures)
+        has_pixels = network is not None and len(self.pixels) == network.batch_size
+        return has_pixels or files - len(self.pixels) >= _FILES_PER_BATCH
+
+    def embed(self, network: EmbeddingNetwork) -> None:
+        """Turn pixels into rows."""
+        size = network.batch_size
+        parts = [self.pixels[at : at + size] for at in range(0, len(self.pixels), size)]
+        if parts:
+            self.embeddings = np.concatenate([network.embed(np.stack(part)) for part in parts])
+            self.provenance = dict(network.provenance)
+        self.pixels = []
+
+    def without(self, known: KnownKeys) -> Batch:
+        """Leave out rows that others have brought since."""
+        new = [known.claim(key) for key in self.keys]
+        if self.embeddings is not None and not all(new):
+            self.keys = [key for key, is_new in zip(self.keys, new, strict=True) if is_new]
+            self.embeddings = self.embeddings[new]
+        return self
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How files become rows.
+
+    Attributes
+    ----------
+    engine
+        Reads files; one whose workers share no memory with this process embeds them as well.
+    known
+        Which keys need no network.
+    watch
+        Is told about files that are read in this process.
+    stopping
+        Asked again and again whether to end; what is finished then still comes.
+    """
+
+    source: NetworkSource
+    read: ReadImages
+    engine: Engine
+    known: KnownKeys
+    watch: Watch | None = None
+    stopping: Callable[[], bool] = lambda: False
+
+    def run(self, files: Sequence[ImageFile], suspects: Collection[str] = ()) -> Generator[Batch, None, None]:
+        """Yield batches in which every file is once, as an entry or as a failure.
+
+        `suspects` are paths of files that come first, and are read in a child process each.
+        """
+        apart = [file for file in files if file.path in suspects]
+        others = [file for file in files if file.path not in suspects]
+        if self.engine.shares_memory:
+            with closing(self._images(apart, others)) as images:
+                yield from self._embedded(images)
+        else:
+            yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1)
+            yield from self._done_elsewhere(self.engine, others)
+
+    def _images(
+        self, apart: Sequence[ImageFile], others: Sequence[ImageFile]
+    ) -> Generator[_Read | None, None, None]:
+        """Stage one: files become pixels; None after a moment without any."""
+        watched = replace(self.read, known=self.known, watch=self.watch)
+        for engine, job, files in ((ProcessEngine(), self.read, apart), (self.engine, watched, others)):
+            timeout = self.read.settings.timeout
+            yield from stream(engine, job, files, timeout=timeout, stopping=self.stopping)
+
+    def _embedded(self, images: Iterable[_Read | None]) -> Iterator[Batch]:
+        """Stage two: pixels are gathered into batches, which become rows. The third stores them."""
         network: EmbeddingNetwork | None = None
-        collected = _Collected()
-        for outcome in _outcomes(files, known, settings, stopping, suspects, watch, reading):
-            _collect(outcome, known, collected)
-            if collected.pixels and network is None:
-                network = source.load()
-            full = network is not None and len(collected.pixels) == network.batch_size
-            if full or collected.files - len(collected.pixels) >= _FILES_PER_BATCH:
-                yield collected, network
-                collected = _Collected()
-        if collected.files:
-            yield collected, network
+        batch = Batch()
+        embedders = LocalEngine(threads=2, max_in_flight=_BATCHES_IN_FLIGHT).start(Call(_embed))
+        with closing(embedders):
+            for image in images:
+                if image is not None:
+                    batch.add(image, self.known)
+                if batch.pixels and network is None:
+                    network = self._load()
+                if self.stopping():
+                    break
+                if batch.is_full(network):
+                    while not embedders.has_room() and not self.stopping():
+                        yield from _finished(embedders, PATIENCE_SECONDS)
+                    embedders.submit((network, batch))
+                    batch = Batch()
+                yield from _finished(embedders, 0)
+            if batch.paths and not self.stopping():
+                embedders.submit((network, batch))
+            last = math.inf
+            while embedders.in_flight and time.monotonic() < last:
+                yield from _finished(embedders, PATIENCE_SECONDS)
+                if self.stopping():
+                    last = min(last, time.monotonic() + _LAST_SECONDS)
 
-    def embedded() -> Iterator[EmbeddedBatch]:
-        # Two at a time: the network finds the next batch ready when it ends one.
-        outcomes = ordered_map(_embed, loaded(), threads=2, window=2, timeout=math.inf, stopping=stopping)
-        for outcome in outcomes:
-            if outcome.result is None:
-                raise outcome.error or RuntimeError("a batch was lost")
-            yield outcome.result
+    def _load(self) -> EmbeddingNetwork | None:
+        """Load the network in a thread, for that takes seconds in which Ctrl-C is to be answered."""
+        job = Call(methodcaller("load"))
+        loading = in_order(LocalEngine(threads=1), job, [self.source], stopping=self.stopping)
+        return next(map(_result, loading), None)
 
-    return in_background(embedded(), depth=_BATCHES_AHEAD, stopping=stopping)
-
-
-def _outcomes(
-    files: Sequence[ImageFile],
-    known: Collection[bytes],
-    settings: ReadSettings,
-    stopping: Callable[[], bool],
-    suspects: Collection[str],
-    watch: Watch | None,
-    reading: Reading,
-) -> Iterator[ReadImage | Failure]:
-    apart = [file for file in files if file.path in suspects]
-    for tried in ordered_map(
-        lambda file: read_apart(file, settings, reading),
-        apart,
-        threads=1,  # what one of them did to its process, a second would do to the machine
-        window=1,
-        timeout=math.inf,  # the child has its own
-        stopping=stopping,
-    ):
-        yield tried.result or failure(tried.item, tried.error)
-
-    def read(file: ImageFile) -> ReadImage:
-        if watch is None:
-            return reading(file, known, settings)
-        watch.start(file.path)
-        try:
-            return reading(file, known, settings)
-        finally:
-            watch.finish(file.path)
-
-    others = (file for file in files if file.path not in suspects)
-    for outcome in ordered_map(
-        read, others, threads=settings.threads, window=128, timeout=settings.timeout, stopping=stopping
-    ):
-        yield outcome.result or failure(outcome.item, outcome.error)
+    def _done_elsewhere(
+        self, engine: Engine, files: Sequence[ImageFile], at_once: int = _FILES_PER_CALL
+    ) -> Iterator[Batch]:
+        """Let an engine's workers do both stages. Files that ended a worker are done again one by one."""
+        job = ReadAndEmbed(self.read, self.source)
+        calls = [tuple(files[at : at + at_once]) for at in range(0, len(files), at_once)]
+        timeout = at_once * self.read.settings.timeout
+        for outcome in in_order(engine, job, calls, timeout=timeout, stopping=self.stopping):
+            if not isinstance(outcome.error, ChildDied | TimedOut):
+                yield _result(outcome).without(self.known)
+            elif at_once > 1:
+                yield from self._done_elsewhere(ProcessEngine(), outcome.item, at_once=1)
+            else:
+                batch = Batch()
+                batch.add(Outcome(outcome.item[0], error=outcome.error), self.known)
+                yield batch
 
 
-def _collect(image: ReadImage | Failure, known: set[bytes], collected: _Collected) -> None:
-    if isinstance(image, Failure):
-        collected.failures.append(image)
-        return
-    collected.entries.append(image.entry)
-    if image.note:
-        collected.notes.append(f"{image.entry.path}: {image.note}")
-    if image.pixels is not None and image.entry.key not in known:
-        known.add(image.entry.key)
-        collected.keys.append(image.entry.key)
-        collected.pixels.append(image.pixels)
+def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
+    while (outcome := workers.next(patience)) is not None:
+        yield _result(outcome)
+        patience = 0
 
 
-def _embed(loaded: tuple[_Collected, EmbeddingNetwork | None]) -> EmbeddedBatch:
-    collected, network = loaded
-    embeddings, provenance = None, {}
-    if collected.pixels and network is not None:
-        embeddings, provenance = network.embed(np.stack(collected.pixels)), dict(network.provenance)
-    keys = np.frombuffer(b"".join(collected.keys), np.uint8).reshape(-1, 32)
-    entries, failures = tuple(collected.entries), tuple(collected.failures)
-    return EmbeddedBatch(entries, failures, keys, embeddings, tuple(collected.notes), provenance)
+def _result(outcome: Outcome[Any, Result]) -> Result:
+    if outcome.result is None:
+        raise outcome.error or RuntimeError("a result was lost")
+    return outcome.result
+
+
+@dataclass(frozen=True)
+class ReadAndEmbed:
+    """The job of workers that share no memory with this process: paths in, rows out.
+
+    Each loads the network once; a file that cannot be read is a failure in its batch.
+    """
+
+    read: ReadImages
+    source: NetworkSource
+
+    def start(self) -> Callable[[Sequence[ImageFile]], Batch]:
+        """Load the network."""
+        return partial(self._do, self.source.load())
+
+    def _do(self, network: EmbeddingNetwork, files: Sequence[ImageFile]) -> Batch:
+        batch, known = Batch(), KnownKeys()
+        for image in in_order(LocalEngine(), self.read, files, timeout=self.read.settings.timeout):
+            batch.add(image, known)
+        return _embed((network, batch))
+
+
+def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
+    network, batch = work
+    if network is not None:
+        batch.embed(network)
+    return batch

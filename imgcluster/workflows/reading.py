@@ -1,26 +1,27 @@
-"""One file to the pixels that the network takes: in a decoder thread, or apart from this process."""
+"""Files to pixels: for the network the first time, and again for whoever wants to see what is known."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-from imgcluster.child import ChildDied, TimedOut, call_in_child
+from imgcluster.child import ChildDied, TimedOut
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.images.resize import side_needed, to_square
-from imgcluster.records import Failure, ImageFile, PathEntry
+from imgcluster.records import Failure, ImageFile, PathEntry, Pixels, Placement
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+KNOWN_LIMITS = DecodeLimits(max_pixels=sys.maxsize, accept_truncated=True)
+"""Whatever `extract` was told to take is taken again."""
 
-    from imgcluster.records import Pixels
-
-    Reading = Callable[[ImageFile, Collection[bytes], "ReadSettings"], "ReadImage"]
-    """A function like `read_image`, one that a module defines, so that a child process finds it."""
+READING_SECONDS = 60.0
+"""How long one file may take to be read and decoded again."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,11 @@ class ReadSettings:
     input_size: int
     limits: DecodeLimits
     timeout: float
-    threads: int
     crop: float = 0.0
     interpolation: str = "area"
 
 
-def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings) -> ReadImage:
+def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings) -> ReadImage:
     """Read a file once; hash it; decode it to the network's size unless its key is known.
 
     Raises
@@ -66,16 +66,12 @@ def read_image(file: ImageFile, known: Collection[bytes], settings: ReadSettings
     return ReadImage(entry, pixels, note)
 
 
-def read_apart(file: ImageFile, settings: ReadSettings, reading: Reading) -> ReadImage | Failure:
-    """Read a file in a child process, for it was in a decoder's hands when an earlier process died."""
-    try:
-        return call_in_child(reading, file, frozenset(), settings, timeout=settings.timeout)
-    except Exception as error:  # noqa: BLE001 - the file's failure
-        return failure(file, error)
+Reading: TypeAlias = Callable[[ImageFile, Container[bytes], ReadSettings], ReadImage]
+"""A function like `read_image`, one that a module defines, so that a child process finds it."""
 
 
 def failure(file: ImageFile, error: Exception | None) -> Failure:
-    """Say in words why a file was not read."""
+    """Say why a file was not read."""
     pixels = 0
     if isinstance(error, UnreadableImage):
         reason, code, pixels = str(error), error.code, error.pixels
@@ -88,3 +84,39 @@ def failure(file: ImageFile, error: Exception | None) -> Failure:
     else:
         reason, code = f"could not be decoded: {type(error).__name__}: {error}", FailureCode.INTERNAL
     return Failure(file.path, reason, code, file.size, file.mtime_ns, pixels)
+
+
+def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
+    """Decode an image, (H, W, 3) uint8 RGB, from the first of `paths` that still holds the bytes of `key`.
+
+    Parameters
+    ----------
+    at_least
+        How many pixels the shorter side needs; a larger picture may come at a reduced scale.
+
+    Raises
+    ------
+    UnreadableImage
+        Where none does, with the reason that the first path gave.
+    """
+    refusals = []
+    for path in dict.fromkeys(paths):
+        try:
+            data = read_file(path)
+        except UnreadableImage as refusal:
+            refusals.append(refusal)
+            continue
+        if content_key(data) == key:
+            return decode(data, KNOWN_LIMITS, at_least=at_least).pixels
+        refusals.append(UnreadableImage("changed since it was extracted", FailureCode.CHANGED))
+    raise refusals[0] if refusals else UnreadableImage("no file with it is known", FailureCode.VANISHED)
+
+
+def candidate_paths(placement: Placement) -> tuple[str, ...]:
+    """Return where an image of a clustering may lie: its own place, and its copy or link there."""
+    return (placement.path, placement.shown or placement.path)
+
+
+def present_path(placement: Placement) -> str | None:
+    """Return the first of `candidate_paths` where there is a file, None where there is none."""
+    return next(filter(os.path.exists, candidate_paths(placement)), None)

@@ -26,8 +26,8 @@ from imgcluster.output.report import (
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import embedding_blocks
-from imgcluster.workflows.known_files import places_of, present_path
 from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.reading import candidate_paths, present_path
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def report(
     projection = project(points, manifest.seed)
     paths: dict[bytes, list[str]] = {}
     for placement in placements:
-        paths.setdefault(placement.key, []).extend(places_of(placement))
+        paths.setdefault(placement.key, []).extend(candidate_paths(placement))
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
     summary = _summary(manifest, placements, failures, missing, projection, labelled)

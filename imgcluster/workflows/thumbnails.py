@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
-from imgcluster.child import TimedOut
-from imgcluster.engines.local import ordered_map
+from imgcluster.child import ChildDied, TimedOut
+from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.encode import thumbnail_jpeg
-from imgcluster.machine import cores
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
-from imgcluster.workflows.known_files import READING_SECONDS, decode_known
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from imgcluster.records import Progress
+from imgcluster.records import Progress
+from imgcluster.workflows.reading import READING_SECONDS, decode_known
 
 
-def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress: Progress) -> int:
-    """Make the thumbnails that `folder` lacks, in threads; tell how many were made.
+def make_thumbnails(
+    folder: str,
+    paths: Mapping[bytes, Iterable[str]],
+    progress: Progress,
+    *,
+    engine: str | Engine = "local",
+) -> int:
+    """Make the thumbnails that `folder` lacks; tell how many were made.
 
     Parameters
     ----------
@@ -33,22 +35,21 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress:
     ImgclusterError
         Where `folder` cannot be written.
     """
-    wanted = missing_thumbnails(folder, map(bytes.hex, paths))
+    wanted = [bytes.fromhex(key) for key in missing_thumbnails(folder, map(bytes.hex, paths))]
     progress.begin("making thumbnails", len(wanted))
     made = unreadable = 0
-    threads = cores()
-    outcomes = ordered_map(
-        lambda key: save_thumbnail(folder, key, _thumbnail(bytes.fromhex(key), paths)),
-        wanted,
-        threads=threads,
-        window=16 * threads,
+    outcomes = in_order(
+        find_engine(engine),
+        Call(_thumbnail),
+        ((key, tuple(paths[key])) for key in wanted),
         timeout=READING_SECONDS,
         stopping=lambda: progress.stopping,
     )
     for outcome in outcomes:
-        if outcome.error is None:
+        if outcome.result is not None:
+            _save(folder, outcome.item[0].hex(), outcome.result)
             made += 1
-        elif isinstance(outcome.error, UnreadableImage | TimedOut):
+        elif isinstance(outcome.error, UnreadableImage | TimedOut | ChildDied):
             unreadable += 1
         else:
             raise _not_made(folder, outcome.error)
@@ -58,12 +59,17 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Iterable[str]], progress:
     return made
 
 
-def _thumbnail(key: bytes, paths: Mapping[bytes, Iterable[str]]) -> bytes:
-    return thumbnail_jpeg(decode_known(key, paths[key], THUMBNAIL_SIDE), THUMBNAIL_SIDE)
+def _thumbnail(image: tuple[bytes, tuple[str, ...]]) -> bytes:
+    return thumbnail_jpeg(decode_known(*image, THUMBNAIL_SIDE), THUMBNAIL_SIDE)
 
 
-def _not_made(folder: str, error: Exception) -> ImgclusterError:
+def _save(folder: str, key: str, jpeg: bytes) -> None:
+    try:
+        save_thumbnail(folder, key, jpeg)
+    except OSError as error:
+        raise _not_made(folder, error) from error
+
+
+def _not_made(folder: str, error: Exception | None) -> ImgclusterError:
     reason = (isinstance(error, OSError) and error.strerror) or str(error)
-    told = ImgclusterError(f"cannot make thumbnails in {folder}: {reason}")
-    told.__cause__ = error
-    return told
+    return ImgclusterError(f"cannot make thumbnails in {folder}: {reason}")

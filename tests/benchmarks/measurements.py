@@ -59,7 +59,7 @@ def first_start(folder: str, **options: str) -> Figures:
 
 def reading(folder: str, count: int, size: int) -> Figures:
     """Read, hash, decode and resize on one core."""
-    settings = reading_of_files.ReadSettings(size, DecodeLimits(), 60.0, 1)
+    settings = reading_of_files.ReadSettings(size, DecodeLimits(), 60.0)
     files = find_images([folder], progress=SilentProgress()).files[:count]
     reading_of_files.read_image(files[0], (), settings)
     wall, cpu = time.perf_counter(), time.process_time()

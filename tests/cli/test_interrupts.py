@@ -122,3 +122,18 @@ def test_too_little_memory_is_one_line_that_says_what_to_lower(tmp_path: Path) -
     status, _, err, _ = Command(tmp_path, "memory", "extract", "photos").end()
     assert status == 1
     assert re.fullmatch(r"there is too little memory: .*--batch-size.*\n", err)
+
+
+def test_a_full_disk_while_decoders_run_is_one_line_and_an_ordinary_end(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos", 400, {"red": (200, 30, 30)})
+    script = (sys.executable, str(TESTS / "cli" / "slow_commands.py"), "nothing", str(tmp_path / "log"))
+    done = subprocess.run(  # no file may grow beyond 128 KiB
+        ["bash", "-c", 'ulimit -f 128; exec "$@"', "bash", *script, "extract", "photos"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(r"cannot write .*features.h5: .*\n", done.stderr)

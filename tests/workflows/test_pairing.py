@@ -26,7 +26,7 @@ COUNT = 40
 
 def alone(path: Path) -> Embeddings:
     """The vector of a picture that is the only one there is."""
-    settings = ReadSettings(SPACE.input_size, DecodeLimits(), timeout=10, threads=1)
+    settings = ReadSettings(SPACE.input_size, DecodeLimits(), timeout=10)
     pixels = read_image(ImageFile(str(path), 0, 0), (), settings).pixels
     assert pixels is not None
     return FakeNetwork().embed(pixels[None])[0]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import dangerous_reading
 import pytest
 from fakes import FakeNetwork, FakeSource, write_images
 
+from imgcluster.engines.local import LocalEngine
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.records import ImageFile
 from imgcluster.workflows import pipeline
+from imgcluster.workflows.pipeline import KnownKeys, Pipeline, ReadImages
 from imgcluster.workflows.reading import ReadSettings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30, threads=4)
+SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30)
 
 
 def image_files(folder: Path, count: int) -> list[ImageFile]:
@@ -28,15 +27,8 @@ def image_files(folder: Path, count: int) -> list[ImageFile]:
 def test_suspects_are_read_one_after_the_other(tmp_path: Path) -> None:
     """What took all memory once would take it four times as soon four at a time."""
     files = image_files(tmp_path, 4)
-    batches = pipeline.embed_files(
-        files,
-        set(),
-        FakeSource(),
-        SETTINGS,
-        lambda: False,
-        suspects=[file.path for file in files],
-        reading=dangerous_reading.never_beside_another,
-    )
+    read = ReadImages(SETTINGS, dangerous_reading.never_beside_another)
+    batches = Pipeline(FakeSource(), read, LocalEngine(), KnownKeys()).run(files, [f.path for f in files])
     assert [failure.reason for batch in batches for failure in batch.failures] == []
     assert not os.path.exists(tmp_path / "red" / "busy")
 
@@ -48,5 +40,5 @@ def test_batches_are_filled_however_large_they_are(
     monkeypatch.setattr(pipeline, "_FILES_PER_BATCH", 2)
     network = FakeNetwork(batch_size=size)
     files = image_files(tmp_path, 2 * size)
-    list(pipeline.embed_files(files, set(), FakeSource(network), SETTINGS, lambda: False))
+    list(Pipeline(FakeSource(network), ReadImages(SETTINGS), LocalEngine(), KnownKeys()).run(files))
     assert network.batches == [size, size]

@@ -9,8 +9,8 @@ from PIL import Image
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.records import Failure
-from imgcluster.workflows import recognise
-from imgcluster.workflows.recognise import is_retryable
+from imgcluster.workflows import extraction_plan
+from imgcluster.workflows.extraction_plan import is_retryable
 
 
 def refusal(data: bytes, limits: DecodeLimits) -> Failure:
@@ -55,7 +55,7 @@ def test_heic_has_one_once_its_reader_is_installed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(UnreadableImage) as refused:
         decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    monkeypatch.setattr(recognise, "find_spec", lambda name: None)
+    monkeypatch.setattr(extraction_plan, "find_spec", lambda name: None)
     assert not is_retryable(failed(refused.value), DecodeLimits())
-    monkeypatch.setattr(recognise, "find_spec", lambda name: name)
+    monkeypatch.setattr(extraction_plan, "find_spec", lambda name: name)
     assert is_retryable(failed(refused.value), DecodeLimits())

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.errors import FailureCode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from imgcluster.images.decode import DecodeLimits
-    from imgcluster.images.find import FoundImages
-    from imgcluster.records import Failure, ImageFile, PathEntry
-    from imgcluster.store.store import FeatureStore
+from imgcluster.files import lies_below
+from imgcluster.images.decode import DecodeLimits
+from imgcluster.images.find import FoundImages
+from imgcluster.records import Failure, ImageFile, PathEntry
+from imgcluster.store.store import FeatureStore
 
 
 @dataclass(frozen=True)
-class Known:
-    """The files that need nothing, and those that are to be read; `settled` ones do not fail any more."""
+class ExtractionPlan:
+    """The files that need nothing, and those that are to be read; `settled` ones do not fail any more.
+
+    `has_space` tells whether the store has any row of the feature space.
+    """
 
     cached: int
     failures: tuple[Failure, ...]
     to_read: tuple[ImageFile, ...]
     settled: tuple[str, ...]
+    has_space: bool
 
 
-def recognise(
+def plan_extraction(
     store: FeatureStore, found: FoundImages, space: str, limits: DecodeLimits, *, retry_failed: bool
-) -> Known:
+) -> ExtractionPlan:
     """Tell the files that need nothing from those to read.
 
     Parameters
@@ -55,8 +55,8 @@ def recognise(
         for file in found.files
         if file.path in entries and entries[file.path].describes(file)
     ]
-    embedded = _are_embedded(store, space, unchanged)
-    cached = {entry.path for entry, known in zip(unchanged, embedded, strict=True) if known}
+    has_space = any(stored.name == space for stored in store.spaces)
+    cached = _embedded(store, space, unchanged) if has_space else set()
     to_read: list[ImageFile] = []
     still_failed: list[Failure] = []
     settled = _over(failures.keys() - {file.path for file in found.files}, found)
@@ -70,7 +70,8 @@ def recognise(
             still_failed.append(failure)
         else:
             to_read.append(file)
-    return Known(len(cached), tuple(still_failed), tuple(to_read), tuple(sorted(settled & failures.keys())))
+    settled &= failures.keys()
+    return ExtractionPlan(len(cached), tuple(still_failed), tuple(to_read), tuple(sorted(settled)), has_space)
 
 
 def _over(paths: Iterable[str], found: FoundImages) -> set[str]:
@@ -80,12 +81,8 @@ def _over(paths: Iterable[str], found: FoundImages) -> set[str]:
     return {
         path
         for path in paths
-        if path not in failing and _is_below(path, found.folders) and not _is_below(path, unread)
+        if path not in failing and lies_below(path, found.folders) and not lies_below(path, unread)
     }
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    return any(path == folder or path.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
 
 
 def _still_holds(failure: Failure, file: ImageFile, limits: DecodeLimits) -> bool:
@@ -110,8 +107,7 @@ def is_retryable(failure: Failure, limits: DecodeLimits) -> bool:
             return code.temporary
 
 
-def _are_embedded(store: FeatureStore, space: str, entries: list[PathEntry]) -> list[bool]:
-    if not any(stored.name == space for stored in store.spaces):
-        return [False] * len(entries)
+def _embedded(store: FeatureStore, space: str, entries: Sequence[PathEntry]) -> set[str]:
     keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
-    return [bool(known) for known in store.contains(space, keys)]
+    known = store.contains(space, keys).tolist()
+    return {entry.path for entry, has in zip(entries, known, strict=True) if has}

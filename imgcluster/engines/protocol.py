@@ -1,0 +1,125 @@
+"""What an engine is: it starts workers for a job, and these turn items into outcomes, wherever they run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Item_contra = TypeVar("Item_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+
+PATIENCE_SECONDS = 0.05
+"""After how long without an outcome whoever waits for one is given the chance to do something else."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Result]):
+    """One item and what became of it: `error` is None where `result` counts."""
+
+    item: Item
+    result: Result | None = None
+    error: Exception | None = None
+
+
+class Job(Protocol[Item_contra, Result_co]):
+    """What is to be done with each item, told by small values: it can be sent to where the workers are."""
+
+    def start(self) -> Callable[[Item_contra], Result_co]:
+        """Make a worker: what takes long, such as loading a network, happens here, once for each process.
+
+        Threads share their process's worker and call it side by side.
+        """
+
+
+@dataclass(frozen=True)
+class Call(Generic[Item, Result]):
+    """The job of a function that needs nothing made beforehand."""
+
+    function: Callable[[Item], Result]
+
+    def start(self) -> Callable[[Item], Result]:
+        """Give the function."""
+        return self.function
+
+
+class Workers(Protocol[Item, Result]):
+    """The workers of one job; used from one thread."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many items were submitted whose outcome was not given yet."""
+
+    def has_room(self) -> bool:
+        """Whether another item may be submitted: results that nobody fetches fill the memory."""
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item."""
+
+    def next(self, patience: float) -> Outcome[Item, Result] | None:
+        """Give the outcome of the oldest item in flight, None where there is none within `patience` seconds.
+
+        An exception of the job is an outcome, and so are `TimedOut` and `ChildDied`: the engine replaces a
+        worker that hangs or dies.
+        """
+
+    def close(self) -> None:
+        """Give up what is in flight, and let the workers go."""
+
+
+class Engine(Protocol):
+    """A way to spread work."""
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether workers live in this process: only then are pixels handed to and fro, and not just rows."""
+
+    def start(self, job: Job[Item, Result], *, timeout: float = math.inf) -> Workers[Item, Result]:
+        """Start workers for a job; an item has `timeout` seconds."""
+
+
+def stream(
+    engine: Engine,
+    job: Job[Item, Result],
+    items: Iterable[Item],
+    *,
+    timeout: float = math.inf,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome[Item, Result] | None]:
+    """Do a job with each item; yield outcomes in the items' order, and None after a moment without one.
+
+    Once `stopping` says so, no more items are taken, and the outcomes that are there still come.
+    """
+    left: Iterator[Item] | None = iter(items)
+    with closing(engine.start(job, timeout=timeout)) as workers:
+        while True:
+            stop = stopping()
+            while left is not None and not stop and workers.has_room():
+                try:
+                    workers.submit(next(left))
+                except StopIteration:
+                    left = None
+            if not workers.in_flight:
+                return
+            outcome = workers.next(0 if stop else PATIENCE_SECONDS)
+            if stop and outcome is None:
+                return
+            yield outcome
+
+
+def in_order(
+    engine: Engine,
+    job: Job[Item, Result],
+    items: Iterable[Item],
+    *,
+    timeout: float = math.inf,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome[Item, Result]]:
+    """Do a job with each item; yield the outcomes in the items' order, as `stream` does."""
+    for outcome in stream(engine, job, items, timeout=timeout, stopping=stopping):
+        if outcome is not None:
+            yield outcome

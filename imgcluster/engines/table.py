@@ -1,0 +1,32 @@
+"""The engines by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from imgcluster.engines.local import LocalEngine
+from imgcluster.engines.process import ProcessEngine
+from imgcluster.engines.protocol import Engine
+from imgcluster.errors import UsageError
+
+_ENGINES: dict[str, Callable[[], Engine]] = {"local": LocalEngine, "process": ProcessEngine}
+
+
+def register_engine(name: str, make: Callable[[], Engine]) -> None:
+    """Add an engine, or replace the one of that name."""
+    _ENGINES[name] = make
+
+
+def find_engine(name: str | Engine) -> Engine:
+    """Make the engine of a name; one that is made already is given back.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if not isinstance(name, str):
+        return name
+    if name not in _ENGINES:
+        raise UsageError(f"there is no engine {name}: choose one of {', '.join(sorted(_ENGINES))}")
+    return _ENGINES[name]()
