@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from imgcluster.errors import ImgclusterError, MissingExtra, install_command
 from imgcluster.networks.catalog import Network, find_network
@@ -21,6 +22,10 @@ from imgcluster.networks.weights import NOWHERE, NetworkPlaces, locate
 from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify
 
 _NO_GPU = "TensorFlow finds no usable GPU ({} brings what NVIDIA's need): {} computes on the processor"
+
+
+def _say_nothing(message: str) -> None:
+    del message
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class ChosenNetwork:
     models: str | None
     notify: Notify
     int8: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave behind who is notified: what other processes say when they load it, nobody reads."""
+        return type(self), (self.recipe, self.runtime, self.models, _say_nothing, self.int8)
 
     @property
     def space(self) -> FeatureSpace:

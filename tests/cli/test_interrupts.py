@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from fakes import write_images
 
@@ -125,7 +127,12 @@ def test_too_little_memory_is_one_line_that_says_what_to_lower(tmp_path: Path) -
 
 
 def test_a_full_disk_while_decoders_run_is_one_line_and_an_ordinary_end(tmp_path: Path) -> None:
-    write_images(tmp_path / "photos", 400, {"red": (200, 30, 30)})
+    (tmp_path / "photos").mkdir()
+    picture = cv2.resize(np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8), (3000, 3000))
+    data = cv2.imencode(".jpg", picture)[1].tobytes()
+    for number in range(60):  # large enough for decoders to be in their library when the store gives up
+        comment = b"\xff\xfe\x00\x06%04d" % number
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(data[:2] + comment + data[2:])
     script = (sys.executable, str(TESTS / "cli" / "slow_commands.py"), "nothing", str(tmp_path / "log"))
     done = subprocess.run(  # no file may grow beyond 128 KiB
         ["bash", "-c", 'ulimit -f 128; exec "$@"', "bash", *script, "extract", "photos"],

@@ -1,4 +1,5 @@
 import io
+import pickle
 import subprocess
 import sys
 
@@ -41,6 +42,12 @@ def test_the_space_tells_apart_what_changes_a_vector():
     ]
     assert len(set(names)) == len(names)
     assert name(precision="float32", runtime="tensorflow", batch_size=3) == name()
+
+
+def test_a_chosen_network_can_be_sent_to_another_process_whoever_is_notified_here():
+    chosen = choose(NetworkChoice("efficientnet_lite0", weights="random"), lambda message: None)
+    sent = pickle.loads(pickle.dumps(chosen))
+    assert (sent.space, sent.recipe, sent.runtime) == (chosen.space, chosen.recipe, chosen.runtime)
 
 
 def test_choosing_imports_no_heavy_library():
