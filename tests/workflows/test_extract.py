@@ -321,8 +321,6 @@ class Embedding(SilentProgress):
 
 
 def test_every_batch_that_was_finished_when_it_was_stopped_is_kept(tmp_path: Path) -> None:
-    ahead = 5  # one kept, four in flight
-
     class Network(FakeNetwork):
         finished = 0
 
@@ -332,18 +330,23 @@ def test_every_batch_that_was_finished_when_it_was_stopped_is_kept(tmp_path: Pat
             return embeddings
 
     class StopWhenAhead(Embedding):
+        finished = 0
+
         def after_batch(self) -> None:
-            deadline = time.monotonic() + 10
-            while network.finished < ahead and time.monotonic() < deadline:
+            deadline = time.monotonic() + 1
+            while network.finished < 5 and time.monotonic() < deadline:  # one kept, at most four in flight
                 time.sleep(0.01)
+            self.finished = self.finished or network.finished
             self.stopping = True
 
-    network = Network()
+    network, progress = Network(), StopWhenAhead()
     photos = tmp_path / "photos"
     write_images(photos, 20, COLOURS)
     store = str(tmp_path / "features.h5")
-    with pytest.raises(Interrupted, match="20 new embeddings are kept"):
-        extract([photos], ExtractOptions(store=store), source=FakeSource(network), progress=StopWhenAhead())
+    with pytest.raises(Interrupted, match="new embeddings are kept"):
+        extract([photos], ExtractOptions(store=store), source=FakeSource(network), progress=progress)
+    with FeatureStore(store) as opened:
+        assert opened.find_space().rows >= 4 * progress.finished > 0
 
 
 def test_a_batch_is_kept_although_a_file_of_the_next_one_gives_no_answer(tmp_path: Path) -> None:
