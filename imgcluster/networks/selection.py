@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from imgcluster.errors import ImgclusterError, MissingExtra, install_command
+from imgcluster.errors import ImgclusterError, MissingExtra, NetworkUnavailable, install_command
 from imgcluster.networks.catalog import Network, find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import (
@@ -58,18 +58,28 @@ class ChosenNetwork:
         return self.recipe.space
 
     def load(self) -> EmbeddingNetwork:
-        """Import the runtime, make the model unless it was made before, and run it once."""
+        """Import the runtime, make the model unless it was made before, and run it once.
+
+        Raises
+        ------
+        NetworkUnavailable
+            Where it cannot be had.
+        """
+        try:
+            return self._load()
+        except ImgclusterError as error:
+            raise NetworkUnavailable(str(error)) from error
+
+    def _load(self) -> EmbeddingNetwork:
         if self.runtime == "openvino" or not self._on_tensorflow():
             from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
-            return OpenVinoNetwork(
-                self.recipe, self.int8 or openvino_model(self.recipe, self.models, self.notify)
-            )
+            model = self.int8 or openvino_model(self.recipe, self.models, self.notify)
+            return OpenVinoNetwork(self.recipe, model)
         from imgcluster.networks.tensorflow_runtime import TensorFlowNetwork
 
-        return TensorFlowNetwork(
-            self.recipe, partial(tensorflow_graph, self.recipe, self.models, self.notify)
-        )
+        make = partial(tensorflow_graph, self.recipe, self.models, self.notify)
+        return TensorFlowNetwork(self.recipe, make)
 
     def _on_tensorflow(self) -> bool:
         """Whether to compute on TensorFlow; only where there is a GPU, it is asked whether it finds one."""

@@ -14,22 +14,23 @@ from imgcluster.analysis import kmeans
 from imgcluster.analysis.fitting import ALGORITHMS
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.scoring import Evaluation, evaluate
-from imgcluster.errors import ImgclusterError, Interrupted, UsageError
+from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable, UsageError
 from imgcluster.networks.catalog import find_network
+from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.cluster import prepare_settings
 from imgcluster.workflows.collection import collect, sources, with_finite
-from imgcluster.workflows.extract import extract, network_choice
+from imgcluster.workflows.extract import extract
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.options import CompareOptions, ExtractOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource
+    from imgcluster.records import FeatureSpace
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
 
@@ -103,27 +104,6 @@ class CompareResult:
     unavailable: tuple[Unavailable, ...]
 
 
-class _CannotBeHad(ImgclusterError):
-    """A network's weights or library are missing, or it cannot be built from them."""
-
-
-@dataclass(frozen=True)
-class _Guarded:
-    """A network source whose trouble is told from all other trouble of an extraction."""
-
-    chosen: NetworkSource
-
-    @property
-    def space(self) -> FeatureSpace:
-        return self.chosen.space
-
-    def load(self) -> EmbeddingNetwork:
-        try:
-            return self.chosen.load()
-        except ImgclusterError as error:
-            raise _CannotBeHad(str(error)) from error
-
-
 def compare(
     paths: Sequence[str | os.PathLike[str]],
     options: CompareOptions | None = None,
@@ -163,7 +143,7 @@ def compare(
     for network in options.networks:
         try:
             spaces, extraction = embedder.embed(network.split(TOGETHER))
-        except _CannotBeHad as error:
+        except NetworkUnavailable as error:
             progress.note(f"{network} is left out: {error}")
             unavailable.append(Unavailable(network, str(error)))
             continue
@@ -210,11 +190,11 @@ class _Embedder:
 
     def _embed_one(self, name: str) -> tuple[FeatureSpace, Extraction]:
         if name in self._failed:
-            raise _CannotBeHad(self._failed[name])
+            raise NetworkUnavailable(self._failed[name])
         if name not in self._embedded:
             try:
                 self._embedded[name] = self._extract(name)
-            except _CannotBeHad as error:
+            except NetworkUnavailable as error:
                 self._failed[name] = str(error)
                 raise
         return self._embedded[name]
@@ -228,10 +208,10 @@ class _Embedder:
             no_lock=self._options.no_lock,
         )
         try:
-            source = self._choose(network_choice(options), self._progress.note)
+            source = self._choose(NetworkChoice.of(options), self._progress.note)
         except ImgclusterError as error:
-            raise _CannotBeHad(str(error)) from error
-        result = extract(self._paths, options, source=_Guarded(source), progress=self._progress)
+            raise NetworkUnavailable(str(error)) from error
+        result = extract(self._paths, options, source=source, progress=self._progress)
         return source.space, Extraction(result.new, result.seconds)
 
 

@@ -100,7 +100,7 @@ def extract(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     found = _find(paths, options, progress)
-    source = source or choose(network_choice(options), progress.note)
+    source = source or choose(NetworkChoice.of(options), progress.note)
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
     with FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note) as store:
@@ -142,19 +142,6 @@ def extract(
         network=source.space.network,
         space=source.space.name,
         failures=failures,
-    )
-
-
-def network_choice(options: ExtractOptions) -> NetworkChoice:
-    """Take from the options what chooses a network."""
-    return NetworkChoice(
-        options.network,
-        options.weights,
-        options.pooling,
-        options.input_size,
-        options.precision,
-        options.runtime,
-        options.batch_size,
     )
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from imgcluster.cli.places import network_chooser
+from imgcluster.cli.places import choose_network
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.find import find_images
 from imgcluster.images.reading import read_file
@@ -30,7 +30,7 @@ Figures = dict[str, float]
 
 def network(folder: str, count: int, **options: str) -> Figures:
     """The network alone, on pixels that are ready; batches are handed over as the pipeline does."""
-    source = network_chooser()(NetworkChoice(**options), lambda _: None)
+    source = choose_network(NetworkChoice(**options), lambda _: None)
     size = source.space.input_size
     started = time.perf_counter()
     loaded = source.load()
@@ -51,7 +51,7 @@ def first_start(folder: str, **options: str) -> Figures:
     """Load a network whose model is not on disk yet."""
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        source = network_chooser()(NetworkChoice(**options), lambda _: None)
+        source = choose_network(NetworkChoice(**options), lambda _: None)
         started = time.perf_counter()
         source.load()
         return {"loading_s": time.perf_counter() - started}
@@ -75,7 +75,7 @@ def whole(folder: str, count: int, *, full_decoding: bool = False, **options: st
     with tempfile.TemporaryDirectory() as store:
         clock = _Clock()
         settings = ExtractOptions(store=os.path.join(store, "features.h5"), **options)  # type: ignore[arg-type]
-        result = extract(_paths(folder, count), settings, choose=network_chooser(), progress=clock)
+        result = extract(_paths(folder, count), settings, choose=choose_network, progress=clock)
     return clock.speed() | {"images": result.new, "seconds": result.seconds}
 
 

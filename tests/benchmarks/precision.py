@@ -20,7 +20,7 @@ import numpy as np
 from imgcluster.analysis.kmeans import KMeansSettings, cluster
 from imgcluster.analysis.prepare import PrepareSettings
 from imgcluster.analysis.scoring import evaluate
-from imgcluster.cli.places import network_chooser, network_places
+from imgcluster.cli.places import choose_network, network_places
 from imgcluster.images.decode import decode
 from imgcluster.images.resize import PREPROCESSING_VERSION
 from imgcluster.networks.choice import NetworkChoice
@@ -114,7 +114,7 @@ def copy_in_half(store: Path, copy: Path) -> None:
 def source(choice: NetworkChoice, variant: str, folder: Path) -> NetworkSource:
     """Choose the network, for "own" with images of the folder to calibrate on."""
     if not variant.endswith("own"):
-        return network_chooser()(choice, print)
+        return choose_network(choice, print)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     chosen = paths[:: max(1, len(paths) // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]
 

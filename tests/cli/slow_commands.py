@@ -65,6 +65,6 @@ def slow_link(*arguments: Any, **options: Any) -> None:
 link = os.link
 if slow == "links":
     os.link = slow_link
-places.network_chooser = lambda: choose_network
+places.choose_network = choose_network
 sys.argv = ["imgcluster", *arguments]
 main()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeNetwork, FakeSource, write_images
 
-from imgcluster.errors import ImgclusterError, Interrupted, StoreError, UsageError
+from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable, StoreError, UsageError
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
@@ -42,7 +42,7 @@ class Networks:
 
 class Broken(FakeSource):
     def load(self) -> FakeNetwork:
-        raise ImgclusterError("these weights are not those of this network")
+        raise NetworkUnavailable("these weights are not those of this network")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from clusterings import Desk, desk_with_photos, pictures
 from fakes import FakeSource, write_image
 
 from imgcluster.analysis.neighbours import Pair, near_duplicates
-from imgcluster.cli.places import network_chooser
+from imgcluster.cli.places import choose_network
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
@@ -178,7 +178,7 @@ def embedded_for_real(tmp_path: Path) -> Callable[[], DuplicatesOptions]:
     def embed() -> DuplicatesOptions:
         store = str(tmp_path / "features.h5")
         options = ExtractOptions(store=store, network="efficientnet_lite2")
-        extract([tmp_path], options, choose=network_chooser())
+        extract([tmp_path], options, choose=choose_network)
         return DuplicatesOptions(store=store)
 
     return embed
