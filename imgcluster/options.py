@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
 from imgcluster.errors import UsageError
 
@@ -153,8 +153,15 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return "".join(f" (did you mean {close}?)" for close in get_close_matches(name, names, 1))
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Options:
-    """Base of the frozen dataclasses whose fields are options: what they are made of is read and checked."""
+    """Base of frozen dataclasses whose fields are options: what they are made of is read and checked.
+
+    Their module must not put off the evaluation of annotations.
+    """
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     def __post_init__(self) -> None:
         for each in declared(type(self)):
@@ -170,16 +177,15 @@ class Options:
 
 def declared(options: type[Any]) -> tuple[Declared, ...]:
     """List the options of a dataclass, its own before those that it shares; MISSING stands for no default."""
-    types = get_type_hints(options)
     found = {each.name: each for each in fields(options)}
     names = dict.fromkeys(
         name for owner in options.__mro__ for name in vars(owner).get("__annotations__", ())
     )
-    return tuple(_declared(found[name], types[name]) for name in names)
+    return tuple(_declared(found[name]) for name in names)
 
 
-def _declared(each: Any, kind: Any) -> Declared:
-    optional = type(None) in get_args(kind)
+def _declared(each: Any) -> Declared:
+    kind, optional = each.type, type(None) in get_args(each.type)
     if optional:
         (kind,) = (part for part in get_args(kind) if part is not type(None))
     many = get_origin(kind) is tuple

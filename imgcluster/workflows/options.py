@@ -1,9 +1,7 @@
 """The options of every command, each said once: its type, default, range and help."""
 
-from __future__ import annotations
-
 import os
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, replace
 
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
@@ -85,7 +83,6 @@ _WEIGHTS = Option(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExtractOptions(Options):
     """The options of `extract`."""
 
@@ -121,7 +118,6 @@ class ExtractOptions(Options):
     no_lock: bool = flag(_NO_LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PrepareOptions(Options):
     """What all share that fit clusters: from which store, how embeddings are prepared, how k-means runs."""
 
@@ -159,7 +155,6 @@ class PrepareOptions(Options):
             raise UsageError(f"--whiten needs --pca where --prepare is {self.prepare}: it scales components")
 
 
-@dataclass(frozen=True, kw_only=True)
 class FitOptions(PrepareOptions):
     """What `cluster` and `sweep` share beyond that: which feature spaces, and where images were moved to."""
 
@@ -184,7 +179,6 @@ class FitOptions(PrepareOptions):
                 raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ClusterOptions(FitOptions):
     """The options of `cluster`; `k` None stands for ``auto``."""
 
@@ -200,7 +194,6 @@ class ClusterOptions(FitOptions):
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SweepOptions(FitOptions):
     """The options of `sweep`."""
 
@@ -216,7 +209,6 @@ class SweepOptions(FitOptions):
     plot: str | None = option("Draw the measures as PNG or SVG.", metavar="FILE")
 
 
-@dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(Options):
     """The options of `evaluate`."""
 
@@ -224,7 +216,6 @@ class EvaluateOptions(Options):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompareOptions(PrepareOptions):
     """The options of `compare`; by default they make the published table."""
 
@@ -250,7 +241,6 @@ class CompareOptions(PrepareOptions):
             raise UsageError("--networks and --algorithms need at least one name each")
 
 
-@dataclass(frozen=True, kw_only=True)
 class AssignOptions(Options):
     """The options of `assign`; all else is as the clustering was made."""
 
@@ -265,7 +255,6 @@ class AssignOptions(Options):
     no_lock: bool = flag(_NO_LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReportOptions(Options):
     """The options of `report`."""
 
@@ -275,7 +264,6 @@ class ReportOptions(Options):
     no_lock: bool = flag(_NO_LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ContactSheetOptions(Options):
     """The options of `contact-sheet`."""
 
@@ -286,7 +274,6 @@ class ContactSheetOptions(Options):
     columns: int = option("Images per row.", 8, least=1)
 
 
-@dataclass(frozen=True, kw_only=True)
 class UndoOptions(Options):
     """The options of `undo`."""
 
@@ -294,7 +281,6 @@ class UndoOptions(Options):
     force: bool = flag("Proceed even if the folder was copied since.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class StoreOptions(Options):
     """The options of `store info`, `store verify` and `store repair`."""
 
@@ -302,7 +288,6 @@ class StoreOptions(Options):
     no_lock: bool = flag(_NO_LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SpaceOptions(StoreOptions):
     """Which feature space of which store."""
 
@@ -310,7 +295,6 @@ class SpaceOptions(StoreOptions):
     space: str | None = option("A feature space by its full name.", unset="the only one")
 
 
-@dataclass(frozen=True, kw_only=True)
 class SimilarOptions(SpaceOptions):
     """The options of `similar`; images that were moved are found through `clusters`."""
 
@@ -318,7 +302,6 @@ class SimilarOptions(SpaceOptions):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DuplicatesOptions(SpaceOptions):
     """The options of `duplicates`; images that were moved are found through `clusters`."""
 
@@ -331,7 +314,6 @@ class DuplicatesOptions(SpaceOptions):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PruneOptions(StoreOptions):
     """The options of `store prune`."""
 
@@ -344,7 +326,6 @@ class PruneOptions(StoreOptions):
     force: bool = flag("Proceed even if nothing is left of a scanned folder, or most rows would go.")
 
 
-@dataclass(frozen=True, kw_only=True)
 class MergeOptions(Options):
     """The options of `store merge`."""
 
@@ -352,7 +333,6 @@ class MergeOptions(Options):
     no_lock: bool = flag(_NO_LOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExportOptions(SpaceOptions):
     """The options of `store export`."""
 
