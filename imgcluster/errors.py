@@ -97,7 +97,9 @@ class NothingReadable(ImgclusterError):
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
         path, reason = failures[0]
-        super().__init__(f"none of {len(failures)} images could be read; the first: {path}: {reason}")
+        which = "the only image" if len(failures) == 1 else f"none of {len(failures)} images"
+        not_read = "could not" if len(failures) == 1 else "could"
+        super().__init__(f"{which} {not_read} be read{'; the first' * (len(failures) > 1)}: {path}: {reason}")
         self.failures = failures
 
 
@@ -116,12 +118,12 @@ class StoreLocked(StoreError):
 
 
 class NotFinite(ImgclusterError):
-    """Among embeddings are values that are no numbers."""
+    """An embedding holds NaN or infinity."""
 
     def __init__(self) -> None:
         super().__init__(
-            "an embedding is not finite: extract into another store with "
-            "--precision float32, or with other weights"
+            "an embedding holds NaN or infinity: extract into another store with --precision float32 and "
+            "--dtype float32, or with other weights"
         )
 
 

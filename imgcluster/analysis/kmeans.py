@@ -30,7 +30,7 @@ from imgcluster.analysis.streaming import (
     points_of,
     silhouettes_streamed,
 )
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.records import Clustering, ClusterModel
 
 if TYPE_CHECKING:
@@ -142,9 +142,7 @@ def cluster(
         found = _fit_streamed(inputs, settings, max(rows, 10 * settings.k), progress)
     count = len(found.centroids)
     if count < settings.k:
-        progress.note(
-            f"only {count} distinct images among {len(keys)}: {count} clusters instead of {settings.k}"
-        )
+        progress.note(f"only {count} of {len(keys)} images are distinct: making {quantity(count, 'cluster')}")
     return Clustering(
         keys=keys,
         labels=found.nearest.labels,
@@ -186,7 +184,7 @@ def check_count(k: int, images: int) -> None:
         raise ImgclusterError(f"{k} clusters cannot be made: choose --k 1 or more")
     if k > images:
         raise ImgclusterError(
-            f"{k} clusters were asked for, but there are only {images} distinct images: "
+            f"{k} clusters cannot be made of {quantity(images, 'distinct image')}: "
             f"choose --k {images} or less"
         )
 

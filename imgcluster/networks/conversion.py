@@ -151,7 +151,7 @@ def _in_child(make: Callable[..., None], *arguments: object) -> None:
         call_in_child(make, *arguments)
     except ChildDied as death:
         why = (
-            "most likely for want of memory: close other programs"
+            "most likely because there was too little memory: close other programs"
             if death.killed
             else "most likely because this processor lacks what TensorFlow is built for, such as AVX"
         )

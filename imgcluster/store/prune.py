@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgcluster.errors import StoreError
+from imgcluster.errors import StoreError, quantity
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
@@ -86,7 +86,7 @@ def prune(
             target.copy_history(tables)
         if gone:
             progress.note(
-                f"{len(gone)} paths are forgotten, for nothing is there any more; the first: {gone[0].path}"
+                f"forgetting {quantity(len(gone), 'path')} that lead nowhere, the first: {gone[0].path}"
             )
         return Pruned(going, len(gone), before, os.path.getsize(file.target))
 

@@ -14,7 +14,7 @@ import numpy as np
 from imgcluster.analysis import choose_k, kmeans
 from imgcluster.analysis.kmeans import KMeansSettings
 from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
@@ -143,11 +143,13 @@ def _fit(
         k = suggested.suggestion
     if k > len(collection.images):
         raise ImgclusterError(
-            f"{k} clusters were asked of {len(collection.images)} images: choose a k up to their number"
+            f"{k} clusters of {quantity(len(collection.images), 'image')} cannot be made: choose a smaller k"
         )
     if k > len(collection.keys):
         k = len(collection.keys)
-        progress.note(f"only {k} of {len(collection.images)} images are distinct: so many clusters")
+        progress.note(
+            f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
+        )
     found = kmeans.cluster(embeddings, names, prepare, kmeans_settings(k, options), progress)
     return _numbered_by_files(found, collection)
 

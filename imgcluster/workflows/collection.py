@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.counted import Counted
 from imgcluster.analysis.prepare import finite_rows
-from imgcluster.errors import ImgclusterError, NotFinite, UsageError
+from imgcluster.errors import ImgclusterError, NotFinite, UsageError, quantity
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 from imgcluster.workflows.options import SpaceOptions
@@ -130,7 +130,7 @@ def collect(
     if not images:
         raise ImgclusterError(_why_none(store, paths, left_out))
     for group in left_out:
-        progress.note(f"left out: {len(group.paths)} {group}")
+        progress.note(f"left out: {group}")
     return Collection(
         tuple(spaces),
         tuple(images),
@@ -187,7 +187,7 @@ class _LeftOut:
     advice: str
 
     def __str__(self) -> str:
-        return f"images {self.why}, the first: {self.paths[0]}: {self.advice}"
+        return f"{quantity(len(self.paths), 'image')} {self.why}, the first: {self.paths[0]}: {self.advice}"
 
 
 def _left_out(spaces: Sequence[StoredSpace], found: Existing, unembedded: Sequence[str]) -> list[_LeftOut]:
@@ -195,11 +195,11 @@ def _left_out(spaces: Sequence[StoredSpace], found: Existing, unembedded: Sequen
     everything = (
         _LeftOut(
             found.missing,
-            "are gone since extraction",
+            "gone since extraction",
             "if `cluster --mode move` put them elsewhere, name that folder with --clusters",
         ),
         _LeftOut(found.changed, "changed since extraction", "run `imgcluster extract` on them again"),
-        _LeftOut(unembedded, f"have no embedding in {names}", "run `imgcluster extract` on them"),
+        _LeftOut(unembedded, f"without an embedding in {names}", "run `imgcluster extract` on them"),
     )
     return [group for group in everything if group.paths]
 
@@ -210,9 +210,7 @@ def _why_none(
     where = f" below {', '.join(map(str, paths))}" if paths else ""
     if not left_out:
         return f"{store.path} knows no image{where}: run `imgcluster extract` first"
-    if len(left_out) == 1:
-        return f"all {len(left_out[0].paths)} {left_out[0]}"
-    return "no image is left: " + "; ".join(f"{len(group.paths)} {group}" for group in left_out)
+    return f"no image is left: {'; '.join(map(str, left_out))}"
 
 
 def without_broken(store: FeatureStore, collection: Collection, progress: Progress) -> Collection:
@@ -231,10 +229,12 @@ def without_broken(store: FeatureStore, collection: Collection, progress: Progre
         return collection
     for image in collection.images:
         if image.key in bad:
-            progress.note(f"left out, for its embedding holds values that are no numbers: {image.path}")
+            progress.note(f"left out, for its embedding holds NaN or infinity: {image.path}")
     images = tuple(image for image in collection.images if image.key not in bad)
     if not images:
-        raise ImgclusterError(f"no embedding in {store.path} consists of numbers: extract with other weights")
+        raise ImgclusterError(
+            f"every embedding in {store.path} holds NaN or infinity: extract with other weights"
+        )
     return replace(collection, images=images, keys=distinct_keys(images))
 
 

@@ -21,7 +21,7 @@ def read_table(file: str, columns: Sequence[str]) -> Iterator[tuple[int, tuple[s
     Raises
     ------
     ImgclusterError
-        Where the file is missing, lacks a column, or is no CSV, with the line.
+        Where the file is missing, lacks a column, or is not CSV, with the line.
     """
     wanted = " and ".join(columns)
     try:
@@ -37,4 +37,4 @@ def read_table(file: str, columns: Sequence[str]) -> Iterator[tuple[int, tuple[s
         for row in reader:
             yield reader.line_num, tuple(row[column] for column in columns)
     except csv.Error as error:
-        raise ImgclusterError(f"{file}, line {reader.line_num + 1}, is no CSV: {error}") from error
+        raise ImgclusterError(f"{file}, line {reader.line_num + 1}, is not CSV: {error}") from error

@@ -10,7 +10,7 @@ from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
 from imgcluster.analysis.neighbours import near_duplicates
 from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.images.decode import decode
 from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import check_target, write_file
@@ -99,7 +99,7 @@ def _copies(
             size = pixels.get(image.path, 0)
             copies.append(Copy(image.path, image.key, size, status.st_size, status.st_mtime_ns))
     for path, reason in list(lost.items())[:1]:
-        progress.note(f"{len(lost)} images cannot be read now and are left out, the first: {path}: {reason}")
+        progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {path}: {reason}")
     return copies
 
 

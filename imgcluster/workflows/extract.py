@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, NothingReadable
+from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, NothingReadable, quantity
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages, find_images
 from imgcluster.networks.choice import NetworkChoice
@@ -167,11 +167,9 @@ def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> st
     where = ", ".join(map(str, paths))
     if not found.clusterings:
         return f"no image found below {where}: name a folder with images"
-    which = "a folder is" if found.clusterings == 1 else f"{found.clusterings} folders are"
     return (
-        f"no image found below {where}: {which} left out, for `cluster` made "
-        f"{'it' if found.clusterings == 1 else 'them'}: name the folder that the images came from, or, if "
-        "they were moved, the cluster folders themselves"
+        f"no image found below {where} but in {quantity(found.clusterings, 'folder')} that `cluster` made: "
+        "name the folder that the images came from, or, if they were moved, the cluster folders themselves"
     )
 
 
@@ -183,9 +181,8 @@ def _raise_where_nothing_came_of_it(
     progress: Progress,
 ) -> None:
     if progress.stopping:
-        raise Interrupted(
-            f"stopped: {stats.new} new embeddings are kept in {options.store}; run the same command to go on"
-        )
+        kept = quantity(stats.new, "new embedding")
+        raise Interrupted(f"stopped: {kept} kept in {options.store}; run the same command to go on")
     if len(failures) == len(found.files) + len(found.failures):
         raise NothingReadable([(failure.path, failure.reason) for failure in failures])
 

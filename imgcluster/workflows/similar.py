@@ -54,8 +54,8 @@ def similar(
         query = store.read(space.name, key)[0]
         if not np.isfinite(query).all():
             raise ImgclusterError(
-                f"the embedding of {image} holds values that are no numbers: extract it into another store "
-                "with --precision float32, or with other weights"
+                f"the embedding of {image} holds NaN or infinity: extract it into another store with "
+                "--precision float32 and --dtype float32, or with other weights"
             )
         rows, cosines = most_similar(query, source, options.top + 1)
         found = [(bytes(source.keys[row]), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from imgcluster.child import ChildDied, TimedOut
 from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.errors import ImgclusterError, UnreadableImage, quantity
 from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, missing_thumbnails, save_thumbnail
 from imgcluster.records import Progress
@@ -55,7 +55,7 @@ def make_thumbnails(
             raise _not_made(folder, outcome.error)
         progress.advance()
     if unreadable:
-        progress.note(f"{unreadable} images cannot be read any more and have no thumbnail")
+        progress.note(f"without a thumbnail, for it cannot be read any more: {quantity(unreadable, 'image')}")
     return made
 
 

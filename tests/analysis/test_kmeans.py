@@ -115,7 +115,7 @@ def test_fewer_distinct_images_than_clusters_give_as_many_clusters_as_images_and
     result = cluster([source_of(rows)], ["space"], PrepareSettings(), KMeansSettings(6), progress)
     assert result.k == 3
     assert np.bincount(result.labels).tolist() == [5, 4, 3]
-    assert progress.notes == ["only 3 distinct images among 12: 3 clusters instead of 6"]
+    assert progress.notes == ["only 3 of 12 images are distinct: making 3 clusters"]
 
 
 @pytest.mark.parametrize(("k", "message"), [(0, "1 or more"), (4, "--k 3")])
@@ -159,7 +159,7 @@ def test_blank_and_equal_rows_stay_finite() -> None:
 def test_an_embedding_that_is_not_a_number_is_named_as_the_trouble() -> None:
     rows = np.eye(4, dtype=np.float32)
     rows[2, 1] = np.nan
-    with pytest.raises(ImgclusterError, match="not finite"):
+    with pytest.raises(ImgclusterError, match="NaN or infinity"):
         fit(source_of(rows), 2)
 
 
@@ -236,7 +236,7 @@ def test_images_that_are_streamed_give_as_many_clusters_as_there_are_distinct_on
         assert result.k == count
         assert np.bincount(result.labels).min() >= 1
         assert np.array_equal(assign(result.model, [rows])[0], result.labels)
-    assert notes.notes == ["only 8 distinct images among 3006: 8 clusters instead of 11"]
+    assert notes.notes == ["only 8 of 3006 images are distinct: making 8 clusters"]
 
 
 def test_there_is_one_source_for_each_space() -> None:

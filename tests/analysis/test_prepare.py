@@ -117,7 +117,7 @@ def test_rows_that_are_not_finite_are_told() -> None:
     rows[1, 2], rows[4, 0] = np.nan, -np.inf
     assert finite_rows(source_of(rows, block=2)).tolist() == [True, False, True, True, False]
     assert finite_rows(source_of(rows[:0])).tolist() == []
-    with pytest.raises(ImgclusterError, match="not finite"):
+    with pytest.raises(ImgclusterError, match="NaN or infinity"):
         fit_preparation(source_of(rows), PrepareSettings())
 
 

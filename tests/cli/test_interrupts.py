@@ -67,7 +67,7 @@ def test_what_is_finished_is_kept_and_the_next_run_goes_on(tmp_path: Path, numbe
     status, out, err, seconds = command.end()
     assert status == 130, err
     assert seconds < SOON
-    kept = int(re.search(r"(\d+) new embeddings are kept", json.loads(out)["error"])[1])
+    kept = int(re.search(r"(\d+) new embeddings kept", json.loads(out)["error"])[1])
     assert 12 <= kept < 100  # of six batches begun, two at most were under way
     assert "Traceback" not in err
     assert sorted(path.name for path in tmp_path.glob("*.inflight")) == []

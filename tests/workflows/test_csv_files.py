@@ -33,8 +33,8 @@ def test_cells_come_with_their_line_whatever_else_is_there(table: Path, start: b
     [
         (b"", "needs the columns path and label in its first line"),
         (b"path,class\n", "needs the columns path and label in its first line"),
-        (b"path,label\na,b\nx," + b"y" * 200_000 + b"\n", "line 3, is no CSV: field larger than"),
-        (b"z" * 200_000, "line 1, is no CSV: field larger than"),
+        (b"path,label\na,b\nx," + b"y" * 200_000 + b"\n", "line 3, is not CSV: field larger than"),
+        (b"z" * 200_000, "line 1, is not CSV: field larger than"),
     ],
 )
 def test_what_is_no_such_table_is_one_line(table: Path, content: bytes, complaint: str) -> None:

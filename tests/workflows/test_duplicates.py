@@ -151,7 +151,7 @@ def test_files_that_cannot_be_read_now_are_neither_kept_nor_given_up(
     result = duplicates((), DuplicatesOptions(threshold=EQUAL_ONLY, store=desk.store), progress=desk.progress)
     assert len(result.groups) == 4
     assert str(gone) not in itertools.chain(*paths(result))
-    assert desk.progress.said(f"1 images cannot be read now and are left out, the first: {gone}: ")
+    assert desk.progress.said(f"left out: 1 unreadable image, the first: {gone}: ")
 
 
 def test_the_same_choice_is_made_each_time(desk: Desk) -> None:

@@ -93,7 +93,7 @@ def test_the_sprite_shows_each_row_of_the_table_in_its_order(desk: Desk) -> None
         colour = Path(path).parent.name if Path(path).exists() else "white"
         wanted = {**COLOURS, "white": (255, 255, 255)}[colour]
         np.testing.assert_allclose(sheet[row * 64 + 32, column * 64 + 32], wanted, atol=25)
-    assert progress.said("1 images cannot be read any more")
+    assert progress.said("cannot be read any more: 1 image")
     config = (out / "projector_config.pbtxt").read_text()
     assert 'image_path: "sprite.png"' in config
     assert config.count("single_image_dim: 64") == 2

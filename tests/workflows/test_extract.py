@@ -246,7 +246,7 @@ def test_a_folder_that_cluster_made_is_left_out_and_the_message_says_so(photos: 
         folder.mkdir(exist_ok=True)
         if folder != out:
             out.rename(folder / "clusters")
-        with pytest.raises(ImgclusterError, match="left out, for `cluster` made it"):
+        with pytest.raises(ImgclusterError, match="that `cluster` made"):
             run(folder)
 
 
@@ -278,7 +278,7 @@ def test_nothing_to_embed_is_an_error_that_says_so(tmp_path: Path) -> None:
 def test_only_broken_files_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"text")
-    with pytest.raises(ImgclusterError, match="none of 1 images could be read"):
+    with pytest.raises(ImgclusterError, match="the only image could not be read"):
         run(tmp_path / "photos")
 
 
@@ -296,7 +296,7 @@ def test_stopping_keeps_what_is_finished_and_the_next_run_goes_on(tmp_path: Path
     photos = tmp_path / "photos"
     write_images(photos, 20, COLOURS)
     store = str(tmp_path / "features.h5")
-    with pytest.raises(Interrupted, match="are kept"):
+    with pytest.raises(Interrupted, match="kept"):
         extract([photos], ExtractOptions(store=store), source=FakeSource(), progress=StopAfterFirstBatch())
     result = run(photos)
     assert 0 < result.new < 40
@@ -343,7 +343,7 @@ def test_every_batch_that_was_finished_when_it_was_stopped_is_kept(tmp_path: Pat
     photos = tmp_path / "photos"
     write_images(photos, 20, COLOURS)
     store = str(tmp_path / "features.h5")
-    with pytest.raises(Interrupted, match="new embeddings are kept"):
+    with pytest.raises(Interrupted, match="new embeddings kept"):
         extract([photos], ExtractOptions(store=store), source=FakeSource(network), progress=progress)
     with FeatureStore(store) as opened:
         assert opened.find_space().rows >= 4 * progress.finished > 0

@@ -180,7 +180,7 @@ def test_the_report_does_not_depend_on_the_images_being_there(desk: Desk) -> Non
     (desk.photos / "red" / "red0.png").unlink()
     result = run(desk)
     assert (result.images, result.thumbnails_made) == (IMAGES, IMAGES - 1)
-    assert desk.progress.said("1 images cannot be read any more")
+    assert desk.progress.said("cannot be read any more: 1 image")
 
 
 @pytest.mark.parametrize("mode", ["copy", "hardlink"])
