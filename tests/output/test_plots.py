@@ -43,5 +43,5 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_without_matplotlib_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r'pip install "imgcluster\[plot\]"'):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[plot\]'"):
         sweep_plot(KS, INERTIA, SILHOUETTE, STABILITY, 3)

@@ -296,7 +296,7 @@ def test_without_the_extra_one_line_names_it_and_nothing_is_written(
     sample: Sample, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtra, match=r'pip install "imgcluster\[report\]"'):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[report\]'"):
         sample.write()
     assert os.listdir(sample.out) == [CLUSTERING_MARKER]
 

@@ -238,7 +238,7 @@ def test_a_missing_library_shows_before_the_long_work(
     desk: Desk, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtra, match=r"imgcluster\[report\]"):
+    with pytest.raises(MissingExtra, match=r"'\.\[report\]'"):
         run(desk)
     assert not (desk.folder / "thumbnails").exists()
 
