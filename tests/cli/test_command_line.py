@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from fakes import write_images
+from typer.testing import CliRunner
 
+from imgcluster.cli.app import app
 from imgcluster.machine import default_memory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEAVY = ("tensorflow", "keras", "openvino", "cv2", "h5py", "sklearn", "bokeh", "jinja2", "matplotlib")
 
@@ -59,13 +59,13 @@ def test_help_loads_nothing_heavy(tmp_path: Path, command: tuple[str, ...]) -> N
 
 
 def test_help_answers_at_once(tmp_path: Path) -> None:
-    """The promise is 0.3 s on an idle machine."""
+    """The promise is 0.3 s on an idle machine; other programs make a processor's seconds longer, too."""
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         assert imgcluster("--help", cwd=tmp_path).returncode == 0
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 1
+        seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+    assert min(seconds) < 0.7
 
 
 @pytest.fixture(scope="module")
@@ -137,21 +137,52 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_a_foreseeable_mistake_is_one_line_and_an_exit_code(
-    embedded: Path, arguments: tuple[str, ...], code: int, says: str
+    embedded: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     (embedded / "empty").mkdir(exist_ok=True)
     (embedded / "text.h5").write_text("no HDF5 at all")
-    done = imgcluster(*arguments, cwd=embedded)
-    assert done.returncode == code, done.stderr
+    monkeypatch.chdir(embedded)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == code, done.output
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_under_json_stdout_holds_the_error(tmp_path: Path) -> None:
-    done = imgcluster("extract", "nowhere", "--json", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "nowhere" in json.loads(done.stdout)["error"]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("extract", "nowhere"),
+        ("cluster", "--k", "0"),
+        ("cluster", "--stroe", "x"),
+        ("contact-sheet",),
+        ("store", "merge", "a"),
+        ("sweep", "--plot"),
+    ],
+    ids=" ".join,
+)
+def test_under_json_stdout_holds_the_error_of_wrong_usage_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = 2 if arguments[0] == "store" else 1
+    done = CliRunner().invoke(app, [*arguments[:name], "--json", *arguments[name:]])
+    assert done.exit_code == (1 if arguments[0] == "extract" else 2)
+    assert json.loads(done.stdout)["error"]
+    assert CliRunner().invoke(app, arguments).stdout == ""
+
+
+def test_on_windows_one_line_says_what_runs_it(tmp_path: Path) -> None:
+    program = "import os; from imgcluster.cli.app import main; os.name = 'nt'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "WSL" in done.stderr
+
+
+def test_it_tells_its_version() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"imgcluster {version('imgcluster')}\n"
 
 
 def test_where_no_file_can_be_read_each_is_listed_all_the_same(tmp_path: Path) -> None:
