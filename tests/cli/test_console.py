@@ -42,6 +42,11 @@ def test_a_long_list_names_the_option_that_shows_all_of_it(capsys: pytest.Captur
 
 
 def test_json_is_written_whole_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        console.show_json({"first": 1, "second": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        console.show_json({"first": 1, "second": {2}})
     assert capsys.readouterr().out == ""
+
+
+def test_a_number_that_is_not_defined_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_json({"rows": [{"silhouette": float("nan")}]})
+    assert capsys.readouterr().out == '{"rows": [{"silhouette": null}]}\n'
