@@ -86,8 +86,11 @@ class _LatestByPath(Generic[Item]):
     @cached_property
     def items(self) -> dict[bytes, Item]:
         entries = self._table.read()
+        flags_of_each = entries.columns["flags"]
+        if not (flags_of_each & REMOVED).any():
+            return dict(self._unpack(entries))
         items: dict[bytes, Item] = {}
-        for (path, item), flags in zip(self._unpack(entries), entries.columns["flags"].tolist(), strict=True):
+        for (path, item), flags in zip(self._unpack(entries), flags_of_each.tolist(), strict=True):
             if flags & REMOVED:
                 items.pop(path, None)
             else:
@@ -98,8 +101,9 @@ class _LatestByPath(Generic[Item]):
         return tuple(self.items[path] for path in sorted(self.items))
 
     def record(self, items: Mapping[bytes, Item]) -> None:
+        known = self.items  # read before the new ones would be read as well
         self._pack(self._table, items)
-        self.items.update(items)
+        known.update(items)
 
     def forget(self, paths: Iterable[bytes]) -> None:
         self._table.append([path for path in paths if self.items.pop(path, None)], REMOVED)

@@ -178,11 +178,16 @@ def _open_columns(group: h5py.Group, columns: _Columns) -> list[h5py.Dataset]:
     """Open the datasets of a group; they are as `_create_columns` makes them, but for their length."""
     datasets = [_open(group, name, h5py.Dataset) for name in columns]
     for dataset, (kind, width, chunk) in zip(datasets, columns.values(), strict=True):
-        as_made = (dataset.dtype, dataset.shape[1:], dataset.chunks) == (kind, width, (chunk, *width))
+        made, chunks = dataset.id.get_create_plist(), (chunk, *width)
         # In chunks without a filter nothing can lie in another file, and nothing grows when it is read.
-        if not as_made or dataset.id.get_create_plist().get_nfilters():
+        if (
+            (dataset.dtype, dataset.shape[1:]) != (kind, width)
+            or made.get_layout() != h5py.h5d.CHUNKED
+            or made.get_chunk() != chunks
+            or made.get_nfilters()
+        ):
             raise ValueError(f"{dataset.name} is not as imgcluster makes it")
-        if len(dataset) and math.prod(dataset.chunks) * kind.itemsize > file_size(dataset):
+        if len(dataset) and math.prod(chunks) * kind.itemsize > file_size(dataset):
             raise ValueError(f"{dataset.name} is larger than the file")
     return datasets
 

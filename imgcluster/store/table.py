@@ -68,8 +68,11 @@ def read_entries(group: h5py.Group) -> Entries:
     sound = _checksums(columns, texts) == columns["crc32"]
     table = group.name.rpartition("/")[2]
     if table != "runs":
-        paths = [text.partition(b"\0")[0] for text in texts] if table == "failures" else texts
-        sound &= np.fromiter(map(is_plain, paths, columns["flags"].tolist()), np.bool_, len(paths))
+        rooted = np.fromiter((text[:1] == b"/" for text in texts), np.bool_, len(texts))
+        sound &= (rooted != (columns["flags"] & RELATIVE != 0)) & (columns["length"] > 0)
+        if b".." in blob or b"\0" in blob:  # a look at each of them takes its time
+            paths = [text.partition(b"\0")[0] for text in texts] if table == "failures" else texts
+            sound &= np.fromiter(map(is_plain, paths, columns["flags"].tolist()), np.bool_, len(paths))
     if "code" in (columns.dtype.names or ()):
         sound &= np.isin(columns["code"], [b"", *(code.encode() for code in FailureCode)])
     if sound.all():
