@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
@@ -17,14 +15,12 @@ def undo(*, options: UndoOptions, json: Json = False) -> None:
     with console.progress() as progress:
         done = workflow.undo(**vars(options), progress=progress)
     if json:
-        console.show_json(asdict(done))
+        console.show_json(done)
         return
     removed, returned = quantity(done.removed, "file"), quantity(done.returned, "image")
     console.say(f"{options.clusters}: {removed} removed, {returned} moved back")
     if done.missing:
         lost = quantity(done.missing, "moved image")
-        console.say(
-            f"  {lost} not found: what is put back into {options.clusters}, the next undo brings home"
-        )
+        console.say(f"  {lost} not found: put back into {options.clusters}, the next undo brings them home")
     for path in done.left:
         console.say(f"  left alone: {path}")

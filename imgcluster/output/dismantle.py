@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator
 
+from imgcluster.errors import quantity
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.file_system import discard, is_folder, move_file, remove_if_empty, rename_new
 from imgcluster.output.marker import Marker, OwnFile, read_marker
@@ -74,7 +75,7 @@ def sweep(old: str, out: str, notify: Notify) -> None:
     remove_rest(contents)
     if kept:
         notify(
-            f"{images(kept)} with no other place any more {'is' if kept == 1 else 'are'} kept in "
+            f"{quantity(kept, 'image')} with no other place any more {'is' if kept == 1 else 'are'} kept in "
             f"{os.path.join(out, KEPT)}"
         )
 
@@ -134,11 +135,6 @@ def _make_folder(folder: str) -> bool:
     except (FileExistsError, NotADirectoryError):
         return False
     return os.path.realpath(folder) == folder
-
-
-def images(count: int) -> str:
-    """Return "1 image" or "2 images"."""
-    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def _return(own: OwnFile, path: str, out: str) -> bool:

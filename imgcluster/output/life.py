@@ -17,10 +17,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import sync_file
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.dismantle import images, remove_rest, save_originals, sweep
+from imgcluster.output.dismantle import remove_rest, save_originals, sweep
 from imgcluster.output.file_system import exchange, locked_folder, rename_new
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.move_journal import put_back
@@ -114,7 +114,7 @@ def recover(out: str, notify: Notify) -> None:
         with locked(out, notify):
             settled = settle(out, notify)
         if settled.anything:
-            back = f": {images(settled.returned)} moved back" if settled.returned else ""
+            back = f": {quantity(settled.returned, 'image')} moved back" if settled.returned else ""
             notify(f"cleared away what an interrupted run had left beside {out}{back}")
 
 
@@ -126,7 +126,7 @@ def give_up(out: str, notify: Notify) -> None:
     else:
         settled = settle(out, notify)
     if settled.returned:
-        notify(f"{images(settled.returned)} moved back: all images are where they were")
+        notify(f"{quantity(settled.returned, 'image')} moved back: all images are where they were")
 
 
 def check_replaceable(out: str, moving: AbstractSet[str], *, force: bool) -> Marker | None:
@@ -212,8 +212,8 @@ def _remove_built(found: Situation, settled: Settled, notify: Notify) -> None:
     if not back.complete and (kept := save_originals(found.tree, found.out)):
         settled.kept += kept
         notify(
-            f"the journal of an interrupted move is damaged: {images(kept)} whose place it does not tell "
-            f"{'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
+            f"the journal of an interrupted move is damaged: {quantity(kept, 'image')} whose place it does "
+            f"not tell {'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
         )
     shutil.rmtree(found.tree)
 

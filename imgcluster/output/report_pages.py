@@ -106,7 +106,7 @@ class Pages:
         thumbnails: frozenset[str],
     ) -> None:
         self._environment = environment
-        self._facts = summary
+        self._summary = summary
         self._thumbnails = thumbnails
         self._with_map = any(image.has_place for image in images)
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
@@ -117,7 +117,7 @@ class Pages:
 
     def overview(self) -> str:
         """Return ``report.html``."""
-        summary = self._facts
+        summary = self._summary
         return self._fill(
             "overview.html",
             here="",
@@ -145,7 +145,7 @@ class Pages:
 
     def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
         return self._environment.get_template(template).render(
-            summary=self._facts,
+            summary=self._summary,
             clusters=self.clusters,
             with_map=self._with_map,
             here=here,
@@ -155,7 +155,7 @@ class Pages:
         )
 
     def _cluster(self, number: int) -> Cluster:
-        summary = self._facts
+        summary = self._summary
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
         size = summary.sizes[number]

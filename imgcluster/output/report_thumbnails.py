@@ -6,11 +6,13 @@ import os
 import shutil
 from collections.abc import Iterable
 
-from imgcluster.files import replacing
+from imgcluster.files import open_regular, replacing
 from imgcluster.output.file_system import NO_LINK
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 
 def thumbnail_name(key: str) -> str:
@@ -19,9 +21,10 @@ def thumbnail_name(key: str) -> str:
 
 
 def missing_thumbnails(folder: str, keys: Iterable[str]) -> tuple[str, ...]:
-    """Return those of `keys` that have no thumbnail in `folder`, each once, in their order."""
-    here = _present(folder)
-    return tuple(key for key in dict.fromkeys(keys) if key not in here)
+    """Return those of `keys` that have no whole thumbnail in `folder`, each once, in their order."""
+    wanted = dict.fromkeys(keys)
+    here = _whole(folder, wanted)
+    return tuple(key for key in wanted if key not in here)
 
 
 def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
@@ -40,10 +43,32 @@ def link_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[
     frozenset of str
         The keys that have a thumbnail in `target` now.
     """
-    found = _present(source).intersection(keys)
+    found = _whole(source, keys)
     for key in found:
         _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
-    return frozenset(found)
+    return found
+
+
+def _whole(folder: str, keys: Iterable[str]) -> frozenset[str]:
+    """Return those of `keys` whose thumbnail lies in `folder`, from the first byte to the last.
+
+    Thumbnails are not synced one by one: after a power loss some may be empty, or end early.
+    """
+    here = _present(folder).intersection(keys)
+    return frozenset(key for key in here if _is_whole(os.path.join(folder, thumbnail_name(key))))
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return (
+                size > len(_JPEG_END)
+                and file.read(2) == _JPEG_START
+                and os.pread(file.fileno(), 2, size - 2) == _JPEG_END
+            )
+    except OSError:
+        return False
 
 
 def _present(folder: str) -> set[str]:
