@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import read_limited
 from imgcluster.output.paths import PathTexts, absolute, below
 from imgcluster.records import Placement, json_number
 
 ASSIGNMENTS = "assignments.csv"
 CLUSTERING = "clustering.json"
 SCHEMA = 1
+_MOST_BYTES = 1 << 30
 
 _COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved")
 
@@ -171,8 +173,7 @@ def _number(value: float | None) -> float:
 def _read(out: str, name: str) -> bytes:
     path = os.path.join(out, name)
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_limited(path, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImgclusterError(f"no clustering in {out}: run `imgcluster cluster` first") from error
     except OSError as error:

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import open_regular
 from imgcluster.records import ClusterModel, Preparation
 
 MODEL = "model.npz"
@@ -61,7 +62,7 @@ def read_model(out: str) -> ClusterModel:
     """
     path = os.path.join(os.path.realpath(out), MODEL)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with os.fdopen(open_regular(path), "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if int(arrays["schema"]) > SCHEMA:
                 raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
             spaces = tuple(str(name) for name in arrays["spaces"])

@@ -15,8 +15,9 @@ from imgcluster.output import folders
 from imgcluster.output.contents import JOURNAL, KEPT
 from imgcluster.output.folders import recover
 from imgcluster.output.life import State, look, new_tree
-from imgcluster.output.manifest import read_assignments
-from imgcluster.output.marker import Marker, write_marker
+from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.marker import Marker, read_marker, write_marker
+from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
 from imgcluster.output.undo import undo
 
@@ -256,6 +257,24 @@ def test_nothing_is_kept_behind_a_link(tmp_path):
     make(placements[1:], out, "copy", force=True)
     assert contents(elsewhere) == {}
     assert PHOTOS["0.jpg"] in everything(out)
+
+
+@pytest.mark.parametrize("name", [".imgcluster.json", "assignments.csv", "clustering.json", "model.npz"])
+@pytest.mark.parametrize(
+    "plant", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)], ids=["pipe", "device"]
+)
+def test_what_lies_in_the_place_of_our_files_neither_hangs_nor_fills_the_memory(tmp_path, name, plant):
+    out = tmp_path / "clusters"
+    out.mkdir()
+    plant(str(out / name))
+    readers = {
+        ".imgcluster.json": read_marker,
+        "assignments.csv": read_assignments,
+        "clustering.json": read_manifest,
+        "model.npz": read_model,
+    }
+    with pytest.raises(ImgclusterError, match=name):
+        readers[name](str(out))
 
 
 def test_what_a_folder_can_be_found_in(tmp_path, monkeypatch):
