@@ -263,12 +263,12 @@ class EmbeddingSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """The fitted steps from an embedding to the space that k-means works in, for one feature space.
+class FeatureTransform:
+    """The fitted steps from an embedding to a feature, or from features to the points that are clustered.
 
     The root of each number, its sign kept (if `roots`), L2 normalisation (if `normalise`), then
     (x - mean) @ components.T / scale (if `components` has rows), then L2 normalisation again (if
-    `normalise_again`).
+    `l2_after`).
 
     Attributes
     ----------
@@ -284,42 +284,60 @@ class Preparation:
     mean: NDArray[np.float32]
     components: NDArray[np.float32]
     scale: NDArray[np.float32]
-    normalise_again: bool
+    l2_after: bool
     roots: bool = False
 
 
 @dataclass(frozen=True)
 class ClusterModel:
-    """A finished clustering as `assign` needs it: one preparation per feature space, and the centroids.
+    """A finished clustering as `assign` needs it; all of it arrays and names, so that a file can hold it.
 
-    The prepared vectors of the spaces stand side by side in the order of `spaces`; `joint`, where there is
-    one, prepares that row once more, as a whole. `centroids` is (k, d) float32; row i is cluster i.
+    Attributes
+    ----------
+    spaces
+        Names of the feature spaces.
+    transforms
+        One per space; the features stand side by side in this order.
+    centroids
+        (k, d) float32: the mean of each cluster's points; row i is cluster i.
+    fusion
+        The step from features to points, if there is one.
+    algorithm
+        Name of the clusterer.
+    fitted
+        The arrays of the clusterer's own model.
+    numbers
+        (k,) int32: for each cluster the label that this model gives it.
     """
 
     spaces: tuple[str, ...]
-    preparations: tuple[Preparation, ...]
+    transforms: tuple[FeatureTransform, ...]
     centroids: NDArray[np.float32]
-    joint: Preparation | None = None
+    fusion: FeatureTransform | None
+    algorithm: str
+    fitted: Mapping[str, NDArray[np.generic]]
+    numbers: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Clustering:
     """What a clustering gives, one entry per distinct image (N) and per cluster (k).
 
-    Clusters are numbered by size, the largest is 0; equal sizes are ordered by their smallest key.
+    Clusters are numbered by their files, the largest is 0; equal ones are ordered by their smallest key.
 
     Attributes
     ----------
     keys
         (N, 32) uint8.
     labels
-        (N,) int32, each in [0, k).
+        (N,) int32, each in [0, k), or -1 where an image fits nowhere.
     distances
-        (N,) float32, Euclidean, from each image to its centroid in the prepared space.
+        (N,) float32, Euclidean, from each image to its centroid in the space of the points; from one that
+        fits nowhere to the nearest.
     silhouettes
         (N,) float32 simplified silhouette (distance to the own against the nearest other centroid), NaN where
-        there is one cluster. In the space in which clusters are first looked for, as `sweep` does; the one
-        that they sharpened would flatter them.
+        there is one cluster or an image fits nowhere. In the space in which clusters are first looked for;
+        the one that they refined would flatter them.
     inertia
         Sum of squared distances.
     silhouette

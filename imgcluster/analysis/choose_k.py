@@ -1,31 +1,24 @@
-"""How many clusters: one preparation, one clustering per k, three measures, a suggestion with its reason."""
+"""How many clusters: one clustering per k, three measures, a suggestion with its reason."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcluster.analysis.joining import apply_join, join
-from imgcluster.analysis.kmeans import check_count, common_keys, fit_points, load_points, prepare_each
-from imgcluster.analysis.memory import affordable_rows
-from imgcluster.analysis.nearest import find_nearest
-from imgcluster.analysis.ordering import choose_rows, key_order
-from imgcluster.analysis.scoring import adjusted_rand, contingency, silhouette
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from imgcluster.analysis.kmeans import KMeansSettings
-    from imgcluster.analysis.prepare import PrepareSettings
-    from imgcluster.records import EmbeddingSource, Keys, Progress
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterers import find_clusterer
+from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
+from imgcluster.analysis.features import load_features
+from imgcluster.analysis.scoring import adjusted_rand, contingency
+from imgcluster.analysis.transforms import PrepareSettings
+from imgcluster.records import EmbeddingSource, Keys, Progress
 
 STABILITY_ROWS = 10_000
-_HALVINGS = 5
-_HALF_RESTARTS = 15
+_SPLITS = 5
+_HALF_RESTARTS = 8
 _STABLE = 0.5
 _AS_GOOD = 0.02
 """Stabilities that differ by less are held to be equal: halves are chosen by chance."""
@@ -44,7 +37,7 @@ class SweepRow:
     silhouette
         Mean silhouette, sampled above 5,000 images.
     stability
-        Adjusted Rand index of clusterings of two random halves, applied to all images; mean of five halvings.
+        Adjusted Rand index of clusterings of two random halves, applied to all images; mean of five splits.
     """
 
     k: int
@@ -67,15 +60,18 @@ def sweep(
     spaces: Sequence[str],
     prepare: PrepareSettings,
     ks: Sequence[int],
-    settings: KMeansSettings,
+    settings: ClusterSettings,
     progress: Progress,
-) -> Sweep:
-    """Cluster with each k, on features that are prepared once.
+) -> tuple[Sweep, Keys]:
+    """Cluster with each k as `cluster` does, on features that are prepared once.
+
+    Gives the (N, 32) keys of the images as well.
 
     Parameters
     ----------
     sources
-        One per feature space; the same keys in the same order in each, embeddings finite.
+        One per feature space; the same keys in the same order in each. Images with an embedding that is not
+        finite are left out.
     spaces
         Their names.
     prepare
@@ -83,8 +79,7 @@ def sweep(
     ks
         Numbers of clusters, at least one.
     settings
-        How clusters are found; its k is not looked at. Where the points do not fit its memory, a sample is
-        swept, chosen by key.
+        How clusters are found; its k is not looked at.
     progress
         Told about stages and each k; a sweep that is stopped suggests from the rows that it has.
 
@@ -96,21 +91,19 @@ def sweep(
     keys = common_keys(sources, spaces)
     for k in ks:
         check_count(k, len(keys))
-    preparations = prepare_each(sources, prepare, settings.memory, progress)
-    chosen = choose_rows(keys, affordable_rows(sources, preparations, settings.memory), settings.seed)
-    if len(chosen) < len(keys):
-        progress.note(f"the sweep looks at {len(chosen)} of {len(keys)} images, as many as fit in memory")
-    rows = chosen[key_order(keys[chosen])]
-    features = load_points(sources, preparations, rows, progress)
-    points = apply_join(join(features, max(ks)), features) if prepare.automatic else features
+    features = load_features(sources, prepare, settings.memory, progress)
+    weights = np.ones(len(features.rows), np.int64)
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:
-        measured.append(_measure(points, keys[rows], replace(settings, k=k)))
+        chosen = replace(settings, k=k)
+        found = fit(features, weights, chosen, fuse=prepare.automatic)
+        stability = _split_half_stability(found.plain, chosen)
+        measured.append(SweepRow(k, found.inertia, mean_silhouette(found, settings.seed), stability))
         progress.advance()
         if progress.stopping:
             break
-    return Sweep(tuple(measured), *suggest(measured))
+    return Sweep(tuple(measured), *suggest(measured)), keys[features.order]
 
 
 def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
@@ -135,27 +128,15 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
     return chosen.k, reason
 
 
-def _measure(points: NDArray[np.float32], keys: Keys, settings: KMeansSettings) -> SweepRow:
-    centroids = fit_points(points, keys, settings)
-    nearest = find_nearest(points, centroids)
-    score = silhouette(points, nearest.labels, settings.seed)
-    return SweepRow(settings.k, nearest.inertia, score, _stability(points, keys, settings))
-
-
-def _stability(points: NDArray[np.float32], keys: Keys, settings: KMeansSettings) -> float:
-    chosen = choose_rows(keys, STABILITY_ROWS, settings.seed)
-    points, keys = points[chosen], keys[chosen]
-    k = settings.k
-    if not 2 <= k <= len(points) // 2:
+def _split_half_stability(points: NDArray[np.float32], settings: ClusterSettings) -> float:
+    points = points[:STABILITY_ROWS]  # in the order of keys, that is, chosen at random
+    if not 2 <= settings.k <= len(points) // 2:
         return float("nan")
-    quick = replace(settings, restarts=_HALF_RESTARTS)
+    clusterer = find_clusterer(settings.algorithm).make(replace(settings, restarts=_HALF_RESTARTS))
     agreements = []
-    for halving in range(_HALVINGS):
-        inside = np.zeros(len(points), np.bool_)
-        inside[choose_rows(keys, len(points) // 2, settings.seed + 1 + halving)] = True
-        one, other = (
-            find_nearest(points, fit_points(points[half], keys[half], quick)).labels
-            for half in (inside, ~inside)
-        )
-        agreements.append(adjusted_rand(contingency(one, other, k, k)))
+    for split in range(_SPLITS):
+        order = np.random.default_rng((settings.seed + 1 + split) % 2**64).permutation(len(points))
+        halves = (np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :]))
+        models = [clusterer.fit(points[half], np.ones(len(half), np.int64))[1] for half in halves]
+        agreements.append(adjusted_rand(contingency(*(model.predict(points) for model in models))))
     return float(np.mean(agreements))

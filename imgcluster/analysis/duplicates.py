@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.analysis.neighbours import Pair, groups
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class DuplicateFile:
     """One file of a group of duplicates.
 
     Attributes
@@ -37,14 +34,14 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepPlan:
+class DuplicateGroup:
     """One group of duplicates: the copy to keep, and those that could go, the better ones first."""
 
-    keep: Copy
-    others: tuple[Copy, ...]
+    keep: DuplicateFile
+    redundant: tuple[DuplicateFile, ...]
 
 
-def plan_group(copies: Iterable[Copy]) -> KeepPlan:
+def plan_group(copies: Iterable[DuplicateFile]) -> DuplicateGroup:
     """Choose the copy to keep: most pixels, then most bytes, then oldest, then the path that sorts first.
 
     Parameters
@@ -60,15 +57,15 @@ def plan_group(copies: Iterable[Copy]) -> KeepPlan:
     ordered = sorted(copies, key=_worth)
     if not ordered:
         raise ValueError("a group of duplicates has at least one copy")
-    return KeepPlan(ordered[0], tuple(ordered[1:]))
+    return DuplicateGroup(ordered[0], tuple(ordered[1:]))
 
 
 def duplicate_groups(
-    copies: Sequence[Copy],
+    copies: Sequence[DuplicateFile],
     keys: Sequence[bytes],
     pairs: Iterable[Pair],
-    distinct: Iterable[tuple[bytes, bytes]] = (),
-) -> tuple[KeepPlan, ...]:
+    cannot_link: Iterable[tuple[bytes, bytes]] = (),
+) -> tuple[DuplicateGroup, ...]:
     """Group copies that are equal byte for byte or look alike, and plan each group.
 
     Parameters
@@ -79,7 +76,7 @@ def duplicate_groups(
         Key of each row that `pairs` speaks of.
     pairs
         Rows that look alike.
-    distinct
+    cannot_link
         Pairs of keys that someone judged not to be duplicates: they never share a group again.
 
     Returns
@@ -87,17 +84,17 @@ def duplicate_groups(
     Plans of groups of two and more files, in the order of their keys' rows.
     """
     place = {key: row for row, key in enumerate(keys)}
-    files: dict[int, list[Copy]] = {}
+    files: dict[int, list[DuplicateFile]] = {}
     for copy in copies:
         if copy.key in place:
             files.setdefault(place[copy.key], []).append(copy)
-    apart = {(place[one], place[other]) for one, other in distinct if one in place and other in place}
-    alike = groups((pair for pair in pairs if {pair.first, pair.second} <= files.keys()), len(keys), apart)
-    joined = {row for group in alike for row in group}
-    rows = sorted([*alike, *((row,) for row in files if row not in joined)])
+    excluded = {(place[one], place[other]) for one, other in cannot_link if one in place and other in place}
+    alike = groups((pair for pair in pairs if {pair.first, pair.second} <= files.keys()), len(keys), excluded)
+    grouped = {row for group in alike for row in group}
+    rows = sorted([*alike, *((row,) for row in files if row not in grouped)])
     found = ([copy for row in group for copy in files[row]] for group in rows)
     return tuple(plan_group(group) for group in found if len(group) > 1)
 
 
-def _worth(copy: Copy) -> tuple[int, int, int, bytes]:
+def _worth(copy: DuplicateFile) -> tuple[int, int, int, bytes]:
     return -copy.pixels, -copy.size, copy.mtime_ns, copy.path.encode("utf-8", "surrogateescape")

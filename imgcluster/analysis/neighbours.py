@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcluster.analysis.ordering import key_order
-from imgcluster.analysis.prepare import unit_length
-from imgcluster.analysis.tiles import row_product
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from numpy.typing import NDArray
-
-    from imgcluster.records import Embeddings, EmbeddingSource
+from imgcluster.analysis.embeddings import key_order
+from imgcluster.analysis.transforms import unit_length
+from imgcluster.records import Embeddings, EmbeddingSource
 
 _HELD_BYTES = 256 << 20
 _ROWS = 1024
@@ -50,8 +45,9 @@ def most_similar(
     cosines
         (min(top, N),) float32. A row of zeros is similar to nothing: 0.
     """
-    wanted = np.ascontiguousarray(unit_length(query[None]).T)
-    parts = [row_product(unit_length(block), wanted)[:, 0] for block in source.blocks()]
+    wanted = unit_length(query[None])[0]
+    # Row by row, for equal rows are to be equally similar to the last bit.
+    parts = [np.einsum("ij,j->i", unit_length(block), wanted) for block in source.blocks()]
     cosines = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     rank = np.empty(len(cosines), np.intp)
     rank[key_order(source.keys)] = np.arange(len(cosines))
@@ -82,7 +78,7 @@ def near_duplicates(source: EmbeddingSource, threshold: float) -> tuple[Pair, ..
 
 
 def groups(
-    pairs: Iterable[Pair], count: int, apart: Collection[tuple[int, int]] = ()
+    pairs: Iterable[Pair], count: int, cannot_link: Collection[tuple[int, int]] = ()
 ) -> tuple[tuple[int, ...], ...]:
     """Join pairs into groups, the most similar pairs first.
 
@@ -92,21 +88,21 @@ def groups(
         Of rows that look alike.
     count
         How many rows there are.
-    apart
+    cannot_link
         Pairs of rows (in either order) that are never in one group, not even through a third.
 
     Returns
     -------
     Groups of two and more rows, rows rising, groups in the order of their first row.
     """
-    foes: dict[int, set[int]] = {}
-    for one, other in apart:
-        foes.setdefault(one, set()).add(other)
-        foes.setdefault(other, set()).add(one)
+    excluded: dict[int, set[int]] = {}
+    for one, other in cannot_link:
+        excluded.setdefault(one, set()).add(other)
+        excluded.setdefault(other, set()).add(one)
     group = {row: {row} for row in range(count)}
     for pair in sorted(pairs, key=lambda pair: (-pair.cosine, pair.first, pair.second)):
         mine, theirs = group[pair.first], group[pair.second]
-        if mine is theirs or any(foes.get(row, set()) & theirs for row in mine):
+        if mine is theirs or any(excluded.get(row, set()) & theirs for row in mine):
             continue
         mine |= theirs
         for row in theirs:

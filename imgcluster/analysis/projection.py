@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcluster.analysis.nearest import find_nearest
-from imgcluster.analysis.threads import one_thread
-from imgcluster.analysis.wide import plane_of_wide
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from imgcluster.analysis.centroids import find_nearest
+from imgcluster.analysis.parallel import alone
+from imgcluster.analysis.pca import gram_pca, largest_eigenvectors
 
 LARGEST_TSNE = 5000
 """t-SNE of so many points takes seconds; further ones are placed beside those that they resemble."""
@@ -65,29 +62,21 @@ def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     # Equal points need a spark of distance to be laid out at all.
     start += np.random.default_rng(seed).normal(scale=1e-6, size=start.shape)
     perplexity = min(30.0, (len(points) - 1) / 4)
-    with one_thread():
-        found = TSNE(
-            perplexity=perplexity,
-            initialization=start,
-            neighbors="exact",
-            n_jobs=1,
-            random_state=seed % 2**32,
-        ).fit(points.astype(np.float64))
-    return np.asarray(found, np.float32)
+    layout = TSNE(
+        perplexity=perplexity, initialization=start, neighbors="exact", n_jobs=1, random_state=seed % 2**32
+    )
+    return np.asarray(alone(lambda: layout.fit(points.astype(np.float64))), np.float32)
 
 
 def _principal_plane(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    xy = plane_of_wide(points) if points.shape[1] > len(points) else _plane_of_many(points)
+    if points.shape[1] > len(points):
+        xy = gram_pca(points, 2)
+    else:
+        centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+        xy = centred @ largest_eigenvectors(centred.T @ centred, 2)[1]
     plane = np.zeros((len(points), 2), np.float32)
     plane[:, : xy.shape[1]] = xy
     return plane
-
-
-def _plane_of_many(points: NDArray[np.float32]) -> NDArray[np.float64]:
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    with one_thread():
-        _, vectors = np.linalg.eigh(centred.T @ centred)
-        return np.asarray(centred @ vectors[:, ::-1][:, :2], np.float64)
 
 
 def _place_beside(

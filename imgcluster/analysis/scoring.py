@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from imgcluster.analysis.threads import on_all_cores
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+from imgcluster.analysis.parallel import alone
 
 SILHOUETTE_SAMPLE = 5000
-_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
     Parameters
     ----------
     clusters
-        (N,) ints, any numbers; N at least 1.
+        (N,) ints, N at least 1; those below 0 are in no cluster, and right for no class.
     classes
         N class names, in the same order.
 
@@ -77,12 +72,13 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
     """
     if len(clusters) != len(classes) or not len(clusters):
         raise ValueError("as many classes as clusters are compared, and at least one")
-    numbers, columns = np.unique(np.asarray(clusters), return_inverse=True)
     names = sorted(set(classes))
     place = {name: row for row, name in enumerate(names)}
     rows = np.fromiter((place[name] for name in classes), np.int64, len(classes))
-    counts = contingency(rows, columns, len(names), len(numbers))
-    matching = _match(counts)
+    numbers = np.unique(clusters)
+    counts = contingency(rows, clusters)
+    matching = _match(np.where(numbers >= 0, counts, 0))
+    matching = {row: column for row, column in matching.items() if numbers[column] >= 0}
     right = sum(int(counts[row, column]) for row, column in matching.items())
     order = _column_order(matching, len(names), len(numbers))
     return Evaluation(
@@ -99,12 +95,13 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
     )
 
 
-def contingency(
-    rows: NDArray[np.integer], columns: NDArray[np.integer], height: int, width: int
-) -> NDArray[np.int64]:
-    """Count how often row and column meet: (height, width) int64."""
-    cells = np.asarray(rows, np.int64) * width + columns
-    return np.bincount(cells, minlength=height * width).reshape(height, width).astype(np.int64)
+def contingency(rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Count how often row and column meet: (rows, columns) int64, both in the order of their numbers."""
+    _, rows = np.unique(rows, return_inverse=True)
+    numbers, columns = np.unique(columns, return_inverse=True)
+    height, width = int(rows.max()) + 1, len(numbers)
+    counts = np.bincount(rows * width + columns, minlength=height * width)
+    return counts.reshape(height, width).astype(np.int64)
 
 
 def adjusted_rand(counts: NDArray[np.int64]) -> float:
@@ -126,8 +123,7 @@ def silhouette(
 ) -> float:
     """Give the mean silhouette (Rousseeuw 1987) over at most `sample` points, NaN where it is not defined.
 
-    It is not defined for one cluster, nor where every point is its own cluster. Never more than `sample`
-    distances to a point are held at once.
+    It is not defined for one cluster, nor where every point is its own cluster.
 
     Parameters
     ----------
@@ -140,37 +136,14 @@ def silhouette(
     sample
         How many points at most.
     """
+    from sklearn.metrics import silhouette_score
+
     if len(points) > sample:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), sample, replace=False))
         points, labels = points[chosen], labels[chosen]
-    numbers, labels = np.unique(labels, return_inverse=True)
-    if not 2 <= len(numbers) < len(points):
+    if not 2 <= len(np.unique(labels)) < len(points):
         return float("nan")
-    return float(_silhouettes(points.astype(np.float64), labels, len(numbers)).mean())
-
-
-def _silhouettes(points: NDArray[np.float64], labels: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    member = np.eye(k)[labels]
-    sizes = member.sum(axis=0)
-    squares = np.einsum("ij,ij->i", points, points)
-    values = np.zeros(len(points))
-
-    def measure(start: int) -> None:
-        rows = np.arange(start, min(start + _CHUNK, len(points)))
-        gaps = squares[rows, None] - 2 * (points[start : start + _CHUNK] @ points.T) + squares
-        gaps[rows - start, rows] = 0
-        sums = np.sqrt(np.maximum(gaps, 0)) @ member
-        own = labels[rows]
-        inner = sums[rows - start, own] / np.maximum(sizes[own] - 1, 1)
-        means = sums / sizes
-        means[rows - start, own] = np.inf
-        outer = means.min(axis=1)
-        larger = np.maximum(inner, outer)
-        defined = (sizes[own] > 1) & (larger > 0)  # a point alone in its cluster counts as 0
-        values[rows[defined]] = ((outer - inner)[defined]) / larger[defined]
-
-    on_all_cores(measure, range(0, len(points), _CHUNK))
-    return values
+    return float(alone(lambda: silhouette_score(points.astype(np.float64), labels)))
 
 
 def _match(counts: NDArray[np.int64]) -> dict[int, int]:

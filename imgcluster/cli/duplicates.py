@@ -16,17 +16,17 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
         result = workflow.duplicates(paths or (), options, progress=progress)
     if json:
         groups = [
-            {"keep": group.keep.path, "could_go": [copy.path for copy in group.others]}
+            {"keep": group.keep.path, "could_go": [copy.path for copy in group.redundant]}
             for group in result.groups
         ]
         console.show_json({"images": result.images, "groups": groups})
         return
-    could_go = sum(len(group.others) for group in result.groups)
+    could_go = sum(len(group.redundant) for group in result.groups)
     console.say(
         f"{quantity(len(result.groups), 'group')} among {quantity(result.images, 'image')}; "
         f"{quantity(could_go, 'copy', 'copies')} could go"
     )
     for group in result.groups:
         console.say(f"  keep {group.keep.path}")
-        for copy in group.others:
+        for copy in group.redundant:
             console.say(f"       {copy.path}")

@@ -13,7 +13,7 @@ from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import read_marker
 from imgcluster.output.moved import moved_by_hand
-from imgcluster.output.names import NAME_LIMIT, distinct_names
+from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
 from imgcluster.records import Placement
 
 
@@ -159,7 +159,7 @@ def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
         placements = [files[i].placement for i in members]
         wanted = [(p.original.rpartition("/")[2], p.key, p.original) for p in placements]
         for i, name in zip(members, distinct_names(wanted, limit), strict=True):
-            file, relative = files[i], f"{cluster}/{name}"
+            file, relative = files[i], f"{folder_name(cluster)}/{name}"
             placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
             named[i] = PlannedFile(file.source, relative, file.size, file.device, file.moves, placement)
     return tuple(named)

@@ -19,6 +19,7 @@ from imgcluster.output.life import check_replaceable, give_up, locked, new_tree,
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
+from imgcluster.output.names import folder_name
 from imgcluster.output.paths import PathTexts, below
 from imgcluster.records import Progress
 
@@ -102,7 +103,7 @@ class _Builder:
         os.mkdir(self._tree)
         write_marker(self._tree, Marker(self._generation, building=True, moves=len(self._moves)))
         for cluster in self._plan.sizes:
-            os.mkdir(f"{self._tree}/{cluster}")
+            os.mkdir(f"{self._tree}/{folder_name(cluster)}")
         self._place_files()
         for relative, data in extra_files.items():
             self._write(below(f"./{relative}"), data)
@@ -122,7 +123,7 @@ class _Builder:
                 journal.move(PlannedMove(file.source, file.relative))
                 self._note(file, target, "moved")
             else:
-                folder = f"{self._plan.out}/{file.placement.cluster}"
+                folder = f"{self._plan.out}/{folder_name(file.placement.cluster)}"
                 self._note(file, target, self._placer.place(file.source, target, folder, file.device))
             if count % _REPORT_EVERY == 0:
                 self._progress.advance(_REPORT_EVERY)

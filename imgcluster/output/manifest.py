@@ -34,13 +34,15 @@ class ClusteringManifest:
     spaces
         Names of the feature spaces, in the order of the model.
     sizes
-        Files per cluster.
+        Files per cluster, in the order of their numbers.
     paths
         Files and folders that images were taken from, absolute; none where all of the store were.
     options
         Whatever else was chosen, by the names of the options.
     versions
         Of imgcluster and of the libraries that decide the numbers.
+    unsorted
+        Files that fit in no cluster.
     """
 
     k: int
@@ -57,6 +59,7 @@ class ClusteringManifest:
     paths: tuple[str, ...] = ()
     options: Mapping[str, str | float | Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    unsorted: int = 0
     schema: int = SCHEMA
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import open_regular
-from imgcluster.records import ClusterModel, Preparation
+from imgcluster.records import ClusterModel, FeatureTransform
 
 MODEL = "model.npz"
-SCHEMA = 1
-_JOINT = "joint"
+SCHEMA = 2
+_FUSION = "joint"
+_FITTED = "fitted_"
 
 # All that numpy and zipfile raise over a file that is not as they wrote it.
 _DAMAGE = (
@@ -37,11 +38,14 @@ def model_npz(model: ClusterModel) -> bytes:
         "schema": np.array(SCHEMA),
         "spaces": np.array(model.spaces, dtype=np.str_),
         "centroids": model.centroids,
+        "algorithm": np.array(model.algorithm),
+        "numbers": model.numbers,
     }
-    for i, preparation in enumerate(model.preparations):
-        arrays |= _arrays(preparation, str(i))
-    if model.joint is not None:
-        arrays |= _arrays(model.joint, _JOINT)
+    for i, transform in enumerate(model.transforms):
+        arrays |= _arrays(transform, str(i))
+    if model.fusion is not None:
+        arrays |= _arrays(model.fusion, _FUSION)
+    arrays |= {f"{_FITTED}{name}": array for name, array in model.fitted.items()}
     buffer = io.BytesIO()
     # numpy's own writer gives the files of the archive no time either, but does not promise it.
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -63,31 +67,43 @@ def read_model(out: str) -> ClusterModel:
     path = os.path.join(os.path.realpath(out), MODEL)
     try:
         with os.fdopen(open_regular(path), "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if int(arrays["schema"]) > SCHEMA:
+            schema = int(arrays["schema"])
+            if schema > SCHEMA:
                 raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
             spaces = tuple(str(name) for name in arrays["spaces"])
-            preparations = tuple(_preparation(arrays, str(i)) for i in range(len(spaces)))
-            joint = _preparation(arrays, _JOINT) if f"mean_{_JOINT}" in arrays else None
-            return ClusterModel(spaces, preparations, np.asarray(arrays["centroids"], np.float32), joint)
+            centroids = np.asarray(arrays["centroids"], np.float32)
+            fitted = {name.removeprefix(_FITTED): arrays[name] for name in arrays if name.startswith(_FITTED)}
+            return ClusterModel(
+                spaces,
+                tuple(_transform(arrays, str(i)) for i in range(len(spaces))),
+                centroids,
+                _transform(arrays, _FUSION) if f"mean_{_FUSION}" in arrays else None,
+                # Files of schema 1 are all of k-means, its centroids in the order of the clusters.
+                str(arrays["algorithm"]) if schema > 1 else "kmeans",
+                fitted if schema > 1 else {"centroids": centroids},
+                np.asarray(arrays["numbers"], np.int32)
+                if schema > 1
+                else np.arange(len(centroids), dtype="i4"),
+            )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImgclusterError(f"no model in {out}: run `imgcluster cluster` first") from error
     except _DAMAGE as error:
         raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
 
 
-def _arrays(preparation: Preparation, which: str) -> dict[str, np.ndarray]:
-    steps = [preparation.normalise, preparation.normalise_again, preparation.roots]
+def _arrays(transform: FeatureTransform, which: str) -> dict[str, np.ndarray]:
+    steps = [transform.normalise, transform.l2_after, transform.roots]
     return {
         f"steps_{which}": np.array(steps),
-        f"mean_{which}": preparation.mean,
-        f"components_{which}": preparation.components,
-        f"scale_{which}": preparation.scale,
+        f"mean_{which}": transform.mean,
+        f"components_{which}": transform.components,
+        f"scale_{which}": transform.scale,
     }
 
 
-def _preparation(arrays: np.lib.npyio.NpzFile, which: str) -> Preparation:
-    normalise, again, roots = (bool(value) for value in arrays[f"steps_{which}"])
+def _transform(arrays: np.lib.npyio.NpzFile, which: str) -> FeatureTransform:
+    normalise, l2_after, roots = (bool(value) for value in arrays[f"steps_{which}"])
     mean, components, scale = (
         np.asarray(arrays[f"{name}_{which}"], np.float32) for name in ("mean", "components", "scale")
     )
-    return Preparation(normalise, mean, components, scale, again, roots)
+    return FeatureTransform(normalise, mean, components, scale, l2_after, roots)

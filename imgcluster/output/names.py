@@ -8,8 +8,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 NAME_LIMIT = 255
+UNSORTED = "unsorted"
+"""The folder of the images that fit in no cluster."""
 _LONGEST_EXTENSION = 20
 _TAG_DIGITS = 8
+
+
+def folder_name(cluster: int) -> str:
+    """Give the name of a cluster's folder; -1 is no cluster."""
+    return UNSORTED if cluster < 0 else str(cluster)
 
 
 def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LIMIT) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
+from imgcluster.output.names import UNSORTED
 from imgcluster.output.report_names import shown
 from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
@@ -112,8 +113,9 @@ class Pages:
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
         for image in images:
             members[image.cluster].append(image)
-        self._ordered = {number: by_confidence(members[number]) for number in range(summary.k)}
-        self.clusters = tuple(self._cluster(number) for number in range(summary.k))
+        numbers = [*range(summary.k), *([-1] if summary.unsorted else [])]
+        self._ordered = {number: by_confidence(members[number]) for number in numbers}
+        self.clusters = tuple(self._cluster(number) for number in numbers)
 
     def overview(self) -> str:
         """Return ``report.html``."""
@@ -158,19 +160,20 @@ class Pages:
         summary = self._summary
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
-        size = summary.sizes[number]
-        count = max(4, min(16, _SAMPLES_IN_ALL // summary.k))
+        size = summary.sizes[number] if number >= 0 else summary.unsorted
+        count = max(4, min(16, _SAMPLES_IN_ALL // max(1, summary.k)))
         samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
         pages = max(1, math.ceil(here / PAGE_SIZE))
+        name = f"cluster-{number}" if number >= 0 else UNSORTED
         return Cluster(
             number=number,
             size=size,
             share=size / max(1, summary.images),
             bar=100 * size / max(1, *summary.sizes),
-            silhouette=summary.silhouettes[number] if summary.silhouettes else math.nan,
+            silhouette=summary.silhouettes[number] if summary.silhouettes and number >= 0 else math.nan,
             shown=here,
             wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
-            pages=tuple(f"cluster-{number}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
+            pages=tuple(f"{name}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
             samples=tuple(samples),
         )
 
@@ -240,6 +243,10 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
+def _named(cluster: int) -> str:
+    return f"Cluster {cluster}" if cluster >= 0 else "Unsorted"
+
+
 def _measure(value: float) -> str:
     """Return two decimals, or a dash where it is not defined."""
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
@@ -259,5 +266,5 @@ def load_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_count, measure=_measure, shown=shown)
+    environment.filters.update(number=_count, measure=_measure, shown=shown, named=_named)
     return environment

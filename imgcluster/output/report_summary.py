@@ -104,7 +104,7 @@ class ReportSummary:
     Attributes
     ----------
     sizes
-        Number of image files in each cluster.
+        Number of image files in each cluster, in the order of their numbers.
     silhouettes
         Mean silhouette of each cluster, NaN where it is not defined; may be empty.
     silhouette
@@ -117,6 +117,8 @@ class ReportSummary:
         How many images of the store were left out because their file is gone.
     projection
         How the map was made, such as ``openTSNE`` or ``PCA``; shown on the map's page.
+    unsorted
+        How many image files fit in no cluster.
     """
 
     sizes: tuple[int, ...]
@@ -127,6 +129,7 @@ class ReportSummary:
     missing: int = 0
     projection: str = ""
     confusion: ConfusionTable | None = None
+    unsorted: int = 0
 
     @property
     def k(self) -> int:
@@ -136,7 +139,7 @@ class ReportSummary:
     @property
     def images(self) -> int:
         """The number of image files."""
-        return sum(self.sizes)
+        return sum(self.sizes) + self.unsorted
 
 
 @dataclass(frozen=True)

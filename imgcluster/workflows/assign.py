@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imgcluster.analysis.assigning import assign as nearest_clusters
+from imgcluster.analysis.clustering import predict
+from imgcluster.analysis.embeddings import finite_rows
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import ClusterModel, Failure, Keys, Progress, SilentProgress, StoredSpace
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.collection import collect, embedding_blocks, with_finite
+from imgcluster.workflows.collection import collect, embedding_blocks, with_keys
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import AssignOptions, ExtractOptions
 from imgcluster.workflows.stored_network import StoredNetwork, weights_of
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from imgcluster.records import ClusterModel, Failure
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
 
@@ -33,7 +34,7 @@ _COLUMNS = ("path", "key", "cluster", "distance")
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """One image file and the cluster whose centroid is nearest."""
+    """One image file and its cluster, -1 where it fits nowhere."""
 
     path: str
     key: bytes
@@ -89,19 +90,26 @@ def assign(
     with FeatureStore(store, lock=not options.no_lock, notify=progress.note) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress)
-        collection, found = with_finite(
-            opened,
-            collection,
-            progress,
-            lambda usable: [
-                nearest_clusters(model, block) for block in embedding_blocks(opened, spaces, usable.keys)
-            ],
-        )
-    labels, distances = (np.concatenate(part).tolist() for part in zip(*found, strict=True))
-    images = _in_order_of_paths(collection, labels, distances)
+        keys, labels, distances = _predict(opened, spaces, collection.keys, model)
+        collection = with_keys(opened, collection, keys, progress)
+    images = _in_order_of_paths(collection, labels.tolist(), distances.tolist())
     if options.out is not None:
         _write_table(options.out, images)
     return AssignResult(images, new, tuple(failures.values()))
+
+
+def _predict(
+    store: FeatureStore, spaces: Sequence[StoredSpace], keys: Keys, model: ClusterModel
+) -> tuple[Keys, NDArray[np.int32], NDArray[np.float32]]:
+    """Give the keys whose embeddings are finite, in their order, their clusters and distances."""
+    usable, found, start = [], [], 0
+    for blocks in embedding_blocks(store, spaces, keys):
+        finite = np.logical_and.reduce([finite_rows(block) for block in blocks])
+        usable.append(keys[start : start + len(finite)][finite])
+        found.append(predict(model, [block[finite] for block in blocks]))
+        start += len(finite)
+    labels, distances = (np.concatenate(part) for part in zip(*found, strict=True))
+    return np.concatenate(usable), labels, distances
 
 
 def _networks(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis import choose_k, kmeans
-from imgcluster.analysis.kmeans import KMeansSettings
-from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis import choose_k
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster as find_clusters
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.manifest import (
@@ -27,7 +28,7 @@ from imgcluster.output.manifest import (
 from imgcluster.output.model_file import MODEL, model_npz
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_finite
+from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
 from imgcluster.workflows.options import ClusterOptions, FitOptions, PrepareOptions
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ AUTO_KS = range(2, 13)
 
 @dataclass(frozen=True)
 class ClusterResult:
-    """What a clustering gave; `images`, `missing`, `changed`, `unembedded` and `sizes` count files."""
+    """What a clustering gave; images and those left out, `sizes` and `unsorted` are counted in files."""
 
     k: int
     images: int
@@ -49,6 +50,7 @@ class ClusterResult:
     changed: int
     unembedded: int
     sizes: tuple[int, ...]
+    unsorted: int
     out: str
     mode: str
     algorithm: str
@@ -85,9 +87,8 @@ def cluster(
         collection = collect_for(store, spaces, paths, options, options.out, progress)
         unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
         check_output(unsorted, options.out, options.mode, force=options.force)
-        collection, clustering = with_finite(
-            store, collection, progress, lambda usable: _fit(store, usable, options, progress)
-        )
+        clustering = _fit(store, collection, options, progress)
+        collection = with_keys(store, collection, clustering.keys, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:
@@ -101,6 +102,7 @@ def cluster(
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
         sizes=_sizes(plan, clustering.k),
+        unsorted=plan.sizes.get(-1, 0),
         out=options.out,
         mode=options.mode,
         algorithm=options.algorithm,
@@ -138,7 +140,7 @@ def _fit(
     k = options.k
     if k is None:
         ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
-        suggested = choose_k.sweep(embeddings, names, prepare, ks, kmeans_settings(2, options), progress)
+        suggested, _ = choose_k.sweep(embeddings, names, prepare, ks, cluster_settings(2, options), progress)
         progress.note(f"k = {suggested.suggestion}: {suggested.reason}")
         k = suggested.suggestion
     if k > len(collection.images):
@@ -150,21 +152,9 @@ def _fit(
         progress.note(
             f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
         )
-    found = kmeans.cluster(embeddings, names, prepare, kmeans_settings(k, options), progress)
-    return _numbered_by_files(found, collection)
-
-
-def _numbered_by_files(clustering: Clustering, collection: Collection) -> Clustering:
-    """Give the lowest numbers to clusters of the most files: folder 0 is the largest also among copies."""
     copies = Counter(image.key for image in collection.images)
-    weights = [copies[bytes(key)] for key in clustering.keys]
-    files = np.bincount(clustering.labels, weights, clustering.k)
-    order = np.argsort(-files, kind="stable")
-    return replace(
-        clustering,
-        labels=np.argsort(order)[clustering.labels].astype(np.int32),
-        model=replace(clustering.model, centroids=clustering.model.centroids[order]),
-    )
+    weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
+    return find_clusters(embeddings, names, prepare, cluster_settings(k, options), progress, weights)
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:
@@ -172,9 +162,9 @@ def prepare_settings(options: PrepareOptions) -> PrepareSettings:
     return PrepareSettings(options.prepare, options.pca, options.whiten)
 
 
-def kmeans_settings(k: int, options: ClusterOptions) -> KMeansSettings:
-    """Take from the options what is about k-means."""
-    return KMeansSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
+def cluster_settings(k: int, options: ClusterOptions) -> ClusterSettings:
+    """Take from the options what is about the clusterer."""
+    return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
 
 
 def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ...]:
@@ -235,6 +225,7 @@ def _manifest(
         store=os.path.abspath(options.store),
         spaces=clustering.model.spaces,
         sizes=_sizes(plan, clustering.k),
+        unsorted=plan.sizes.get(-1, 0),
         images=len(plan.files),
         paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.counted import Counted
-from imgcluster.analysis.prepare import finite_rows
-from imgcluster.errors import ImgclusterError, NotFinite, UsageError, quantity
+from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 from imgcluster.workflows.options import SpaceOptions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcluster.output.moved import MovedImage
     from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
-
-_Result = TypeVar("_Result")
 
 _BLOCK_BYTES = 64 << 20
 _BLOCK_ROWS = 8192
@@ -213,44 +209,26 @@ def _why_none(
     return f"no image is left: {'; '.join(map(str, left_out))}"
 
 
-def without_broken(store: FeatureStore, collection: Collection, progress: Progress) -> Collection:
-    """Leave out images with an embedding that is not finite, and name them; this reads all embeddings.
+def with_keys(store: FeatureStore, collection: Collection, keys: Keys, progress: Progress) -> Collection:
+    """Leave out the images whose keys are not among `keys`, for their embeddings are not finite; name them.
 
     Raises
     ------
     ImgclusterError
         Where no image is left.
     """
-    progress.begin("reading the embeddings", len(collection.keys) * len(collection.spaces))
-    bad: set[bytes] = set()
-    for source in sources(store, collection):
-        bad |= {bytes(key) for key in source.keys[~finite_rows(Counted(source, progress))]}
-    if not bad:
+    if len(keys) == len(collection.keys):
         return collection
+    usable = set(map(bytes, keys))
     for image in collection.images:
-        if image.key in bad:
+        if image.key not in usable:
             progress.note(f"left out, for its embedding holds NaN or infinity: {image.path}")
-    images = tuple(image for image in collection.images if image.key not in bad)
+    images = tuple(image for image in collection.images if image.key in usable)
     if not images:
         raise ImgclusterError(
             f"every embedding in {store.path} holds NaN or infinity: extract with other weights"
         )
     return replace(collection, images=images, keys=distinct_keys(images))
-
-
-def with_finite(
-    store: FeatureStore, collection: Collection, progress: Progress, work: Callable[[Collection], _Result]
-) -> tuple[Collection, _Result]:
-    """Do the work, and do it again without the images whose embeddings turned out not to be finite.
-
-    Looking for them beforehand would cost a whole reading, and there is hardly ever one.
-    """
-    with suppress(NotFinite):
-        return collection, work(collection)
-    usable = without_broken(store, collection, progress)
-    if usable is collection:
-        raise NotFinite
-    return usable, work(usable)
 
 
 def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSource, ...]:

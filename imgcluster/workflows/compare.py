@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis import kmeans
-from imgcluster.analysis.fitting import ALGORITHMS
-from imgcluster.analysis.kmeans import KMeansSettings
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterers import find_clusterer
+from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import Evaluation, evaluate
-from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable, UsageError
+from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
@@ -22,7 +21,7 @@ from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.cluster import prepare_settings
-from imgcluster.workflows.collection import collect, sources, with_finite
+from imgcluster.workflows.collection import collect, sources, with_keys
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.options import CompareOptions, ExtractOptions
@@ -134,8 +133,7 @@ def compare(
     for name in (name for joined in options.networks for name in joined.split(TOGETHER)):
         find_network(name)
     for algorithm in options.algorithms:
-        if algorithm not in ALGORITHMS:
-            raise UsageError(f"no algorithm {algorithm!r}: choose from {', '.join(ALGORITHMS)}")
+        find_clusterer(algorithm)
     embedder = _Embedder(paths, options, choose, progress)
     rows: list[Comparison] = []
     unavailable: list[Unavailable] = []
@@ -152,10 +150,9 @@ def compare(
             collection = collect(store, stored, paths, "", progress)
             classes = read_labels(options.labels, (image.original for image in collection.images))
             for algorithm in options.algorithms:
-                over_seeds = partial(
-                    _over_seeds, store, progress, classes=classes, algorithm=algorithm, options=options
+                collection, evaluations, seconds = _over_seeds(
+                    store, progress, collection, classes=classes, algorithm=algorithm, options=options
                 )
-                collection, (evaluations, seconds) = with_finite(store, collection, progress, over_seeds)
                 rows.append(Comparison(network, algorithm, evaluations, extraction, seconds))
             images = len(collection.images)
     if not rows:
@@ -223,19 +220,20 @@ def _over_seeds(
     classes: Mapping[str, str],
     algorithm: str,
     options: CompareOptions,
-) -> tuple[tuple[Evaluation, ...], float]:
-    """Cluster with the seeds from 0 on: an evaluation for each, and the mean of the seconds."""
+) -> tuple[Collection, tuple[Evaluation, ...], float]:
+    """Cluster with the seeds from 0 on: the usable images, evaluations, and the mean of the seconds."""
     embeddings = sources(store, collection)
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
-    settings = KMeansSettings(options.k, algorithm, restarts=options.restarts, memory=options.memory)
-    labelled = [image for image in collection.images if image.original in classes]
+    settings = ClusterSettings(options.k, algorithm, restarts=options.restarts, memory=options.memory)
     evaluations = []
     started = time.perf_counter()
     for seed in range(options.seeds):
         if progress.stopping:
             raise Interrupted(f"stopped: all embeddings are kept in {options.store}")
-        found = kmeans.cluster(embeddings, names, prepare, replace(settings, seed=seed), progress)
+        found = cluster(embeddings, names, prepare, replace(settings, seed=seed), progress)
+        collection = with_keys(store, collection, found.keys, progress)
+        labelled = [image for image in collection.images if image.original in classes]
         clusters = dict(zip(map(bytes, found.keys), found.labels, strict=True))
         evaluations.append(
             evaluate(
@@ -243,4 +241,4 @@ def _over_seeds(
                 [classes[image.original] for image in labelled],
             )
         )
-    return tuple(evaluations), (time.perf_counter() - started) / options.seeds
+    return collection, tuple(evaluations), (time.perf_counter() - started) / options.seeds

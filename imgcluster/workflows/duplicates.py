@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgcluster.analysis.duplicates import Copy, KeepPlan, duplicate_groups
+from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup, duplicate_groups
+from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import near_duplicates
 from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.engines.table import find_engine
@@ -16,7 +17,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import collect, open_space, without_broken
+from imgcluster.workflows.collection import collect, open_space, with_keys
 from imgcluster.workflows.csv_files import read_table
 from imgcluster.workflows.options import DuplicatesOptions
 from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS
@@ -35,7 +36,7 @@ class DuplicatesResult:
     """Groups of two and more files; in each the copy to keep by the documented order, and the others."""
 
     images: int
-    groups: tuple[KeepPlan, ...]
+    groups: tuple[DuplicateGroup, ...]
 
 
 def duplicates(
@@ -59,10 +60,10 @@ def duplicates(
     distinct = tuple(_decisions(options.decisions)) if options.decisions else ()
     with open_space(options, progress.note) as (store, space):
         collection = collect(store, (space,), paths, options.clusters, progress)
-        collection = without_broken(store, collection, progress)
-        source = store.source(space.name, collection.keys)
         progress.begin("comparing images")
+        source = Watched(store.source(space.name, collection.keys), progress)
         pairs = near_duplicates(source, options.threshold)
+        collection = with_keys(store, collection, source.keys[~source.broken], progress)
         keys = [bytes(key) for key in source.keys]
     paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
     copies = _copies(collection.images, paired, find_engine(engine), progress)
@@ -74,7 +75,7 @@ def duplicates(
 
 def _copies(
     images: Sequence[StoredImage], paired: set[bytes], engine: Engine, progress: Progress
-) -> list[Copy]:
+) -> list[DuplicateFile]:
     """Gather what the choice of a copy needs; only images with a near duplicate are looked into.
 
     A file that cannot be read now is left out: it can neither be relied on nor be given up.
@@ -97,7 +98,7 @@ def _copies(
             lost.setdefault(image.path, error.strerror or str(error))
         if image.path not in lost:
             size = pixels.get(image.path, 0)
-            copies.append(Copy(image.path, image.key, size, status.st_size, status.st_mtime_ns))
+            copies.append(DuplicateFile(image.path, image.key, size, status.st_size, status.st_mtime_ns))
     for path, reason in list(lost.items())[:1]:
         progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {path}: {reason}")
     return copies
@@ -119,10 +120,10 @@ def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
         yield one, other
 
 
-def _plan_csv(groups: Sequence[KeepPlan]) -> bytes:
+def _plan_csv(groups: Sequence[DuplicateGroup]) -> bytes:
     rows = [
         (str(number), verdict, copy.path, copy.key.hex())
         for number, group in enumerate(groups)
-        for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.others)]
+        for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.redundant)]
     ]
     return csv_bytes(_PLAN_COLUMNS, rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.assigning import model_points
+from imgcluster.analysis.clustering import model_points
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.files import path_filter
@@ -182,6 +182,7 @@ def _summary(
         missing=missing,
         projection=projection.method,
         confusion=labelled.table if labelled else None,
+        unsorted=manifest.unsorted,
     )
 
 

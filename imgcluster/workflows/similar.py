@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.collection import collect, open_space, without_broken
+from imgcluster.workflows.collection import collect, open_space, with_keys
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
@@ -49,16 +50,22 @@ def similar(
         key = key_of_file(image)
         if not store.contains(space.name, key)[0]:
             raise ImgclusterError(f"{image} is not in {options.store}: run `imgcluster extract` on it first")
-        collection = without_broken(store, collect(store, (space,), (), options.clusters, progress), progress)
-        source = store.source(space.name, collection.keys)
+        collection = collect(store, (space,), (), options.clusters, progress)
+        progress.begin("comparing images", len(collection.keys))
+        source = Watched(store.source(space.name, collection.keys), progress)
         query = store.read(space.name, key)[0]
         if not np.isfinite(query).all():
             raise ImgclusterError(
                 f"the embedding of {image} holds NaN or infinity: extract it into another store with "
                 "--precision float32 and --dtype float32, or with other weights"
             )
-        rows, cosines = most_similar(query, source, options.top + 1)
-        found = [(bytes(source.keys[row]), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
+        rows, cosines = most_similar(query, source, len(source.keys))
+        collection = with_keys(store, collection, source.keys[~source.broken], progress)
+        found = [
+            (bytes(source.keys[row]), float(cosine))
+            for row, cosine in zip(rows, cosines, strict=True)
+            if not source.broken[row]
+        ]
     paths = first_paths(collection.images)
     others = [(key_, cosine) for key_, cosine in found if key_ != key.tobytes()]
     return tuple(SimilarImage(paths[key_], cosine) for key_, cosine in others[: options.top])

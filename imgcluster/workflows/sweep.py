@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep
-from imgcluster.analysis.kmeans import KMeansSettings
+from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import collect_for, prepare_settings
-from imgcluster.workflows.collection import choose_spaces, sources, with_finite
+from imgcluster.workflows.collection import choose_spaces, sources, with_keys
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
 
 if TYPE_CHECKING:
@@ -56,19 +56,18 @@ def sweep(
     with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress)
-        collection, table = with_finite(
-            store,
-            collection,
+        ks = options.k
+        if ks == SweepOptions.k:  # nobody asked for more clusters than there are images
+            ks = tuple(k for k in ks if k <= len(collection.keys)) or (1,)
+        table, keys = choose_k.sweep(
+            sources(store, collection),
+            tuple(space.name for space in spaces),
+            prepare_settings(options),
+            ks,
+            ClusterSettings(2, seed=options.seed, restarts=options.restarts, memory=options.memory),
             progress,
-            lambda usable: choose_k.sweep(
-                sources(store, usable),
-                tuple(space.name for space in spaces),
-                prepare_settings(options),
-                options.k,
-                KMeansSettings(2, seed=options.seed, restarts=options.restarts, memory=options.memory),
-                progress,
-            ),
         )
+        collection = with_keys(store, collection, keys, progress)
     if plot is not None:
         write_file(plot, _plot(table, plot), PLOT_MARK)
     return SweepResult(len(collection.keys), table)

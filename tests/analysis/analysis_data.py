@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.embeddings import Watched
+from imgcluster.records import Embeddings, Keys, SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from imgcluster.records import Embeddings, Keys
-
 
 ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
 """On some processors the last bits of a row's sums depend on the rows beside it."""
@@ -38,6 +37,10 @@ class ArraySource:
 
     def taken(self, order: NDArray[np.intp], block: int = 1 << 30) -> ArraySource:
         return ArraySource(self.keys[order], self.rows[order], block)
+
+
+def watched(rows: Embeddings, block: int = 1 << 30, memory: int | None = None) -> Watched:
+    return Watched(source_of(rows, block), SilentProgress(), memory)
 
 
 def keys_of(count: int, salt: str = "") -> Keys:

@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from analysis_data import blobs, source_of
 
-from imgcluster.analysis import memory
 from imgcluster.analysis.choose_k import Sweep, SweepRow, suggest, sweep
-from imgcluster.analysis.kmeans import KMeansSettings
-from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import ImgclusterError
 from imgcluster.records import SilentProgress
 
 
 def swept(rows: np.ndarray, ks: list[int], **options: int) -> Sweep:
-    return sweep(
-        [source_of(rows)], ["a"], PrepareSettings(), ks, KMeansSettings(ks[0], **options), SilentProgress()
+    found, _ = sweep(
+        [source_of(rows)], ["a"], PrepareSettings(), ks, ClusterSettings(ks[0], **options), SilentProgress()
     )
+    return found
 
 
 def test_blobs_are_counted() -> None:
@@ -34,10 +35,10 @@ def test_blobs_are_counted() -> None:
 def test_a_sweep_does_not_depend_on_the_order_of_rows() -> None:
     rows, _ = blobs((30, 20), spread=1.0)
     source = source_of(rows)
-    settings = KMeansSettings(2, restarts=5)
+    settings = ClusterSettings(2, restarts=5)
     shuffled = source.taken(np.random.default_rng(0).permutation(50), block=11)
     first, other = (
-        sweep([each], ["a"], PrepareSettings(), [2, 3], settings, SilentProgress())
+        sweep([each], ["a"], PrepareSettings(), [2, 3], settings, SilentProgress())[0]
         for each in (source, shuffled)
     )
     assert (first.suggestion, first.reason) == (other.suggestion, other.reason)
@@ -61,13 +62,18 @@ def test_more_clusters_than_images_are_refused() -> None:
         swept(np.eye(6, dtype=np.float32), [2, 7])
 
 
-def test_a_sweep_that_does_not_fit_in_memory_looks_at_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "LEAST_MEMORY", 0)
-    rows, _ = blobs((1500, 900))
-    found = swept(rows, [2], memory=1000, restarts=3)
-    whole = swept(rows, [2], restarts=3)
-    assert found.rows[0].inertia < whole.rows[0].inertia / 2
-    assert found.rows[0].stability > 0.95
+def test_a_sweep_whose_points_lie_in_a_file_finds_the_same() -> None:
+    rows, _ = blobs((300, 200))
+    assert swept(rows, [2, 3], memory=1000, restarts=3).rows == swept(rows, [2, 3], restarts=3).rows
+
+
+@pytest.mark.parametrize("prepare", [PrepareSettings(), PrepareSettings("l2")])
+def test_a_sweep_measures_what_cluster_makes(prepare: PrepareSettings) -> None:
+    rows, _ = blobs((60, 50, 40), spread=1.0)
+    settings, silent = ClusterSettings(2, restarts=4), SilentProgress()
+    for row in sweep([source_of(rows)], ["a"], prepare, [2, 3, 5], settings, silent)[0].rows:
+        made = cluster([source_of(rows)], ["a"], prepare, replace(settings, k=row.k), silent)
+        assert (row.inertia, row.silhouette) == (made.inertia, made.silhouette)
 
 
 def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -> None:

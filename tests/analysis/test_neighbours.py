@@ -59,7 +59,7 @@ def test_groups_join_through_a_third() -> None:
 
 def test_rows_that_were_judged_different_never_meet_not_even_through_a_third() -> None:
     pairs = [Pair(0, 1, 0.99), Pair(1, 2, 0.98), Pair(0, 2, 0.97)]
-    assert groups(pairs, 3, apart=[(2, 0)]) == ((0, 1),)
+    assert groups(pairs, 3, cannot_link=[(2, 0)]) == ((0, 1),)
 
 
 @given(

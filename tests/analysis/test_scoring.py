@@ -34,6 +34,12 @@ def test_clusters_without_a_class_come_last_and_classes_without_a_cluster_are_no
     assert fewer.errors == 1
 
 
+def test_what_fits_nowhere_stands_for_no_class() -> None:
+    result = evaluate(np.array([-1, -1, -1, 0, 0]), ["a", "a", "a", "b", "b"])
+    assert result.matched == (None, 0)
+    assert (result.columns, result.errors) == ((0, -1), 3)
+
+
 @given(pairs, st.permutations(range(6)))
 def test_names_of_clusters_do_not_matter(rows: list[tuple[int, str]], names: list[int]) -> None:
     clusters, classes = np.array([row[0] for row in rows]), [row[1] for row in rows]

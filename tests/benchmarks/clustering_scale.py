@@ -22,10 +22,10 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import Normalizer
 
-from imgcluster.analysis.assigning import model_points
-from imgcluster.analysis.fitting import means_of
-from imgcluster.analysis.kmeans import KMeansSettings, cluster
-from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.centroids import means_of
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster, model_points
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.machine import default_memory
 from imgcluster.records import FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
@@ -92,7 +92,7 @@ def clustered(source: EmbeddingSource, options: argparse.Namespace) -> Clusterin
         [source],
         [SPACE.name],
         PrepareSettings(options.prepare, options.pca),
-        KMeansSettings(GROUPS, memory=options.memory),
+        ClusterSettings(GROUPS, memory=options.memory),
         SilentProgress(),
     )
 
@@ -116,7 +116,7 @@ def scikit_learn(rows: Embeddings) -> tuple[NDArray[np.int32], NDArray[np.float3
 
 def inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
     """Sum of squared distances to the clusters' means."""
-    return float(np.square(points - means_of(points, labels)[labels], dtype=np.float64).sum())
+    return float(np.square(points - means_of(points, labels, GROUPS)[labels], dtype=np.float64).sum())
 
 
 def timed(work):

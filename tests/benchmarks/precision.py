@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.kmeans import KMeansSettings, cluster
-from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import evaluate
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.cli.places import choose_network, network_places
 from imgcluster.images.decode import decode
 from imgcluster.images.resize import PREPROCESSING_VERSION
@@ -149,7 +150,7 @@ def accuracies(paths: list[str], store: Path, k: int, seeds: int) -> list[float]
         results = []
         for seed in range(seeds):
             found = cluster(
-                [rows], [space], PrepareSettings(), KMeansSettings(k, seed=seed), SilentProgress()
+                [rows], [space], PrepareSettings(), ClusterSettings(k, seed=seed), SilentProgress()
             )
             results.append(evaluate(found.labels[order], classes).accuracy)
     return results

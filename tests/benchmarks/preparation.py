@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.kmeans import KMeansSettings, cluster
-from imgcluster.analysis.prepare import PrepareSettings
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import evaluate
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import Embeddings, Keys, SilentProgress
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def accuracies(
 
 def score(sources: Sequence[Rows], prepare: PrepareSettings, classes: Sequence[str], seed: int) -> float:
     """Cluster once."""
-    settings = KMeansSettings(len(set(classes)), seed=seed)
+    settings = ClusterSettings(len(set(classes)), seed=seed)
     found = cluster(sources, ["space"] * len(sources), prepare, settings, SilentProgress())
     return evaluate(found.labels, classes).accuracy
 

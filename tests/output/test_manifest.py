@@ -20,7 +20,7 @@ from imgcluster.output.manifest import (
     read_manifest,
 )
 from imgcluster.output.model_file import model_npz, read_model
-from imgcluster.records import ClusterModel, Placement, Preparation
+from imgcluster.records import ClusterModel, FeatureTransform, Placement
 
 MANIFEST = ClusteringManifest(
     k=2,
@@ -143,17 +143,23 @@ def test_a_newer_manifest_asks_for_an_update(tmp_path):
 
 def a_model():
     rng = np.random.default_rng(0)
-    plain = Preparation(True, np.empty(0, "f4"), np.empty((0, 4), "f4"), np.empty(0, "f4"), False)
-    reduced = Preparation(
+    plain = FeatureTransform(True, np.empty(0, "f4"), np.empty((0, 4), "f4"), np.empty(0, "f4"), False)
+    reduced = FeatureTransform(
         False,
         rng.random(6, "f4"),
         rng.random((2, 6), "f4"),
         rng.random(2, "f4"),
-        normalise_again=True,
+        l2_after=True,
         roots=True,
     )
     return ClusterModel(
-        ("a-299-avg-00000000", "b-299-avg-11111111"), (plain, reduced), rng.random((3, 6), "f4")
+        ("a-299-avg-00000000", "b-299-avg-11111111"),
+        (plain, reduced),
+        rng.random((3, 6), "f4"),
+        reduced,
+        "agglomerative",
+        {"members": rng.random((9, 6), "f4"), "labels": np.arange(9)},
+        np.array([4, 0, 2], np.int32),
     )
 
 
@@ -163,13 +169,33 @@ def test_the_model_reads_back_and_is_always_the_same_bytes(tmp_path):
     assert data == model_npz(model)
     back = read_model(write(tmp_path, "model.npz", data))
     assert back.spaces == model.spaces
+    assert back.algorithm == model.algorithm
+    assert back.fitted.keys() == model.fitted.keys()
+    for name, array in model.fitted.items():
+        np.testing.assert_array_equal(back.fitted[name], array)
     np.testing.assert_array_equal(back.centroids, model.centroids)
-    for ours, theirs in zip(back.preparations, model.preparations, strict=True):
-        for name in ("normalise", "normalise_again", "roots"):
+    np.testing.assert_array_equal(back.numbers, model.numbers)
+    steps = zip((*back.transforms, back.fusion), (*model.transforms, model.fusion), strict=True)
+    for ours, theirs in steps:
+        for name in ("normalise", "l2_after", "roots"):
             assert getattr(ours, name) is getattr(theirs, name)
         for name in ("mean", "components", "scale"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
             assert getattr(ours, name).shape == getattr(theirs, name).shape
+
+
+def test_a_model_of_the_first_schema_is_one_of_k_means(tmp_path):
+    arrays = {"steps_0": [True, False, False], "mean_0": [], "components_0": np.zeros((0, 4)), "scale_0": []}
+    arrays |= {"steps_joint": [False, True, False], "mean_joint": np.ones(4), "scale_joint": np.ones(2)}
+    arrays |= {"components_joint": np.eye(2, 4), "schema": 1, "spaces": ["a"], "centroids": np.eye(2)}
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    model = read_model(write(tmp_path, "model.npz", file.getvalue()))
+    assert (model.algorithm, model.numbers.tolist()) == ("kmeans", [0, 1])
+    assert model.fitted["centroids"].tolist() == model.centroids.tolist() == [[1, 0], [0, 1]]
+    assert model.transforms[0].normalise
+    assert model.fusion.l2_after
+    assert model.fusion.components.shape == (2, 4)
 
 
 def test_a_model_is_never_a_pickle(tmp_path):

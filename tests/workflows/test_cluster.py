@@ -90,7 +90,7 @@ def test_a_dry_run_recovers_nothing(desk: Desk) -> None:
 def test_whether_the_folder_may_be_replaced_is_looked_at_before_the_long_work(
     desk: Desk, dry_run: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgcluster.analysis.kmeans.cluster", None)
+    monkeypatch.setattr("imgcluster.workflows.cluster.find_clusters", None)
     desk.out.mkdir()
     (desk.out / "letter.txt").write_text("mine")
     with pytest.raises(ImgclusterError, match="not made by imgcluster"):

@@ -34,7 +34,7 @@ def run(desk: Desk, threshold: float = EQUAL_ONLY, **options: str) -> Duplicates
 
 
 def paths(result: DuplicatesResult) -> list[list[str]]:
-    return [[copy.path for copy in (group.keep, *group.others)] for group in result.groups]
+    return [[copy.path for copy in (group.keep, *group.redundant)] for group in result.groups]
 
 
 def read_plan(file: Path) -> list[dict[str, str]]:
@@ -94,9 +94,9 @@ def test_pairs_that_someone_judged_to_differ_stay_apart_in_later_runs(desk: Desk
     desk.extract()
     whole = run(desk, 0.99)
     reds = next(group for group in whole.groups if "red" in group.keep.path)
-    lone = reds.others[0]
+    lone = reds.redundant[0]
     decisions = desk.folder / "decisions.csv"
-    rows = [f"{lone.key.hex()},{copy.key.hex()}" for copy in (reds.keep, *reds.others) if copy is not lone]
+    rows = [f"{lone.key.hex()},{copy.key.hex()}" for copy in (reds.keep, *reds.redundant) if copy is not lone]
     decisions.write_text("\n".join(["key_a,key_b", *rows]))
     for _ in range(2):
         found = paths(run(desk, 0.99, decisions=str(decisions)))

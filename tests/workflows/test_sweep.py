@@ -32,7 +32,8 @@ def test_it_suggests_the_number_of_colours_and_says_why(desk: Desk) -> None:
     result = run(desk, 2, 3, 4, 5)
     assert result.images == IMAGES
     assert [row.k for row in result.sweep.rows] == [2, 3, 4, 5]
-    assert (result.sweep.suggestion, result.sweep.rows[1].stability) == (3, 1.0)
+    assert result.sweep.suggestion == 3
+    assert result.sweep.rows[1].stability > 0.8  # half of so few images may lack a colour
     assert "halves agree" in result.sweep.reason
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from multiprocessing import get_context
@@ -16,11 +17,11 @@ import pytest
 from analysis_data import ArraySource, keys_of
 from threadpoolctl import threadpool_info
 
-from imgcluster.analysis.kmeans import KMeansSettings, cluster
-from imgcluster.analysis.nearest import find_nearest
-from imgcluster.analysis.prepare import PrepareSettings
-from imgcluster.analysis.threads import on_all_cores
-from imgcluster.analysis.tiles import row_product
+from imgcluster.analysis.centroids import find_nearest
+from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import cluster
+from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import NotFinite
 from imgcluster.machine import cores
 from imgcluster.records import SilentProgress
@@ -28,15 +29,6 @@ from imgcluster.records import SilentProgress
 
 def random_rows(count: int, width: int) -> np.ndarray:
     return np.random.default_rng(count).standard_normal((count, width)).astype(np.float32)
-
-
-@pytest.mark.parametrize(("count", "width"), [(9000, 16), (1300, 2048), (1100, 5000), (70, 131_072)])
-def test_a_row_gets_the_same_alone_and_among_others(count: int, width: int) -> None:
-    rows, matrix = random_rows(count, width), random_rows(width, 8)
-    product = row_product(rows, matrix)
-    np.testing.assert_allclose(product, rows @ matrix, rtol=1e-3, atol=1e-2)
-    for row in (0, count // 2, count - 1):
-        assert np.array_equal(row_product(rows[row : row + 1], matrix)[0], product[row])
 
 
 def test_answers_come_in_order_and_an_error_comes_through() -> None:
@@ -72,7 +64,7 @@ def _fingerprint() -> str:
     ):
         groups = np.repeat(np.eye(k, width, dtype=np.float32) * 3, -(-count // k), axis=0)[:count]
         source = ArraySource(keys_of(count), np.abs(random_rows(count, width)) + groups, 1000)
-        settings = KMeansSettings(k, algorithm, restarts=3, memory=1)
+        settings = ClusterSettings(k, algorithm, restarts=3, memory=1)
         found = cluster([source], ["space"], PrepareSettings(), settings, SilentProgress())
         for part in (found.labels, found.distances, found.silhouettes, found.model.centroids):
             digest.update(part.tobytes())
@@ -81,8 +73,8 @@ def _fingerprint() -> str:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process to one core")
 def test_the_answer_does_not_depend_on_the_number_of_cores() -> None:
-    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import test_tiles; "
-    code += "print(test_tiles._fingerprint())"
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import test_parallel; "
+    code += "print(test_parallel._fingerprint())"
     places = os.pathsep.join(filter(None, sys.path))
     one_core = subprocess.run(
         [sys.executable, "-c", code],
@@ -125,16 +117,48 @@ def test_an_error_leaves_no_work_behind_and_threads_as_they_were() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("row", [5, 250])
 @pytest.mark.filterwarnings("error")
-def test_values_that_are_no_numbers_are_found_wherever_they_are(
+def test_an_image_with_values_that_are_no_numbers_is_left_out_wherever_they_are(
     how: Literal["auto", "l2", "none"], pca: int | None, value: float, row: int
 ) -> None:
     rows = random_rows(300, 12)
-    rows[row, 3] = value
-    source = ArraySource(keys_of(300), rows, 100)
+    broken = rows.copy()
+    broken[row, 3] = value
+    left = np.arange(300) != row
+    settings = ClusterSettings(2, restarts=2)
+    found, expected = (
+        cluster([source], ["space"], PrepareSettings(how, pca), settings, SilentProgress())
+        for source in (ArraySource(keys_of(300), broken, 100), ArraySource(keys_of(300)[left], rows[left]))
+    )
+    assert np.array_equal(found.keys, expected.keys)
+    assert np.array_equal(found.labels, expected.labels)
+
+
+def test_where_no_embedding_is_finite_there_is_nothing_to_cluster() -> None:
+    source = ArraySource(keys_of(3), np.full((3, 2), np.nan, np.float32))
     with pytest.raises(NotFinite):
-        cluster(
-            [source], ["space"], PrepareSettings(how, pca), KMeansSettings(2, restarts=1), SilentProgress()
-        )
+        cluster([source], ["space"], PrepareSettings(), ClusterSettings(2), SilentProgress())
+
+
+def test_two_callers_at_once_leave_the_limits_as_they_were() -> None:
+    before = [pool["num_threads"] for pool in threadpool_info()], os.environ.get("OMP_NUM_THREADS")
+    first_is_in, second_is_in = threading.Event(), threading.Event()
+
+    def first(_: int) -> None:
+        first_is_in.set()
+        assert second_is_in.wait(30)
+
+    def second(_: int) -> None:
+        second_is_in.set()
+        time.sleep(0.1)  # the first one leaves meanwhile
+
+    callers = [threading.Thread(target=on_all_cores, args=(first, [0]))]
+    callers[0].start()
+    assert first_is_in.wait(30)
+    callers.append(threading.Thread(target=on_all_cores, args=(second, [0])))
+    callers[1].start()
+    for caller in callers:
+        caller.join()
+    assert ([pool["num_threads"] for pool in threadpool_info()], os.environ.get("OMP_NUM_THREADS")) == before
 
 
 def test_memory_for_the_nearest_of_many_centroids_is_bounded() -> None:

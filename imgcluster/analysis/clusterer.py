@@ -1,0 +1,94 @@
+"""What a clusterer is: points to labels, and a model that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOWHERE = -1
+"""The label of a point that fits in no cluster."""
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How clusters are found.
+
+    Attributes
+    ----------
+    k
+        How many clusters.
+    algorithm
+        Name of a clusterer.
+    seed
+        Any integer; fixes everything.
+    restarts
+        How many; None: as many as a fixed budget of work allows. 1: one run, as it comes.
+    memory
+        Bytes that embeddings and points may take; what takes more lies in a file. None: no limit.
+    """
+
+    k: int
+    algorithm: str = "minibatch-kmeans"
+    seed: int = 0
+    restarts: int | None = None
+    memory: int | None = None
+
+
+class ClustererModel(Protocol):
+    """Clusters as they were found."""
+
+    def predict(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Give the label of each of (N, d) points: (N,) ints, -1 where one fits nowhere."""
+
+    def arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """Give all of it as arrays of numbers or text, for a file that is never a pickle."""
+
+
+Found = tuple[NDArray[np.int32], ClustererModel]
+"""(N,) labels, any numbers from 0 on, -1 where a point fits nowhere; and the model that predicts them."""
+
+
+class Clusterer(Protocol):
+    """A way to find clusters."""
+
+    def fit(self, points: NDArray[np.float32], weights: NDArray[np.int64]) -> Found:
+        """Find clusters.
+
+        Parameters
+        ----------
+        points
+            (N, d) float32, finite, one row per distinct image, in the order of their keys: so nothing depends
+            on the order of files, and the first rows are a random sample. May lie in a memory map.
+        weights
+            (N,): how many files show each image.
+        """
+
+
+@runtime_checkable
+class RefinableClusterer(Clusterer, Protocol):
+    """A clusterer that can go on from labels once the space is made narrow where these clusters are wide.
+
+    Of one that cannot, the first answer is the last.
+    """
+
+    def refine(
+        self,
+        points: NDArray[np.float32],
+        weights: NDArray[np.int64],
+        labels: NDArray[np.int32],
+        *,
+        finish: bool,
+    ) -> Found:
+        """Find clusters of the same images in a new space, starting from labels; `finish`: the last time."""
+
+
+@dataclass(frozen=True)
+class ClustererKind:
+    """A clusterer as the table of them names it: how it is made, and how its model comes back from arrays."""
+
+    make: Callable[[ClusterSettings], Clusterer]
+    load: Callable[[Mapping[str, NDArray[np.generic]]], ClustererModel]

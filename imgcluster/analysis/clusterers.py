@@ -1,0 +1,21 @@
+"""The table of clusterers; one more is one more row."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from imgcluster.analysis.clusterer import ClustererKind
+from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid
+from imgcluster.errors import UsageError
+
+CLUSTERERS: dict[str, ClustererKind] = {
+    "minibatch-kmeans": ClustererKind(partial(KMeansClusterer, "MiniBatchKMeans"), NearestCentroid.load),
+    "kmeans": ClustererKind(partial(KMeansClusterer, "KMeans"), NearestCentroid.load),
+}
+
+
+def find_clusterer(name: str) -> ClustererKind:
+    """Find a clusterer by its name. Raises UsageError where there is none."""
+    if name not in CLUSTERERS:
+        raise UsageError(f"no algorithm {name!r}: choose one of {', '.join(CLUSTERERS)}")
+    return CLUSTERERS[name]

@@ -1,0 +1,308 @@
+"""Embeddings to clusters: features, points, a clusterer, numbers; and new embeddings into these clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.centroids import distances_to, find_nearest, means_of, simplified_silhouettes
+from imgcluster.analysis.clusterer import (
+    NOWHERE,
+    ClustererModel,
+    ClusterSettings,
+    RefinableClusterer,
+)
+from imgcluster.analysis.clusterers import find_clusterer
+from imgcluster.analysis.features import Features, allocate, load_features, transform_all
+from imgcluster.analysis.fusion import pca_whiten, whiten_within_clusters
+from imgcluster.analysis.scoring import silhouette
+from imgcluster.analysis.transforms import PrepareSettings, transform
+from imgcluster.errors import ImgclusterError, quantity
+from imgcluster.records import (
+    Clustering,
+    ClusterModel,
+    Embeddings,
+    EmbeddingSource,
+    FeatureTransform,
+    Keys,
+    Progress,
+)
+
+_REFINEMENTS = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Clusters of features, numbered.
+
+    Attributes
+    ----------
+    labels
+        (N,) int32: the largest cluster is 0; -1 for what fits nowhere.
+    numbers
+        (k,) int32: for each cluster the label that the clusterer's model gives it.
+    model
+        Of the clusterer.
+    fusion
+        The step from features to `points`, if there is one.
+    points
+        (N, d) float32, in which the clusters were found.
+    plain
+        (N, d) float32, in which they were first looked for: in a space that they refined all would look good.
+    """
+
+    labels: NDArray[np.int32]
+    numbers: NDArray[np.int32]
+    model: ClustererModel
+    fusion: FeatureTransform | None
+    points: NDArray[np.float32]
+    plain: NDArray[np.float32]
+
+    @cached_property
+    def centroids(self) -> NDArray[np.float32]:
+        """(k, d) float32: the means of the clusters' points."""
+        return _means(self.points, self.labels, len(self.numbers))
+
+    @cached_property
+    def distances(self) -> NDArray[np.float32]:
+        """(N,) float32 to the own centroid; of what fits nowhere, to the nearest."""
+        return _distances(self.points, self.centroids, self.labels)
+
+    @property
+    def inertia(self) -> float:
+        """Sum of squared distances; what fits nowhere does not count."""
+        return float(np.square(self.distances[self.labels >= 0], dtype=np.float64).sum())
+
+
+def cluster(
+    sources: Sequence[EmbeddingSource],
+    spaces: Sequence[str],
+    prepare: PrepareSettings,
+    settings: ClusterSettings,
+    progress: Progress,
+    weights: NDArray[np.int64] | None = None,
+) -> Clustering:
+    """Cluster images by their embeddings.
+
+    The answer depends on the keys, the embeddings and the settings only, not on the order of the rows.
+
+    Parameters
+    ----------
+    sources
+        One per feature space; the same keys in the same order in each. Images with an embedding that is not
+        finite are left out: the answer lacks their keys.
+    spaces
+        Their names, for the model.
+    prepare
+        How embeddings become points.
+    settings
+        How clusters are found.
+    progress
+        Told about stages, and in one line where there are fewer distinct images than clusters asked for.
+    weights
+        (N,) how many files show each image, one where it is not said: clusters are numbered by their files.
+
+    Raises
+    ------
+    ImgclusterError
+        Where k is larger than the number of images, or not one embedding is finite.
+    UsageError
+        Where there is no such algorithm.
+    """
+    find_clusterer(settings.algorithm)
+    keys = common_keys(sources, spaces)
+    check_count(settings.k, len(keys))
+    features = load_features(sources, prepare, settings.memory, progress)
+    check_count(settings.k, len(features.rows))
+    progress.begin("finding clusters")
+    weights = np.ones(len(keys), np.int64) if weights is None else weights
+    found = fit(features, weights[features.order], settings, fuse=prepare.automatic)
+    count = len(found.numbers)
+    if count < settings.k and (found.labels >= 0).all():
+        progress.note(f"only {count} of {len(keys)} images are distinct: making {quantity(count, 'cluster')}")
+    back = np.argsort(features.order)
+    return Clustering(
+        keys=keys[features.order[back]],
+        labels=found.labels[back],
+        distances=found.distances[back],
+        silhouettes=_silhouettes(found)[back],
+        inertia=found.inertia,
+        silhouette=mean_silhouette(found, settings.seed),
+        model=ClusterModel(
+            spaces=tuple(spaces),
+            transforms=features.transforms,
+            fusion=found.fusion,
+            centroids=found.centroids,
+            algorithm=settings.algorithm,
+            fitted=found.model.arrays(),
+            numbers=found.numbers,
+        ),
+    )
+
+
+def fit(features: Features, weights: NDArray[np.int64], settings: ClusterSettings, *, fuse: bool) -> Fitted:
+    """Find the clusters of features, and number them.
+
+    Parameters
+    ----------
+    features
+        Of N images.
+    weights
+        (N,) in the order of the features.
+    settings
+        How.
+    fuse
+        Whether the spaces become one whose directions are chosen, and chosen again by the clusters found.
+    """
+    clusterer = find_clusterer(settings.algorithm).make(settings)
+    rows = features.rows
+    if not fuse:
+        labels, model = clusterer.fit(rows, weights)
+        return Fitted(*_numbered(labels, weights), model, None, rows, rows)
+    fusion = pca_whiten(rows, settings.k)
+    plain = points = _fused(fusion, rows, settings)
+    labels, model = clusterer.fit(points, weights)
+    if isinstance(clusterer, RefinableClusterer) and labels.max() > 0:
+        for step in range(_REFINEMENTS):
+            fusion = whiten_within_clusters(rows, labels, settings.k)
+            points = _fused(fusion, rows, settings)
+            labels, model = clusterer.refine(points, weights, labels, finish=step == _REFINEMENTS - 1)
+    return Fitted(*_numbered(labels, weights), model, fusion, points, plain)
+
+
+def predict(
+    model: ClusterModel, embeddings: Sequence[Embeddings]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the clusters of images; by k-means, an image that was clustered gets its cluster again.
+
+    Parameters
+    ----------
+    model
+        Of a clustering.
+    embeddings
+        One (N, D) float32 per feature space of the model, in its order, the same images in each, finite.
+
+    Returns
+    -------
+    labels
+        (N,) int32, -1 where an image fits nowhere.
+    distances
+        (N,) float32, Euclidean, to the own centroid; of an image that fits nowhere, to the nearest.
+    """
+    points = model_points(model, embeddings)
+    found = find_clusterer(model.algorithm).load(model.fitted).predict(points)
+    labels = np.full(len(points), NOWHERE, np.int32)
+    for number, label in enumerate(model.numbers):
+        labels[found == label] = number
+    return labels, _distances(points, model.centroids, labels)
+
+
+def model_points(model: ClusterModel, embeddings: Sequence[Embeddings]) -> NDArray[np.float32]:
+    """Give the points in which a clustering measured its distances: (N, d) float32, for a map of them.
+
+    Parameters
+    ----------
+    model
+        Of a clustering.
+    embeddings
+        One (N, D) float32 per feature space of the model, in its order.
+    """
+    features = transform_all(model.transforms, embeddings)
+    return features if model.fusion is None else transform(model.fusion, features)
+
+
+def common_keys(sources: Sequence[EmbeddingSource], spaces: Sequence[str]) -> Keys:
+    """Give the keys that all sources hold, one source for each space.
+
+    Raises
+    ------
+    ValueError
+        Where the sources hold different images or another order of them, or are not as many as the spaces.
+    """
+    if len(sources) != len(spaces):
+        raise ValueError("there is one source for each space")
+    keys = sources[0].keys
+    if any(not np.array_equal(keys, source.keys) for source in sources[1:]):
+        raise ValueError("the sources hold different images")
+    return keys
+
+
+def check_count(k: int, images: int) -> None:
+    """Refuse a number of clusters that cannot be.
+
+    Raises
+    ------
+    ImgclusterError
+        With the reason.
+    """
+    if images == 0:
+        raise ImgclusterError("there are no images to cluster: run `imgcluster extract` on your images first")
+    if k < 1:
+        raise ImgclusterError(f"{k} clusters cannot be made: choose --k 1 or more")
+    if k > images:
+        raise ImgclusterError(
+            f"{k} clusters cannot be made of {quantity(images, 'distinct image')}: "
+            f"choose --k {images} or less"
+        )
+
+
+def mean_silhouette(found: Fitted, seed: int) -> float:
+    """Give the mean silhouette of what is in clusters, in the space in which they were first looked for."""
+    inside = found.labels >= 0
+    if inside.all():
+        return silhouette(found.plain, found.labels, seed)
+    return silhouette(found.plain[inside], found.labels[inside], seed)
+
+
+def _fused(
+    step: FeatureTransform, rows: NDArray[np.float32], settings: ClusterSettings
+) -> NDArray[np.float32]:
+    return transform(
+        step, rows, allocate((len(rows), len(step.components) or rows.shape[1]), settings.memory)
+    )
+
+
+def _numbered(
+    labels: NDArray[np.int32], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give clusters numbers by their files, the largest first, equal ones by their smallest key.
+
+    The new labels, and for each new number the old one.
+    """
+    found, first, places = np.unique(labels, return_index=True, return_inverse=True)
+    sizes = np.bincount(places, weights, len(found))
+    order = np.lexsort((first, -sizes))
+    order = order[found[order] >= 0]
+    numbers = np.full(len(found), NOWHERE, np.int32)
+    numbers[order] = np.arange(len(order))
+    return numbers[places], found[order].astype(np.int32)
+
+
+def _means(points: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
+    inside = labels >= 0
+    return means_of(points, labels, k) if inside.all() else means_of(points[inside], labels[inside], k)
+
+
+def _distances(
+    points: NDArray[np.float32], centroids: NDArray[np.float32], labels: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    if not len(centroids):
+        return np.full(len(points), np.nan, np.float32)
+    distances = distances_to(points, centroids, labels)
+    outside = labels < 0
+    if outside.any():
+        distances[outside] = find_nearest(points[outside], centroids).distances
+    return distances
+
+
+def _silhouettes(found: Fitted) -> NDArray[np.float32]:
+    """(N,) simplified silhouettes in the plain space, NaN for what fits nowhere."""
+    k = len(found.numbers)
+    if not k:
+        return np.full(len(found.labels), np.nan, np.float32)
+    values = simplified_silhouettes(found.plain, found.labels, _means(found.plain, found.labels, k))
+    return np.where(found.labels >= 0, values, np.float32(np.nan))

@@ -1,0 +1,114 @@
+"""The features of all images, prepared once, in the order of their keys: in memory, or in a memory map."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.embeddings import Watched, aligned, key_order
+from imgcluster.analysis.transforms import PrepareSettings, fit_transform, transform
+from imgcluster.errors import ImgclusterError, NotFinite
+from imgcluster.records import Embeddings, EmbeddingSource, FeatureTransform, Progress
+
+_SHARE = 4
+"""The features, the points, a working copy and all else have a quarter of the memory each."""
+_ZEROS = bytes(1 << 20)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Prepared embeddings, the spaces side by side.
+
+    Attributes
+    ----------
+    transforms
+        One per space.
+    rows
+        (N, w) float32 in the order of the keys, all finite.
+    order
+        (N,) for each row its place in the sources; fewer than these have where embeddings are not finite.
+    """
+
+    transforms: tuple[FeatureTransform, ...]
+    rows: NDArray[np.float32]
+    order: NDArray[np.intp]
+
+
+def load_features(
+    sources: Sequence[EmbeddingSource], prepare: PrepareSettings, memory: int | None, progress: Progress
+) -> Features:
+    """Fit each space's transform, and apply it to all embeddings.
+
+    Parameters
+    ----------
+    sources
+        One per feature space; the same keys in the same order in each.
+    prepare
+        How embeddings become features.
+    memory
+        Bytes that there are for it.
+    progress
+        Told about the stages.
+
+    Raises
+    ------
+    NotFinite
+        Where not one embedding is finite.
+    """
+    keys = sources[0].keys
+    watched = [Watched(source, progress, memory) for source in sources]
+    progress.begin("preparing the features", len(keys) * len(sources))
+    transforms = tuple(fit_transform(source, prepare) for source in watched)
+    progress.begin("reading the embeddings", len(keys) * len(sources))
+    width = sum(len(t.components) or source.dimension for t, source in zip(transforms, sources, strict=True))
+    rows = allocate((len(keys), width), memory)
+    order = key_order(keys)
+    place = np.argsort(order)
+    start = 0
+    for block in aligned(watched):
+        part = transform_all(transforms, block)
+        rows[place[start : start + len(part)]] = part
+        start += len(part)
+    broken = np.logical_or.reduce([source.broken for source in watched])[order]
+    if broken.any():
+        if broken.all():
+            raise NotFinite
+        rows, order = rows[~broken], order[~broken]
+    return Features(transforms, rows, order)
+
+
+def transform_all(
+    transforms: Sequence[FeatureTransform], embeddings: Sequence[Embeddings]
+) -> NDArray[np.float32]:
+    """Prepare the same images' embeddings of each space, and put them side by side: (N, sum of d) float32."""
+    parts = [transform(*pair) for pair in zip(transforms, embeddings, strict=True)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def allocate(shape: tuple[int, int], memory: int | None) -> NDArray[np.float32]:
+    """Make room for numbers: in memory, or, beyond its share of that, in a file without a name.
+
+    Raises
+    ------
+    ImgclusterError
+        Where there is no room on the disk.
+    """
+    size = 4 * shape[0] * shape[1]
+    if memory is None or size <= memory // _SHARE:
+        return np.empty(shape, np.float32)
+    with tempfile.TemporaryFile(prefix="imgcluster-") as file:
+        try:
+            # A hole in a file is filled when it is written to, and ends the process where the disk is full.
+            for start in range(0, size, len(_ZEROS)):
+                file.write(_ZEROS[: size - start])
+            file.flush()
+        except OSError as error:
+            raise ImgclusterError(
+                f"no room for {size >> 20} MB in {tempfile.gettempdir()} ({error.strerror}): "
+                "free some, or give more --memory"
+            ) from error
+        return np.memmap(file, np.float32, "r+", shape=shape)
