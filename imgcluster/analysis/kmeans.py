@@ -38,6 +38,9 @@ _FEWER_RESTARTS = 4
 """In a refined space, where the clusters that refined it are seldom surpassed, so many times fewer."""
 _TOGETHER = 16
 """Restarts of full passes for one call: by itself each would take as long again to set up."""
+_PATIENCE = 10
+"""scikit-learn's: so many mini-batches without improvement end a run."""
+_PATIENCE_OF_MANY = 3
 _MAX_ITER = 300
 _REFINING_ITER = 20
 _SETTLED = 5e-5
@@ -127,7 +130,8 @@ class KMeansClusterer:
         def run(task: tuple[int, int]) -> tuple[float, NDArray[np.float32]]:
             count, seed = task
             if self.algorithm == "MiniBatchKMeans":
-                fit = MiniBatchKMeans(k, n_init=1, random_state=seed).fit(points)
+                patience = _PATIENCE if n_init == 1 else _PATIENCE_OF_MANY
+                fit = MiniBatchKMeans(k, n_init=1, max_no_improvement=patience, random_state=seed).fit(points)
             else:
                 fit = KMeans(k, n_init=count, random_state=seed).fit(points)
             return float(fit.inertia_), np.asarray(fit.cluster_centers_, np.float32)
