@@ -1,4 +1,4 @@
-"""What only a fresh process shows: start-up, modules loaded, exit codes, what goes to which stream."""
+"""The whole program: start-up, modules loaded, exit codes, what goes to which stream."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import in_process
 import pytest
 from fakes import write_images
 from typer.testing import CliRunner
@@ -71,34 +72,43 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def clustered(embedded: Path) -> Path:
     """The same folder, with a clustering in `known`."""
-    assert imgcluster("cluster", "--k", "2", "--out", "known", cwd=embedded).returncode == 0
+    in_process.answer("cluster", "--k", "2", "--out", "known", cwd=embedded)
     return embedded
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("cluster", "--k", "2"),
-        ("sweep", "--k", "2:3"),
-        ("evaluate", "--clusters", "known"),
-        ("report", "--clusters", "known"),
-        ("assign", "photos", "--clusters", "known"),
-        ("similar", "photos/red/red0.png"),
-        ("duplicates",),
-        ("store", "info"),
-        ("store", "export", "-o", "features.npz"),
-        ("extract", "photos", "--network", "efficientnet_lite0", "--weights", "random"),
-    ],
-    ids=lambda arguments: " ".join(arguments[:2]),
+COMMANDS = (
+    ("cluster", "--k", "2"),
+    ("sweep", "--k", "2:3"),
+    ("evaluate", "--clusters", "known"),
+    ("report", "--clusters", "known"),
+    ("assign", "photos", "--clusters", "known"),
+    ("similar", "photos/red/red0.png"),
+    ("duplicates",),
+    ("store", "info"),
+    ("store", "export", "-o", "features.npz"),
+    ("extract", "photos", "--network", "efficientnet_lite0", "--weights", "random"),
 )
-def test_no_command_loads_a_network_that_it_does_not_run(clustered: Path, arguments: tuple[str, ...]) -> None:
-    loaded = modules_loaded(*arguments, cwd=clustered)
-    assert not loaded & {"tensorflow", "keras", "openvino"}
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from imgcluster.cli.app import app
+for command in json.loads(sys.argv[1]):
+    code = app(command, standalone_mode=False)
+    assert not code, command
+    assert not {"tensorflow", "keras", "openvino"} & set(sys.modules), command
+"""
+
+
+def test_no_command_loads_a_network_that_it_does_not_run(clustered: Path) -> None:
+    arguments = ("-c", ONE_AFTER_THE_OTHER, json.dumps(COMMANDS))
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=clustered, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
-    done = imgcluster("cluster", "--k", "2", "--out", "sorted", "--json", cwd=embedded)
-    assert done.returncode == 0, done.stderr
+    done = in_process.imgcluster("cluster", "--k", "2", "--out", "sorted", "--json", cwd=embedded)
+    assert done.exit_code == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["k"], result["images"], sum(result["sizes"])) == (2, 6, 6)
     options = json.loads((embedded / "sorted/clustering.json").read_text())["options"]
@@ -190,13 +200,13 @@ def test_where_no_file_can_be_read_each_is_listed_all_the_same(tmp_path: Path) -
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "photos" / name).write_bytes(b"text")
     options = ("--network", "efficientnet_lite0", "--weights", "random", "--failures", "failed.csv")
-    done = imgcluster("extract", "photos", *options, "--json", cwd=tmp_path)
-    assert done.returncode == 1
+    done = in_process.imgcluster("extract", "photos", *options, "--json", cwd=tmp_path)
+    assert done.exit_code == 1
     answer = json.loads(done.stdout)
     assert "none of 2 images" in answer["error"]
     assert [failure["path"].rpartition("/")[2] for failure in answer["failures"]] == ["a.jpg", "b.jpg"]
     assert len((tmp_path / "failed.csv").read_text().splitlines()) == 3
-    done = imgcluster("extract", "photos", *options, cwd=tmp_path)
+    done = in_process.imgcluster("extract", "photos", *options, cwd=tmp_path)
     assert "b.jpg: " in done.stderr
 
 
@@ -231,8 +241,8 @@ def test_a_report_without_its_libraries_is_refused_before_anything_is_moved(
 
 
 def test_a_dry_run_says_that_it_writes_no_report(embedded: Path) -> None:
-    done = imgcluster("cluster", "--out", "none", "--dry-run", "--report", "--json", cwd=embedded)
-    assert (done.returncode, json.loads(done.stdout)["report"]) == (0, None)
+    done = in_process.imgcluster("cluster", "--out", "none", "--dry-run", "--report", "--json", cwd=embedded)
+    assert (done.exit_code, json.loads(done.stdout)["report"]) == (0, None)
     assert "a dry run writes no report" in done.stderr
 
 
@@ -240,13 +250,13 @@ def test_assign_takes_the_network_of_the_clustering_and_lists_what_failed(cluste
     embedded = clustered
     write_images(embedded / "new", 1, {"red": (190, 40, 30)})
     (embedded / "new/red/broken.png").write_bytes(b"text")
-    done = imgcluster("assign", "new", "--clusters", "known", "--json", cwd=embedded)
-    assert done.returncode == 0, done.stderr
+    done = in_process.imgcluster("assign", "new", "--clusters", "known", "--json", cwd=embedded)
+    assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert [image["path"].rpartition("/")[2] for image in answer["images"]] == ["red0.png"]
     assert (answer["new"], answer["failed"]) == (1, 1)
     assert answer["failures"][0]["path"].endswith("broken.png")
-    done = imgcluster("assign", "new", "--clusters", "known", cwd=embedded)
+    done = in_process.imgcluster("assign", "new", "--clusters", "known", cwd=embedded)
     assert "1 image, 1 failed" in done.stdout
     assert "broken.png: not an image" in done.stderr
 

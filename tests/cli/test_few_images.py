@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from clusterings import Desk, backdate
 from fakes import write_image
-
-
-def imgcluster(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "imgcluster", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def as_json(folder: Path, *arguments: str) -> Any:
-    return json.loads(imgcluster(folder, *arguments, "--json"), parse_constant=pytest.fail)
+from in_process import answer, imgcluster
 
 
 def desk_with(folder: Path, count: int) -> Desk:
@@ -42,10 +23,10 @@ def desk_with(folder: Path, count: int) -> Desk:
 def test_the_whole_way_from_clusters_to_a_report_works_with_few_images(tmp_path: Path, count: int) -> None:
     """Report D7."""
     desk_with(tmp_path, count)
-    result = as_json(tmp_path, "cluster", "--k", str(count), "--report")
+    result = answer("cluster", "--k", str(count), "--report", cwd=tmp_path)
     assert (result["k"], result["sizes"]) == (count, [1] * count)
     assert result["silhouette"] is None
-    assert Path(result["report"]).exists()
+    assert (tmp_path / result["report"]).exists()
     pages = [*(tmp_path / "clusters" / "report").glob("cluster-*.html")]
     assert len(pages) == count
     assert all("nan" not in page.read_text() for page in [*pages, tmp_path / "clusters" / "report.html"])
@@ -54,10 +35,10 @@ def test_the_whole_way_from_clusters_to_a_report_works_with_few_images(tmp_path:
 def test_a_measure_that_is_not_defined_is_said_to_be_so(tmp_path: Path) -> None:
     """Report D6."""
     desk_with(tmp_path, 4)
-    swept = as_json(tmp_path, "sweep", "--k", "1:4")
+    swept = answer("sweep", "--k", "1:4", cwd=tmp_path)
     assert [row["silhouette"] is None for row in swept["rows"]] == [True, False, False, True]
-    said = imgcluster(tmp_path, "sweep", "--k", "1:4")
+    said = imgcluster("sweep", "--k", "1:4", cwd=tmp_path).stdout
     assert "nan" not in said
     assert said.count("not defined") == sum(row[name] is None for row in swept["rows"] for name in row)
-    said = imgcluster(tmp_path, "cluster", "--k", "1")
+    said = imgcluster("cluster", "--k", "1", cwd=tmp_path).stdout
     assert "silhouette not defined" in said

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import hostile_folder
 import pytest
+from in_process import answer
 
 from imgcluster.store.store import FeatureStore
 
@@ -39,6 +40,7 @@ def unprivileged() -> list[str]:
 
 
 def run(cwd: Path, *arguments: str) -> dict[str, Any]:
+    """Run a command that looks at files which it may not read."""
     done = subprocess.run(
         [*unprivileged(), sys.executable, "-m", "imgcluster", *arguments, "--json"],
         cwd=cwd,
@@ -68,7 +70,7 @@ def extracted(folder: HostileFolder) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def clustered(folder: HostileFolder, extracted: dict[str, Any]) -> Path:
-    run(folder.root.parent, "cluster", "--k", "2", "--report")
+    answer("cluster", "--k", "2", "--report", cwd=folder.root.parent)
     return folder.root.parent / "clusters"
 
 
@@ -137,16 +139,16 @@ def _bytes(path: str) -> bytes:
 
 def test_names_survive_in_json(folder: HostileFolder, clustered: Path) -> None:
     work = folder.root.parent
-    similar = run(work, "similar", "photos/-rf.png", "--top", EVERYTHING)
+    similar = answer("similar", "photos/-rf.png", "--top", EVERYTHING, cwd=work)
     others = {image["path"] for image in similar["similar"]}
     assert {similar["image"], *others} == set(folder.good)
-    (group,) = run(work, "duplicates", "--threshold", "0.01", "--plan", "plan.csv")["groups"]
+    (group,) = answer("duplicates", "--threshold", "0.01", "--plan", "plan.csv", cwd=work)["groups"]
     assert sorted([group["keep"], *group["could_go"]]) == sorted(folder.good)
 
 
 def test_names_survive_in_every_table_that_can_be_asked_for(folder: HostileFolder, clustered: Path) -> None:
     work = folder.root.parent
-    run(work, "duplicates", "--threshold", "0.01", "--plan", "plan.csv")
+    answer("duplicates", "--threshold", "0.01", "--plan", "plan.csv", cwd=work)
     assert sorted(row["path"] for row in table(work / "plan.csv")) == sorted(folder.good)
     run(work, "assign", *WHAT, "-o", "assigned.csv")
     assigned = [os.path.normpath(work / row["path"]) for row in table(work / "assigned.csv")]
@@ -159,7 +161,7 @@ def test_names_survive_in_a_table_of_labels(folder: HostileFolder, clustered: Pa
         rows = csv.writer(file)
         rows.writerow(("path", "label"))
         rows.writerows((path, f"class {number % 3}") for number, path in enumerate(folder.good))
-    assert run(work, "evaluate", "--labels", "labels.csv")["images"] == len(folder.good)
+    assert answer("evaluate", "--labels", "labels.csv", cwd=work)["images"] == len(folder.good)
 
 
 def test_the_report_leads_to_every_file_and_shows_its_picture(folder: HostileFolder, clustered: Path) -> None:
@@ -181,9 +183,9 @@ def test_moved_files_come_home_under_their_own_names(tmp_path: Path) -> None:
     before = {path: _bytes(path) for path in folder.good}
     run(tmp_path, "extract", *WHAT, *NETWORK)
     for k in ("2", "3"):
-        assert run(tmp_path, "cluster", "--k", k, "--mode", "move")["images"] == len(folder.good)
+        assert answer("cluster", "--k", k, "--mode", "move", cwd=tmp_path)["images"] == len(folder.good)
     assert not any(map(os.path.exists, folder.good))
-    run(tmp_path, "undo")
+    answer("undo", cwd=tmp_path)
     assert {path: _bytes(path) for path in folder.good} == before
 
 
@@ -206,10 +208,10 @@ def test_names_do_no_harm_on_a_terminal_that_cannot_show_them(
 
 def test_the_rest_works_as_well(folder: HostileFolder, clustered: Path) -> None:
     work = folder.root.parent
-    assert run(work, "evaluate", "--labels", "folders")["images"] == len(folder.good)
-    run(work, "store", "export", "-o", "vectors.npz")
-    assert run(work, "similar", "photos/-rf.png")["similar"]
-    assert run(work, "store", "info")["paths"] == len(folder.good)
+    assert answer("evaluate", "--labels", "folders", cwd=work)["images"] == len(folder.good)
+    answer("store", "export", "-o", "vectors.npz", cwd=work)
+    assert answer("similar", "photos/-rf.png", cwd=work)["similar"]
+    assert answer("store", "info", cwd=work)["paths"] == len(folder.good)
     for page in [clustered / "report.html", *(clustered / "report").rglob("*.html")]:
         assert "<img src=x>" not in page.read_text()
         assert 'onerror="alert' not in page.read_text()

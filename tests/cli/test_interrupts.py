@@ -14,7 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import write_images
+from fakes import FakeSource, write_images
+from in_process import answer
+
+from imgcluster.cli import places
 
 TESTS = Path(__file__).parents[1]
 SOON = 2.0
@@ -53,10 +56,10 @@ class Command:
         return self.process.returncode, out, err, time.monotonic() - start
 
 
-def run(folder: Path, *arguments: str) -> dict[str, int]:
-    status, out, err, _ = Command(folder, "nothing", *arguments, "--json").end()
-    assert status == 0, err
-    return json.loads(out)
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of `slow_commands` for what runs in this process."""
+    monkeypatch.setattr(places, "choose_network", lambda *_, **__: FakeSource())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -71,7 +74,7 @@ def test_what_is_finished_is_kept_and_the_next_run_goes_on(tmp_path: Path, numbe
     assert 12 <= kept < 100  # of six batches begun, two at most were under way
     assert "Traceback" not in err
     assert sorted(path.name for path in tmp_path.glob("*.inflight")) == []
-    again = run(tmp_path, "extract", "photos")
+    again = answer("extract", "photos", cwd=tmp_path)
     assert (again["cached"], again["new"]) == (kept, 100 - kept)
 
 
@@ -99,9 +102,9 @@ def test_the_second_ends_the_process_whatever_it_is_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_old_folders_stay_when_clustering_is_stopped(tmp_path: Path, number: int) -> None:
-    write_images(tmp_path / "photos", 20, {"red": (200, 30, 30), "blue": (30, 30, 200)})
-    run(tmp_path, "extract", "photos")
-    run(tmp_path, "cluster", "--k", "2", "--mode", "hardlink")
+    write_images(tmp_path / "photos", 5, {"red": (200, 30, 30), "blue": (30, 30, 200)})
+    answer("extract", "photos", cwd=tmp_path)
+    answer("cluster", "--k", "2", "--mode", "hardlink", cwd=tmp_path)
     before = tree(tmp_path)
     command = Command(tmp_path, "links", "cluster", "--k", "3", "--mode", "hardlink").reach(5)
     command.send(number)

@@ -8,40 +8,36 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from fakes import write_images
+from in_process import answer
 
 NETWORK = ("--network", "efficientnet_lite0", "--weights", "random")
 PLACE = os.fsdecode(b"caf\xe9/party \xf0\x9f\x8e\x89\xe2\x80\xae\n/   /-rf/=1+1\r/%20#?&;'\"<b>")
 NAME = os.fsdecode(b"-=1 caf\xe9\r\n\xe2\x80\xae'\"<b>%41")
 
 
-def run(cwd: str, *arguments: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "imgcluster", *arguments, "--json"], cwd=cwd, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert b"Traceback" not in done.stderr
-    return json.loads(done.stdout)
-
-
 def test_the_whole_way_works_where_nothing_has_a_plain_name(tmp_path: Path) -> None:
     work = os.path.join(tmp_path, PLACE)
     photos = write_images(Path(work) / NAME, 2, {"red": (200, 30, 30), "blue": (30, 30, 200)})
     store, out, table, failed = (f"./{NAME}{end}" for end in (".h5", ".out", ".csv", " failed.csv"))
-    assert run(work, "extract", f"./{NAME}", "--store", store, "--failures", failed, *NETWORK)["new"] == 4
-    made = run(work, "cluster", "--store", store, "--out", out, "--mode", "symlink", "--report")
+    extract = ("extract", f"./{NAME}", "--store", store, "--failures", failed, *NETWORK, "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcluster", *extract], cwd=work, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["new"] == 4
+    made = answer("cluster", "--store", store, "--out", out, "--mode", "symlink", "--report", cwd=work)
     assert made["images"] == 4
     assert os.path.isfile(os.path.join(work, made["report"]))
-    found = run(work, "similar", str(photos[0]), "--store", store, "--clusters", out)
+    found = answer("similar", str(photos[0]), "--store", store, "--clusters", out, cwd=work)
     assert {image["path"] for image in found["similar"]} == {str(path) for path in photos[1:]}
-    run(work, "assign", f"./{NAME}", "--clusters", out, "-o", table)
+    answer("assign", f"./{NAME}", "--clusters", out, "-o", table, cwd=work)
     with open(os.path.join(work, table), encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {os.path.normpath(os.path.join(work, row["path"])) for row in rows} == {str(p) for p in photos}
     # The tree can be moved, and is undone where it lies then.
     moved = os.path.join(tmp_path, "moved")
     os.rename(work, moved)
-    run(moved, "undo", "--clusters", out)
+    answer("undo", "--clusters", out, cwd=moved)
     assert not os.path.exists(os.path.join(moved, out))

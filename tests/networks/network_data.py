@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from imgcluster.networks.choice import NetworkChoice
 
@@ -12,3 +13,17 @@ LITE0 = NetworkChoice("efficientnet_lite0", runtime="tensorflow", precision="flo
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sum(a * b, axis=-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+
+
+def checked_pixels(size: int) -> np.ndarray:
+    """The made-up image that reference values are published for."""
+    row, column, channel = np.ogrid[:size, :size, :3]
+    return ((31 * row + 17 * column + 7 * channel) % 256).astype(np.uint8)[np.newaxis]
+
+
+def assert_inception_v3(vectors: np.ndarray) -> None:
+    """The reference values of the published weights."""
+    (vector,) = vectors
+    assert np.linalg.norm(vector) == pytest.approx(19.3292, abs=5e-4)
+    assert vector.mean() == pytest.approx(0.25562, abs=2e-5)
+    np.testing.assert_allclose(vector[:6], [0.40188, 0, 0.22782, 0, 0.14543, 1.27182], atol=1e-4)

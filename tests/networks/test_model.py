@@ -5,6 +5,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from network_data import assert_inception_v3, checked_pixels
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.networks.catalog import find_network
@@ -68,6 +69,11 @@ def test_uint8_pixels_are_preprocessed_as_floats(model):
         np.asarray(model.preprocess(pixels, how)),
         np.asarray(model.preprocess(pixels.astype(np.float32), how)),
     )
+
+
+def test_inception_v3_gives_the_reference_values(model, inception_weights):
+    network = build(model, "inception_v3", inception_weights, size=299)
+    assert_inception_v3(np.asarray(network(checked_pixels(299))))
 
 
 @pytest.mark.parametrize(

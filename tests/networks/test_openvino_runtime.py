@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from network_data import cosine
 
-from imgcluster.errors import ImgclusterError
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import Calibration
 from imgcluster.networks.selection import choose
-from imgcluster.networks.weights import NetworkPlaces
 
 
 def load(places, network="efficientnet_lite0", **options):
@@ -58,14 +56,6 @@ def test_many_threads_may_embed_at_once_from_the_start(places, attempt):
     script = os.path.join(os.path.dirname(__file__), "many_threads.py")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, script, places.cache], env=environment, check=True, timeout=100)
-
-
-def test_weights_that_do_not_fit_are_refused_by_name_and_nothing_is_kept(tmp_path):
-    path = tmp_path / "text.h5"
-    path.write_text("not HDF5")
-    with pytest.raises(ImgclusterError, match=f"^the weights in {path} do not fit efficientnet_lite0"):
-        load(NetworkPlaces(cache=str(tmp_path / "cache")), weights=str(path))
-    assert os.listdir(tmp_path / "cache" / "models") == []
 
 
 @pytest.mark.slow

@@ -113,10 +113,13 @@ def test_a_cache_that_cannot_be_written_is_named_and_the_network_runs(tmp_path: 
 
 
 @pytest.mark.parametrize("batch", [1, "n"])
-def test_a_file_that_does_not_give_a_vector_an_image_is_refused(tmp_path: Path, batch: int | str) -> None:
+def test_a_file_that_does_not_give_a_vector_an_image_is_refused_and_nothing_is_kept(
+    tmp_path: Path, batch: int | str
+) -> None:
     path = write_onnx(tmp_path / "net.onnx", KERNELS, reshape=batch)
     with pytest.raises(ImgclusterError, match=r"five_by_five cannot be used: .* not a vector an image"):
-        load(path, NetworkPlaces())
+        load(path, NetworkPlaces(cache=str(tmp_path / "cache")))
+    assert list((tmp_path / "cache" / "models").iterdir()) == []
 
 
 def test_it_runs_on_openvino_alone_and_takes_onnx_files_alone(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from network_data import LITE0, cosine
+from network_data import LITE0, assert_inception_v3, checked_pixels, cosine
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, install_command
 from imgcluster.networks import selection
 from imgcluster.networks.batches import memory_explained
 from imgcluster.networks.choice import NetworkChoice
@@ -18,12 +18,6 @@ from imgcluster.networks.selection import choose
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.networks.tensorflow_runtime import _import_tensorflow, _refuse, without_chatter
 from imgcluster.networks.weights import NetworkPlaces
-
-
-def checked_pixels(size):
-    """The made-up image that reference values are published for."""
-    row, column, channel = np.ogrid[:size, :size, :3]
-    return ((31 * row + 17 * column + 7 * channel) % 256).astype(np.uint8)[np.newaxis]
 
 
 def test_efficientnet_lite0_gives_the_reference_values(lite0):
@@ -63,13 +57,12 @@ def test_the_run_is_told_how_it_was_computed(lite0):
     assert {"tensorflow", "keras", "device"} <= set(lite0.provenance)
 
 
-def test_inception_v3_gives_the_reference_values(inception_weights, places):
-    choice = NetworkChoice(weights=inception_weights, runtime="tensorflow", precision="float32", batch_size=8)
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+def test_inception_v3_gives_the_reference_values_on_both_runtimes(inception_weights, places, runtime):
+    choice = NetworkChoice(weights=inception_weights, runtime=runtime, precision="float32", batch_size=8)
     network = choose(choice, print, places=places).load()
-    (vector,) = network.embed(checked_pixels(299))
-    assert np.linalg.norm(vector) == pytest.approx(19.3292, abs=5e-4)
-    assert vector.mean() == pytest.approx(0.25562, abs=2e-5)
-    np.testing.assert_allclose(vector[:6], [0.40188, 0, 0.22782, 0, 0.14543, 1.27182], atol=1e-4)
+    assert_inception_v3(network.embed(checked_pixels(299)))
 
 
 def test_a_damaged_graph_is_named(lite0, places, tmp_path):
@@ -143,8 +136,9 @@ def test_a_card_that_tensorflow_cannot_use_does_not_keep_openvino_from_computing
         return choose(choice, said.append, places=places).load().provenance
 
     assert provenance(runtime="auto")["runtime"] == "openvino"
-    assert said.pop().endswith(
-        "imgcluster[gpu] brings what NVIDIA's need): OpenVINO computes on the processor"
+    assert said.pop() == (
+        f"TensorFlow finds no usable GPU ({install_command('gpu')} brings what NVIDIA's need): "
+        "OpenVINO computes on the processor"
     )
     on_processor = provenance()
     assert (on_processor["runtime"], on_processor["device"]) == ("tensorflow", "cpu")
