@@ -175,12 +175,6 @@ def test_what_cannot_be_is_refused_before_anything_runs(options: dict[str, objec
         compare([], CompareOptions(**options), choose=Networks())  # type: ignore[arg-type]
 
 
-def test_the_published_table_is_what_comes_without_options() -> None:
-    options = CompareOptions()
-    assert options.networks == ("vgg16", "vgg19", "inception_v3", "resnet152")
-    assert set(options.algorithms) == {"kmeans", "minibatch-kmeans"}
-
-
 def test_stopping_keeps_the_embeddings(photos: Path) -> None:
     class StopWhenEmbedded(SilentProgress):
         stopping = False
