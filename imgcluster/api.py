@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from imgcluster.cli.places import choose_network, network_places, thumbnail_folder
+from imgcluster.cli.places import choose_network, network_places, ownership, thumbnail_folder
 from imgcluster.options import keywords
 from imgcluster.output.undo import Undone
 from imgcluster.records import NetworkSource, Progress
@@ -83,7 +83,7 @@ def cluster(
     `network` is a name or several. Raises `ImgclusterError` where the store knows no image, or the folder is
     not ours to replace.
     """
-    return clustering.cluster(paths, options, progress=progress)
+    return clustering.cluster(paths, options, owner=ownership(), progress=progress)
 
 
 @keywords
@@ -131,6 +131,8 @@ def report(*, options: ReportOptions, progress: Progress | None = None) -> repor
         thumbnails=thumbnail_folder(),
         labels=options.labels,
         lock=not options.no_lock,
+        trust=options.trust,
+        owner=ownership(),
         progress=progress,
     )
 
@@ -144,7 +146,7 @@ def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = N
 @keywords
 def undo(*, options: UndoOptions, progress: Progress | None = None) -> Undone:
     """Take a clustering away again; images that were moved go back where they came from."""
-    return take_away(**vars(options), progress=progress)
+    return take_away(**vars(options), owner=ownership(), progress=progress)
 
 
 def networks() -> tuple[ListedNetwork, ...]:

@@ -84,7 +84,7 @@ def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
 
 def test_the_memory_is_limited_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(api.clustering, "cluster", lambda paths, options, progress: seen.append(options))
+    monkeypatch.setattr(api.clustering, "cluster", lambda paths, options, **more: seen.append(options))
     imgcluster.cluster()
     imgcluster.cluster(memory=10**6)
     assert [options.memory for options in seen] == [default_memory(), 10**6]

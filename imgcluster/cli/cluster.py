@@ -26,19 +26,24 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Sort the embedded images into one folder per cluster."""
-    from imgcluster.cli.places import thumbnail_folder
+    from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import cluster as workflow
     from imgcluster.workflows import report as reporting
 
     if report and not options.dry_run:
         reporting.require_report_libraries()  # before folders are made, and images perhaps moved
+    owner = ownership()
     with console.progress() as progress:
-        result, page = workflow.cluster(paths or (), options, progress=progress), None
+        result, page = workflow.cluster(paths or (), options, owner=owner, progress=progress), None
         if report and options.dry_run:
             progress.note("a dry run writes no report")
         elif report:
             page = reporting.report(
-                options.out, thumbnails=thumbnail_folder(), lock=not options.no_lock, progress=progress
+                options.out,
+                thumbnails=thumbnail_folder(),
+                lock=not options.no_lock,
+                owner=owner,
+                progress=progress,
             ).page
     if json:
         console.show_json({**vars(result), "report": page})

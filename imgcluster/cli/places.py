@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from imgcluster.ownership import Ownership
+
 if TYPE_CHECKING:
     from imgcluster.networks.choice import NetworkChoice
     from imgcluster.networks.weights import NetworkPlaces
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 def thumbnail_folder() -> str:
     """Return where thumbnails are kept from one report to the next."""
     return os.path.join(_cache(), "thumbnails")
+
+
+def ownership() -> Ownership:
+    """Return what signs this user's clusterings and knows them again."""
+    return Ownership(platformdirs.user_state_dir("imgcluster"))
 
 
 def network_places() -> NetworkPlaces:

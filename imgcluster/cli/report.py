@@ -10,7 +10,7 @@ from imgcluster.workflows.options import ReportOptions
 
 def report(*, options: ReportOptions, json: Json = False) -> None:
     """Write pages to look at: an overview, a contact sheet per cluster, a map."""
-    from imgcluster.cli.places import thumbnail_folder
+    from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import report as workflow
 
     with console.progress() as progress:
@@ -20,6 +20,8 @@ def report(*, options: ReportOptions, json: Json = False) -> None:
             thumbnails=thumbnail_folder(),
             labels=options.labels,
             lock=not options.no_lock,
+            trust=options.trust,
+            owner=ownership(),
             progress=progress,
         )
     if json:

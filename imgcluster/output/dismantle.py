@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from imgcluster.errors import quantity
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.file_system import discard, is_folder, move_file, remove_if_empty, rename_new
-from imgcluster.output.marker import Marker, OwnFile, read_marker
+from imgcluster.output.home import is_still_home
+from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import tagged
-from imgcluster.records import Notify
+from imgcluster.records import CLUSTERING_MARKER, Notify
 
 
 class Copies:
@@ -49,14 +50,14 @@ class Copies:
         return not any(os.path.exists(place) and other.is_at(place) for place, other in placed)
 
 
-def sweep(old: str, out: str, notify: Notify) -> None:
+def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], notify: Notify) -> None:
     """Remove what is ours from the replaced tree `old`; move all else into `out`, to the same place.
 
     Images that `move` had put there, and that the new clustering does not hold, go back to where they came
     from. Those, and links and copies that are the last of their image, are never removed: what has no other
-    place goes to `kept/`.
+    place goes to `kept/`. `markers` are those of `old` and of `out`.
     """
-    marker, new = read_marker(old), read_marker(out)
+    marker, new = markers
     contents = examine(old, marker)
     copies = Copies(out, (marker, new), there=new)
     kept = 0
@@ -90,7 +91,7 @@ def owned_files(contents: Contents, marker: Marker | None) -> Iterator[tuple[Own
 def remove_rest(contents: Contents) -> None:
     """Remove our folders, as far as they are empty, and then marker, journal and what is unfinished."""
     contents.remove_folders()
-    for relative in contents.bookkeeping:
+    for relative in sorted(contents.bookkeeping, key=CLUSTERING_MARKER.__eq__):  # it tells what the folder is
         discard(os.path.join(contents.folder, relative))
     remove_if_empty(contents.folder)
 
@@ -146,7 +147,8 @@ def _return(own: OwnFile, path: str, out: str) -> bool:
         os.unlink(path)
         return True
     # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
-    if os.lstat(path).st_ino != own.inode:
+    status = os.lstat(path)
+    if status.st_ino != own.inode or not is_still_home(original, status):
         return False
     try:
         os.makedirs(os.path.dirname(original), exist_ok=True)

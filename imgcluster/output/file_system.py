@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 
-from imgcluster.files import UNSUPPORTED, remove_if_there, sync_file
+from imgcluster.files import UNSUPPORTED, open_regular, remove_if_there, sync, sync_file
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
@@ -77,14 +77,28 @@ def _copy_to_new(source: str, target: str) -> None:
     part = os.path.join(folder, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
     try:
         remove_if_there(part)
-        shutil.copy2(source, part, follow_symlinks=False)
-        if not os.path.islink(part):
-            sync_file(part)
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), part)
+        else:
+            _copy_bytes(source, part)
         rename_new(part, target)
         sync_file(folder)
     except BaseException:
         remove_if_there(part)
         raise
+
+
+def _copy_bytes(source: str, target: str) -> None:
+    """Copy a file to a new name, never through a link; wait until it is on the disk."""
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with (
+        os.fdopen(open_regular(source), "rb") as read,
+        os.fdopen(open_regular(target, new, private=True), "wb") as written,
+    ):
+        shutil.copyfileobj(read, written, 1 << 20)
+        written.flush()
+        shutil.copystat(source, target, follow_symlinks=False)
+        sync(written.fileno())
 
 
 def is_folder(path: str) -> bool:

@@ -14,6 +14,7 @@ from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement
 
 
@@ -91,7 +92,9 @@ def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> Folder
     return FolderPlan(out, mode, _named(found, out), missing)
 
 
-def check_output(placements: Sequence[Placement], out: str, mode: str, *, force: bool) -> None:
+def check_output(
+    placements: Sequence[Placement], out: str, mode: str, *, force: bool, owner: Ownership = IN_MEMORY
+) -> None:
     """Refuse before the long work what making the folders would refuse after it; no names are decided.
 
     Raises
@@ -100,7 +103,7 @@ def check_output(placements: Sequence[Placement], out: str, mode: str, *, force:
         When `out` is a folder of images, or one above, or holds what is not ours.
     """
     out, found, _ = _found(placements, out, mode)
-    check_replaceable(out, {file.source for file in found if file.moves}, force=force)
+    check_replaceable(out, {file.source for file in found if file.moves}, owner, force=force)
 
 
 def _found(

@@ -8,19 +8,29 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
 from imgcluster.output.contents import AWAY
 from imgcluster.output.file_system import sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
-from imgcluster.output.life import check_replaceable, give_up, locked, new_tree, recover, settle, swap_in
+from imgcluster.output.life import (
+    check_replaceable,
+    give_up,
+    locked,
+    look,
+    new_tree,
+    recover,
+    settle,
+    swap_in,
+)
 from imgcluster.output.link_modes import Placer
-from imgcluster.output.marker import Kind, Marker, OwnFile, write_marker
+from imgcluster.output.marker import Kind, Marker, OwnFile, new_name, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
 from imgcluster.output.names import folder_name
 from imgcluster.output.paths import PathTexts, below
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
 
 __all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
@@ -47,6 +57,7 @@ def build_folders(
     force: bool = False,
     extra_files: Mapping[str, bytes] | None = None,
     progress: Progress,
+    owner: Ownership = IN_MEMORY,
 ) -> BuiltFolders:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
 
@@ -66,18 +77,20 @@ def build_folders(
         When `progress` says that the user wants to stop; as after Ctrl-C itself, nothing is changed then.
     """
     parent = os.path.dirname(plan.out)
+    if problem := owner.prepare():
+        progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
     with _existing(parent), locked(plan.out, progress.note):
-        settle(plan.out, progress.note)
-        old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, force=force)
+        settle(plan.out, progress.note, owner)
+        old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, owner, force=force)
         try:
-            placer = _Builder(plan, old, progress).build(extra_files or {})
+            placer = _Builder(plan, old, progress, owner).build(extra_files or {})
             swap_in(plan.out)
         except BaseException as error:
-            give_up(plan.out, progress.note)
+            give_up(plan.out, progress.note, owner)
             if isinstance(error, OSError):
                 raise ImgclusterError(_explained(error, plan)) from error
             raise
-        _sweep(plan.out, progress)
+        _sweep(plan.out, progress, owner)
     if placer.fallbacks:
         progress.note(placer.summary())
     moved = sum(file.moves for file in plan.files)
@@ -88,20 +101,24 @@ def build_folders(
 class _Builder:
     """Fills the new tree, and notes each file in its marker."""
 
-    def __init__(self, plan: FolderPlan, old: Marker | None, progress: Progress) -> None:
-        self._plan = plan
+    def __init__(self, plan: FolderPlan, old: Marker | None, progress: Progress, owner: Ownership) -> None:
+        self._plan, self._owner = plan, owner
+        self._known_homes: dict[str, frozenset[tuple[str, str]] | None] = {}
         self._tree = new_tree(plan.out)
-        self._generation = 1 if old is None else old.generation + 1
+        replaced = os.lstat(plan.out).st_ino if os.path.lexists(plan.out) else 0
+        generation = 1 if old is None else old.generation + 1
+        self._marker = Marker(generation, building=True, replaces=replaced, name=new_name())
         self._progress = progress
         self._own: dict[str, OwnFile] = {}
         self._away = {} if old is None else _images_away(plan, old)
         self._texts = PathTexts(plan.out)
         self._placer = Placer(plan.mode)
         self._moves = [PlannedMove(file.source, file.relative) for file in plan.files if file.moves]
+        self._homes = {file.relative: self._home(file) for file in plan.files if file.moves}
 
     def build(self, extra_files: Mapping[str, bytes]) -> Placer:
         os.mkdir(self._tree)
-        write_marker(self._tree, Marker(self._generation, building=True, moves=len(self._moves)))
+        write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in self._plan.sizes:
             os.mkdir(f"{self._tree}/{folder_name(cluster)}")
         self._place_files()
@@ -111,11 +128,14 @@ class _Builder:
             os.chmod(self._tree, stat.S_IMODE(os.stat(self._plan.out).st_mode))
         if self._placer.used["copy"]:
             sync_all(self._tree)
-        write_marker(self._tree, Marker(self._generation, building=False, files=self._own | self._away))
+        finished = replace(self._marker, building=False, files=self._own | self._away)
+        write_marker(self._tree, finished, self._owner)
         return self._placer
 
     def _place_files(self) -> None:
-        journal = MoveJournal(self._tree, self._moves) if self._moves else None
+        journal = None
+        if self._moves:
+            journal = MoveJournal(self._tree, self._marker.name, self._moves, self._owner)
         self._progress.begin("making the cluster folders", len(self._plan.files))
         for count, file in enumerate(self._plan.files, start=1):
             target = f"{self._tree}/{file.relative}"
@@ -133,8 +153,33 @@ class _Builder:
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
         placement = file.placement
-        source = self._texts.text(placement.original if kind == "moved" else placement.path)
+        source = self._texts.text(self._homes[file.relative] if kind == "moved" else placement.path)
         self._own[file.relative] = OwnFile.at(target, kind, placement.key.hex(), source)
+
+    def _home(self, file: PlannedFile) -> str:
+        """Return where an image that is moved goes back to, which only a clustering of this user's may say.
+
+        A table without a marker is not believed: then it goes back to where it lay.
+        """
+        original, key = file.placement.original, file.placement.key.hex()
+        if original == file.source or os.path.realpath(original) == file.source:
+            return original
+        folder = os.path.dirname(file.source)
+        while (known := self._homes_in(folder)) is None and folder != "/":
+            folder = os.path.dirname(folder)
+        return original if (original, key) in (known or ()) else file.source
+
+    def _homes_in(self, folder: str) -> frozenset[tuple[str, str]] | None:
+        """Give the homes and keys of the images that were moved into a clustering; None where it is none."""
+        if folder not in self._known_homes:
+            self._known_homes[folder] = None
+            found = look(folder, self._owner)
+            found.refuse_foreign(folder)
+            if found.marker is not None:
+                files = found.marker.files.values()
+                homes = ((own.original(folder), own.key) for own in files if own.kind == "moved")
+                self._known_homes[folder] = frozenset(homes)
+        return self._known_homes[folder]
 
     def _write(self, relative: str, data: bytes) -> None:
         target = f"{self._tree}/{relative}"
@@ -160,17 +205,17 @@ def _images_away(plan: FolderPlan, old: Marker) -> dict[str, OwnFile]:
     return {f"{AWAY}/{number}": own for number, own in enumerate(away)}
 
 
-def _sweep(out: str, progress: Progress) -> None:
+def _sweep(out: str, progress: Progress, owner: Ownership) -> None:
     if os.path.lexists(new_tree(out)):
         progress.begin("clearing away the old clusters")
     try:
-        settle(out, progress.note)
+        settle(out, progress.note, owner)
     except (OSError, ImgclusterError) as error:
         progress.note(
             f"the new clusters are in place; the old ones in {new_tree(out)} could not be removed: {error}"
         )
     except KeyboardInterrupt:
-        settle(out, progress.note)
+        settle(out, progress.note, owner)
         raise
 
 

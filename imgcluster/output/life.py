@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import stat
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from imgcluster.errors import ImgclusterError, quantity
-from imgcluster.files import sync_file
-from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.dismantle import remove_rest, save_originals, sweep
-from imgcluster.output.file_system import exchange, locked_folder, rename_new
-from imgcluster.output.marker import Marker, read_marker
+from imgcluster.files import is_temporary, sync_file
+from imgcluster.output.contents import KEPT, examine
+from imgcluster.output.dismantle import save_originals, sweep
+from imgcluster.output.file_system import discard, exchange, locked_folder, rename_new
+from imgcluster.output.marker import Marker, is_own, read_marker
 from imgcluster.output.move_journal import put_back
-from imgcluster.records import Notify
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.records import CLUSTERING_MARKER, Notify
 
 _BESIDE = ".imgcluster-"
 
@@ -44,15 +45,29 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Situation:
-    """The state of an output folder; `marker` is that of the clustering there, `tree` what lies beside it."""
+    """The state of an output folder; `marker` is that of the clustering there, `tree` what lies beside it.
+
+    `foreign` are the folders among these that no run of this user is known to have made. They are only read.
+    """
 
     out: str
     state: State
     marker: Marker | None = None
     tree: str = ""
+    tree_marker: Marker | None = None
+    foreign: tuple[str, ...] = ()
+
+    def refuse_foreign(self, *folders: str) -> None:
+        """Raise ImgclusterError where one of these folders is foreign."""
+        for folder in self.foreign:
+            if folder in folders:
+                raise ImgclusterError(
+                    f"{folder} is not known to be made by a run of yours, so nothing in it is changed: "
+                    "--trust DIR accepts it and writes only there and below DIR (--dry-run shows what)"
+                )
 
 
-def look(out: str) -> Situation:
+def look(out: str, owner: Ownership = IN_MEMORY) -> Situation:
     """Find out what `out`, an absolute path without links, is in; nothing is changed.
 
     Raises
@@ -61,22 +76,38 @@ def look(out: str) -> Situation:
         When a newer imgcluster made something there, or a marker cannot be read.
     """
     built, aside = new_tree(out), _beside(out, "old")
-    marker = read_marker(out)
+    marker, new = read_marker(out), read_marker(built)
     there = os.path.lexists(out)
-    if os.path.lexists(aside):
-        return Situation(out, State.EXCHANGED if there else State.WITHOUT_OUT, marker, aside)
-    if not os.path.lexists(built):
+    tree = next(filter(os.path.lexists, (aside, built)), "")
+    if tree == aside:
+        state = State.EXCHANGED if there else State.WITHOUT_OUT
+    elif not tree:
         at_rest = State.FOREIGN if there else State.NOTHING
-        return Situation(out, at_rest if marker is None else State.FINISHED, marker)
-    new = read_marker(built)
-    if new is None:
+        state = at_rest if marker is None else State.FINISHED
+    elif new is None:
         # A folder without marker that was replaced with --force has none either.
-        state = State.BEGUN if marker is None else State.EXCHANGED
+        state = State.EXCHANGED if marker is not None and _replaced(tree, marker) else State.BEGUN
     elif new.building or (there and new.generation > _generation(marker)):
         state = State.BUILDING
     else:
         state = State.EXCHANGED if there else State.BUILT
-    return Situation(out, state, marker, built)
+    tree_marker = new if tree == built else read_marker(tree) if tree else None
+    foreign = tuple(
+        folder
+        for folder, its in ((tree, tree_marker), (out, marker))
+        if its is not None and not is_own(folder, its, owner)
+    )
+    if tree and tree_marker is None and state is not State.BEGUN:
+        # What a run of ours replaced with --force need not be a clustering.
+        successor, its = (built, new) if state is State.WITHOUT_OUT else (out, marker)
+        if its is None or not _replaced(tree, its) or not is_own(successor, its, owner):
+            foreign = (tree, *foreign)
+    return Situation(out, state, marker, tree, tree_marker, foreign)
+
+
+def _replaced(tree: str, marker: Marker) -> bool:
+    """Whether the clustering of `marker` took, or was to take, the place of `tree`."""
+    return os.lstat(tree).st_ino == marker.replaces
 
 
 @dataclass
@@ -88,7 +119,7 @@ class Settled:
     kept: int = 0
 
 
-def settle(out: str, notify: Notify) -> Settled:
+def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
     """Bring `out` to rest for a caller that holds the lock; mostly there is nothing to do.
 
     Raises
@@ -98,38 +129,39 @@ def settle(out: str, notify: Notify) -> Settled:
     """
     settled = Settled()
     last = None
-    while (found := look(out)).state in _NEXT_STEP:
+    while (found := look(out, owner)).state in _NEXT_STEP:
         if (found.state, found.tree) == last:
             raise ImgclusterError(f"{found.tree} is in the way: move it elsewhere")
         last = found.state, found.tree
-        _NEXT_STEP[found.state](found, settled, notify)
+        _take_next_step(found, settled, notify, owner)
         settled.anything = True
     return settled
 
 
-def recover(out: str, notify: Notify) -> None:
+def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY) -> None:
     """Do as `settle` for a caller that holds no lock, and say what was done."""
     out = os.path.realpath(out)
-    if look(out).state in _NEXT_STEP:
+    if look(out, owner).state in _NEXT_STEP:
         with locked(out, notify):
-            settled = settle(out, notify)
+            settled = settle(out, notify, owner)
         if settled.anything:
             back = f": {quantity(settled.returned, 'image')} moved back" if settled.returned else ""
             notify(f"cleared away what an interrupted run had left beside {out}{back}")
 
 
-def give_up(out: str, notify: Notify) -> None:
+def give_up(out: str, notify: Notify, owner: Ownership) -> None:
     """Do as `settle` after an error in building: an unplaced tree goes, finished or not."""
-    found, settled = look(out), Settled()
+    found, settled = look(out, owner), Settled()
     if found.state is State.BUILT:
-        _remove_built(found, settled, notify)
+        found.refuse_foreign(found.tree)
+        _remove_built(found, settled, notify, owner)
     else:
-        settled = settle(out, notify)
+        settled = settle(out, notify, owner)
     if settled.returned:
         notify(f"{quantity(settled.returned, 'image')} moved back: all images are where they were")
 
 
-def check_replaceable(out: str, moving: AbstractSet[str], *, force: bool) -> Marker | None:
+def check_replaceable(out: str, moving: AbstractSet[str], owner: Ownership, *, force: bool) -> Marker | None:
     """Return the marker of what lies at `out`, if any, when it may be replaced.
 
     `moving` are files in there that will have a place in the new clustering.
@@ -137,13 +169,16 @@ def check_replaceable(out: str, moving: AbstractSet[str], *, force: bool) -> Mar
     Raises
     ------
     ImgclusterError
-        When something there is not ours, names it; with `force` only when `out` is no folder.
+        When something there is not ours, names it; with `force` only when `out` is no folder, or holds a
+        foreign clustering.
     """
     if not os.path.lexists(out):
         return None
     if not os.path.isdir(out):
         raise ImgclusterError(f"{out} is a file: choose another --out")
-    marker = read_marker(out)
+    found = look(out, owner)
+    found.refuse_foreign(out)
+    marker = found.marker
     if force:
         return marker
     contents = examine(out, marker)
@@ -192,22 +227,29 @@ def is_unfinished(name: str) -> bool:
     return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
 
 
-def _put_old_back(found: Situation, _settled: Settled, _notify: Notify) -> None:
+_Step = Callable[[Situation, Settled, Notify, Ownership], None]
+
+
+def _put_old_back(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
     os.rename(found.tree, found.out)
 
 
-def _remove_begun(found: Situation, _settled: Settled, _notify: Notify) -> None:
-    contents: Contents = examine(found.tree, None)
-    if contents.unowned:
-        raise ImgclusterError(
-            f"{os.path.join(found.tree, contents.unowned[0])} is in the way: move it elsewhere"
-        )
-    remove_rest(contents)
+def _remove_begun(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
+    """Remove a folder in which no more than the writing of its marker was begun."""
+    parts = [os.path.join(found.tree, name) for name in os.listdir(found.tree)]
+    for path in parts:
+        if not (is_temporary(os.path.basename(path)) and stat.S_ISREG(os.lstat(path).st_mode)):
+            raise ImgclusterError(f"{path} is in the way: move it elsewhere")
+    for path in parts:
+        os.unlink(path)
+    os.rmdir(found.tree)
 
 
-def _remove_built(found: Situation, settled: Settled, notify: Notify) -> None:
-    marker = read_marker(found.tree)
-    back = put_back(found.tree, found.out, None if marker is None else marker.moves)
+def _remove_built(found: Situation, settled: Settled, notify: Notify, owner: Ownership) -> None:
+    marker = found.tree_marker
+    if marker is None:
+        raise ImgclusterError(f"{found.tree} is in the way: move it elsewhere")
+    back = put_back(found.tree, found.out, marker, owner)
     settled.returned += back.returned
     if not back.complete and (kept := save_originals(found.tree, found.out)):
         settled.kept += kept
@@ -215,19 +257,31 @@ def _remove_built(found: Situation, settled: Settled, notify: Notify) -> None:
             f"the journal of an interrupted move is damaged: {quantity(kept, 'image')} whose place it does "
             f"not tell {'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
         )
-    shutil.rmtree(found.tree)
+    for name in sorted(os.listdir(found.tree), key=CLUSTERING_MARKER.__eq__):  # the marker goes last
+        discard(os.path.join(found.tree, name))
+    os.rmdir(found.tree)
+    owner.forget(marker.name)
 
 
-def _finish_rename(found: Situation, _settled: Settled, _notify: Notify) -> None:
+def _finish_rename(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
     os.rename(found.tree, found.out)
 
 
-def _sweep(found: Situation, _settled: Settled, notify: Notify) -> None:
+def _sweep(found: Situation, _settled: Settled, notify: Notify, owner: Ownership) -> None:
+    found.refuse_foreign(found.out)
     sync_file(os.path.dirname(found.out))  # the exchange is on the disk before anything goes
-    sweep(found.tree, found.out, notify)
+    sweep(found.tree, found.out, (found.tree_marker, found.marker), notify)
+    if found.tree_marker is not None:
+        owner.forget(found.tree_marker.name)
 
 
-_NEXT_STEP: dict[State, Callable[[Situation, Settled, Notify], None]] = {
+def _take_next_step(found: Situation, settled: Settled, notify: Notify, owner: Ownership) -> None:
+    """Take it, but never by what lies in a foreign tree."""
+    found.refuse_foreign(found.tree)
+    _NEXT_STEP[found.state](found, settled, notify, owner)
+
+
+_NEXT_STEP: dict[State, _Step] = {
     State.WITHOUT_OUT: _put_old_back,
     State.BEGUN: _remove_begun,
     State.BUILDING: _remove_built,

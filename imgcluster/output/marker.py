@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -11,10 +12,12 @@ from typing import Any, Literal, get_args
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import has_digest, read_limited, write_durably
 from imgcluster.output.paths import absolute, below, is_path
+from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import CLUSTERING_MARKER
 
 SCHEMA = 1
 _MOST_BYTES = 1 << 30  # of a marker: some four million images
+_LONGEST_END = 100  # more than the signature at the end takes
 
 Kind = Literal["hardlink", "copy", "symlink", "moved", "written"]
 
@@ -101,27 +104,82 @@ class Marker:
         held, and that were not at home when this one was made.
     moves
         How many images are to be moved into a folder that is being filled; None where that is not known.
+    replaces
+        The inode of the folder whose place the clustering takes; 0 where there was none.
+    name
+        A random one of this clustering; empty in those of version 0.1.
+    seal
+        What `is_own` proves the marker by.
     """
 
     generation: int
     building: bool
     files: dict[str, OwnFile] = field(default_factory=dict)
     moves: int | None = None
+    replaces: int = 0
+    name: str = ""
+    seal: _Seal | None = field(default=None, compare=False, repr=False)
 
 
-def write_marker(folder: str, marker: Marker) -> None:
-    """Write the marker into `folder`, all or nothing, and wait until it is on the disk."""
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    """The bytes that were signed, which edition of the marker they are, and the signature."""
+
+    signed: bytes
+    edition: int
+    signature: str
+
+
+def write_marker(folder: str, marker: Marker, owner: Ownership = IN_MEMORY) -> None:
+    """Sign the marker and write it into `folder`, all or nothing; wait until it is on the disk.
+
+    The signature holds for this folder alone, and only until the marker is written again.
+    """
+    known = owner.generation(marker.name)
+    edition = (known or 0) + 1
+    if known is None:  # before the marker, so that a kill between the two leaves none without a record
+        owner.record(marker.name, edition, folder)
     document = {
         "schema": SCHEMA,
         "generation": marker.generation,
         "building": marker.building,
         "moves": marker.moves,
+        "replaces": marker.replaces,
+        "name": marker.name,
+        "edition": edition,
         "files": {
             f"./{relative}": (f.kind, f.key, f.size, f.mtime_ns, f.inode, f.source, f.link)
             for relative, f in marker.files.items()
         },
     }
-    write_durably(os.path.join(folder, CLUSTERING_MARKER), json.dumps(document).encode())
+    data = json.dumps(document).encode()
+    signature = owner.sign(_bound(folder, data))
+    signed = data[:-1] + f', "signature": "{signature}"}}'.encode()
+    write_durably(os.path.join(folder, CLUSTERING_MARKER), signed)
+    if known is not None:
+        owner.record(marker.name, edition, folder)
+
+
+def new_name() -> str:
+    """Return a name for a clustering that no other has."""
+    return os.urandom(16).hex()
+
+
+def is_own(folder: str, marker: Marker, owner: Ownership) -> bool:
+    """Whether a run of this user wrote the marker into this very folder, and no later one since."""
+    seal = marker.seal
+    if seal is None or not owner.has_signed(_bound(folder, seal.signed), seal.signature):
+        return False
+    try:
+        statuses = os.lstat(folder), os.lstat(os.path.join(folder, CLUSTERING_MARKER))
+    except OSError:
+        return False
+    known = owner.generation(marker.name)
+    return known is not None and seal.edition >= known and all(map(is_mine, statuses))
+
+
+def _bound(folder: str, data: bytes) -> bytes:
+    return b"marker %d %b" % (os.lstat(folder).st_ino, data)
 
 
 def read_marker(folder: str) -> Marker | None:
@@ -134,7 +192,8 @@ def read_marker(folder: str) -> Marker | None:
     """
     path = os.path.join(folder, CLUSTERING_MARKER)
     try:
-        document = json.loads(read_limited(path, _MOST_BYTES))
+        data = read_limited(path, _MOST_BYTES)
+        document = json.loads(data)
         if document["schema"] > SCHEMA:
             raise ImgclusterError(
                 f"{folder} was made by a newer imgcluster: update imgcluster, or choose another --out"
@@ -146,6 +205,9 @@ def read_marker(folder: str) -> Marker | None:
             bool(document["building"]),
             files,
             None if moves is None else int(moves),
+            int(document.get("replaces", 0)),
+            str(document.get("name", "")),
+            _seal(data, document),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -153,6 +215,15 @@ def read_marker(folder: str) -> Marker | None:
         raise ImgclusterError(f"cannot read {path}: {error.strerror}; move it away") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
+
+
+def _seal(data: bytes, document: dict[str, Any]) -> _Seal | None:
+    signature = re.search(rb', "signature": "([0-9a-f]{64})"}\Z', data[-_LONGEST_END:])
+    edition = document.get("edition")
+    if signature is None or not isinstance(edition, int):
+        return None
+    end = len(signature[0])
+    return _Seal(data[:-end] + b"}", edition, signature[1].decode())
 
 
 def _own_file(fields: list[Any]) -> OwnFile:

@@ -1,8 +1,8 @@
 """The journal of a move: what will go where, on the disk before anything goes, so that all can be put back.
 
 One JSON line per planned move: where from, where to (relative to the new folder), the file's inode, size and
-time, and a checksum of these. A file that had to be copied to another file system adds such a line for the
-copy. Each line stands for itself: damage to one takes nothing from the others.
+time, and a signature of these for this very folder. A file that had to be copied to another file system adds
+such a line for the copy. Each line stands for itself: damage to one takes nothing from the others.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from imgcluster.files import lies_below, open_regular, read_limited, sync, write_durably
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
+from imgcluster.output.home import is_still_home
+from imgcluster.output.marker import Marker
 from imgcluster.output.names import tagged
 from imgcluster.output.paths import below
+from imgcluster.ownership import Ownership
 
 _MOST_BYTES = 1 << 30
 
 _Identity = tuple[int, int, int]
+_Moves = dict[tuple[str, str], list[_Identity]]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,16 @@ class PutBack:
 
 
 class MoveJournal:
-    """Moves files into `folder`; `put_back` undoes every one of them, whatever came between."""
+    """Moves files into `folder`; `put_back` undoes every one of them, whatever came between.
 
-    def __init__(self, folder: str, moves: Sequence[PlannedMove]) -> None:
+    `name` is that of the clustering that the folder is to become.
+    """
+
+    def __init__(self, folder: str, name: str, moves: Sequence[PlannedMove], owner: Ownership) -> None:
         self._folder = folder
         self._path = os.path.join(folder, JOURNAL)
-        lines = [_line(move.source, move.relative, _identity(os.lstat(move.source))) for move in moves]
+        self._signing = _Signing(folder, name, owner)
+        lines = [self._line(move, os.lstat(move.source)) for move in moves]
         write_durably(self._path, "".join(lines).encode())
 
     def move(self, move: PlannedMove) -> None:
@@ -57,41 +64,86 @@ class MoveJournal:
 
     def _record_copy(self, move: PlannedMove, copy: os.stat_result) -> None:
         with os.fdopen(open_regular(self._path, os.O_WRONLY | os.O_APPEND), "ab") as file:
-            file.write(_line(move.source, move.relative, _identity(copy)).encode())
+            file.write(self._line(move, copy).encode())
             file.flush()
             sync(file.fileno())
 
+    def _line(self, move: PlannedMove, status: os.stat_result) -> str:
+        return self._signing.line([move.source, f"./{move.relative}", *_identity(status)])
 
-def put_back(folder: str, out: str, expected: int | None) -> PutBack:
+
+class _Signing:
+    """Signs the lines of the journal in one folder, and knows them again."""
+
+    def __init__(self, folder: str, name: str, owner: Ownership) -> None:
+        self._bound, self._owner = [name, os.lstat(folder).st_ino], owner
+
+    def line(self, fields: Sequence[object]) -> str:
+        return json.dumps([*fields, self._owner.sign(self._signed(fields))]) + "\n"
+
+    def check(self, fields: Sequence[object], signature: object) -> bool:
+        return isinstance(signature, str) and self._owner.has_signed(self._signed(fields), signature)
+
+    def _signed(self, fields: Sequence[object]) -> bytes:
+        return b"move " + json.dumps([*self._bound, *fields]).encode()
+
+
+def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack:
     """Move every file of the journal in `folder` back to where it came from.
 
     Nothing is ever replaced: where another file has taken the place, ours goes beside it under another name.
-    A file that is not the one that was moved there stays.
+    A file that is not the one that was moved there stays, and so does one whose home is not this user's.
 
     Parameters
     ----------
     out
         The clustering that the folder was to become.
-    expected
-        How many moves were planned, where that is known.
+    marker
+        That of `folder`.
     """
-    moves, complete = _read(os.path.join(folder, JOURNAL))
-    complete = complete and (expected is None or len(moves) == expected)
+    moves, complete = _read(os.path.join(folder, JOURNAL), _Signing(folder, marker.name, owner).check)
+    complete = complete and (marker.moves is None or len(moves) == marker.moves)
     returned = 0
     for (source, relative), known in moves.items():
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
+        parent, status = os.path.dirname(path), os.lstat(path)
+        if os.path.realpath(parent) != parent:  # somebody put a link there
+            complete = False
+            continue
         if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:
             os.unlink(path)  # a copy, made before its original would have gone
             continue
-        if _identity(os.lstat(path)) not in known:
+        if _identity(status) not in known or not is_still_home(source, status):
             complete = False
             continue
         os.makedirs(os.path.dirname(source), exist_ok=True)
         _move_to_free_name(path, source)
         returned += not lies_below(source, [out])
     return PutBack(returned, complete)
+
+
+def planned_homes(folder: str) -> list[str]:
+    """List where the journal in `folder` would move files back to, whoever wrote it."""
+    return [source for source, _ in _unproved(folder)]
+
+
+def sign_again(folder: str, name: str, owner: Ownership, accepted: Callable[[str], bool]) -> None:
+    """Sign the journal in `folder`, whoever wrote it, but drop what leads to places not `accepted`."""
+    moves, signing = _unproved(folder), _Signing(folder, name, owner)
+    lines = [
+        signing.line([source, f"./{relative}", *identity])
+        for (source, relative), known in moves.items()
+        for identity in known
+        if accepted(source)
+    ]
+    if moves:
+        write_durably(os.path.join(folder, JOURNAL), "".join(lines).encode())
+
+
+def _unproved(folder: str) -> _Moves:
+    return _read(os.path.join(folder, JOURNAL), lambda _fields, _signature: True)[0]
 
 
 def _move_to_free_name(path: str, wanted: str) -> None:
@@ -109,18 +161,9 @@ def _identity(status: os.stat_result) -> _Identity:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _line(source: str, relative: str, identity: _Identity) -> str:
-    fields = [source, f"./{relative}", *identity]
-    return json.dumps([*fields, _checksum(fields)]) + "\n"
-
-
-def _checksum(fields: Sequence[object]) -> int:
-    return zlib.crc32(json.dumps(fields).encode())
-
-
-def _read(path: str) -> tuple[dict[tuple[str, str], list[_Identity]], bool]:
-    """Return what is known of each file, by source and target, and whether no line is damaged."""
-    moves: dict[tuple[str, str], list[_Identity]] = {}
+def _read(path: str, check: Callable[[Sequence[object], object], bool]) -> tuple[_Moves, bool]:
+    """Return what is known of each file, by source and target, and whether all lines pass `check`."""
+    moves: _Moves = {}
     complete = True
     try:
         lines = read_limited(path, _MOST_BYTES).splitlines()
@@ -128,15 +171,11 @@ def _read(path: str) -> tuple[dict[tuple[str, str], list[_Identity]], bool]:
         lines, complete = [], isinstance(error, FileNotFoundError)
     for line in lines:
         try:
-            *fields, checksum = json.loads(line)
-            if len(fields) == 4:  # version 0.1 wrote none
-                fields.append(checksum)
-            elif checksum != _checksum(fields):
-                raise ValueError("damaged")  # noqa: TRY301
-            source, target, inode, size, mtime_ns = fields
-            if not os.path.isabs(source):
-                raise ValueError("not a path")  # noqa: TRY301
+            fields = json.loads(line)
+            source, target, inode, size, mtime_ns = fields[:5]
+            if not os.path.isabs(source) or not check(fields[:5], fields[5] if len(fields) == 6 else None):
+                raise ValueError("not a line of ours")  # noqa: TRY301
             moves.setdefault((source, below(target)), []).append((inode, size, mtime_ns))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             complete = False
     return moves, complete

@@ -12,6 +12,7 @@ from imgcluster.output.report_pages import Pages, load_templates
 from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import link_thumbnails, missing_thumbnails, save_thumbnail
 from imgcluster.output.staged_install import staged_install
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
 
 __all__ = [
@@ -33,7 +34,7 @@ def require_report_libraries() -> None:
     require_bokeh()
 
 
-def write_report(
+def write_report(  # noqa: PLR0913
     out: str,
     summary: ReportSummary,
     images: Sequence[ReportImage],
@@ -43,6 +44,7 @@ def write_report(
     map_limit: int = MAP_LIMIT,
     seed: int = 0,
     expected_marker: Marker | None = None,
+    owner: Ownership = IN_MEMORY,
 ) -> str:
     """Write ``report.html`` and the folder ``report`` into `out`, in place of an earlier report.
 
@@ -71,7 +73,7 @@ def write_report(
     """
     environment, scripts = load_templates(), bokeh_scripts()
     try:
-        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note) as made:
+        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner) as made:
             folder = os.path.join(made, _FOLDER)
             keys = [image.key for image in images]
             thumbnails = link_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)

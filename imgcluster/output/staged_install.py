@@ -16,14 +16,19 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.files import file_digest, lies_below, remove_if_there
 from imgcluster.output.contents import UNFINISHED
 from imgcluster.output.file_system import discard, is_folder, rename_new, sync_all
-from imgcluster.output.life import locked
+from imgcluster.output.life import locked, look
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Notify
 
 
 @contextlib.contextmanager
 def staged_install(
-    out: str, places: tuple[str, ...], expected_marker: Marker | None, notify: Notify
+    out: str,
+    places: tuple[str, ...],
+    expected_marker: Marker | None,
+    notify: Notify,
+    owner: Ownership = IN_MEMORY,
 ) -> Iterator[str]:
     """Give an empty folder; what the block writes there takes the place of ours at `places` in `out`.
 
@@ -38,11 +43,13 @@ def staged_install(
     Raises
     ------
     ImgclusterError
-        The clustering is another one by now, or somebody else's file has one of the names.
+        The clustering is another one by now, or foreign, or somebody else's file has one of the names.
     """
     out = os.path.realpath(out)
     with locked(out, notify):
-        marker = read_marker(out)
+        found = look(out, owner)
+        found.refuse_foreign(out)
+        marker = found.marker
         if _besides(marker, places) != _besides(expected_marker, places):
             raise ImgclusterError(f"{out} was clustered again meanwhile: run the command again")
         work = os.path.join(out, UNFINISHED)
@@ -50,7 +57,7 @@ def staged_install(
         try:
             os.makedirs(f"{work}/new")
             yield f"{work}/new"
-            _StagedInstall(out, places, marker).install()
+            _StagedInstall(out, places, marker, owner).install()
         finally:
             discard(work)
 
@@ -58,7 +65,8 @@ def staged_install(
 class _StagedInstall:
     """The last steps, and the way back from each of them."""
 
-    def __init__(self, out: str, places: tuple[str, ...], marker: Marker | None) -> None:
+    def __init__(self, out: str, places: tuple[str, ...], marker: Marker | None, owner: Ownership) -> None:
+        self._owner = owner
         self._out, self._places, self._marker = out, places, marker
         self._made, self._aside = f"{out}/{UNFINISHED}/new", f"{out}/{UNFINISHED}/old"
         self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
@@ -79,7 +87,7 @@ class _StagedInstall:
             _remove_emptied(self._out, self._known)
             if self._marker is not None:
                 files = _besides(self._marker, self._places) | own
-                write_marker(self._out, replace(self._marker, files=files))
+                write_marker(self._out, replace(self._marker, files=files), self._owner)
             _move_all(self._new, self._made, self._out)
         except BaseException:
             self._take_back()
@@ -102,7 +110,7 @@ class _StagedInstall:
                 remove_if_there(f"{self._out}/{name}")
         _remove_emptied(self._out, self._new)
         if self._marker is not None and read_marker(self._out) != self._marker:
-            write_marker(self._out, self._marker)
+            write_marker(self._out, self._marker, self._owner)
         aside = [name for name in self._old if os.path.lexists(f"{self._aside}/{name}")]
         _move_all(aside, self._aside, self._out)
 

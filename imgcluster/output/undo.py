@@ -9,8 +9,10 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, owned_files, remove_rest
 from imgcluster.output.file_system import move_file
+from imgcluster.output.home import is_still_home
 from imgcluster.output.life import Settled, locked, look, settle
-from imgcluster.output.marker import Marker, OwnFile, write_marker
+from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import CLUSTERING_MARKER, Progress
 
 _REPORT_EVERY = 512
@@ -39,7 +41,7 @@ class Undone:
     missing: int = 0
 
 
-def undo(out: str, *, force: bool = False, progress: Progress) -> Undone:
+def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership = IN_MEMORY) -> Undone:
     """Remove what `build_folders` put into `out`, and move images back that ``--mode move`` had moved there.
 
     Files that are not ours stay, and so do links and copies that are the last of their image. An interrupted
@@ -48,8 +50,7 @@ def undo(out: str, *, force: bool = False, progress: Progress) -> Undone:
     Parameters
     ----------
     force
-        Move images back even where the folder was copied since it was made (so that its marker might be
-        somebody else's work).
+        Move images back even where their files were replaced since, by those of a backup for example.
 
     Raises
     ------
@@ -61,19 +62,41 @@ def undo(out: str, *, force: bool = False, progress: Progress) -> Undone:
         raise ImgclusterError(f"no clustering in {out}: there is no such folder")
     try:
         with locked(out, progress.note):
-            settled = settle(out, progress.note)
-            marker = look(out).marker
+            settled = settle(out, progress.note, owner)
+            found = look(out, owner)
+            found.refuse_foreign(out)
+            marker = found.marker
             if marker is None:
                 return _nothing_there(out, settled)
             contents = examine(out, marker)
             _check_returns(out, marker, contents, force=force)
-            undone = _take_away(out, marker, contents, progress)
+            undone = _take_away(out, marker, contents, progress, owner)
+            if not undone.missing:
+                owner.forget(marker.name)
             return replace(undone, returned=undone.returned + settled.returned)
     except OSError as error:
         what = error.filename2 or error.filename or out
         raise ImgclusterError(
             f"{what}: {error.strerror}; put that right, and run `imgcluster undo` again"
         ) from error
+
+
+def would_undo(out: str) -> Undone:
+    """Tell what `undo` would do to the clustering in `out` as it is; nothing is changed.
+
+    Raises
+    ------
+    ImgclusterError
+        When there is none.
+    """
+    out = os.path.realpath(out)
+    marker = read_marker(out)
+    if marker is None:
+        raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
+    contents = examine(out, marker)
+    moved = sum(own.kind == "moved" for own, _ in owned_files(contents, marker))
+    left = tuple(os.path.join(out, name) for name in contents.unowned)
+    return Undone(len(contents.owned) - moved, moved, left, len(_missing(out, marker, contents)))
 
 
 def _nothing_there(out: str, settled: Settled) -> Undone:
@@ -91,14 +114,18 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
             raise ImgclusterError(
                 f"{original} has taken the place of {path}: move it away, and run `imgcluster undo` again"
             )
-        if os.lstat(path).st_ino != own.inode and not force:
+        status = os.lstat(path)
+        if status.st_ino != own.inode and not force:
             raise ImgclusterError(
-                f"{path} may not be the file that came from {original} (was {out} copied?): "
-                "--force moves it there all the same"
+                f"{path} may not be the file that came from {original}: --force moves it there all the same"
+            )
+        if not os.path.lexists(original) and not is_still_home(original, status):
+            raise ImgclusterError(
+                f"{os.path.dirname(original)}, where {path} came from, is not yours now: move it yourself"
             )
 
 
-def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress) -> Undone:
+def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress, owner: Ownership) -> Undone:
     removed = returned = 0
     missing = _missing(out, marker, contents)
     last: list[str] = []
@@ -106,7 +133,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress)
     progress.begin("taking the clusters away", len(contents.owned))
     for count, (own, path) in enumerate(owned_files(contents, marker), start=1):
         original = own.original(out) if own.kind == "moved" else ""
-        if original and not os.path.lexists(original):
+        if original and not os.path.lexists(original) and is_still_home(original, os.lstat(path)):
             os.makedirs(os.path.dirname(original), exist_ok=True)
             move_file(path, original)
             returned += 1
@@ -120,7 +147,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress)
             progress.advance(_REPORT_EVERY)
     progress.advance(len(contents.owned) % _REPORT_EVERY)
     if missing:
-        write_marker(out, replace(marker, files=missing))
+        write_marker(out, replace(marker, files=missing), owner)
         contents.bookkeeping.remove(CLUSTERING_MARKER)
     remove_rest(contents)
     left = (path for name in contents.unowned if os.path.lexists(path := os.path.join(out, name)))

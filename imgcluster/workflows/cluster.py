@@ -26,6 +26,8 @@ from imgcluster.output.manifest import (
     read_manifest,
 )
 from imgcluster.output.model_file import MODEL, model_npz
+from imgcluster.output.trust import take_over
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
@@ -68,6 +70,7 @@ def cluster(
     paths: Sequence[str | os.PathLike[str]] = (),
     options: ClusterOptions | None = None,
     *,
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> ClusterResult:
     """Sort the embedded images below `paths` (default: all that still exist) into one folder per cluster.
@@ -80,20 +83,23 @@ def cluster(
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
+    for folder in dict.fromkeys((options.out, options.clusters or options.out)):
+        take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
     if not options.dry_run:
-        recover(options.out, progress.note)
+        recover(options.out, progress.note, owner)
     with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, options.out, progress)
         unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
-        check_output(unsorted, options.out, options.mode, force=options.force)
+        if not (options.dry_run and options.trust):  # nothing is taken over then
+            check_output(unsorted, options.out, options.mode, force=options.force, owner=owner)
         clustering = _fit(store, collection, options, progress)
         collection = with_keys(store, collection, clustering.keys, progress)
     plan = plan_folders(place(collection, clustering), options.out, options.mode)
     bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
     if not options.dry_run:
         files = _manifest_files(clustering, plan, paths, options)
-        built = build_folders(plan, force=options.force, extra_files=files, progress=progress)
+        built = build_folders(plan, force=options.force, extra_files=files, progress=progress, owner=owner)
         fallbacks = built.fallbacks
     return ClusterResult(
         k=clustering.k,

@@ -72,6 +72,12 @@ DEFAULT_CLUSTERS = "clusters"
 _STORE = Option("The feature store.", metavar="FILE")
 _STORE_OF_CLUSTERS = replace(_STORE, unset="that of the clustering")
 _CLUSTERS = Option("The folder that `cluster` made.", metavar="DIR")
+_TRUST = Option(
+    "Accept a clustering that no run of yours is known to have made; only there and below DIR "
+    "is written then. Again for more.",
+    metavar="DIR",
+    recorded=False,
+)
 _NO_LOCK = Option("For file systems without locks.", recorded=False)
 _LABELS = Option("`folders`: each image's class is its folder's name; or a CSV file with columns path,label.")
 _PRECISION = Option("What the network computes in.", choices=PRECISIONS)
@@ -192,6 +198,7 @@ class ClusterOptions(FitOptions):
     algorithm: str = option("How clusters are found: minibatch-kmeans or kmeans.", "minibatch-kmeans")
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
+    trust: tuple[str, ...] = option(_TRUST, ())
 
 
 class SweepOptions(FitOptions):
@@ -261,6 +268,7 @@ class ReportOptions(Options):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
     store: str | None = option(_STORE_OF_CLUSTERS)
     labels: str | None = option(replace(_LABELS, help=f"{_LABELS.help} Marks the wrong images."))
+    trust: tuple[str, ...] = option(_TRUST, ())
     no_lock: bool = flag(_NO_LOCK)
 
 
@@ -278,7 +286,9 @@ class UndoOptions(Options):
     """The options of `undo`."""
 
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
-    force: bool = flag("Proceed even if the folder was copied since.")
+    force: bool = flag("Move images back even if their files were replaced since.")
+    trust: tuple[str, ...] = option(_TRUST, ())
+    dry_run: bool = flag("Only tell what would go; change nothing.")
 
 
 class StoreOptions(Options):

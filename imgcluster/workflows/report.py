@@ -13,8 +13,8 @@ from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.files import path_filter
 from imgcluster.output.folders import recover
+from imgcluster.output.life import look
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
-from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.report import (
     ConfusionTable,
@@ -23,6 +23,8 @@ from imgcluster.output.report import (
     require_report_libraries,
     write_report,
 )
+from imgcluster.output.trust import take_over
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.collection import embedding_blocks
@@ -69,6 +71,8 @@ def report(
     thumbnails: str,
     labels: str | None = None,
     lock: bool = True,
+    trust: Sequence[str] = (),
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> ReportResult:
     """Write ``report.html`` and ``report/`` into the folder that `cluster` made.
@@ -81,6 +85,8 @@ def report(
         The folder that keeps thumbnails from one report to the next.
     labels
         ``folders`` or a CSV file: adds a confusion table and marks the wrong images.
+    trust
+        Folders that images may go back to from a clustering that `owner` does not know.
 
     Raises
     ------
@@ -92,8 +98,10 @@ def report(
     progress = progress or SilentProgress()
     require_report_libraries()  # before the long work
     out = os.path.abspath(os.fspath(clusters))
-    recover(out, progress.note)
-    marker = read_marker(out)
+    take_over(out, trust, owner, progress.note)
+    recover(out, progress.note, owner)
+    found = look(os.path.realpath(out), owner)
+    found.refuse_foreign(found.out)
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
@@ -115,7 +123,8 @@ def report(
         progress,
         thumbnail_folder=thumbnails,
         seed=manifest.seed,
-        expected_marker=marker,
+        expected_marker=found.marker,
+        owner=owner,
     )
     return ReportResult(page, len(placements), made, projection.method)
 

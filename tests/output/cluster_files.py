@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.output.folders import BuiltFolders, build_folders, plan_folders
 from imgcluster.output.manifest import assignments_csv
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, SilentProgress
 
 if TYPE_CHECKING:
@@ -78,12 +79,14 @@ def make(
     force: bool = False,
     progress: SilentProgress | None = None,
     extra_files: Mapping[str, bytes] | None = None,
+    owner: Ownership = IN_MEMORY,
 ) -> BuiltFolders:
     """Plan and build, with the manifest that later commands read."""
     plan = plan_folders(placements, str(out), mode)
     files = [file.relative for file in plan.files]
     extra = {"assignments.csv": assignments_csv(plan.placements, str(out), files)} | dict(extra_files or {})
-    return build_folders(plan, force=force, extra_files=extra, progress=progress or SilentProgress())
+    progress = progress or SilentProgress()
+    return build_folders(plan, force=force, extra_files=extra, progress=progress, owner=owner)
 
 
 def contents(folder: object) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from cluster_files import make, photograph, placed
 
 from imgcluster.output import file_system
 from imgcluster.output.manifest import read_assignments
+from imgcluster.ownership import Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,24 +79,24 @@ class Interruption:
 COUNT = 30
 
 
-def prepare(photos: str, out: str, story: str) -> list[Placement]:
+def prepare(photos: str, out: str, story: str, owner: Ownership) -> list[Placement]:
     """Photographs, for the story "again" moved into clusters before; what to build next."""
     sources = [photograph(f"{photos}/{i}.jpg", f"image {i}") for i in range(COUNT)]
     placements = [placed(source, i % 2) for i, source in enumerate(sources)]
     if story == "again":
-        make(placements, out, "move")
+        make(placements, out, "move", owner=owner)
         known = read_assignments(out)
         return [placed(p.path, i % 3, p.original) for i, p in enumerate(known)]
     return placements
 
 
-def _killed(placements: list[Placement], out: str, when: str) -> None:
+def _killed(placements: list[Placement], out: str, when: str, owner: Ownership) -> None:
     """Build in a child process that dies at step ``s17``, or is killed after ``t1500`` microseconds."""
     child = os.fork()
     if child == 0:
         if when[0] == "s":
             Interruption(setattr, int(when[1:]), lambda: os.kill(os.getpid(), signal.SIGKILL))
-        make(placements, out, "move")
+        make(placements, out, "move", owner=owner)
         os._exit(0)
     if when[0] == "t":
         time.sleep(int(when[1:]) / 1e6)
@@ -106,9 +107,10 @@ def _killed(placements: list[Placement], out: str, when: str) -> None:
 
 def main() -> None:
     photos, outs, story, *moments = sys.argv[1:]
+    owner = Ownership(f"{photos}/state")
     for when in moments:
         out = f"{outs}/{when}/clusters"
-        _killed(prepare(f"{photos}/{when}/photos", out, story), out, when)
+        _killed(prepare(f"{photos}/{when}/photos", out, story, owner), out, when, owner)
 
 
 def moments(steps: int, timed: int, seed: int) -> list[str]:

@@ -14,7 +14,9 @@ from cluster_files import NAMES, Recorder, contents, images, make, names_in, pho
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.folders import build_folders, plan_folders
 from imgcluster.output.manifest import read_assignments
+from imgcluster.output.trust import take_over
 from imgcluster.output.undo import undo
+from imgcluster.ownership import IN_MEMORY
 from imgcluster.records import CLUSTERING_MARKER, SilentProgress
 
 MODES = ("auto", "hardlink", "symlink", "copy", "move")
@@ -198,6 +200,7 @@ def test_a_copy_that_is_as_it_was_may_have_been_touched_or_restored(tmp_path):
     shutil.rmtree(out)
     (tmp_path / "backup").rename(out)
     os.utime(out / "0" / "a.jpg")
+    take_over(str(out), [str(tmp_path)], IN_MEMORY, lambda _: None)  # a restored folder is foreign
     make([placed(source, 1)], out, "copy")
     assert images(out) == {"1/a.jpg": b"original"}
 

@@ -19,7 +19,9 @@ from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.marker import Marker, read_marker, write_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
+from imgcluster.output.trust import take_over
 from imgcluster.output.undo import undo
+from imgcluster.ownership import IN_MEMORY
 
 COUNT = 5
 PHOTOS = {f"{i}.jpg": f"image {i}".encode() for i in range(COUNT)}
@@ -35,10 +37,10 @@ def died_before_the_exchange(root, monkeypatch, mode="move"):
     class Killed(BaseException):
         pass
 
-    def die(folder, marker):
+    def die(folder, marker, owner):
         if not marker.building:
             raise Killed
-        write_marker(folder, marker)
+        write_marker(folder, marker, owner)
 
     with monkeypatch.context() as patch:
         patch.setattr(folders, "write_marker", die)
@@ -92,7 +94,10 @@ def test_a_tree_that_version_0_1_left_is_put_back(tmp_path, monkeypatch):
     tree = died_before_the_exchange(tmp_path, monkeypatch)
     lines = [json.loads(line)[:5] for line in (tree / JOURNAL).read_bytes().splitlines()]
     (tree / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_marker(str(tree), Marker(1, building=True))
+    (tree / ".imgcluster.json").write_text('{"schema": 1, "generation": 1, "building": true, "files": {}}')
+    with pytest.raises(ImgclusterError, match="--trust"):
+        recover(str(tmp_path / "clusters"), lambda _: None)
+    take_over(str(tmp_path / "clusters"), [str(tmp_path / "photos")], IN_MEMORY, lambda _: None)
     recover(str(tmp_path / "clusters"), lambda _: None)
     assert contents(tmp_path / "photos") == PHOTOS
     assert names_in(tmp_path) == ["photos"]
@@ -292,6 +297,8 @@ def test_what_a_folder_can_be_found_in(tmp_path, monkeypatch):
     os.rename(tree, out)
     assert state() is State.FINISHED
     os.mkdir(tree)
+    assert state() is State.BEGUN
+    write_marker(out, Marker(1, building=False, replaces=os.lstat(tree).st_ino))
     assert state() is State.EXCHANGED
     write_marker(tree, Marker(2, building=False))
     assert state() is State.BUILDING

@@ -9,6 +9,10 @@ import pytest
 from clusterings import IMAGES, Desk, desk_with_photos, pictures
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.ownership import Ownership
+from imgcluster.workflows.cluster import cluster
+from imgcluster.workflows.options import ClusterOptions
+from imgcluster.workflows.report import report
 from imgcluster.workflows.undo import undo
 
 
@@ -66,6 +70,34 @@ def test_copies_whose_originals_are_gone_are_not_taken_away(desk: Desk) -> None:
     done = undo(desk.out)
     assert [Path(path).name for path in done.left] == ["red0.png"]
     assert [path.name for path in pictures(desk.out)] == ["red0.png"]
+
+
+def test_a_foreign_clustering_is_undone_only_below_folders_that_are_trusted(desk: Desk) -> None:
+    before = files_of(desk.folder)
+    desk.cluster(mode="move")
+    clustered, stranger = files_of(desk.folder), Ownership()
+    for force in (False, True):
+        with pytest.raises(ImgclusterError, match="--trust"):
+            undo(desk.out, force=force, owner=stranger)
+    trust = [str(desk.photos)]
+    assert undo(desk.out, trust=trust, dry_run=True, owner=stranger).returned == IMAGES
+    assert files_of(desk.folder) == clustered
+    assert undo(desk.out, trust=trust, owner=stranger).returned == IMAGES
+    assert files_of(desk.folder) == before
+
+
+def test_a_foreign_clustering_is_replaced_and_reported_on_only_where_it_is_trusted(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    clustered, stranger = files_of(desk.out), Ownership()
+    options = {"store": str(desk.store), "out": str(desk.out), "k": 2}
+    with pytest.raises(ImgclusterError, match="--trust"):
+        cluster((), ClusterOptions(**options, force=True), owner=stranger)
+    with pytest.raises(ImgclusterError, match="--trust"):
+        report(desk.out, thumbnails=str(desk.folder / "thumbnails"), owner=stranger)
+    assert files_of(desk.out) == clustered
+    trust = (str(desk.photos),)
+    cluster((), ClusterOptions(**options, trust=trust), owner=stranger)
+    assert undo(desk.out, owner=stranger).returned == IMAGES
 
 
 def test_a_folder_that_is_not_ours_is_refused(desk: Desk) -> None:
