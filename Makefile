@@ -47,8 +47,8 @@ demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs
 	  run imgcluster cluster demo/images --k 4 --store demo/features.h5 --network $$network --out demo/clusters-4 || exit; fi; \
 	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
-test: $(VENV)/.installed-dev ## run the tests (under five minutes)
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow and not long'
+test: $(VENV)/.installed-dev ## run the tests (about five minutes on two cores)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not long'
 
 test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (under fifteen minutes)
 	@$(BIN)/python -m pytest -m slow; code=$$?; [ $$code -eq 5 ] && exit 0 || exit $$code
