@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcluster.analysis.centroids import distances_to, means_of
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
-from imgcluster.analysis.features import load_features
+from imgcluster.analysis.features import allocate, load_features
+from imgcluster.analysis.fusion import pca_whiten
 from imgcluster.analysis.scoring import adjusted_rand, contingency
-from imgcluster.analysis.transforms import PrepareSettings
+from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.records import EmbeddingSource, Keys, Progress
 
 STABILITY_ROWS = 10_000
@@ -33,8 +35,7 @@ class SweepRow:
     k
         Number of clusters.
     inertia
-        Sum of squared distances to the centroids, as of `cluster`: each k has its own space, so it need not
-        fall beyond the number of groups that there are.
+        Sum of squared distances to the clusters' means, in one space for every k, so that they compare.
     silhouette
         Mean silhouette, sampled above 5,000 images.
     stability
@@ -94,13 +95,18 @@ def sweep(
         check_count(k, len(keys))
     features = load_features(sources, prepare, settings.memory, progress)
     weights = np.ones(len(features.rows), np.int64)
+    space = features.rows
+    if prepare.automatic:
+        step = pca_whiten(space, max(ks))
+        space = transform(step, space, allocate((len(space), len(step.components)), settings.memory))
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:
         chosen = replace(settings, k=k)
         found = fit(features, weights, chosen, fuse=prepare.automatic)
         stability = _split_half_stability(found.plain, chosen)
-        measured.append(SweepRow(k, found.inertia, mean_silhouette(found, settings.seed), stability))
+        score = mean_silhouette(found, settings.seed)
+        measured.append(SweepRow(k, _inertia(space, found.labels), score, stability))
         progress.advance()
         if progress.stopping:
             break
@@ -127,6 +133,12 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
     if chosen.k == max(row.k for row in rows):
         reason += "; it is the largest k tried: try more"
     return chosen.k, reason
+
+
+def _inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    points, labels = points[labels >= 0], labels[labels >= 0]
+    distances = distances_to(points, means_of(points, labels, int(labels.max(initial=-1)) + 1), labels)
+    return float(np.square(distances, dtype=np.float64).sum())
 
 
 def _split_half_stability(points: NDArray[np.float32], settings: ClusterSettings) -> float:

@@ -29,8 +29,7 @@ def test_blobs_are_counted() -> None:
     assert found.suggestion == 4
     assert "stability" in found.reason
     inertias = [row.inertia for row in found.rows]
-    assert inertias[:3] == sorted(inertias[:3], reverse=True)
-    assert max(inertias[3:]) < 1.05 * inertias[2]
+    assert inertias == sorted(inertias, reverse=True)
 
 
 def test_a_sweep_does_not_depend_on_the_order_of_rows() -> None:
@@ -74,7 +73,7 @@ def test_a_sweep_measures_what_cluster_makes(prepare: PrepareSettings) -> None:
     settings, silent = ClusterSettings(2, restarts=4), SilentProgress()
     for row in sweep([source_of(rows)], ["a"], prepare, [2, 3, 5], settings, silent)[0].rows:
         made = cluster([source_of(rows)], ["a"], prepare, replace(settings, k=row.k), silent)
-        assert (row.inertia, row.silhouette) == (made.inertia, made.silhouette)
+        assert row.silhouette == made.silhouette
 
 
 def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -> None:
