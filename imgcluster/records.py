@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -379,9 +379,6 @@ def json_number(value: float) -> float | None:
     """NaN as None, for JSON has no NaN."""
     return None if np.isnan(value) else float(value)
 
-
-JsonObject = dict[str, Any]
-"""What is handed to `json.dumps`; made in one place, at the edge."""
 
 Notify = Callable[[str], None]
 """Takes one line that the user should read."""

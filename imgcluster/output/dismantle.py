@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from imgcluster.errors import quantity
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.file_system import discard, is_folder, move_file, remove_if_empty, rename_new
-from imgcluster.output.home import is_still_home
+from imgcluster.output.file_system import discard, is_folder, remove_if_empty, rename_new
+from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import tagged
 from imgcluster.records import CLUSTERING_MARKER, Notify
@@ -91,9 +91,14 @@ def owned_files(contents: Contents, marker: Marker | None) -> Iterator[tuple[Own
 def remove_rest(contents: Contents) -> None:
     """Remove our folders, as far as they are empty, and then marker, journal and what is unfinished."""
     contents.remove_folders()
-    for relative in sorted(contents.bookkeeping, key=CLUSTERING_MARKER.__eq__):  # it tells what the folder is
-        discard(os.path.join(contents.folder, relative))
+    discard_all(contents.folder, contents.bookkeeping)
     remove_if_empty(contents.folder)
+
+
+def discard_all(folder: str, names: Iterable[str]) -> None:
+    """Remove what lies under these names in our folder; the marker last, for it tells what the folder is."""
+    for name in sorted(names, key=CLUSTERING_MARKER.__eq__):
+        discard(os.path.join(folder, name))
 
 
 def save_originals(tree: str, out: str) -> int:
@@ -147,12 +152,9 @@ def _return(own: OwnFile, path: str, out: str) -> bool:
         os.unlink(path)
         return True
     # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
-    status = os.lstat(path)
-    if status.st_ino != own.inode or not is_still_home(original, status):
+    if os.lstat(path).st_ino != own.inode:
         return False
     try:
-        os.makedirs(os.path.dirname(original), exist_ok=True)
-        move_file(path, original)
+        return move_home(path, original)
     except OSError:
         return not os.path.lexists(path)  # it goes to kept/ instead, and the user is told
-    return True

@@ -1,11 +1,22 @@
-"""Whether a place outside a clustering may be written to: the home of an image that was moved away."""
+"""The one way out of a clustering: images that were moved away go home, if it is still this user's."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
+from imgcluster.output.file_system import move_file
 from imgcluster.ownership import is_mine
+
+
+def move_home(path: str, original: str, move: Callable[[str, str], None] = move_file) -> bool:
+    """Move the image at `path` to `original`; False, and nothing is done, where that is no home any more."""
+    if not is_still_home(original, os.lstat(path)):
+        return False
+    os.makedirs(os.path.dirname(original), exist_ok=True)
+    move(path, original)
+    return True
 
 
 def is_still_home(original: str, status: os.stat_result) -> bool:

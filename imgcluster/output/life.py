@@ -20,12 +20,12 @@ from enum import Enum, auto
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
 from imgcluster.output.contents import KEPT, examine
-from imgcluster.output.dismantle import save_originals, sweep
-from imgcluster.output.file_system import discard, exchange, locked_folder, rename_new
+from imgcluster.output.dismantle import discard_all, save_originals, sweep
+from imgcluster.output.file_system import exchange, locked_folder, rename_new
 from imgcluster.output.marker import Marker, is_own, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import CLUSTERING_MARKER, Notify
+from imgcluster.records import Notify
 
 _BESIDE = ".imgcluster-"
 
@@ -230,7 +230,7 @@ def is_unfinished(name: str) -> bool:
 _Step = Callable[[Situation, Settled, Notify, Ownership], None]
 
 
-def _put_old_back(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
+def _put_in_place(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
     os.rename(found.tree, found.out)
 
 
@@ -257,14 +257,9 @@ def _remove_built(found: Situation, settled: Settled, notify: Notify, owner: Own
             f"the journal of an interrupted move is damaged: {quantity(kept, 'image')} whose place it does "
             f"not tell {'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
         )
-    for name in sorted(os.listdir(found.tree), key=CLUSTERING_MARKER.__eq__):  # the marker goes last
-        discard(os.path.join(found.tree, name))
+    discard_all(found.tree, os.listdir(found.tree))
     os.rmdir(found.tree)
     owner.forget(marker.name)
-
-
-def _finish_rename(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
-    os.rename(found.tree, found.out)
 
 
 def _sweep(found: Situation, _settled: Settled, notify: Notify, owner: Ownership) -> None:
@@ -282,10 +277,10 @@ def _take_next_step(found: Situation, settled: Settled, notify: Notify, owner: O
 
 
 _NEXT_STEP: dict[State, _Step] = {
-    State.WITHOUT_OUT: _put_old_back,
+    State.WITHOUT_OUT: _put_in_place,
     State.BEGUN: _remove_begun,
     State.BUILDING: _remove_built,
-    State.BUILT: _finish_rename,
+    State.BUILT: _put_in_place,
     State.EXCHANGED: _sweep,
 }
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from imgcluster.files import lies_below, open_regular, read_limited, sync, write_durably
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
-from imgcluster.output.home import is_still_home
+from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker
 from imgcluster.output.names import tagged
 from imgcluster.output.paths import below
@@ -115,11 +115,9 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
         if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:
             os.unlink(path)  # a copy, made before its original would have gone
             continue
-        if _identity(status) not in known or not is_still_home(source, status):
+        if _identity(status) not in known or not move_home(path, source, _move_to_free_name):
             complete = False
             continue
-        os.makedirs(os.path.dirname(source), exist_ok=True)
-        _move_to_free_name(path, source)
         returned += not lies_below(source, [out])
     return PutBack(returned, complete)
 

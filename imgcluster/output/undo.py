@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, owned_files, remove_rest
-from imgcluster.output.file_system import move_file
-from imgcluster.output.home import is_still_home
+from imgcluster.output.home import is_still_home, move_home
 from imgcluster.output.life import Settled, locked, look, settle
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -133,9 +132,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress,
     progress.begin("taking the clusters away", len(contents.owned))
     for count, (own, path) in enumerate(owned_files(contents, marker), start=1):
         original = own.original(out) if own.kind == "moved" else ""
-        if original and not os.path.lexists(original) and is_still_home(original, os.lstat(path)):
-            os.makedirs(os.path.dirname(original), exist_ok=True)
-            move_file(path, original)
+        if original and not os.path.lexists(original) and move_home(path, original):
             returned += 1
         elif copies.is_last(own, path):
             # Two images may have been moved from one path, one after the other: one of them can go back.
