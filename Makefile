@@ -7,6 +7,13 @@ K      ?= 2
 NETWORK ?=
 STORE  ?= features.h5
 OUT    ?= clusters
+# These reach the recipes through the environment, as they were typed: no shell and no make reads them as code.
+override IMAGES  := $(value IMAGES)
+override K       := $(value K)
+override NETWORK := $(value NETWORK)
+override STORE   := $(value STORE)
+override OUT     := $(value OUT)
+export IMAGES K NETWORK STORE OUT
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -29,22 +36,21 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 	@touch $@
 
 # The commands of the demo are shown as they run, for they are the ones to use.
-DEMO_IMAGES = $(or $(IMAGES),demo/images)
-RUN_DEMO    = PATH="$(abspath $(BIN)):$$PATH" && run() { echo; echo "$$ $$*"; "$$@"; }
+RUN_DEMO = PATH="$(abspath $(BIN)):$$PATH" && run() { echo; echo "$$ $$*"; "$$@"; }
 demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs; IMAGES=~/Pictures K=8 takes your own
 	@mkdir -p demo
-	@$(RUN_DEMO); \
-	if [ -z '$(IMAGES)' ]; then run imgcluster demo-images demo/images || exit; fi; \
-	if [ -n '$(NETWORK)' ]; then network=$(NETWORK); run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; \
-	else network=inception_v3; run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 || { \
+	@$(RUN_DEMO); images=$${IMAGES:-demo/images}; network=$$NETWORK; store=--store=demo/features.h5; \
+	if [ -z "$$IMAGES" ]; then K=8; run imgcluster demo-images demo/images || exit; fi; \
+	if [ -n "$$network" ]; then run imgcluster extract $$store --network="$$network" -- "$$images" || exit; \
+	else network=inception_v3; run imgcluster extract $$store -- "$$images" || { \
 	  network=efficientnet_lite2; \
 	  echo "So the demo takes EfficientNet-Lite2, whose ImageNet weights come inside a package."; \
-	  run imgcluster extract '$(DEMO_IMAGES)' --store demo/features.h5 --network $$network || exit; }; fi; \
-	run imgcluster cluster $(if $(IMAGES),'$(IMAGES)' --k $(K),demo/images --k 8) --store demo/features.h5 --network $$network --out demo/clusters --report || exit; \
-	if [ -z '$(IMAGES)' ]; then \
-	  run imgcluster evaluate --clusters demo/clusters || exit; \
+	  run imgcluster extract $$store --network=$$network -- "$$images" || exit; }; fi; \
+	run imgcluster cluster --k="$$K" $$store --network="$$network" --out=demo/clusters --report -- "$$images" || exit; \
+	if [ -z "$$IMAGES" ]; then \
+	  run imgcluster evaluate --clusters=demo/clusters || exit; \
 	  echo; echo "Another k; the network does not run again:"; \
-	  run imgcluster cluster demo/images --k 4 --store demo/features.h5 --network $$network --out demo/clusters-4 || exit; fi; \
+	  run imgcluster cluster --k=4 $$store --network="$$network" --out=demo/clusters-4 -- demo/images || exit; fi; \
 	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
 test: $(VENV)/.installed-dev ## run the tests (about five minutes on two cores)
@@ -66,10 +72,10 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict and the rules of the house
 	@$(BIN)/lint-imports
 
 extract: $(VENV)/.installed-offline ## embed the images below IMAGES=...
-	@$(BIN)/imgcluster extract $(if $(IMAGES),'$(IMAGES)') --store '$(STORE)' $(if $(NETWORK),--network $(NETWORK))
+	@$(BIN)/imgcluster extract --store="$$STORE" $${NETWORK:+--network="$$NETWORK"} -- $${IMAGES:+"$$IMAGES"}
 
 cluster: $(VENV)/.installed-offline ## sort the embedded images into K=... folders
-	@$(BIN)/imgcluster cluster --k $(K) --store '$(STORE)' --out '$(OUT)' $(if $(NETWORK),--network $(NETWORK))
+	@$(BIN)/imgcluster cluster --k="$$K" --store="$$STORE" --out="$$OUT" $${NETWORK:+--network="$$NETWORK"}
 
 bench: $(VENV)/.installed-dev ## measure this machine, one table
 	@$(BIN)/python -m tests.benchmarks.bench

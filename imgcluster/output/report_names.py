@@ -11,6 +11,8 @@ _LINE_BREAKS = "\u2028\u2029"
 # These reorder the text around them, so that a name can pose as another.
 _DIRECTION = "\u202a-\u202e\u2066-\u2069"
 _UNSHOWABLE = re.compile(f"[\x00-\x1f\x7f-\x9f{_LINE_BREAKS}{_DIRECTION}]")
+# A terminal that gets these in a pasted line may run what follows.
+_RUNS = re.compile(r"[;&|<>$`\\]")
 
 
 def _picture(match: re.Match[str]) -> str:
@@ -40,9 +42,10 @@ def url(file: str) -> str:
 
 
 def copied(path: str) -> str:
-    """Return what the copy button gives: the path itself, or its URL where the path is no text."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
+    """Return what the copy button gives: the path itself, or its URL where a terminal may run a part of it.
+
+    Its URL, too, where it is no text.
+    """
+    if decodable(path) != path or _UNSHOWABLE.search(path) or _RUNS.search(path):
         return url(path)
     return path

@@ -32,3 +32,11 @@ def test_what_is_copied_is_the_name_or_leads_to_it(name: str) -> None:
     path = f"/photos/{name}"
     text = decodable(copied(path))
     assert path in (text, os.fsdecode(unquote_to_bytes(text.removeprefix("file://"))))
+
+
+@given(names)
+def test_what_is_copied_runs_nothing_in_a_terminal(name: str) -> None:
+    """S18: line breaks, escape sequences, commands behind a semicolon."""
+    text = decodable(copied(f"/photos/{name}"))
+    assert shown(text) == text
+    assert not set(text) & set(";&|<>$`\\")
