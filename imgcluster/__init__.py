@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         undo,
     )
     from imgcluster.errors import ImgclusterError
+    from imgcluster.networks.own import network
+
+    __version__: str
     from imgcluster.store.store import FeatureStore
 
 __all__ = [
@@ -38,16 +41,25 @@ __all__ = [
     "duplicates",
     "evaluate",
     "extract",
+    "network",
     "report",
     "similar",
     "sweep",
     "undo",
 ]
 
-_ELSEWHERE = {"FeatureStore": "imgcluster.store.store", "ImgclusterError": "imgcluster.errors"}
+_ELSEWHERE = {
+    "FeatureStore": "imgcluster.store.store",
+    "ImgclusterError": "imgcluster.errors",
+    "network": "imgcluster.networks.own",
+}
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("imgcluster")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_ELSEWHERE.get(name, "imgcluster.api")), name)

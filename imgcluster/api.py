@@ -1,12 +1,17 @@
 """The commands as Python functions; keyword arguments are named as the options, with the same defaults.
 
 A text is read as on the command line (``k="auto"``, ``k="2:12"``, ``memory="2GB"``). Folders for weights,
-converted models and thumbnails are those that the command line uses.
+converted models and thumbnails are those that the command line uses. ``progress=True`` shows a bar, in a
+terminal or in a notebook. Every result is a table, too: ``to_frame()``.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from imgcluster.cli.places import choose_network, network_places, ownership, thumbnail_folder
 from imgcluster.options import keywords
@@ -39,6 +44,7 @@ from imgcluster.workflows.options import (
 from imgcluster.workflows.undo import undo as take_away
 
 Path = str | os.PathLike[str]
+_Result = TypeVar("_Result")
 
 __all__ = [
     "assign",
@@ -57,7 +63,27 @@ __all__ = [
 ]
 
 
-@keywords
+def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Spread the options out into keywords, and make a progress bar of ``progress=True``."""
+    with_keywords = keywords(function)
+
+    @functools.wraps(with_keywords)
+    def run(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> _Result:
+        if progress is not True:
+            return with_keywords(*arguments, progress=progress or None, **given)
+        from imgcluster.cli import console
+
+        with console.progress() as bars:
+            return with_keywords(*arguments, progress=bars, **given)
+
+    signature = inspect.signature(with_keywords)
+    bar = signature.parameters["progress"].replace(annotation=Progress | bool | None)
+    shown = [bar if each.name == bar.name else each for each in signature.parameters.values()]
+    run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    return run
+
+
+@_command
 def extract(
     *paths: Path,
     options: ExtractOptions,
@@ -74,25 +100,26 @@ def extract(
     )
 
 
-@keywords
+@_command
 def cluster(
     *paths: Path, options: ClusterOptions, progress: Progress | None = None
 ) -> clustering.ClusterResult:
     """Sort the embedded images below `paths` (default: all) into one folder per cluster.
 
-    `network` is a name or several. Raises `ImgclusterError` where the store knows no image, or the folder is
-    not ours to replace.
+    The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
+    and it has the points as well. `network` is a name or several. Raises `ImgclusterError` where the store
+    knows no image, or the folder is not ours to replace.
     """
     return clustering.cluster(paths, options, owner=ownership(), progress=progress)
 
 
-@keywords
+@_command
 def sweep(*paths: Path, options: SweepOptions, progress: Progress | None = None) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; nothing is written but the `plot`, a PNG or SVG file."""
     return sweeping.sweep(paths, options, progress=progress)
 
 
-@keywords
+@_command
 def compare(
     *paths: Path, options: CompareOptions, progress: Progress | None = None
 ) -> comparing.CompareResult:
@@ -100,21 +127,29 @@ def compare(
     return comparing.compare(paths, options, choose=choose_network, progress=progress)
 
 
-@keywords
-def assign(*paths: Path, options: AssignOptions, progress: Progress | None = None) -> assigning.AssignResult:
-    """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again."""
-    return assigning.assign(paths, options, choose=choose_network, progress=progress)
+@_command
+def assign(
+    *paths: Path,
+    options: AssignOptions,
+    source: NetworkSource | None = None,
+    progress: Progress | None = None,
+) -> assigning.AssignResult:
+    """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again.
+
+    A `source` that `extract` was given is to be given again, for new images.
+    """
+    return assigning.assign(paths, options, source=source, choose=choose_network, progress=progress)
 
 
-@keywords
+@_command
 def similar(
     image: Path, *, options: SimilarOptions, progress: Progress | None = None
-) -> tuple[searching.SimilarImage, ...]:
+) -> searching.SimilarImages:
     """List the images most similar to one that was extracted."""
     return searching.similar(image, options, progress=progress)
 
 
-@keywords
+@_command
 def duplicates(
     *paths: Path, options: DuplicatesOptions, progress: Progress | None = None
 ) -> duplicating.DuplicatesResult:
@@ -122,7 +157,7 @@ def duplicates(
     return duplicating.duplicates(paths, options, progress=progress)
 
 
-@keywords
+@_command
 def report(*, options: ReportOptions, progress: Progress | None = None) -> reporting.ReportResult:
     """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
     return reporting.report(
@@ -137,13 +172,13 @@ def report(*, options: ReportOptions, progress: Progress | None = None) -> repor
     )
 
 
-@keywords
+@_command
 def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = None) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
     return make_contact_sheet(**vars(options), progress=progress)
 
 
-@keywords
+@_command
 def undo(*, options: UndoOptions, progress: Progress | None = None) -> Undone:
     """Take a clustering away again; images that were moved go back where they came from."""
     return take_away(**vars(options), owner=ownership(), progress=progress)

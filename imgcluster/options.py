@@ -144,7 +144,12 @@ def _whole(value: Any) -> int:
     return int(value) if isinstance(value, str) else operator.index(value)
 
 
-_READERS: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: float, str: os.fsdecode}
+def _text(value: Any) -> str:
+    """Of what is no text, such as a network of one's own, its name stands for it."""
+    return os.fsdecode(value if isinstance(value, str | os.PathLike) else getattr(value, "name", value))
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: float, str: _text}
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 

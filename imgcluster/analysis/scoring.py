@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from imgcluster.analysis.parallel import alone
+from imgcluster.tabular import Tabular
 
 SILHOUETTE_SAMPLE = 5000
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Tabular):
     """Agreement of clusters and classes.
 
     Attributes
@@ -53,6 +55,11 @@ class Evaluation:
     confusion: NDArray[np.int64]
     matched: tuple[int | None, ...]
     columns: tuple[int, ...]
+
+    def table(self) -> dict[str, Any]:
+        """Give the confusion: a row for each class, a column for each cluster."""
+        counts = {f"cluster {number}": self.confusion[:, at] for at, number in enumerate(self.columns)}
+        return {"label": self.labels, **counts}
 
 
 def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluation:

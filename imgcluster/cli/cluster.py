@@ -39,14 +39,14 @@ def cluster(
             progress.note("a dry run writes no report")
         elif report:
             page = reporting.report(
-                options.out,
+                str(options.out),  # only Python asks for none
                 thumbnails=thumbnail_folder(),
                 lock=not options.no_lock,
                 owner=owner,
                 progress=progress,
             ).page
     if json:
-        console.show_json({**vars(result), "report": page})
+        console.show_json({**result.figures(), "report": page})
     else:
         _show(result)
         if page:

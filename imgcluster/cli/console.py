@@ -175,5 +175,7 @@ def progress() -> Iterator[ConsoleProgress]:
     )
     with without_noise():
         console = _stderr()
-        with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        with Bars(
+            *columns, console=console, disable=not (console.is_terminal or console.is_jupyter), transient=True
+        ) as bars:
             yield ConsoleProgress(bars)

@@ -35,6 +35,13 @@ class PackagedWeights:
 
 
 @dataclass(frozen=True)
+class GivenWeights:
+    """The weights that a network of one's own brings along: the SHA-256 of them, in hex."""
+
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Network:
     """A record of all that makes a vector of an image, and of how the network is built.
 
@@ -51,7 +58,8 @@ class Network:
         A function that a module defines, or its dotted name. With `framework` ``keras`` it takes the keywords
         of `keras.applications` and gives a model, whose weights are then read from a file. With ``onnx`` it
         takes `weights` (the path of the weights file, None for random ones), `input_size` and `pooling`, and
-        gives the path of an ONNX file with one input, whose first axis has no fixed length.
+        gives the path of an ONNX file with one input, whose first axis has no fixed length. With ``python``
+        it takes nothing and gives a function of batches, which runs in this process (`networks.own`).
     weights
         Where they are; None: only where ``--weights`` says.
     mean, std
@@ -73,8 +81,8 @@ class Network:
     input_size: int
     dimension: int
     builder: str | Callable[..., Any]
-    weights: PublishedWeights | PackagedWeights | None = None
-    framework: Literal["keras", "onnx"] = "keras"
+    weights: PublishedWeights | PackagedWeights | GivenWeights | None = None
+    framework: Literal["keras", "onnx", "python"] = "keras"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
@@ -195,7 +203,7 @@ OFFLINE_NETWORK = "efficientnet_lite2"
 
 
 def register(network: Network) -> None:
-    """Add a network to the table, so that it can be found by its name.
+    """Add a network to the table, so that it can be found by its name; one of this process may change.
 
     Raises
     ------
@@ -204,8 +212,10 @@ def register(network: Network) -> None:
     """
     if not re.fullmatch(r"[a-z0-9_.]+", network.name):
         raise ValueError(f"{network.name!r} is not a name of small letters, digits, '_' and '.'")
-    if _networks.setdefault(network.name, network) != network:
+    known = _networks.get(network.name, network)
+    if known != network and not known.framework == network.framework == "python":
         raise ValueError(f"another network is called {network.name!r}")
+    _networks[network.name] = network
 
 
 def networks() -> tuple[Network, ...]:

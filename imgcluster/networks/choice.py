@@ -39,6 +39,15 @@ class NetworkChoice:
             raise UsageError("--precision int8 runs on OpenVINO: leave out --runtime tensorflow")
         if self.precision == "float16" and self.runtime == "openvino":
             raise UsageError("--precision float16 is for GPUs, on TensorFlow: leave out --runtime openvino")
+        if network.framework == "python" and (self.runtime, self.precision, self.pooling) != (
+            "auto",
+            "auto",
+            "avg",
+        ):
+            raise UsageError(
+                f"{network.name} is a network of your own and computes as it does: leave out runtime, "
+                "precision and pooling"
+            )
         if network.framework == "onnx" and (self.runtime == "tensorflow" or self.precision == "float16"):
             raise UsageError(
                 f"{network.name} is an ONNX network and runs on OpenVINO: leave out --runtime tensorflow "

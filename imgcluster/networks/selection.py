@@ -17,6 +17,7 @@ from imgcluster.networks.conversion import (
     openvino_model,
     tensorflow_graph,
 )
+from imgcluster.networks.own import OwnNetwork
 from imgcluster.networks.recipe import Recipe, has_native_bfloat16, has_nvidia_gpu
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces, locate
 from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify
@@ -35,7 +36,8 @@ class ChosenNetwork:
     Attributes
     ----------
     runtime
-        ``tensorflow``, ``openvino``, or ``auto``: TensorFlow if it can use the GPU, else OpenVINO.
+        ``python``, ``tensorflow``, ``openvino``, or ``auto``: TensorFlow if it can use the GPU, else
+        OpenVINO.
     models
         The folder of converted models.
     int8
@@ -71,6 +73,8 @@ class ChosenNetwork:
             raise NetworkUnavailable(str(error)) from error
 
     def _load(self) -> EmbeddingNetwork:
+        if self.runtime == "python":
+            return OwnNetwork(self.recipe)
         if self.runtime == "openvino" or not self._on_tensorflow():
             from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
@@ -151,6 +155,8 @@ def _runtime(choice: NetworkChoice, network: Network) -> str:
     def there(*libraries: str) -> bool:
         return all(importlib.util.find_spec(library) is not None for library in libraries)
 
+    if network.framework == "python":
+        return "python"
     if choice.precision == "int8":
         if not there("openvino", "nncf", "skimage"):
             raise MissingExtra("--precision int8", "int8")

@@ -8,10 +8,11 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
 from imgcluster.networks.catalog import (
     DEFAULT_NETWORK,
     OFFLINE_NETWORK,
+    GivenWeights,
     Network,
     PackagedWeights,
     PublishedWeights,
@@ -22,6 +23,7 @@ from imgcluster.records import Notify
 
 RANDOM_SEED = 0
 _BLOCK = 1 << 20
+_OWN = "own"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Weights:
     """Weights that were found; `path` is None for random ones.
 
     `digest` is the SHA-256 in hex of the file's bytes, or of a description of the random numbers.
-    `origin` is what has to be chosen to find them again: ``imagenet``, ``random`` or an absolute path.
+    `origin` is what has to be chosen to find them again: ``imagenet``, ``random``, ``own`` where a network
+    brings them along, or an absolute path.
     """
 
     path: str | None
@@ -112,6 +115,10 @@ def locate(
     ImgclusterError
         There are none, with what to do about it; MissingExtra where a package would bring them.
     """
+    if isinstance(network.weights, GivenWeights):
+        if choice not in {None, "imagenet", _OWN}:
+            raise UsageError(f"{network.name} has weights of its own: leave out --weights {choice}")
+        return Weights(None, network.weights.sha256, _OWN)
     choice = choice or places.usual_weights(network)
     if choice == "random":
         notify(
@@ -137,6 +144,8 @@ def availability(network: Network, places: NetworkPlaces) -> Literal["here", "pa
     """Say whether the published weights are here, come with a package or are fetched, if any."""
     if network.weights is None:
         return "file"
+    if isinstance(network.weights, GivenWeights):
+        return "here"
     if isinstance(network.weights, PackagedWeights):
         return "package" if _packaged_file(network.weights) is None else "here"
     return "here" if os.path.isfile(places.published_file(network.weights)) else "download"

@@ -13,12 +13,13 @@ from imgcluster.output.life import Settled, locked, look, settle
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import CLUSTERING_MARKER, Progress
+from imgcluster.tabular import Tabular
 
 _REPORT_EVERY = 512
 
 
 @dataclass(frozen=True)
-class Undone:
+class Undone(Tabular):
     """What `undo` did.
 
     Attributes

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, overload
 
 import h5py
 import numpy as np
@@ -196,16 +196,44 @@ class FeatureStore(PathTables):
         """
         self._file.commit()
 
-    def read(self, space: str, keys: Keys) -> Embeddings:
-        """Read the embeddings of keys, in their order: (N, 32) uint8 to (N, D) float32.
+    @overload
+    def read(self, space: str, keys: Keys) -> Embeddings: ...
+    @overload
+    def read(
+        self, space: str | None = None, keys: None = None
+    ) -> tuple[tuple[str, ...], Keys, Embeddings]: ...
+    def read(
+        self, space: str | None = None, keys: Keys | None = None
+    ) -> Embeddings | tuple[tuple[str, ...], Keys, Embeddings]:
+        """Read embeddings: those of `keys`, else all of a space together with the files that they are of.
+
+        Parameters
+        ----------
+        space
+            A name; None: the only one.
+        keys
+            (N, 32) uint8.
+
+        Returns
+        -------
+        (N, D) float32 in the order of `keys`; or, for the N known files sorted by their paths, (paths, keys,
+        embeddings): a tuple of absolute paths, (N, 32) uint8 and (N, D) float32.
 
         Raises
         ------
         StoreError
-            A key has no embedding, or its checksum is wrong.
+            A key has no embedding, its checksum is wrong, or there is no such space.
         """
+        if space is None or keys is None:
+            return self._read_files(self.find_space(name=space).name)
         rows, places = np.unique(self._rows(space, keys), return_inverse=True)
         return read_rows(self._group(space), rows, self.path)[places.reshape(-1)]
+
+    def _read_files(self, space: str) -> tuple[tuple[str, ...], Keys, Embeddings]:
+        known = frozenset(map(bytes, self.keys(space)))
+        files = [entry for entry in self.paths() if entry.key in known]
+        keys = np.frombuffer(b"".join(entry.key for entry in files), np.uint8).reshape(-1, schema.KEY_BYTES)
+        return tuple(entry.path for entry in files), keys, self.read(space, keys)
 
     def source(self, space: str, keys: Keys, block_bytes: int = 16 << 20) -> EmbeddingSource:
         """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).

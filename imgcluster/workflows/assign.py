@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,17 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
-from imgcluster.records import ClusterModel, Failure, Keys, Progress, SilentProgress, StoredSpace
+from imgcluster.records import (
+    ClusterModel,
+    Failure,
+    Keys,
+    NetworkSource,
+    Progress,
+    SilentProgress,
+    StoredSpace,
+)
 from imgcluster.store.store import FeatureStore
+from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect, embedding_blocks, with_keys
 from imgcluster.workflows.extract import extract
@@ -43,18 +52,23 @@ class Assigned:
 
 
 @dataclass(frozen=True)
-class AssignResult:
+class AssignResult(Tabular):
     """Where each image belongs, how many embeddings were made for that, and the files that gave none."""
 
     images: tuple[Assigned, ...]
     new: int
     failures: tuple[Failure, ...]
 
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each image."""
+        return columns_of(self.images, Assigned)
+
 
 def assign(
     paths: Sequence[str | os.PathLike[str]],
     options: AssignOptions | None = None,
     *,
+    source: NetworkSource | None = None,
     choose: Choose = choose_network,
     progress: Progress | None = None,
 ) -> AssignResult:
@@ -64,6 +78,8 @@ def assign(
 
     Parameters
     ----------
+    source
+        The network of its feature space, in place of one that is chosen.
     choose
         How a network source is made of a choice; asked only where an image has to be embedded.
 
@@ -81,9 +97,10 @@ def assign(
         check_target(options.out, csv_bytes(_COLUMNS, ()), first_line=True)
     new = 0
     failures: dict[str, Failure] = {}
-    for source in _networks(store, model, options, choose, progress):
+    for stored in _networks(store, model, options, choose, progress):
+        network = source if source is not None and source.space == stored.space else stored
         result = extract(
-            paths, ExtractOptions(store=store, no_lock=options.no_lock), source=source, progress=progress
+            paths, ExtractOptions(store=store, no_lock=options.no_lock), source=network, progress=progress
         )
         new += result.new
         failures |= {failure.path: failure for failure in result.failures}

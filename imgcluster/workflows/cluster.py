@@ -30,8 +30,9 @@ from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Clustering, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
-from imgcluster.workflows.options import ClusterOptions, FitOptions, PrepareOptions
+from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,8 @@ AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
 
 
-@dataclass(frozen=True)
-class ClusterResult:
+@dataclass(frozen=True, eq=False)
+class ClusterResult(ClusteredImages):
     """What a clustering gave; images and those left out, `sizes` and `unsorted` are counted in files."""
 
     k: int
@@ -53,7 +54,7 @@ class ClusterResult:
     unembedded: int
     sizes: tuple[int, ...]
     unsorted: int
-    out: str
+    out: str | None
     mode: str
     algorithm: str
     prepare: str
@@ -75,6 +76,8 @@ def cluster(
 ) -> ClusterResult:
     """Sort the embedded images below `paths` (default: all that still exist) into one folder per cluster.
 
+    Without a folder, `options.out` None, nothing is written.
+
     Raises
     ------
     ImgclusterError
@@ -83,32 +86,46 @@ def cluster(
     options = options or ClusterOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
-    for folder in dict.fromkeys((options.out, options.clusters or options.out)):
+    for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
         take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
-    if not options.dry_run:
+    if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner)
     with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, options.out, progress)
-        unsorted = [Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images]
-        if not (options.dry_run and options.trust):  # nothing is taken over then
+        collection = collect_for(store, spaces, paths, options, options.out or DEFAULT_CLUSTERS, progress)
+        if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
+            unsorted = [
+                Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images
+            ]
             check_output(unsorted, options.out, options.mode, force=options.force, owner=owner)
         clustering = _fit(store, collection, options, progress)
         collection = with_keys(store, collection, clustering.keys, progress)
-    plan = plan_folders(place(collection, clustering), options.out, options.mode)
-    bytes_to_copy, fallbacks = plan.bytes_to_copy, 0
-    if not options.dry_run:
-        files = _manifest_files(clustering, plan, paths, options)
-        built = build_folders(plan, force=options.force, extra_files=files, progress=progress, owner=owner)
-        fallbacks = built.fallbacks
+        points = None
+        if options.out is None:
+            points = clustering.keys, points_of(store, clustering.model, clustering.keys)
+    placements = place(collection, clustering)
+    files = [placement.path for placement in placements]
+    bytes_to_copy = fallbacks = lost = 0
+    if options.out is not None:
+        plan = plan_folders(placements, options.out, options.mode)
+        placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
+        files = [file.source if options.dry_run else f"{plan.out}/{file.relative}" for file in plan.files]
+        if not options.dry_run:
+            extra = _manifest_files(clustering, plan, paths, options)
+            built = build_folders(
+                plan, force=options.force, extra_files=extra, progress=progress, owner=owner
+            )
+            fallbacks = built.fallbacks
+    sizes = Counter(placement.cluster for placement in placements)
     return ClusterResult(
+        **rows_of(placements, files, points),
         k=clustering.k,
-        images=len(plan.files),
-        missing=len(collection.missing) + len(plan.missing),
+        images=len(placements),
+        missing=len(collection.missing) + lost,
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
-        sizes=_sizes(plan, clustering.k),
-        unsorted=plan.sizes.get(-1, 0),
+        sizes=tuple(sizes[cluster] for cluster in range(clustering.k)),
+        unsorted=sizes[-1],
         out=options.out,
         mode=options.mode,
         algorithm=options.algorithm,

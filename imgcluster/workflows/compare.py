@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.cluster import prepare_settings
 from imgcluster.workflows.collection import collect, sources, with_keys
@@ -95,12 +96,17 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
-class CompareResult:
+class CompareResult(Tabular):
     """The table in the order of the options, with the networks that are not in it. `images` counts files."""
 
     images: int
     rows: tuple[Comparison, ...]
     unavailable: tuple[Unavailable, ...]
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each network with each algorithm; means over the seeds."""
+        names = ("network", "algorithm", "accuracy", "spread", "errors", "ari", "nmi", "clustering_seconds")
+        return {name: [getattr(row, name) for row in self.rows] for name in names}
 
 
 def compare(

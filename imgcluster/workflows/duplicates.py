@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup, duplicate_groups
 from imgcluster.analysis.embeddings import Watched
@@ -17,6 +17,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.collection import collect, open_space, with_keys
 from imgcluster.workflows.csv_files import read_table
 from imgcluster.workflows.options import DuplicatesOptions
@@ -32,11 +33,16 @@ _PLAN_COLUMNS = ("group", "verdict", "path", "key")
 
 
 @dataclass(frozen=True)
-class DuplicatesResult:
+class DuplicatesResult(Tabular):
     """Groups of two and more files; in each the copy to keep by the documented order, and the others."""
 
     images: int
     groups: tuple[DuplicateGroup, ...]
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each file, as in the plan."""
+        rows = _plan_rows(self.groups)
+        return {name: [row[place] for row in rows] for place, name in enumerate(_PLAN_COLUMNS)}
 
 
 def duplicates(
@@ -69,7 +75,7 @@ def duplicates(
     copies = _copies(collection.images, paired, find_engine(engine), progress)
     groups = duplicate_groups(copies, keys, pairs, distinct)
     if options.plan is not None:
-        write_file(options.plan, _plan_csv(groups))
+        write_file(options.plan, csv_bytes(_PLAN_COLUMNS, _plan_rows(groups)))
     return DuplicatesResult(len(collection.images), groups)
 
 
@@ -120,10 +126,9 @@ def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
         yield one, other
 
 
-def _plan_csv(groups: Sequence[DuplicateGroup]) -> bytes:
-    rows = [
+def _plan_rows(groups: Sequence[DuplicateGroup]) -> list[tuple[str, ...]]:
+    return [
         (str(number), verdict, copy.path, copy.key.hex())
         for number, group in enumerate(groups)
         for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.redundant)]
     ]
-    return csv_bytes(_PLAN_COLUMNS, rows)

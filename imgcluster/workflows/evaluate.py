@@ -9,32 +9,38 @@ import numpy as np
 
 from imgcluster.analysis import scoring
 from imgcluster.output.manifest import read_assignments
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.clustered import ClusteredImages
+from imgcluster.workflows.labels import Labels, labels_of
 from imgcluster.workflows.options import FOLDERS
 
 if TYPE_CHECKING:
     from imgcluster.analysis.scoring import Evaluation
 
 
-def evaluate(labels: str = FOLDERS, *, clusters: str | os.PathLike[str] = "clusters") -> Evaluation:
+def evaluate(
+    labels: Labels = FOLDERS, *, clusters: str | os.PathLike[str] | ClusteredImages = "clusters"
+) -> Evaluation:
     """Compare a clustering with classes; images without a label are left out.
 
     Parameters
     ----------
     labels
-        ``folders``, or a CSV file with the columns path and label.
+        ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a Series), or
+        one for each image in the order of the clustering's paths.
     clusters
-        The folder that `cluster` made.
+        The folder that `cluster` made, or what `cluster` returned.
 
     Raises
     ------
     ImgclusterError
         Where there is no clustering or no label.
     """
-    placements = read_assignments(os.fspath(clusters))
-    classes = read_labels(labels, (placement.original for placement in placements))
-    labelled = [placement for placement in placements if placement.original in classes]
-    return scoring.evaluate(
-        np.array([placement.cluster for placement in labelled], np.int32),
-        [classes[placement.original] for placement in labelled],
-    )
+    if isinstance(clusters, ClusteredImages):
+        paths, numbers = list(clusters.paths), clusters.labels
+    else:
+        placements = read_assignments(os.fspath(clusters))
+        paths = [placement.original for placement in placements]
+        numbers = np.array([placement.cluster for placement in placements], np.int32)
+    classes = labels_of(labels, paths)
+    labelled = [row for row, path in enumerate(paths) if path in classes]
+    return scoring.evaluate(numbers[labelled], [classes[paths[row]] for row in labelled])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
@@ -28,6 +29,7 @@ from imgcluster.records import (
 )
 from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
+from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.extract_stats import ExtractStats
 from imgcluster.workflows.extraction_plan import plan_extraction
@@ -39,7 +41,7 @@ _FAILURE_COLUMNS = ("path", "reason")
 
 
 @dataclass(frozen=True)
-class ExtractResult:
+class ExtractResult(Tabular):
     """What an extraction did, counted in files: found = new + cached + duplicates + failed.
 
     `new` files were embedded, `cached` ones had their embedding in the store before, `duplicates` equal a new
@@ -58,6 +60,10 @@ class ExtractResult:
     network: str
     space: str
     failures: tuple[Failure, ...]
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each file that failed."""
+        return columns_of(self.failures, Failure)
 
 
 def extract(

@@ -1,16 +1,59 @@
-"""The class of each image, as a person has sorted them: by folder, or in a CSV file."""
+"""The class of each image, as a person has sorted them: by folder, in a CSV file, or as values of Python."""
 
 from __future__ import annotations
 
+import math
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.workflows.csv_files import read_table
 from imgcluster.workflows.options import FOLDERS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+Labels = str | os.PathLike[str] | Mapping[Any, Any] | Iterable[Any]
+"""As `labels_of` takes them."""
+
+
+def labels_of(choice: Labels, originals: Sequence[str]) -> Mapping[str, str]:
+    """Give the class of each labelled image, by the path that it came from.
+
+    Parameters
+    ----------
+    choice
+        As of `read_labels`; or a mapping or Series from paths to classes; or the classes of `originals`, in
+        their order. None and NaN are no class.
+    originals
+        Absolute paths of the images.
+
+    Raises
+    ------
+    UsageError
+        Where there are more or fewer classes than images.
+    ImgclusterError
+        As of `read_labels`.
+    """
+    if isinstance(choice, str | os.PathLike):
+        return read_labels(os.fspath(choice), originals)
+    pairs: list[tuple[Any, Any]] = list(choice.items() if hasattr(choice, "items") else enumerate(choice))
+    if all(isinstance(name, str | os.PathLike) for name, _ in pairs):
+        named = {os.path.abspath(os.fspath(name)): label for name, label in pairs}
+        wanted = {path: named[path] for path in originals if path in named}
+    elif len(pairs) == len(originals):
+        wanted = {path: label for path, (_, label) in zip(originals, pairs, strict=True)}
+    else:
+        raise UsageError(
+            f"{quantity(len(pairs), 'label')} for {quantity(len(originals), 'image')}: "
+            "give one for each, or labels by path"
+        )
+    labels = {path: str(label) for path, label in wanted.items() if label is not None and not _is_nan(label)}
+    if not labels:
+        raise ImgclusterError("these labels name none of the images: give their paths as they were extracted")
+    return labels
+
+
+def _is_nan(label: Any) -> bool:
+    return isinstance(label, float) and math.isnan(label)
 
 
 def read_labels(choice: str, originals: Iterable[str]) -> Mapping[str, str]:

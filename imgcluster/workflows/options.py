@@ -186,12 +186,12 @@ class FitOptions(PrepareOptions):
 
 
 class ClusterOptions(FitOptions):
-    """The options of `cluster`; `k` None stands for ``auto``."""
+    """The options of `cluster`; `k` None stands for ``auto``, `out` None for no folder."""
 
     k: int | None = option(
         "Number of clusters, or auto.", 2, short="-k", metavar="N|auto", parse=_number_or_auto, least=1
     )
-    out: str = option("The folder to make.", DEFAULT_CLUSTERS, metavar="DIR", recorded=False)
+    out: str | None = option("The folder to make.", DEFAULT_CLUSTERS, metavar="DIR", recorded=False)
     mode: str = option(
         "How files come into the folders.", "auto", choices=("auto", "hardlink", "symlink", "copy", "move")
     )

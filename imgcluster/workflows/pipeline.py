@@ -29,6 +29,7 @@ from imgcluster.engines.protocol import (
     in_order,
     stream,
 )
+from imgcluster.errors import NetworkUnavailable, quantity
 from imgcluster.records import (
     EmbeddingNetwork,
     Embeddings,
@@ -164,7 +165,7 @@ class Batch:
         size = network.batch_size
         parts = [self.pixels[at : at + size] for at in range(0, len(self.pixels), size)]
         if parts:
-            self.embeddings = np.concatenate([network.embed(np.stack(part)) for part in parts])
+            self.embeddings = np.concatenate([_rows(network, np.stack(part)) for part in parts])
             self.provenance = dict(network.provenance)
         self.pixels = []
 
@@ -305,6 +306,19 @@ class ReadAndEmbed:
         for image in in_order(LocalEngine(), self.read, files, timeout=self.read.settings.timeout):
             batch.add(image, known)
         return _embed((network, batch))
+
+
+def _rows(network: EmbeddingNetwork, pixels: Pixels) -> Embeddings:
+    """Embed, and make sure that it is what the network says, for a store would keep anything."""
+    rows = network.embed(pixels)
+    if rows.shape != (len(pixels), network.dimension):
+        raise NetworkUnavailable(
+            f"the network gives {rows.shape} for {quantity(len(pixels), 'image')}, though it says that "
+            f"its vectors have {network.dimension} numbers: nothing of that is kept"
+        )
+    if not rows.any() and pixels.any():
+        raise NetworkUnavailable("the network gives nothing but zeros: nothing of that is kept")
+    return rows
 
 
 def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:

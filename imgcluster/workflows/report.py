@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.clustering import model_points
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.files import path_filter
@@ -27,7 +26,8 @@ from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.collection import embedding_blocks
+from imgcluster.tabular import Tabular
+from imgcluster.workflows.clustered import points_of
 from imgcluster.workflows.labels import read_labels
 from imgcluster.workflows.reading import candidate_paths, present_path
 from imgcluster.workflows.thumbnails import make_thumbnails
@@ -35,15 +35,13 @@ from imgcluster.workflows.thumbnails import make_thumbnails
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from imgcluster.records import ClusterModel, Failure, Keys, PathEntry, Placement
+    from imgcluster.records import Failure, Keys, PathEntry, Placement
 
 __all__ = ["ReportResult", "report", "require_report_libraries"]
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class ReportResult(Tabular):
     """The page to open, how many images it is about, and how many thumbnails had to be made."""
 
     page: str
@@ -106,7 +104,7 @@ def report(
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
     with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
-        points = _points(features, read_model(out), keys)
+        points = points_of(features, read_model(out), keys)
         failures, missing = features.failures(), _missing(features.paths(), placements, manifest)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
@@ -136,12 +134,6 @@ def _missing(
     clustered = {path for placement in placements for path in (placement.original, placement.path)}
     meant = filter(path_filter(manifest.paths or ("/",)), (entry.path for entry in known))
     return sum(path not in clustered and not os.path.lexists(path) for path in meant)
-
-
-def _points(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
-    """(N, d) float32: where the clustering has each image, computed block by block."""
-    spaces = [store.find_space(name=name) for name in model.spaces]
-    return np.concatenate([model_points(model, rows) for rows in embedding_blocks(store, spaces, keys)])
 
 
 def _labelled(labels: str, placements: Sequence[Placement]) -> _Labelled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.records import Progress, SilentProgress
+from imgcluster.tabular import columns_of
 from imgcluster.workflows.collection import collect, open_space, with_keys
+from imgcluster.workflows.pictures import Pictured
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
@@ -29,12 +31,26 @@ class SimilarImage:
     cosine: float
 
 
+class SimilarImages(tuple[SimilarImage, ...], Pictured):
+    """Images, the most similar first."""
+
+    __slots__ = ()
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each image."""
+        return columns_of(self, SimilarImage)
+
+    def pictures(self) -> list[tuple[str, list[str]]]:
+        """Show the first."""
+        return [("the most similar first", [image.path for image in self])]
+
+
 def similar(
     image: str | os.PathLike[str],
     options: SimilarOptions | None = None,
     *,
     progress: Progress | None = None,
-) -> tuple[SimilarImage, ...]:
+) -> SimilarImages:
     """Find the images most similar to one whose embedding is in the store, the most similar first.
 
     Equal files count once, under the path that sorts first; the image itself is left out.
@@ -68,7 +84,7 @@ def similar(
         ]
     paths = first_paths(collection.images)
     others = [(key_, cosine) for key_, cosine in found if key_ != key.tobytes()]
-    return tuple(SimilarImage(paths[key_], cosine) for key_, cosine in others[: options.top])
+    return SimilarImages(SimilarImage(paths[key_], cosine) for key_, cosine in others[: options.top])
 
 
 def key_of_file(path: str | os.PathLike[str]) -> Keys:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcluster.analysis import choose_k
-from imgcluster.analysis.choose_k import Sweep
+from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
+from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster import collect_for, prepare_settings
 from imgcluster.workflows.collection import choose_spaces, sources, with_keys
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SweepResult:
+class SweepResult(Tabular):
     """The table, with how many distinct images it is about."""
 
     images: int
     sweep: Sweep
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each number of clusters."""
+        return columns_of(self.sweep.rows, SweepRow)
 
 
 def sweep(

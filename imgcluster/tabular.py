@@ -1,0 +1,71 @@
+"""Results that are tables as well: data frames to compute with, HTML for notebooks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from html import escape
+from itertools import islice
+from typing import Any
+
+from imgcluster.errors import ImgclusterError
+
+_LIBRARIES = ("pandas", "polars")
+_ROWS_SHOWN = 10
+_CELL = 'style="text-align:left;white-space:nowrap"'
+
+
+class Tabular:
+    """A result that is a table as well."""
+
+    def table(self) -> Mapping[str, Any]:
+        """Give the columns, lists or arrays, by name: of a plain result its single values in one row."""
+        return {name: [value] for name, value in self._figures().items()}
+
+    def to_frame(self) -> Any:
+        """Give the table as a data frame of pandas or polars: of the one in use, else of what is installed.
+
+        Raises
+        ------
+        ImgclusterError
+            Where neither is installed.
+        """
+        for name in sorted(_LIBRARIES, key=lambda name: name not in sys.modules):
+            if importlib.util.find_spec(name) is not None:
+                return importlib.import_module(name).DataFrame(dict(self.table()))
+        raise ImgclusterError("a data frame needs pandas or polars: pip install pandas")
+
+    def _figures(self) -> dict[str, Any]:
+        values = getattr(self, "__dict__", {})
+        return {name: v for name, v in values.items() if v is None or isinstance(v, str | int | float)}
+
+    def _repr_html_(self) -> str:
+        """Show figures and the first rows in a notebook."""
+        table = self.table()
+        count = max(map(len, table.values()), default=0)
+        rows = islice(zip(*table.values(), strict=True), _ROWS_SHOWN)
+        figures = " · ".join(f"{escape(name)} {_shown(value)}" for name, value in self._figures().items())
+        head = "".join(f"<th {_CELL}>{escape(name)}</th>" for name in table)
+        body = "".join(f"<tr>{''.join(f'<td {_CELL}>{_shown(v)}</td>' for v in row)}</tr>" for row in rows)
+        more = f"<p>… and {count - _ROWS_SHOWN} more rows</p>" if count > _ROWS_SHOWN else ""
+        name = escape(type(self).__name__)
+        return f"<p><b>{name}</b> {figures}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+
+def columns_of(items: Iterable[Any], kind: type[Any], *leave_out: str) -> dict[str, list[Any]]:
+    """Make columns of the fields of dataclasses of one kind; bytes, such as keys, are written in hex."""
+    items = list(items)
+    names = [each.name for each in fields(kind) if each.name not in leave_out]
+    return {name: [_plain(getattr(item, name)) for item in items] for name in names}
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _shown(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return escape(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
