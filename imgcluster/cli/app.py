@@ -81,7 +81,7 @@ class _ErrorBoundary(TyperGroup):
 
 
 def _report(ctx: Any, message: str, failures: Sequence[tuple[str, str]] = ()) -> None:
-    console.note(message)
+    console.complain(message)
     if ctx.meta.get(_JSON):
         listed = {"failures": console.failures_json(failures)} if failures else {}
         console.show_json({"error": message, **listed})

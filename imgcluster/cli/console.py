@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
+import re
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,6 +28,8 @@ from rich.text import Text
 
 from imgcluster.cli import interrupts
 from imgcluster.cli.streams import without_noise
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import open_named
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -41,14 +46,86 @@ def printable(text: str) -> str:
     )
 
 
+class _Voice:
+    """How this command speaks: one terminal serves the whole process."""
+
+    quiet = False
+    log: TextIO | None = None
+
+
+_voice = _Voice()
+
+
+def speak(*, quiet: bool = False, log: str | None = None) -> None:
+    """Settle how the command that begins now speaks.
+
+    Parameters
+    ----------
+    quiet
+        Nothing is shown but errors and JSON.
+    log
+        The file that all is appended to, with the time.
+
+    Raises
+    ------
+    ImgclusterError
+        Where `log` cannot be written, or holds something else than a log.
+    """
+    if _voice.log is not None:
+        _voice.log.close()
+    _voice.quiet, _voice.log = quiet, None if log is None else _open_log(log)
+    _write_down(printable(" ".join(["imgcluster", *sys.argv[1:]])))
+
+
+def _open_log(path: str) -> TextIO:
+    try:
+        descriptor = open_named(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    except OSError as error:
+        raise ImgclusterError(
+            f"cannot write {path}: {error.strerror}; name another file for --log"
+        ) from error
+    head = os.pread(descriptor, 40, 0).decode(errors="replace")
+    if head and not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", head):
+        os.close(descriptor)
+        raise ImgclusterError(f"{path} is not a log of imgcluster: name another file for --log")
+    return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8")
+
+
+def _write_down(message: str) -> None:
+    log = _voice.log
+    if log is None:
+        return
+    try:
+        log.write(f"{_timed(message)}\n")
+    except OSError as error:  # the work goes on without
+        _voice.log = None
+        with contextlib.suppress(OSError):
+            log.close()
+        complain(f"cannot write the log any more: {error.strerror}")
+
+
+def _timed(message: str) -> str:
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}"
+
+
+def complain(message: str) -> None:
+    """One line on stderr, whatever else is not shown."""
+    _write_down(printable(message))
+    _stderr().print(printable(message), soft_wrap=True)
+
+
 def note(message: str) -> None:
     """One line on stderr."""
-    _stderr().print(printable(message), soft_wrap=True)
+    _write_down(printable(message))
+    if not _voice.quiet:
+        _stderr().print(printable(message), soft_wrap=True)
 
 
 def say(message: str) -> None:
     """One line on stdout."""
-    _stdout().print(printable(message), soft_wrap=True)
+    _write_down(printable(message))
+    if not _voice.quiet:
+        _stdout().print(printable(message), soft_wrap=True)
 
 
 def show_json(result: object) -> None:
@@ -82,8 +159,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
             blank + cell if position in numbers else cell + blank
             for position, (cell, blank) in enumerate(zip(line, blanks, strict=True))
         )
-        style = None if number else "bold"
-        console.print("  ".join(padded).rstrip(), style=style, soft_wrap=True)
+        text = "  ".join(padded).rstrip()
+        _write_down(text)
+        if not _voice.quiet:
+            console.print(text, style=None if number else "bold", soft_wrap=True)
 
 
 def paths_and_reasons(failures: Iterable[Failure]) -> list[tuple[str, str]]:
@@ -128,6 +207,7 @@ class ConsoleProgress:
 
     def begin(self, what: str, total: int | None = None) -> None:
         """Start a bar in place of the last one."""
+        _write_down(what if total is None else f"{what}: {total}")
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._failed = 0
@@ -143,8 +223,12 @@ class ConsoleProgress:
         )
 
     def note(self, message: str) -> None:
-        """Print a line above the bar."""
-        self._bars.console.print(printable(message), soft_wrap=True)
+        """Print a line above the bar; where there is no terminal, with the time."""
+        message = printable(message)
+        _write_down(message)
+        console = self._bars.console
+        if not _voice.quiet:
+            console.print(message if console.is_terminal else _timed(message), soft_wrap=True)
 
     def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
         """Let Ctrl-C set `stopping`."""
@@ -175,7 +259,6 @@ def progress() -> Iterator[ConsoleProgress]:
     )
     with without_noise():
         console = _stderr()
-        with Bars(
-            *columns, console=console, disable=not (console.is_terminal or console.is_jupyter), transient=True
-        ) as bars:
+        shown = (console.is_terminal or console.is_jupyter) and not _voice.quiet
+        with Bars(*columns, console=console, disable=not shown, transient=True) as bars:
             yield ConsoleProgress(bars)

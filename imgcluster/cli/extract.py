@@ -23,6 +23,9 @@ def extract(
     *,
     options: ExtractOptions,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if any file failed.")] = False,
+    strict_new: Annotated[
+        bool, typer.Option("--strict-new", help="Exit with status 3 if files failed that had not before.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Embed every image below PATHS that the store does not know yet."""
@@ -38,6 +41,8 @@ def extract(
         _show(result)
     if strict and result.failed:
         raise typer.Exit(1)
+    if strict_new and result.newly_failed:
+        raise typer.Exit(3)
 
 
 def _show(result: ExtractResult) -> None:

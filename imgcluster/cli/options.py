@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING
@@ -9,9 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from imgcluster.cli import console
 from imgcluster.options import Declared, spread
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors only, and what --json prints.")]
+Log = Annotated[
+    str | None, typer.Option("--log", metavar="FILE", help="Append all that is said, with the time.")
+]
 Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="PATHS", help="Only the images below.", show_default="all images"),
@@ -19,8 +25,27 @@ Paths = Annotated[
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Have typer see, in place of the parameter `options`, one parameter for each field of its dataclass."""
-    return spread(function, _parameter) if "options" in inspect.signature(function).parameters else function
+    """Have typer see, in place of the parameter `options`, one parameter for each field of its dataclass.
+
+    To that comes what every command has.
+    """
+    own = inspect.signature(function, eval_str=True)
+    command = spread(function, _parameter) if "options" in own.parameters else function
+
+    @functools.wraps(command)
+    def run(*arguments: Any, quiet: bool = False, log: str | None = None, **given: Any) -> None:
+        console.speak(quiet=quiet, log=log)
+        command(*arguments, **given)
+
+    signature = inspect.signature(command, eval_str=True)
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, default, annotation in (("quiet", False, Quiet), ("log", None, Log))
+    ]
+    shown = [*signature.parameters.values(), *more]
+    run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in shown}
+    return run
 
 
 def _parameter(each: Declared) -> inspect.Parameter:

@@ -10,12 +10,16 @@ import time
 
 from imgcluster.errors import StoreError, StoreLocked
 from imgcluster.files import open_regular
+from imgcluster.records import Notify
+
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 class WriterLock:
     """An exclusive flock on ``<store>.lock`` for as long as the object is not released.
 
     The file's existence means nothing, so it is never removed; what stands in it is for messages only.
+    Another process that holds it is granted `wait` seconds.
 
     Raises
     ------
@@ -25,20 +29,34 @@ class WriterLock:
         The lock cannot be made, or the file system has none.
     """
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, wait: float = 0.0, notify: Notify = lambda _: None) -> None:
         path = f"{store}.lock"
         try:
             self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         try:
-            self._acquire(store)
+            self._acquire_within(store, wait, notify)
             holder = json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, holder.encode(), 0)
         except BaseException:
             self.close()
             raise
+
+    def _acquire_within(self, store: str, wait: float, notify: Notify) -> None:
+        until, told = time.monotonic() + wait, False
+        while True:
+            try:
+                return self._acquire(store)
+            except StoreLocked:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                if not told:
+                    notify(f"waiting up to {wait:g} s: {store} is being written by {self._holder()}")
+                    told = True
+                time.sleep(min(_LOOK_AGAIN_SECONDS, left))
 
     def _acquire(self, store: str) -> None:
         try:

@@ -46,6 +46,8 @@ class FeatureStore(PathTables):
         ``r`` reads an existing store and writes nothing; ``a`` writes, and creates it.
     lock
         Whether to lock; only to be given up on file systems without locks.
+    wait
+        How many seconds to wait for another process that writes; a reader waits as well, for all of it.
     notify
         Takes one line that the user should read.
 
@@ -63,10 +65,11 @@ class FeatureStore(PathTables):
         mode: Literal["r", "a"] = "r",
         *,
         lock: bool = True,
+        wait: float = 0.0,
         notify: Notify | None = None,
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._file = StoreFile(self.path, write=mode == "a", lock=lock, notify=notify)
+        self._file = StoreFile(self.path, write=mode == "a", lock=lock, wait=wait, notify=notify)
         super().__init__(self._file.h5, self.path, self._file.transaction)
         self._indices: dict[str, KeyIndex] = {}
         try:

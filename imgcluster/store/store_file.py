@@ -40,11 +40,14 @@ class StoreFile:
         Where it lies, with links resolved; the logs and the lock lie beside it.
     """
 
-    def __init__(self, path: str, *, write: bool, lock: bool, notify: Notify | None = None) -> None:
+    def __init__(
+        self, path: str, *, write: bool, lock: bool, wait: float = 0.0, notify: Notify | None = None
+    ) -> None:
         self.path = path
         self.target = os.path.realpath(path)
         self._writing = write
         self._locking = lock
+        self._wait = wait
         self._notify = notify or SilentProgress().note
         self._lock: WriterLock | None = None
         self._log: wal.WriteAheadLog | None = None
@@ -54,6 +57,8 @@ class StoreFile:
                 f"{path} is used without a lock: make sure that no other program writes it meanwhile"
             )
         try:
+            if lock and wait and not write and os.path.exists(self.target):
+                WriterLock(self.target, wait, self._notify).close()
             self.h5 = self._open_for_writing() if write else self._open_for_reading()
             try:
                 with defer_signals():
@@ -74,7 +79,7 @@ class StoreFile:
     def _open_for_writing(self) -> h5py.File:
         try:
             if self._locking:
-                self._lock = WriterLock(self.target)
+                self._lock = WriterLock(self.target, self._wait, self._notify)
             if not os.path.exists(self.target):
                 self._create()
             self._log = wal.WriteAheadLog(self.target, locking=self._locking)

@@ -90,7 +90,9 @@ def cluster(
         take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner)
-    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
+    with FeatureStore(
+        options.store, lock=not options.no_lock, wait=options.wait, notify=progress.note
+    ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, options.out or DEFAULT_CLUSTERS, progress)
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then

@@ -45,7 +45,8 @@ class ExtractResult(Tabular):
     """What an extraction did, counted in files: found = new + cached + duplicates + failed.
 
     `new` files were embedded, `cached` ones had their embedding in the store before, `duplicates` equal a new
-    one byte for byte. `images_per_second` counts from the first to the last batch.
+    one byte for byte. `newly_failed` counts failures of files that had not failed before as they are.
+    `images_per_second` counts from the first to the last batch.
     """
 
     found: int
@@ -53,6 +54,7 @@ class ExtractResult(Tabular):
     cached: int
     duplicates: int
     failed: int
+    newly_failed: int
     hidden: int
     seconds: float
     images_per_second: float | None
@@ -109,10 +111,13 @@ def extract(
     source = source or choose(NetworkChoice.of(options), progress.note)
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
-    with FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note) as store:
+    with FeatureStore(
+        options.store, "a", lock=not options.no_lock, wait=options.wait, notify=progress.note
+    ) as store:
         plan = plan_extraction(
             store, found, source.space.name, _limits(options), retry_failed=options.retry_failed
         )
+        failed_before = set(map(_which, store.failures()))
         stats = ExtractStats(plan.cached, [*found.failures, *plan.failures], progress)
         pipeline = Pipeline(
             source,
@@ -141,6 +146,7 @@ def extract(
         cached=stats.cached,
         duplicates=stats.duplicates,
         failed=len(failures),
+        newly_failed=sum(_which(failure) not in failed_before for failure in failures),
         hidden=found.hidden,
         seconds=seconds,
         images_per_second=stats.images_per_second,
@@ -149,6 +155,10 @@ def extract(
         space=source.space.name,
         failures=failures,
     )
+
+
+def _which(failure: Failure) -> tuple[str, int, int]:
+    return failure.path, failure.size, failure.mtime_ns
 
 
 def _limits(options: ExtractOptions) -> DecodeLimits:

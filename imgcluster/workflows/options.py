@@ -79,6 +79,9 @@ _TRUST = Option(
     recorded=False,
 )
 _NO_LOCK = Option("For file systems without locks.", recorded=False)
+_WAIT = Option(
+    "Seconds to wait for another run that writes the store.", metavar="SECONDS", least=0, recorded=False
+)
 _LABELS = Option("`folders`: each image's class is its folder's name; or a CSV file with columns path,label.")
 _PRECISION = Option("What the network computes in.", choices=PRECISIONS)
 _RUNTIME = Option("What runs the network.", choices=RUNTIMES)
@@ -121,6 +124,7 @@ class ExtractOptions(Options):
     max_pixels: int | None = option("Refuse images of more pixels.", least=1, unset="500 million")
     timeout: float = option("Seconds to read and decode one file.", 60.0, least=0.1)
     failures: str | None = option("Write the failed files as CSV.", metavar="FILE")
+    wait: float = option(_WAIT, 0.0)
     no_lock: bool = flag(_NO_LOCK)
 
 
@@ -198,6 +202,7 @@ class ClusterOptions(FitOptions):
     algorithm: str = option("How clusters are found: minibatch-kmeans or kmeans.", "minibatch-kmeans")
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
+    wait: float = option(_WAIT, 0.0)
     trust: tuple[str, ...] = option(_TRUST, ())
 
 
