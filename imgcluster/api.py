@@ -22,6 +22,7 @@ from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
 from imgcluster.workflows import duplicates as duplicating
 from imgcluster.workflows import extract as extraction
+from imgcluster.workflows import inventory as listing
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
@@ -36,6 +37,7 @@ from imgcluster.workflows.options import (
     ContactSheetOptions,
     DuplicatesOptions,
     ExtractOptions,
+    InventoryOptions,
     ReportOptions,
     SimilarOptions,
     SweepOptions,
@@ -55,6 +57,7 @@ __all__ = [
     "duplicates",
     "evaluate",
     "extract",
+    "inventory",
     "networks",
     "report",
     "similar",
@@ -155,6 +158,14 @@ def duplicates(
 ) -> duplicating.DuplicatesResult:
     """Group images that are equal or look alike, and say which copy is the best; nothing is deleted."""
     return duplicating.duplicates(paths, options, progress=progress)
+
+
+@_command
+def inventory(
+    *paths: Path, options: InventoryOptions, progress: Progress | None = None
+) -> listing.InventoryResult:
+    """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
+    return listing.inventory(paths, options, progress=progress)
 
 
 @_command

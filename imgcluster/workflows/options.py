@@ -329,6 +329,13 @@ class DuplicatesOptions(SpaceOptions):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
 
 
+class InventoryOptions(StoreOptions):
+    """The options of `inventory`; images that were moved are found through `clusters`."""
+
+    out: str | None = option("Write the table as CSV.", short="-o", metavar="FILE")
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+
 class PruneOptions(StoreOptions):
     """The options of `store prune`."""
 

@@ -1,0 +1,186 @@
+"""Inventory: a row for each file that was ever looked at."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.table import find_engine
+from imgcluster.errors import ImgclusterError
+from imgcluster.images.facts import ImageFacts, image_facts
+from imgcluster.images.reading import read_file
+from imgcluster.output.manifest import read_assignments
+from imgcluster.output.single_file import check_target, write_file
+from imgcluster.output.tables import csv_bytes
+from imgcluster.records import Progress, SilentProgress
+from imgcluster.store.store import FeatureStore
+from imgcluster.tabular import Tabular, columns_of
+from imgcluster.workflows.existing import chooser, moved_into
+from imgcluster.workflows.options import InventoryOptions
+from imgcluster.workflows.reading import READING_SECONDS
+
+_GONE = "gone since it was looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class InventoriedFile:
+    """One file, as the store and the file's header have it; what is not known is None or empty.
+
+    Attributes
+    ----------
+    path
+        Where it was extracted, absolute.
+    key
+        SHA-256 of its bytes, in hex.
+    width, height
+        In pixels, upright.
+    bits
+        Of a channel.
+    pages
+        Or frames.
+    bytes
+        Its size.
+    date
+        When it was taken, as the camera wrote; else when the file was last changed, with its time zone.
+    cluster
+        Its number in the clustering.
+    duplicates
+        A number that files share which are equal byte for byte.
+    failure
+        Why it has no embedding, or that it is gone.
+    """
+
+    path: str
+    key: str
+    format: str
+    width: int | None
+    height: int | None
+    bits: int | None
+    pages: int | None
+    bytes: int | None
+    date: str
+    cluster: int | None
+    duplicates: int | None
+    failure: str
+
+
+@dataclass(frozen=True)
+class InventoryResult(Tabular):
+    """All files, sorted by their paths; counted as well: those embedded, failed and gone."""
+
+    files: tuple[InventoriedFile, ...]
+    embedded: int
+    failed: int
+    gone: int
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each file."""
+        return columns_of(self.files, InventoriedFile)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows of a file, and where it may lie."""
+
+    path: str
+    places: tuple[str, ...]
+    key: str
+    size: int
+    mtime_ns: int
+    failure: str
+
+
+def inventory(
+    paths: Sequence[str | os.PathLike[str]] = (),
+    options: InventoryOptions | None = None,
+    *,
+    engine: str | Engine = "local",
+    progress: Progress | None = None,
+) -> InventoryResult:
+    """List every file below `paths` (default: all) that `extract` ever looked at; headers are read again.
+
+    Raises
+    ------
+    ImgclusterError
+        Where there is no store, or the table cannot be written.
+    """
+    options = options or InventoryOptions()
+    progress = progress or SilentProgress()
+    columns = [each.name for each in fields(InventoriedFile)]
+    if options.out is not None:
+        check_target(options.out, csv_bytes(columns, ()), first_line=True)
+    known = list(_known(paths, options, progress))
+    clusters = _clusters(options.clusters)
+    copies = Counter(file.key for file in known if file.key)
+    numbers = {key: number for number, key in enumerate(key for key, count in copies.items() if count > 1)}
+    progress.begin("reading headers", len(known))
+    files, gone = [], 0
+    for outcome in in_order(find_engine(engine), Call(_facts), known, timeout=READING_SECONDS):
+        file, facts = outcome.item, outcome.result
+        is_gone = not any(map(os.path.lexists, file.places))
+        gone += is_gone
+        files.append(
+            InventoriedFile(
+                path=file.path,
+                key=file.key,
+                format=facts.format if facts else "",
+                width=facts.width if facts else None,
+                height=facts.height if facts else None,
+                bits=facts.bits if facts else None,
+                pages=facts.pages if facts else None,
+                bytes=file.size if file.size >= 0 else None,
+                date=(facts and facts.taken) or _date(file.mtime_ns),
+                cluster=clusters.get(file.path),
+                duplicates=numbers.get(file.key),
+                failure=file.failure or (_GONE if is_gone else ""),
+            )
+        )
+        progress.advance()
+    if options.out is not None:
+        write_file(options.out, csv_bytes(columns, map(astuple, files)))
+    failed = sum(bool(file.failure) for file in known)
+    return InventoryResult(tuple(files), len(files) - failed, failed, gone)
+
+
+def _known(
+    paths: Sequence[str | os.PathLike[str]], options: InventoryOptions, progress: Progress
+) -> Iterator[_Known]:
+    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
+        entries = {entry.path: entry for entry in store.paths()}
+        failures = {failure.path: failure for failure in store.failures()}
+    moved = tuple(moved_into((options.clusters,), progress.note))
+    now = {image.original: image.path for image in moved}
+    meant = chooser(paths, moved)
+    for path in sorted({*entries, *failures}, key=os.fsencode):
+        if not meant(path):
+            continue
+        failure, entry = failures.get(path), entries.get(path)
+        seen = failure or entry
+        if seen is not None:
+            key = "" if failure or entry is None else entry.key.hex()
+            places = (path, now[path]) if path in now else (path,)
+            reason = failure.reason if failure else ""
+            yield _Known(path, places, key, seen.size, seen.mtime_ns, reason)
+
+
+def _clusters(folder: str) -> dict[str, int]:
+    try:
+        return {placement.original: placement.cluster for placement in read_assignments(folder)}
+    except ImgclusterError:
+        return {}  # nothing was clustered there yet
+
+
+def _facts(file: _Known) -> ImageFacts:
+    return image_facts(read_file(next(filter(os.path.exists, file.places), file.path)))
+
+
+def _date(mtime_ns: int) -> str:
+    if mtime_ns < 0:
+        return ""
+    changed = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=mtime_ns // 1000)
+    return changed.isoformat(timespec="seconds")
