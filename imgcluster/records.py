@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -28,6 +29,17 @@ CLUSTERING_MARKER = ".imgcluster.json"
 
 STAT_GRANULARITY_NS = 2_000_000_000
 """The coarsest modification clock in use: FAT counts in steps of two seconds."""
+
+MOST = (1 << 63) - 1
+"""The largest number that a store keeps, in 64 bits."""
+
+
+def mtime_ns(status: os.stat_result) -> int:
+    """Return a file's modification time; of a year before 1678 or after 2261 the nearest that a store keeps.
+
+    Recovered disks and shares without a clock have such times.
+    """
+    return min(max(status.st_mtime_ns, -MOST), MOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,20 @@ def cluster(
         _show(result)
         if page:
             console.say(f"open {page}")
+        _show_left_out(result)
+
+
+def _show_left_out(result: ClusterResult) -> None:
+    """Say last of all that most images are missing in what was made."""
+    left_out = result.missing + result.changed + result.unembedded
+    if left_out > result.images:
+        parts = (
+            (result.unembedded, "without an embedding of this network"),
+            (result.missing, "gone"),
+            (result.changed, "changed since they were extracted"),
+        )
+        why = ", ".join(f"{number} {what}" for number, what in parts if number)
+        console.say(f"left out: {left_out} of {quantity(result.images + left_out, 'image')} ({why})")
 
 
 def _show(result: ClusterResult) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import decode_jpeg
 from imgcluster.images.memory import MemoryBudget, bytes_to_decode
 from imgcluster.images.opencv import decode_samples
-from imgcluster.images.pillow import NotOpened, decode_with_pillow, sizes_of_floats
+from imgcluster.images.pillow import NotOpened, decode_with_pillow
 from imgcluster.images.pixels import Raw, Request, to_rgb, upright
 from imgcluster.images.png import decode_png
+from imgcluster.images.tiff import decode_channels, find_picture, is_for_channels
 from imgcluster.records import Pixels
 
 MAX_PIXELS = 500_000_000
@@ -46,6 +47,8 @@ class Decoded:
         Empty, or what the user should know about this file.
     kind
         The type by content, as in `header.EXTENSIONS`.
+    pages
+        How many pictures a TIFF has one after the other; the first is looked at.
     """
 
     pixels: Pixels
@@ -53,6 +56,7 @@ class Decoded:
     height: int
     note: str = ""
     kind: str = ""
+    pages: int = 1
 
 
 _DEFAULT_LIMITS = DecodeLimits()
@@ -93,15 +97,39 @@ def decode(
     width, height = raw.width, raw.height
     if raw.orientation >= 5:
         width, height = height, width
-    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note, kind)
+    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note, kind, raw.pages)
+
+
+def _decode_tiff(data: bytes, kind: str, request: Request) -> Raw:
+    picture = find_picture(data)
+    directory = picture.directory
+    if directory is None:  # Pillow may say what is wrong
+        return decode_with_pillow(data, kind, request)
+    if is_for_channels(directory):
+        raw = decode_channels(directory, request)
+    else:
+        sizes = [directory.size] if directory.is_of_floats and not directory.in_planes else []
+        try:
+            raw = _decode_by_either(picture.data, kind, request, sizes, directory.no_data)
+        except NotOpened:
+            if not directory.pixels:
+                raise
+            raw = decode_channels(directory, request)
+    return replace(raw, pages=picture.pages)
 
 
 def _decode_other(data: bytes, kind: str, request: Request) -> Raw:
+    return _decode_by_either(data, kind, request, _stated_sizes(data, kind))
+
+
+def _decode_by_either(
+    data: bytes, kind: str, request: Request, sizes: list[tuple[int, int]], no_data: float | None = None
+) -> Raw:
+    """Decode with Pillow, else with OpenCV what may be of one of `sizes`."""
     try:
-        return decode_with_pillow(data, kind, request)
+        return decode_with_pillow(data, kind, request, no_data)
     except NotOpened:
         # OpenCV may know better; but a size that no decoder has checked yet may be a trap.
-        sizes = _stated_sizes(data, kind)
         for size in sizes:
             request.check_size(*size)
         largest = max(sizes, key=math.prod, default=(0, 0))
@@ -115,14 +143,13 @@ def _decode_other(data: bytes, kind: str, request: Request) -> Raw:
                 (width, height),
                 request.scale(width, height),
                 lambda box: samples[box[1] : box[3], box[0] : box[2]],
+                no_data,
             )
             return Raw(pixels, width, height)
 
 
 def _stated_sizes(data: bytes, kind: str) -> list[tuple[int, int]]:
     """Read the size in a header that Pillow refuses and OpenCV may take; each that may be the one."""
-    if kind == "TIFF":
-        return sizes_of_floats(data)
     if kind not in _SIZES:
         return []
     pattern, form = _SIZES[kind]
@@ -135,4 +162,4 @@ _SIZES = {
     "BMP": (re.compile(rb"\ABM.{16}(.{8})", re.DOTALL), "<ii"),
     "JPEG 2000": (re.compile(rb"(?=\xff\x4f\xff\x51.{4}(.{8}))", re.DOTALL), ">II"),
 }
-_DECODERS = {"JPEG": decode_jpeg, "PNG": decode_png}
+_DECODERS = {"JPEG": decode_jpeg, "PNG": decode_png, "TIFF": _decode_tiff}

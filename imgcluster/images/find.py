@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 
-from imgcluster.errors import FailureCode, ImgclusterError
-from imgcluster.files import lies_below
-from imgcluster.images.header import EXTENSIONS
+from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage, quantity
+from imgcluster.files import lies_below, open_regular
+from imgcluster.images.exclusion import Exclusion
+from imgcluster.images.header import EXTENSIONS, image_type
 from imgcluster.images.reading import kind_of_special_file, reason_of
-from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress
+from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress, mtime_ns
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
 # Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
@@ -20,6 +23,14 @@ _SYSTEM_NAMES = frozenset(
     {"thumbs.db", "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found"}
     | {"@eadir", "@recycle", "#recycle", "#snapshot"}
 )
+# Folders in which photo managers keep pictures and their previews as they need them.
+_LIBRARIES = (
+    *(".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".migratedaplibrary"),
+    *(".lrlibrary", ".lrdata", ".lrcat-data", ".cocatalog", ".imovielibrary", ".fcpbundle"),
+)
+_NO_MEDIA = ".nomedia"
+_HEAD_BYTES = 1024
+_MOST_ENDINGS = 8
 _REPORT_EVERY = 1000
 
 
@@ -39,6 +50,11 @@ class FoundImages:
         Files and folders of systems and programs that were left out.
     clusterings
         Folders that were left out because `cluster` made them.
+    excluded, nomedia, libraries
+        Files and folders that were left out by a pattern; folders with a ``.nomedia`` in them; folders of
+        photo managers.
+    not_looked_at
+        How many files with other names than images have, by their endings, in lower case.
     """
 
     files: tuple[ImageFile, ...]
@@ -46,32 +62,91 @@ class FoundImages:
     folders: tuple[str, ...]
     hidden: int
     clusterings: int
+    excluded: int = 0
+    nomedia: int = 0
+    libraries: int = 0
+    not_looked_at: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def other_files(self) -> str:
+        """How many files were not looked at, by their endings, in words; the most frequent first."""
+        counted = sorted(self.not_looked_at.items(), key=lambda item: (-item[1], item[0]))
+        shown = [f"{number} {ending or 'without an ending'}" for ending, number in counted[:_MOST_ENDINGS]]
+        if len(counted) > _MOST_ENDINGS:
+            rest = quantity(len(counted) - _MOST_ENDINGS, "other ending")
+            shown.append(f"{sum(number for _, number in counted[_MOST_ENDINGS:])} with {rest}")
+        return ", ".join(shown)
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What a scan takes.
+
+    Attributes
+    ----------
+    follow_links
+        Links may lead out of the folders.
+    any_name
+        Files of any name, by their first bytes.
+    exclusion
+        What the user wants left out.
+    own
+        A path of ours: neither it nor what lies beside it under a longer name is looked at, or counted.
+    """
+
+    follow_links: bool = False
+    any_name: bool = False
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    own: str = ""
+
+
+_DEFAULT = ScanSettings()
 
 
 @dataclass
 class _Scan:
-    """The state of one scan; each folder and each file is known by its device and inode."""
+    """The state of one scan; a folder is known by its real path, for numbers of inodes may repeat."""
 
-    follow_links: bool
+    settings: ScanSettings
     progress: Progress
     roots: tuple[str, ...] = ()
     files: dict[str, ImageFile] = field(default_factory=dict)
     links: list[tuple[str, os.stat_result]] = field(default_factory=list)
-    linked_folders: list[str] = field(default_factory=list)
+    linked_folders: list[_Folder] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     failures: dict[str, Failure] = field(default_factory=dict)
-    folders: set[tuple[int, int]] = field(default_factory=set)
-    hidden: int = 0
-    clusterings: int = 0
+    folders: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    not_looked_at: Counter[str] = field(default_factory=Counter)
     counted: int = 0
 
 
-def find_images(roots: Sequence[str], *, follow_links: bool = False, progress: Progress) -> FoundImages:
+@dataclass(frozen=True)
+class _Folder:
+    """A folder to walk: its path, that without links, and that relative to the root."""
+
+    path: str
+    real: str
+    below: str = ""
+
+    def within(self, name: str) -> _Folder:
+        """Give a folder in it that is no link."""
+        return _Folder(os.path.join(self.path, name), os.path.join(self.real, name), self.relative(name))
+
+    def relative(self, name: str) -> str:
+        """Give the path below the root of something in it."""
+        return f"{self.below}/{name}" if self.below else name
+
+
+def find_images(
+    roots: Sequence[str], settings: ScanSettings = _DEFAULT, *, progress: Progress
+) -> FoundImages:
     """List every file below `roots` whose name is that of an image, and the roots that are files themselves.
 
     Folders are walked recursively, each once, in whatever way links lead to it. Hidden files and those of
-    systems are left out, so are folders that `cluster` made. A symbolic link is followed as long as it stays
-    below the roots; with `follow_links` it may lead anywhere. Hard links are files of their own.
+    systems are left out, so are folders that `cluster` made, libraries of photo managers and folders with a
+    ``.nomedia``, unless they are roots. A symbolic link is followed as long as it stays below the roots. Hard
+    links are files of their own.
 
     Raises
     ------
@@ -80,15 +155,15 @@ def find_images(roots: Sequence[str], *, follow_links: bool = False, progress: P
     """
     absolute = tuple(dict.fromkeys(os.path.abspath(root) for root in roots))
     folders = [root for root in absolute if _is_folder(root)]
-    scan = _Scan(follow_links, progress, tuple(os.path.realpath(root) for root in absolute))
+    scan = _Scan(settings, progress, tuple(os.path.realpath(root) for root in absolute))
     progress.begin("finding images")
     for root in absolute:
         if root not in folders:
             _add_root_file(scan, root)
-    _walk(scan, folders)
+    _walk(scan, [_Folder(root, os.path.realpath(root)) for root in folders])
     # Links come last, so that what lies below the roots itself is found under its own path.
     while scan.linked_folders:
-        linked, scan.linked_folders = sorted(scan.linked_folders, key=os.fsencode), []
+        linked, scan.linked_folders = sorted(scan.linked_folders, key=lambda each: os.fsencode(each.path)), []
         _walk(scan, linked)
     _add_linked_files(scan)
     if scan.outside:
@@ -98,8 +173,8 @@ def find_images(roots: Sequence[str], *, follow_links: bool = False, progress: P
         files=tuple(sorted(scan.files.values(), key=lambda file: os.fsencode(file.path))),
         failures=tuple(sorted(scan.failures.values(), key=lambda failure: os.fsencode(failure.path))),
         folders=tuple(folders),
-        hidden=scan.hidden,
-        clusterings=scan.clusterings,
+        **{name: scan.counts[name] for name in ("hidden", "clusterings", "excluded", "nomedia", "libraries")},
+        not_looked_at=dict(sorted(scan.not_looked_at.items())),
     )
 
 
@@ -115,6 +190,9 @@ def _is_folder(root: str) -> bool:
 
 def _add_root_file(scan: _Scan, path: str) -> None:
     """Take a file that the user named, whatever its name."""
+    if scan.settings.exclusion.leaves_out(os.path.basename(path), folder=False):
+        scan.counts["excluded"] += 1
+        return
     status = os.stat(path)
     special = kind_of_special_file(status.st_mode)
     if special:
@@ -130,47 +208,77 @@ def _outside_note(links: list[str]) -> str:
     return f"not followed, because it leads out of the folder (--follow-links does): {links[0]}{others}"
 
 
-def _walk(scan: _Scan, folders: list[str]) -> None:
+def _walk(scan: _Scan, folders: list[_Folder]) -> None:
     waiting = folders[::-1]
     while waiting and not scan.progress.stopping:
         folder = waiting.pop()
+        if folder.real in scan.folders:
+            continue
+        scan.folders.add(folder.real)
         try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in scan.folders:
-                continue
-            scan.folders.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as listing:
+            with os.scandir(folder.path) as listing:
                 entries = list(listing)
         except OSError as error:
-            scan.failures[folder] = Failure(
-                folder, f"the folder cannot be read: {reason_of(error)[0]}", FailureCode.IO_ERROR
+            scan.failures[folder.path] = Failure(
+                folder.path, f"the folder cannot be read: {reason_of(error)[0]}", FailureCode.IO_ERROR
             )
             continue
-        if any(entry.name == CLUSTERING_MARKER for entry in entries):
-            scan.clusterings += 1
-            continue
-        waiting.extend(_sort_out(scan, entries))
+        names = {entry.name for entry in entries}
+        if CLUSTERING_MARKER in names:
+            scan.counts["clusterings"] += 1
+        elif _NO_MEDIA in names and folder.below:
+            scan.counts["nomedia"] += 1
+        else:
+            waiting.extend(_sort_out(scan, folder, entries))
         if len(scan.files) - scan.counted >= _REPORT_EVERY:
             scan.progress.advance(len(scan.files) - scan.counted)
             scan.counted = len(scan.files)
 
 
-def _sort_out(scan: _Scan, entries: list[os.DirEntry[str]]) -> Iterator[str]:
+def _sort_out(scan: _Scan, folder: _Folder, entries: list[os.DirEntry[str]]) -> Iterator[_Folder]:
     """Take the files of one folder and yield the folders in it."""
     for entry in entries:
         name = entry.name
         if name.startswith(".") or name.lower() in _SYSTEM_NAMES:
-            scan.hidden += 1
+            scan.counts["hidden"] += 1
             continue
         try:
-            if entry.is_symlink():
-                _follow(scan, entry)
-            elif entry.is_dir(follow_symlinks=False):
-                yield entry.path
-            elif has_image_name(name):
+            is_link = entry.is_symlink()
+            is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir(follow_symlinks=False)
+            if scan.settings.exclusion.leaves_out(folder.relative(name), folder=is_folder):
+                scan.counts["excluded"] += 1
+            elif is_folder and name.lower().endswith(_LIBRARIES):
+                scan.counts["libraries"] += 1
+            elif is_link:
+                _follow(scan, folder, entry)
+            elif is_folder:
+                yield folder.within(name)
+            elif _is_wanted(scan, entry):
                 _add_file(scan, entry)
         except OSError as error:
             scan.failures[entry.path] = Failure(entry.path, *reason_of(error))
+
+
+def _is_wanted(scan: _Scan, entry: os.DirEntry[str]) -> bool:
+    """Tell whether a file is to be read, and count it where it is not; pipes and the like do not count."""
+    if has_image_name(entry.name):
+        return True
+    own = scan.settings.own
+    if (own and entry.path.startswith(own)) or not entry.is_file():
+        return False
+    if scan.settings.any_name and _has_image_content(entry.path):
+        return True
+    scan.not_looked_at[os.path.splitext(entry.name)[1].lower()] += 1
+    return False
+
+
+def _has_image_content(path: str) -> bool:
+    try:
+        with os.fdopen(open_regular(os.path.realpath(path)), "rb") as file:
+            image_type(file.read(_HEAD_BYTES))
+    except (OSError, UnreadableImage):
+        return False
+    return True
 
 
 def has_image_name(name: str) -> bool:
@@ -187,7 +295,7 @@ def _add_file(scan: _Scan, entry: os.DirEntry[str]) -> None:
         scan.files[entry.path] = _image_file(entry.path, status)
 
 
-def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
+def _follow(scan: _Scan, folder: _Folder, entry: os.DirEntry[str]) -> None:
     """Put aside what a link leads to, until all that is real is known."""
     path = entry.path
     try:
@@ -198,15 +306,15 @@ def _follow(scan: _Scan, entry: os.DirEntry[str]) -> None:
             dangling = isinstance(error, FileNotFoundError)
             scan.failures[path] = Failure(path, "a symbolic link to nothing" if dangling else reason, code)
         return
-    is_folder = stat.S_ISDIR(status.st_mode)
-    if not is_folder and not has_image_name(entry.name):
+    is_folder, real = stat.S_ISDIR(status.st_mode), os.path.realpath(path)
+    if not is_folder and not _is_wanted(scan, entry):
         return
-    if not scan.follow_links and not lies_below(os.path.realpath(path), scan.roots):
+    if not scan.settings.follow_links and not lies_below(real, scan.roots):
         scan.outside.append(path)
         return
     special = None if is_folder else kind_of_special_file(status.st_mode)
     if is_folder:
-        scan.linked_folders.append(path)
+        scan.linked_folders.append(_Folder(path, real, folder.relative(entry.name)))
     elif special:
         scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
     else:
@@ -217,22 +325,20 @@ def _add_linked_files(scan: _Scan) -> None:
     """Add the files that only links lead to, each by the first of them."""
     if not scan.links:
         return
-    wanted = {(status.st_dev, status.st_ino) for _, status in scan.links}
-    known = {identity for path in scan.files if (identity := _identity(path)) in wanted}
+    real_folder = cache(os.path.realpath)
+
+    def real(path: str) -> str:
+        """Give the path without links of a file that is none itself."""
+        folder, name = os.path.split(path)
+        return os.path.join(real_folder(folder), name)
+
+    known = set(map(real, scan.files))
     for path, status in sorted(scan.links, key=lambda link: os.fsencode(link[0])):
-        identity = (status.st_dev, status.st_ino)
-        if identity not in known:
-            known.add(identity)
+        target = os.path.realpath(path)
+        if target not in known:
+            known.add(target)
             scan.files[path] = _image_file(path, status)
 
 
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _image_file(path: str, status: os.stat_result) -> ImageFile:
-    return ImageFile(path, status.st_size, status.st_mtime_ns)
+    return ImageFile(path, status.st_size, mtime_ns(status))

@@ -16,7 +16,7 @@ _SIGNATURES = {
     "DIB": (b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"),
 }
 
-_HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 msf1 mif2".split())
+_HEIF_BRANDS = frozenset(b"heic heix heim heis hevc hevx hevm hevs mif1 msf1 mif2 avci avcs".split())
 
 _STRANGERS = (
     (b"%PDF", "a PDF document"),
@@ -29,7 +29,11 @@ _STRANGERS = (
     (b"version https://git-lfs", "a Git LFS pointer: the image itself was not fetched"),
     (b"\0\0\1\0", "an icon (ICO)"),
     (b"qoif", "a QOI image, which is not read here"),
-    (b"FUJIFILM", "a camera's raw file"),
+    *(
+        (start, "a camera's raw file")
+        for start in (b"FUJIFILM", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
+    ),
+    *((start, "a camera's raw file") for start in (b"II\x1a\0\0\0HEAP", b"\0MRM")),
     (b"\xff\x0a", "a JPEG XL image, which is not read here"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL image, which is not read here"),
 )
@@ -43,7 +47,7 @@ EXTENSIONS = {
     "DIB": (".dib", ".bmp"),
     "WebP": (".webp",),
     "AVIF": (".avif", ".avifs"),
-    "HEIC": (".heic", ".heif"),
+    "HEIC": (".heic", ".heif", ".hif", ".heics", ".heifs", ".avci"),
     "JPEG 2000": (".jp2", ".j2k", ".jpx"),
     "PNM": (".pbm", ".pgm", ".ppm", ".pnm"),
 }
@@ -98,7 +102,9 @@ def _guess(data: bytes) -> str:
     head = data[:1024]
     if not any(head):
         return "nothing but zero bytes"
-    return "a video (MP4 or alike)" if data[4:8] == b"ftyp" else _guess_text(head)
+    if data[4:8] == b"ftyp":
+        return "a camera's raw file" if data[8:12] == b"crx " else "a video (MP4 or alike)"
+    return _guess_text(head)
 
 
 def _guess_text(head: bytes) -> str:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL import _imaging as _core
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from imgcluster.errors import FailureCode, MissingExtra, UnreadableImage
 from imgcluster.images.memory import bytes_to_decode
@@ -42,9 +41,7 @@ _READERS = {"JPEG": ("JPEG", "MPO"), "HEIC": ("HEIF",), "JPEG 2000": ("JPEG2000"
 # These readers turn the picture themselves while loading (TIFF by its tag, HEIF by its boxes).
 _TURNED_BY_READER = frozenset({"TIFF", "HEIF"})
 _MODULES = r"PIL\."
-_WIDTH, _HEIGHT, _BITS_PER_SAMPLE, _PHOTOMETRIC = 256, 257, 258, 262
-_ORIENTATION, _PLANAR, _SAMPLE_FORMAT = 274, 284, 339
-_FLOATS, _IN_PLANES, _BIG_TIFF = 3, 2, 43
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([0-9])")
 
 
@@ -52,8 +49,8 @@ class NotOpened(UnreadableImage):
     """Pillow does not recognise the file at all; another decoder may."""
 
 
-def decode_with_pillow(data: bytes, kind: str, request: Request) -> Raw:
-    """Decode the first frame or page of an image to RGB over white.
+def decode_with_pillow(data: bytes, kind: str, request: Request, no_data: float | None = None) -> Raw:
+    """Decode the first frame or page of an image to RGB over white; `no_data` as `to_rgb` takes it.
 
     Raises
     ------
@@ -73,7 +70,7 @@ def decode_with_pillow(data: bytes, kind: str, request: Request) -> Raw:
                 image.load()
                 if turned:
                     width, height = image.size
-                pixels = image_to_rgb(image, request.scale(*image.size))
+                pixels = image_to_rgb(image, request.scale(*image.size), no_data)
         orientation = 1 if turned else stated_orientation(image)
     return Raw(pixels, width, height, orientation)
 
@@ -138,7 +135,7 @@ def _orientation(read_exif: Callable[[], Image.Exif], xmp: bytes | str | None) -
     return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
-def image_to_rgb(image: Image.Image, scale: Scale) -> Pixels:
+def image_to_rgb(image: Image.Image, scale: Scale, no_data: float | None = None) -> Pixels:
     """Bring a loaded image of any mode to RGB over white at a reduced scale."""
     tiff = image.format == "TIFF"
     deep = image.mode in {"I", "F"} or image.mode.startswith("I;16")
@@ -162,7 +159,7 @@ def image_to_rgb(image: Image.Image, scale: Scale) -> Pixels:
         mode = "RGBA" if image.has_transparency_data else "L" if image.mode in {"1", "L"} else "RGB"
         return np.asarray(piece if piece.mode == mode else piece.convert(mode))
 
-    pixels = to_rgb(image.size, scale, part)
+    pixels = to_rgb(image.size, scale, part, no_data)
     # Of 8 bits and fewer Pillow sees to it that 0 means black.
     negative = deep and _tag(image, _PHOTOMETRIC) == 0
     return np.subtract(255, pixels, out=pixels) if negative else pixels
@@ -170,34 +167,6 @@ def image_to_rgb(image: Image.Image, scale: Scale) -> Pixels:
 
 def _tag(image: Image.Image, number: int) -> Any:
     return getattr(image, "tag_v2", {}).get(number)
-
-
-def sizes_of_floats(data: bytes) -> list[tuple[int, int]]:
-    """Return the size of the first page of a TIFF of floats; nothing where it is none, or damaged.
-
-    Pillow knows floats as one channel of 32 bits; what it refuses for another reason stays refused.
-
-    Raises
-    ------
-    UnreadableImage
-        For channels one after the other, which OpenCV mixes up.
-    """
-    try:
-        page = ImageFileDirectory_v2(data[: 16 if data[2] == _BIG_TIFF else 8])
-        file = io.BytesIO(data)
-        file.seek(page.next)
-        page.load(file)
-        size, forms = (page[_WIDTH], page[_HEIGHT]), page.get(_SAMPLE_FORMAT)
-    except Exception:  # noqa: BLE001 - whatever it is, Pillow has refused the file already
-        return []
-    if not isinstance(forms, tuple) or _FLOATS not in forms or not all(isinstance(n, int) for n in size):
-        return []
-    if page.get(_PLANAR) == _IN_PLANES and len(forms) > 1:
-        raise UnreadableImage(
-            "a TIFF of floats whose channels lie one after the other, which is not read",
-            FailureCode.UNSUPPORTED,
-        )
-    return [size]
 
 
 def _quiet_warnings() -> None:

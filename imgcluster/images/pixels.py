@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.memory import MemoryBudget
 from imgcluster.images.opencv import cv2
-from imgcluster.records import Pixels
+from imgcluster.records import MOST, Pixels
 
 # Pictures above the second size come at a reduced scale; conversions take one block of the first at a time.
 BLOCK_PIXELS, LARGE_PIXELS = 4 << 20, 16 << 20
@@ -30,7 +30,8 @@ class Raw:
     """An image as its decoder gives it.
 
     `pixels` are (H, W, 3) uint8 RGB, possibly at a reduced scale, `width` and `height` the full size as
-    stored, `orientation` (1 to 8) is what is still to be turned, `note` what the user should know.
+    stored, `orientation` (1 to 8) is what is still to be turned, `note` what the user should know, `pages`
+    how many pictures the file has one after the other.
     """
 
     pixels: Pixels
@@ -38,6 +39,7 @@ class Raw:
     height: int
     orientation: int = 1
     note: str = ""
+    pages: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Request:
                 f"{width} x {height} pixels are more than the limit of {self.max_pixels:,} "
                 "(`imgcluster extract --max-pixels` raises it)",
                 FailureCode.TOO_LARGE,
-                width * height,
+                min(width * height, MOST),
             )
 
     def power_of_two(self, width: int, height: int) -> int:
@@ -100,10 +102,16 @@ def shrunk(pixels: Pixels, scale: Scale) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def to_rgb(size: tuple[int, int], scale: Scale, part: Callable[[Box], NDArray[Any]]) -> Pixels:
+def to_rgb(
+    size: tuple[int, int],
+    scale: Scale,
+    part: Callable[[Box], NDArray[Any]],
+    no_data: float | None = None,
+) -> Pixels:
     """Bring a picture to RGB over white at a reduced scale, block by block.
 
-    `part` gives the samples of a box, of any depth: (h, w), (h, w, 3) or, alpha last, (h, w, 4).
+    `part` gives the samples of a box, of any depth: (h, w), (h, w, 3) or, alpha last, (h, w, 4). Of those of
+    more than 16 bits, `no_data` stands for nothing, as NaN does.
     """
     width, height = size
     down, across = scale
@@ -111,12 +119,12 @@ def to_rgb(size: tuple[int, int], scale: Scale, part: Callable[[Box], NDArray[An
     blocks = map(part, boxes)
     levels = None
     if part((0, 0, 1, 1)).dtype not in (np.uint8, np.uint16):
-        levels = _levels(map(part, boxes))
+        levels = _levels(map(part, boxes), no_data)
     if len(boxes) == 1:
-        return shrunk(_rgb(next(blocks), levels), scale)
+        return shrunk(_rgb(next(blocks), levels, no_data), scale)
     result = np.empty((*scaled_size(width, height, scale)[::-1], 3), np.uint8)
     for (left, top, _, _), block in zip(boxes, blocks, strict=True):
-        small = shrunk(_rgb(block, levels), scale)
+        small = shrunk(_rgb(block, levels, no_data), scale)
         y, x = top // down, left // across
         result[y : y + small.shape[0], x : x + small.shape[1]] = small
     return result
@@ -131,12 +139,22 @@ def _boxes(width: int, height: int, scale: Scale) -> Iterator[Box]:
             yield left, top, min(width, left + columns), min(height, top + rows)
 
 
-def _levels(blocks: Iterable[NDArray[Any]]) -> tuple[float, float]:
+def _tells(samples: NDArray[Any], no_data: float | None) -> NDArray[np.bool_]:
+    """Whether each sample is a number, and not the one that stands for none."""
+    tells: NDArray[np.bool_] = np.isfinite(samples)
+    if no_data is not None:
+        if samples.dtype.kind == "f":  # it was written with more digits than there are
+            no_data = float(samples.dtype.type(no_data))
+        tells &= samples != no_data
+    return tells
+
+
+def _levels(blocks: Iterable[NDArray[Any]], no_data: float | None) -> tuple[float, float]:
     """Return what is black and white: floats within 0 and 1 have those, others their minimum and maximum."""
     low, high, floats = np.inf, -np.inf, False
     for block in blocks:
         with np.errstate(invalid="ignore"):  # some that are no numbers say so when they are touched
-            finite = block[np.isfinite(block)]
+            finite = block[_tells(block, no_data)]
         floats = block.dtype.kind == "f"
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
@@ -145,26 +163,29 @@ def _levels(blocks: Iterable[NDArray[Any]]) -> tuple[float, float]:
     return (0.0, 1.0) if floats and low >= 0 and high <= 1 else (low, high)
 
 
-def _rgb(samples: NDArray[Any], levels: tuple[float, float] | None) -> Pixels:
+def _rgb(samples: NDArray[Any], levels: tuple[float, float] | None, no_data: float | None = None) -> Pixels:
     """Bring samples to (H, W, 3) uint8: 16 bits by their full range, deeper ones by `levels`."""
     if samples.dtype == np.uint16:
         samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif levels is not None:
-        samples = _to_8_bits(samples, *levels)
+        samples = _to_8_bits(samples, levels, no_data)
     if samples.ndim == 2:
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(samples), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     return over_white(samples) if samples.shape[2] == 4 else np.require(samples, requirements=["C", "W"])
 
 
-def _to_8_bits(samples: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def _to_8_bits(
+    samples: NDArray[Any], levels: tuple[float, float], no_data: float | None
+) -> NDArray[np.uint8]:
     """Scale to 0..255; what is no number becomes black."""
+    low, high = levels
     # Halves, for the difference between the largest doubles is no number.
     span = high / 2 - low / 2
     if span == 0:
         return np.zeros(samples.shape, np.uint8)
     with np.errstate(invalid="ignore"):
         values = samples.astype(np.float64)
-    values[~np.isfinite(values)] = low
+        values[~_tells(samples, no_data)] = low
     values /= 2
     values -= low / 2
     values /= span

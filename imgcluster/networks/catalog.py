@@ -223,6 +223,11 @@ def networks() -> tuple[Network, ...]:
     return tuple(_networks.values())
 
 
+def is_known(name: str) -> bool:
+    """Whether there is a network called `name`."""
+    return name in _networks
+
+
 def find_network(name: str) -> Network:
     """Return the network called `name`; UsageError naming those that exist where there is none."""
     if name in _networks:

@@ -30,8 +30,9 @@ class NetworkChoice:
 
     @classmethod
     def of(cls, options: object) -> Self:
-        """Take what decides about a network from options that have more."""
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
+        """Take what decides about a network from options that have more; None stands for the default."""
+        given = {field.name: getattr(options, field.name) for field in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     def __post_init__(self) -> None:
         network = find_network(self.network)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imgcluster.analysis.clustering import predict
 from imgcluster.analysis.embeddings import finite_rows
+from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import check_target, write_file
@@ -93,6 +94,11 @@ def assign(
     progress = progress or SilentProgress()
     model = read_model(options.clusters)
     store = options.store or read_manifest(options.clusters).store
+    if source is not None and source.space.name not in model.spaces:
+        raise ImgclusterError(
+            f"{options.clusters} was made of {' and '.join(model.spaces)}, and the source embeds in "
+            f"{source.space.name}"
+        )
     if options.out is not None:
         check_target(options.out, csv_bytes(_COLUMNS, ()), first_line=True)
     new = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import lies_below, path_filter
 from imgcluster.output.moved import moved_images
+from imgcluster.records import mtime_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -108,7 +109,7 @@ def _look_at_moved(image: MovedImage, entries: Mapping[str, PathEntry], found: E
 
 
 def _is_of(entry: PathEntry, status: os.stat_result) -> bool:
-    return (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
+    return (status.st_size, mtime_ns(status)) == (entry.size, entry.mtime_ns)
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import FailureCode, ImgclusterError, Interrupted, NothingReadable, quantity
+from imgcluster.errors import (
+    FailureCode,
+    ImgclusterError,
+    Interrupted,
+    NetworkUnavailable,
+    NothingReadable,
+    quantity,
+)
 from imgcluster.images.decode import DecodeLimits
-from imgcluster.images.find import FoundImages, find_images
-from imgcluster.networks.choice import NetworkChoice
+from imgcluster.images.exclusion import Exclusion
+from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import (
+    Embeddings,
     Failure,
     FeatureSpace,
     ImageFile,
@@ -36,6 +46,7 @@ from imgcluster.workflows.extraction_plan import plan_extraction
 from imgcluster.workflows.options import ExtractOptions
 from imgcluster.workflows.pipeline import KnownKeys, Pipeline, ReadImages
 from imgcluster.workflows.reading import Reading, ReadSettings, read_image
+from imgcluster.workflows.stored_network import source_of
 
 _FAILURE_COLUMNS = ("path", "reason")
 
@@ -46,7 +57,8 @@ class ExtractResult(Tabular):
 
     `new` files were embedded, `cached` ones had their embedding in the store before, `duplicates` equal a new
     one byte for byte. `newly_failed` counts failures of files that had not failed before as they are.
-    `images_per_second` counts from the first to the last batch.
+    `images_per_second` counts from the first to the last whole batch. What was left out and what was not
+    looked at is counted as in `FoundImages`; `with_pages` files have pages beyond the first.
     """
 
     found: int
@@ -56,6 +68,11 @@ class ExtractResult(Tabular):
     failed: int
     newly_failed: int
     hidden: int
+    excluded: int
+    nomedia: int
+    libraries: int
+    not_looked_at: Mapping[str, int]
+    with_pages: int
     seconds: float
     images_per_second: float | None
     store: str
@@ -108,7 +125,7 @@ def extract(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     found = _find(paths, options, progress)
-    source = source or choose(NetworkChoice.of(options), progress.note)
+    source = source or _choose(options, choose, progress)
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
     with FeatureStore(
@@ -148,6 +165,11 @@ def extract(
         failed=len(failures),
         newly_failed=sum(_which(failure) not in failed_before for failure in failures),
         hidden=found.hidden,
+        excluded=found.excluded,
+        nomedia=found.nomedia,
+        libraries=found.libraries,
+        not_looked_at=found.not_looked_at,
+        with_pages=stats.with_pages,
         seconds=seconds,
         images_per_second=stats.images_per_second,
         store=options.store,
@@ -161,6 +183,14 @@ def _which(failure: Failure) -> tuple[str, int, int]:
     return failure.path, failure.size, failure.mtime_ns
 
 
+def _choose(options: ExtractOptions, choose: Choose, progress: Progress) -> NetworkSource:
+    if options.network is not None or not os.path.exists(options.store):
+        return source_of(options, (), (), choose, progress.note)
+    with FeatureStore(options.store, lock=not options.no_lock) as store:
+        spaces, runs = store.spaces, store.runs()
+    return source_of(options, spaces, runs, choose, progress.note)
+
+
 def _limits(options: ExtractOptions) -> DecodeLimits:
     limits = DecodeLimits(accept_truncated=options.accept_truncated)
     return replace(limits, max_pixels=options.max_pixels) if options.max_pixels else limits
@@ -169,24 +199,46 @@ def _limits(options: ExtractOptions) -> DecodeLimits:
 def _find(
     paths: Sequence[str | os.PathLike[str]], options: ExtractOptions, progress: Progress
 ) -> FoundImages:
-    found = find_images(
-        [os.fspath(path) for path in paths], follow_links=options.follow_links, progress=progress
+    settings = ScanSettings(
+        options.follow_links, options.any_name, Exclusion(options.exclude), os.path.abspath(options.store)
     )
+    found = find_images([os.fspath(path) for path in paths], settings, progress=progress)
     if progress.stopping:
         raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
         raise ImgclusterError(_why_none(paths, found))
+    left_out = _left_out(found)
+    if left_out:
+        progress.note(f"left out: {left_out}")
+    if found.not_looked_at and not options.any_name:
+        progress.note(
+            f"not looked at, because of their names: {found.other_files} (--any-name looks into them)"
+        )
     return found
 
 
-def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
-    where = ", ".join(map(str, paths))
-    if not found.clusterings:
-        return f"no image found below {where}: name a folder with images"
-    return (
-        f"no image found below {where} but in {quantity(found.clusterings, 'folder')} that `cluster` made: "
-        "name the folder that the images came from, or, if they were moved, the cluster folders themselves"
+def _left_out(found: FoundImages) -> str:
+    parts = (
+        (found.excluded, "file or folder by --exclude", "files and folders by --exclude"),
+        (found.nomedia, "folder with a .nomedia file", "folders with a .nomedia file"),
+        (found.libraries, "library of a photo manager", "libraries of photo managers"),
     )
+    return ", ".join(quantity(*part) for part in parts if part[0])
+
+
+def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
+    nothing = f"no image found below {', '.join(map(str, paths))}"
+    if found.clusterings:
+        return (
+            f"{nothing} but in {quantity(found.clusterings, 'folder')} that `cluster` made: name the folder "
+            "that the images came from, or, if they were moved, the cluster folders themselves"
+        )
+    left_out = _left_out(found)
+    if left_out:
+        return f"{nothing}; left out: {left_out}"
+    if found.not_looked_at:
+        return f"{nothing}; of other files there are {found.other_files} (--any-name looks into them)"
+    return f"{nothing}: name a folder with images"
 
 
 def _raise_where_nothing_came_of_it(
@@ -230,6 +282,8 @@ def _embed_and_append(
         with closing(replace(pipeline, watch=in_flight).run(files, suspects)) as batches:
             for batch in batches:
                 if batch.embeddings is not None:
+                    if not stats.new:
+                        _check_first(batch.embeddings)
                     store.add_space(space, batch.embeddings.shape[1], dtype)
                     store.append(space.name, batch.key_rows, batch.embeddings)
                 store.record_paths(batch.entries)
@@ -237,6 +291,15 @@ def _embed_and_append(
                 store.commit()
                 in_flight.settle(batch.paths)
                 stats.count(batch, known)
+
+
+def _check_first(embeddings: Embeddings) -> None:
+    """Raise NetworkUnavailable where no row is finite; a single one among others may be as it likes."""
+    if not np.isfinite(embeddings).all(axis=1).any():
+        raise NetworkUnavailable(
+            f"the network gives only NaN or infinity for the first images, {embeddings.shape} "
+            f"{embeddings.dtype}: nothing of that is kept"
+        )
 
 
 def _run(source: NetworkSource, stats: ExtractStats, seconds: float) -> Run:

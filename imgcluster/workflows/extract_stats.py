@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from imgcluster.errors import quantity
 from imgcluster.records import Failure, Progress
 from imgcluster.workflows.pipeline import Batch, KnownKeys
 
 _MOST_NOTES = 10
+_FEWEST_BATCHES = 3
+"""One slow file among fewer would decide about the speed."""
 
 
 class ExtractStats:
@@ -20,12 +23,11 @@ class ExtractStats:
     def __init__(self, cached: int, failures: Sequence[Failure], progress: Progress) -> None:
         self.cached = cached
         self.failures = [*failures]
-        self.new = self.duplicates = 0
+        self.new = self.duplicates = self.with_pages = 0
         self.provenance: Mapping[str, str] = {}
         self.progress = progress
         self._notes = 0
-        self._first_batch: tuple[float, int] | None = None
-        self._last_batch = 0.0
+        self._batches: list[tuple[float, int]] = []
 
     def count(self, batch: Batch, known: KnownKeys) -> None:
         """Add what became of the files of a batch."""
@@ -34,24 +36,30 @@ class ExtractStats:
         self.cached += cached
         self.duplicates += len(batch.entries) - cached - len(batch.keys)
         self.failures += batch.failures
+        self.with_pages += batch.with_pages
         for note in batch.notes[: max(_MOST_NOTES - self._notes, 0)]:
             self.progress.note(note)
         self._notes += len(batch.notes)
         if len(batch.keys):
             self.provenance = batch.provenance
-            self._last_batch = time.perf_counter()
-            self._first_batch = self._first_batch or (self._last_batch, self.new)
+            self._batches.append((time.perf_counter(), len(batch.keys)))
         self.progress.advance(len(batch.paths), failed=len(batch.failures))
 
     def summarise_notes(self) -> None:
-        """Say how many notes were not passed on."""
+        """Say how many notes were not passed on, and how many files have more than what was looked at."""
+        if self.with_pages:
+            has = "has" if self.with_pages == 1 else "have"
+            self.progress.note(
+                f"{quantity(self.with_pages, 'TIFF')} {has} further pages: only the first is looked at"
+            )
         if self._notes > _MOST_NOTES:
             self.progress.note(f"… and {self._notes - _MOST_NOTES} more files with such remarks")
 
     @property
     def images_per_second(self) -> float | None:
-        """None where there were fewer than two batches."""
-        if self._first_batch is None or self.new == self._first_batch[1]:
+        """From the first to the last whole batch; None where these are too few for a speed."""
+        sizes = [size for _, size in self._batches]
+        last = max((at for at, size in enumerate(sizes) if size == max(sizes)), default=0)
+        if last + 1 < _FEWEST_BATCHES:
             return None
-        since, already = self._first_batch
-        return (self.new - already) / (self._last_batch - since)
+        return sum(sizes[1 : last + 1]) / (self._batches[last][0] - self._batches[0][0])

@@ -96,17 +96,22 @@ class ExtractOptions(Options):
     """The options of `extract`."""
 
     store: str = option(_STORE, DEFAULT_STORE)
-    network: str = option("A name that `imgcluster networks` lists.", "inception_v3")
+    network: str | None = option(
+        "A name that `imgcluster networks` lists.", unset="the only one in the store, else inception_v3"
+    )
     weights: str | None = option(
         replace(_WEIGHTS, unset="imagenet, or as the environment variable IMGCLUSTER_WEIGHTS says")
     )
-    pooling: str = option(
+    pooling: str | None = option(
         "How the last feature map becomes a vector: by its mean, its maximum, or all of it.",
-        "avg",
         choices=POOLINGS,
+        unset="avg, or as in the store",
     )
     input_size: int | None = option(
-        "Side of the square that images are resized to.", least=32, most=4096, unset="the network's"
+        "Side of the square that images are resized to.",
+        least=32,
+        most=4096,
+        unset="the network's, or as in the store",
     )
     dtype: str = option(
         "How a new feature space keeps embeddings: float16 takes half the space.",
@@ -121,6 +126,12 @@ class ExtractOptions(Options):
     retry_failed: bool = flag("Try failed files again even if they did not change.")
     accept_truncated: bool = flag("Accept JPEGs that are cut short; the missing part is filled in.")
     follow_links: bool = flag("Follow links out of the folders.")
+    exclude: tuple[str, ...] = option(
+        "Leave out files and folders of this name or path, as in a .gitignore file. Again for more.",
+        (),
+        metavar="PATTERN",
+    )
+    any_name: bool = flag("Look at the content of files that are not named like images, too.")
     max_pixels: int | None = option("Refuse images of more pixels.", least=1, unset="500 million")
     timeout: float = option("Seconds to read and decode one file.", 60.0, least=0.1)
     failures: str | None = option("Write the failed files as CSV.", metavar="FILE")

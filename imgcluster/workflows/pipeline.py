@@ -119,6 +119,8 @@ _Read: TypeAlias = Outcome[ImageFile, ReadImage]
 class Batch:
     """Files that go through the stages together, each once: in `entries` or in `failures`.
 
+    `with_pages` is how many have further pages.
+
     Of the images that need the network, `keys` are gathered with their `pixels`, in whose place come
     `embeddings`, (n, D) float32, a row for each key.
     """
@@ -126,6 +128,7 @@ class Batch:
     entries: list[PathEntry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    with_pages: int = 0
     keys: list[bytes] = field(default_factory=list)
     pixels: list[Pixels] = field(default_factory=list)
     embeddings: Embeddings | None = None
@@ -150,6 +153,7 @@ class Batch:
         self.entries.append(image.entry)
         if image.note:
             self.notes.append(f"{image.entry.path}: {image.note}")
+        self.with_pages += image.pages > 1
         if image.pixels is not None and known.claim(image.entry.key):
             self.keys.append(image.entry.key)
             self.pixels.append(image.pixels)
@@ -310,15 +314,16 @@ class ReadAndEmbed:
 
 def _rows(network: EmbeddingNetwork, pixels: Pixels) -> Embeddings:
     """Embed, and make sure that it is what the network says, for a store would keep anything."""
-    rows = network.embed(pixels)
-    if rows.shape != (len(pixels), network.dimension):
+    rows = np.asarray(network.embed(pixels))
+    gives = f"the network gives {rows.shape} {rows.dtype} for {quantity(len(pixels), 'image')}"
+    if rows.shape != (len(pixels), network.dimension) or rows.dtype.kind not in "fiu":
         raise NetworkUnavailable(
-            f"the network gives {rows.shape} for {quantity(len(pixels), 'image')}, though it says that "
-            f"its vectors have {network.dimension} numbers: nothing of that is kept"
+            f"{gives}, though it says that its vectors have {network.dimension} numbers: nothing of that is "
+            "kept"
         )
     if not rows.any() and pixels.any():
-        raise NetworkUnavailable("the network gives nothing but zeros: nothing of that is kept")
-    return rows
+        raise NetworkUnavailable(f"{gives}, nothing but zeros: nothing of that is kept")
+    return rows.astype(np.float32, copy=False)
 
 
 def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:

@@ -31,6 +31,7 @@ class ReadImage:
     entry: PathEntry
     pixels: Pixels | None
     note: str = ""
+    pages: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     pixels = to_square(
         decoded.pixels, settings.input_size, crop=settings.crop, interpolation=settings.interpolation
     )
-    return ReadImage(entry, pixels, note)
+    return ReadImage(entry, pixels, note, decoded.pages)
 
 
 Reading: TypeAlias = Callable[[ImageFile, Container[bytes], ReadSettings], ReadImage]

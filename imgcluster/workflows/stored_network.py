@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.networks.catalog import DEFAULT_NETWORK, is_known
 from imgcluster.networks.choice import NetworkChoice
-from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify, Run
+from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource, Notify, Run, StoredSpace
 from imgcluster.workflows.choose_network import Choose
+from imgcluster.workflows.options import ExtractOptions
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class StoredNetwork:
     runtime: str
     choose: Choose
     notify: Notify
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if self._is_quantised and self.precision not in {"auto", "int8"}:
@@ -46,6 +49,11 @@ class StoredNetwork:
         ImgclusterError
             Where it cannot be had, or gives embeddings of another space.
         """
+        if not is_known(self.space.network):
+            raise ImgclusterError(
+                f"{self.space.name} was made by a network that imgcluster does not have: from Python, give "
+                "it as source="
+            )
         chosen = self.choose(self._choice(), self.notify)
         if chosen.space != self.space:
             raise ImgclusterError(self._difference(chosen.space))
@@ -59,6 +67,7 @@ class StoredNetwork:
             self.space.input_size,
             "int8" if self._is_quantised else self.precision,
             self.runtime,
+            self.batch_size,
         )
 
     def _difference(self, other: FeatureSpace) -> str:
@@ -73,6 +82,47 @@ class StoredNetwork:
                 "extract all images and cluster again"
             )
         return f"{self.space.name} was made by another imgcluster: extract all images and cluster again"
+
+
+def source_of(
+    options: ExtractOptions,
+    spaces: Sequence[StoredSpace],
+    runs: Sequence[Run],
+    choose: Choose,
+    notify: Notify,
+) -> NetworkSource:
+    """Give the network that options choose; where they name none, the only one in the store.
+
+    Parameters
+    ----------
+    spaces, runs
+        Those of the store; none where it does not exist yet.
+
+    Raises
+    ------
+    ImgclusterError
+        Where there are several and the default is not among them.
+    """
+    choice = NetworkChoice.of(options)
+    known = {stored.space.network for stored in spaces if is_known(stored.space.network)}
+    if options.network is not None or not known or (len(known) > 1 and DEFAULT_NETWORK in known):
+        return choose(choice, notify)
+    if len(known) > 1:
+        raise ImgclusterError(
+            f"{options.store} has embeddings of {' and '.join(sorted(known))}: name one with --network"
+        )
+    (network,) = known
+    if network != DEFAULT_NETWORK:
+        notify(f"going on with {network}, the only network in {options.store}; --network names another")
+    space = spaces[0].space
+    made_with_int8 = {"auto": space.quantisation != "none", "int8": True}.get(options.precision, False)
+    others = (options.weights, options.pooling, options.input_size) != (None, None, None)
+    if len(spaces) > 1 or others or made_with_int8 != (space.quantisation != "none"):
+        return choose(replace(choice, network=network), notify)
+    weights = weights_of(space, runs)
+    return StoredNetwork(
+        space, weights, options.precision, options.runtime, choose, notify, options.batch_size
+    )
 
 
 def weights_of(space: FeatureSpace, runs: Sequence[Run]) -> str:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from imgcluster.errors import ImgclusterError
-from imgcluster.images.find import FoundImages, find_images
-from imgcluster.records import CLUSTERING_MARKER, SilentProgress
+from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.images.exclusion import Exclusion
+from imgcluster.images.find import FoundImages, ScanSettings, find_images
+from imgcluster.records import CLUSTERING_MARKER, SilentProgress, mtime_ns
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIXES = [
     *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "tif", "tiff", "gif"),
-    *("avif", "avifs", "jp2", "j2k", "jpx", "pbm", "pgm", "ppm", "pnm", "heic", "heif"),
+    *(
+        "avif",
+        "avifs",
+        "jp2",
+        "j2k",
+        "jpx",
+        "pbm",
+        "pgm",
+        "ppm",
+        "pnm",
+        "heic",
+        "heif",
+        "hif",
+        "heics",
+        "avci",
+    ),
 ]
 
 
@@ -40,8 +57,9 @@ def make(folder: Path, *names: str) -> None:
         path.write_bytes(name.encode())
 
 
-def found(*roots: Path | str, **options: bool) -> FoundImages:
-    return find_images([str(root) for root in roots], progress=SilentProgress(), **options)
+def found(*roots: Path | str, exclude: tuple[str, ...] = (), **settings: Any) -> FoundImages:
+    settings["exclusion"] = Exclusion(exclude)
+    return find_images([str(root) for root in roots], ScanSettings(**settings), progress=SilentProgress())
 
 
 def names(result: FoundImages, folder: Path) -> list[str]:
@@ -263,3 +281,114 @@ def test_a_scan_stops_when_the_user_asks(tmp_path):
         stopping = True
 
     assert find_images([str(tmp_path)], progress=Stopping()).files == ()
+
+
+def test_files_of_other_names_are_counted_by_their_endings(tmp_path):
+    make(
+        tmp_path,
+        "a.jpg",
+        "b.CR2",
+        "c.cr2",
+        "d.jxl",
+        "e.jpg_large",
+        "f.jpg?w=600",
+        "g",
+        "own.h5",
+        "own.h5.lock",
+    )
+    os.mkfifo(tmp_path / "pipe.txt")
+    result = found(tmp_path, own=str(tmp_path / "own.h5"))
+    assert result.not_looked_at == {"": 1, ".cr2": 2, ".jpg?w=600": 1, ".jpg_large": 1, ".jxl": 1}
+    assert result.other_files == "2 .cr2, 1 without an ending, 1 .jpg?w=600, 1 .jpg_large, 1 .jxl"
+
+
+def test_of_many_endings_the_most_frequent_are_named(tmp_path):
+    make(tmp_path, "a.txt", *(f"{number}.x{number}" for number in range(10)), "b.txt")
+    assert found(tmp_path).other_files.endswith("1 .x6, 3 with 3 other endings")
+
+
+def test_files_of_any_name_are_known_by_their_content(tmp_path):
+    for name in ("a.jpg_large", "b.jpg?w=600", "c", "d.txt"):
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff\xe0" if name != "d.txt" else b"Dear diary")
+    (tmp_path / "e.jpg").symlink_to("c")
+    result = found(tmp_path, any_name=True)
+    assert names(result, tmp_path) == ["a.jpg_large", "b.jpg?w=600", "c"]
+    assert result.not_looked_at == {".txt": 1}
+    assert result.failures == ()
+
+
+def test_libraries_of_photo_managers_and_folders_without_media_are_left_out_unless_named(tmp_path):
+    make(
+        tmp_path,
+        "a.jpg",
+        "Photos.photoslibrary/originals/1/b.jpg",
+        "Catalog Previews.lrdata/c.jpg",
+        "Old.APLibrary/d.jpg",
+        "app/.nomedia",
+        "app/deeper/e.jpg",
+    )
+    result = found(tmp_path)
+    assert names(result, tmp_path) == ["a.jpg"]
+    assert (result.libraries, result.nomedia, result.excluded) == (3, 1, 0)
+    for folder in ("app", "Photos.photoslibrary"):
+        assert len(found(tmp_path / folder).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["*.png"], ["a.jpg", "trip/a.jpg", "trip/raw/a.jpg", "x[1].jpg"]),
+        (["raw"], ["a.jpg", "b.png", "trip/a.jpg", "trip/b.png", "x[1].jpg"]),
+        (["trip/raw"], ["a.jpg", "b.png", "trip/a.jpg", "trip/b.png", "x[1].jpg"]),
+        (["/raw", "trip/*.png"], ["a.jpg", "b.png", "trip/a.jpg", "trip/raw/a.jpg", "x[1].jpg"]),
+        (["/a.jpg"], ["b.png", "trip/a.jpg", "trip/b.png", "trip/raw/a.jpg", "x[1].jpg"]),
+        (["a.jpg/"], ["a.jpg", "b.png", "trip/a.jpg", "trip/b.png", "trip/raw/a.jpg", "x[1].jpg"]),
+        (["**/raw/**", "x\\[1].jpg"], ["a.jpg", "b.png", "trip/a.jpg", "trip/b.png"]),
+        (["trip/**/a.jpg"], ["a.jpg", "b.png", "trip/b.png", "x[1].jpg"]),
+        (["*", "!trip", "!*.png"], ["b.png", "trip/b.png"]),
+        (["[!b].*", "x?[0-9]?.jpg"], ["b.png", "trip/b.png"]),
+        (["[a-b].???"], ["x[1].jpg"]),
+        (["[", "A.JPG"], ["a.jpg", "b.png", "trip/a.jpg", "trip/b.png", "trip/raw/a.jpg", "x[1].jpg"]),
+    ],
+)
+def test_patterns_leave_out_what_they_would_in_a_gitignore_file(tmp_path, patterns, left):
+    make(tmp_path, "a.jpg", "b.png", "trip/a.jpg", "trip/b.png", "trip/raw/a.jpg", "x[1].jpg")
+    result = found(tmp_path, exclude=tuple(patterns))
+    assert names(result, tmp_path) == left
+    assert result.excluded > 0 or len(left) == 6
+
+
+def test_patterns_hold_for_links_and_for_files_that_are_named(tmp_path):
+    make(tmp_path, "photos/a.jpg", "photos/real/b.jpg", "photos/real/c.png")
+    (tmp_path / "photos" / "link").symlink_to("real")
+    roots = (tmp_path / "photos", tmp_path / "photos" / "real" / "c.png")
+    assert names(found(*roots, exclude=("real/", "c.*")), tmp_path) == ["photos/a.jpg", "photos/link/b.jpg"]
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "!", "!//"])
+def test_a_pattern_that_fits_nothing_is_refused(pattern):
+    with pytest.raises(UsageError, match="--exclude"):
+        Exclusion([pattern])
+
+
+def test_numbers_of_inodes_may_repeat(tmp_path, monkeypatch):
+    """As on some file systems of networks, archives and FAT: nothing is left out for that."""
+    make(tmp_path, "one/a.jpg", "two/b.jpg", "two/deeper/c.jpg", "d.jpg")
+    (tmp_path / "link.jpg").symlink_to("two/b.jpg")
+    stat = os.stat
+
+    def repeating(path: Any, **options: Any) -> os.stat_result:
+        numbers = list(stat(path, **options))
+        return os.stat_result([numbers[0], 1, *numbers[2:]], {"st_mtime_ns": 10**18})
+
+    monkeypatch.setattr(os, "stat", repeating)
+    assert names(found(tmp_path), tmp_path) == ["d.jpg", "one/a.jpg", "two/b.jpg", "two/deeper/c.jpg"]
+
+
+@pytest.mark.parametrize("year", [1601, 1969, 2300])
+def test_times_of_any_year_fit_into_a_store(tmp_path, monkeypatch, year):
+    make(tmp_path, "a.jpg")
+    seconds = (year - 1970) * 31_556_952
+    entry = os.stat_result([0o100644, 1, 1, 1, 0, 0, 5, 0, seconds, 0], {"st_mtime_ns": seconds * 10**9})
+    assert np.int64(mtime_ns(entry)) <= np.iinfo(np.int64).max
+    assert (mtime_ns(entry) == seconds * 10**9) == (year == 1969)

@@ -19,7 +19,7 @@ PNG_VARIANTS = [
     *((colour, bits) for colour in ("rgb", "grey+alpha", "rgba") for bits in (8, 16)),
 ]
 """All the kinds of pixels that the format knows."""
-_TIFF_LONG = 4
+_TIFF_TEXT, _TIFF_LONG = 2, 4
 
 
 def png(
@@ -80,12 +80,18 @@ def tiff(
     tile: int = 0,
     planar: bool = False,
     big_endian: bool = False,
+    subfile_type: int = 0,
+    no_data: bytes = b"",
+    base: int = 8,
+    following: int = 0,
+    within: tuple[int, ...] = (),
 ) -> bytes:
     """Write (H, W, bands) uncompressed, in tiles or in one strip, interleaved or by planes.
 
     `photometric` is 0 where 0 is white, 1 where it is black, 2 for RGB; `sample_format` 1 without and 2
     with a sign, 3 for floats; `extra` says what a further band is: 1 alpha that the others are multiplied
-    by, 2 alpha.
+    by, 2 alpha. `subfile_type` is 1 for a preview; `no_data` is the text that stands for a missing value. The
+    directory is to lie at `base`, the next one at `following`, and those in it at `within`.
     """
     order = ">" if big_endian else "<"
     height, width, bands = samples.shape
@@ -97,20 +103,40 @@ def tiff(
     tags = [(256, [width]), (257, [height]), (258, [8 * samples.itemsize] * bands), (259, [1])]
     tags += [(262, [photometric]), (277, [bands]), (284, [2 if planar else 1]), *shape]
     tags += [(at, [0] * len(parts)), (size, [len(part) for part in parts]), (339, [sample_format] * bands)]
-    tags += [(274, [orientation])]
+    tags += [(274, [orientation]), (254, [subfile_type]), *([(330, [*within])] if within else [])]
     tags = sorted([*tags, *([] if extra is None else [(338, [extra])])])
-    values_start = 8 + 2 + 12 * len(tags) + 4
-    data_start = values_start + sum(4 * len(values) for _, values in tags)
+    tags += [(42113, [*no_data.ljust(-(-len(no_data) // 4) * 4, b"\0")])] if no_data else []
+    values_start = base + 2 + 12 * len(tags) + 4
+    data_start = values_start + sum(len(values) if tag == 42113 else 4 * len(values) for tag, values in tags)
     offsets = np.cumsum([data_start, *map(len, parts)])[:-1].tolist()
     entries, values_data = b"", b""
     for tag, values in tags:
         found = offsets if tag == at else values
-        packed = struct.pack(f"{order}{len(found)}I", *found)
+        packed = bytes(found) if tag == 42113 else struct.pack(f"{order}{len(found)}I", *found)
         where = packed if len(found) == 1 else struct.pack(f"{order}I", values_start + len(values_data))
         values_data += packed
-        entries += struct.pack(f"{order}HHI", tag, _TIFF_LONG, len(found)) + where
+        kind = _TIFF_TEXT if tag == 42113 else _TIFF_LONG
+        entries += struct.pack(f"{order}HHI", tag, kind, len(found)) + where
     head = (b"MM" if big_endian else b"II") + struct.pack(f"{order}HIH", 42, 8, len(tags))
-    return head + entries + bytes(4) + values_data + b"".join(parts)
+    return head + entries + struct.pack(f"{order}I", following) + values_data + b"".join(parts)
+
+
+def tiff_of(*pages: tuple[np.ndarray, dict[str, object]], within: tuple[int, ...] = ()) -> bytes:
+    """Write pages, pixels and arguments of `tiff`, into one file; those numbered `within` into the first."""
+    stand_ins = [{"within": within} if number == 0 else {} for number in range(len(pages))]
+    lengths = [
+        len(tiff(samples, **options, **more)) - 8
+        for (samples, options), more in zip(pages, stand_ins, strict=True)
+    ]
+    bases = [8 + sum(lengths[:number]) for number in range(len(pages))]
+    chain = [number for number in range(len(pages)) if number not in within]
+    following = {number: bases[after] for number, after in itertools.pairwise(chain)}
+    inner = {0: tuple(bases[number] for number in within)}
+    written = [
+        tiff(samples, **options, base=bases[n], following=following.get(n, 0), within=inner.get(n, ()))
+        for n, (samples, options) in enumerate(pages)
+    ]
+    return written[0] + b"".join(page[8:] for page in written[1:])
 
 
 def _tiles(plane: np.ndarray, side: int) -> list[np.ndarray]:

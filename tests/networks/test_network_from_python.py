@@ -120,7 +120,9 @@ def test_what_cannot_be_a_network_is_said_at_once(here: Path) -> None:
 
 def test_a_source_that_breaks_its_word_is_refused_and_assign_takes_one_too(here: Path) -> None:
     broken = FakeSource(FakeNetwork(dimension=13), FeatureSpace("broken", "22" * 32, 16))
-    with pytest.raises(NetworkUnavailable, match=r"gives \(4, 12\) for 4 images, .* vectors have 13 numbers"):
+    with pytest.raises(
+        NetworkUnavailable, match=r"gives \(4, 12\) float32 for 4 images, .* vectors have 13 numbers"
+    ):
         imgcluster.extract("photos", source=broken)
     source = FakeSource()
     imgcluster.extract("photos", source=source)

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from imgcluster.errors import FailureCode
+from imgcluster.records import MOST
 from imgcluster.store import schema
 from imgcluster.store.table import Entries, append_entries, read_entries
 
@@ -77,4 +78,4 @@ def _code(reason: bytes, temporary: bool) -> FailureCode:  # noqa: FBT001 - one 
 
 def _pixels(reason: bytes) -> int:
     size = _TOO_LARGE.match(reason)
-    return int(size[1]) * int(size[2]) if size else 0
+    return min(int(size[1]) * int(size[2]), MOST) if size else 0
