@@ -71,7 +71,7 @@ def test_what_a_clustering_is_not_made_of_is_not_recorded() -> None:
     assert recorded == {
         "k": 2,
         "seed": 3,
-        "algorithm": "minibatch-kmeans",
+        "algorithm": "kmeans-or-mixture",
         "prepare": "auto",
         "mode": "auto",
         "store": "features.h5",

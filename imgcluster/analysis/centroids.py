@@ -39,7 +39,11 @@ class Nearest:
         return float(np.square(self.distances, dtype=np.float64).sum())
 
 
-def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> Nearest:
+def find_nearest(
+    points: NDArray[np.float32],
+    centroids: NDArray[np.float32],
+    penalties: NDArray[np.floating] | None = None,
+) -> Nearest:
     """Find each point's nearest centroid; a point's answer does not depend on the points beside it.
 
     Parameters
@@ -48,6 +52,8 @@ def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) ->
         (N, d) float32.
     centroids
         (k, d) float32, k at least 1.
+    penalties
+        (k,) that are added to the squared distances from each centroid; not below 0.
     """
     count = len(points)
     answer = Nearest(
@@ -56,6 +62,8 @@ def find_nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) ->
     # Differences of squares lose digits, so they are taken in double precision.
     wide = centroids.astype(np.float64)
     squares = np.einsum("ij,ij->i", wide, wide)
+    if penalties is not None:
+        squares = squares + penalties
 
     def compare(place: slice, tile: NDArray[np.float32]) -> None:
         rows = tile.astype(np.float64)

@@ -12,10 +12,10 @@ from imgcluster.analysis.centroids import distances_to, means_of
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
-from imgcluster.analysis.features import allocate, load_features
-from imgcluster.analysis.fusion import pca_whiten
+from imgcluster.analysis.features import load_features
 from imgcluster.analysis.scoring import adjusted_rand, contingency
-from imgcluster.analysis.transforms import PrepareSettings, transform
+from imgcluster.analysis.spaces import Spaces
+from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import EmbeddingSource, Keys, Progress
 
 STABILITY_ROWS = 10_000
@@ -97,8 +97,7 @@ def sweep(
     weights = np.ones(len(features.rows), np.int64)
     space = features.rows
     if prepare.automatic:
-        step = pca_whiten(space, max(ks))
-        space = transform(step, space, allocate((len(space), len(step.components)), settings.memory))
+        space = Spaces(space, max(ks), settings.memory).plain.points
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:

@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcluster.analysis.spaces import Space, Spaces
+
+DEFAULT_ALGORITHM = "kmeans-or-mixture"
 NOWHERE = -1
 """The label of a point that fits in no cluster."""
 
@@ -32,7 +35,7 @@ class ClusterSettings:
     """
 
     k: int
-    algorithm: str = "minibatch-kmeans"
+    algorithm: str = DEFAULT_ALGORITHM
     seed: int = 0
     restarts: int | None = None
     memory: int | None = None
@@ -68,22 +71,21 @@ class Clusterer(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class FoundIn:
+    """Labels (N,) and a model, as of `Clusterer.fit`, and the space whose points the model predicts."""
+
+    labels: NDArray[np.int32]
+    model: ClustererModel
+    space: Space
+
+
 @runtime_checkable
-class RefinableClusterer(Clusterer, Protocol):
-    """A clusterer that can go on from labels once the space is made narrow where these clusters are wide.
+class SpacesClusterer(Clusterer, Protocol):
+    """A clusterer that looks for clusters in several spaces, such as those that its clusters make narrow."""
 
-    Of one that cannot, the first answer is the last.
-    """
-
-    def refine(
-        self,
-        points: NDArray[np.float32],
-        weights: NDArray[np.int64],
-        labels: NDArray[np.int32],
-        *,
-        finish: bool,
-    ) -> Found:
-        """Find clusters of the same images in a new space, starting from labels; `finish`: the last time."""
+    def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
+        """Find clusters, and say in which space."""
 
 
 @dataclass(frozen=True)

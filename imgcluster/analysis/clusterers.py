@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from imgcluster.analysis.clusterer import ClustererKind
+from imgcluster.analysis import kmeans_or_mixture
+from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClustererKind
 from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid
+from imgcluster.analysis.kmeans_or_mixture import KMeansOrMixture
 from imgcluster.errors import UsageError
 
 CLUSTERERS: dict[str, ClustererKind] = {
+    DEFAULT_ALGORITHM: ClustererKind(KMeansOrMixture, kmeans_or_mixture.load),
     "minibatch-kmeans": ClustererKind(partial(KMeansClusterer, "MiniBatchKMeans"), NearestCentroid.load),
     "kmeans": ClustererKind(partial(KMeansClusterer, "KMeans"), NearestCentroid.load),
 }

@@ -14,12 +14,13 @@ from imgcluster.analysis.clusterer import (
     NOWHERE,
     ClustererModel,
     ClusterSettings,
-    RefinableClusterer,
+    FoundIn,
+    SpacesClusterer,
 )
 from imgcluster.analysis.clusterers import find_clusterer
-from imgcluster.analysis.features import Features, allocate, load_features, transform_all
-from imgcluster.analysis.fusion import pca_whiten, whiten_within_clusters
+from imgcluster.analysis.features import Features, load_features, transform_all
 from imgcluster.analysis.scoring import silhouette
+from imgcluster.analysis.spaces import Spaces
 from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.records import (
@@ -31,8 +32,6 @@ from imgcluster.records import (
     Keys,
     Progress,
 )
-
-_REFINEMENTS = 3
 
 
 @dataclass(frozen=True)
@@ -163,15 +162,14 @@ def fit(features: Features, weights: NDArray[np.int64], settings: ClusterSetting
     if not fuse:
         labels, model = clusterer.fit(rows, weights)
         return Fitted(*_numbered(labels, weights), model, None, rows, rows)
-    fusion = pca_whiten(rows, settings.k)
-    plain = points = _fused(fusion, rows, settings)
-    labels, model = clusterer.fit(points, weights)
-    if isinstance(clusterer, RefinableClusterer) and labels.max() > 0:
-        for step in range(_REFINEMENTS):
-            fusion = whiten_within_clusters(rows, labels, settings.k)
-            points = _fused(fusion, rows, settings)
-            labels, model = clusterer.refine(points, weights, labels, finish=step == _REFINEMENTS - 1)
-    return Fitted(*_numbered(labels, weights), model, fusion, points, plain)
+    spaces = Spaces(rows, settings.k, settings.memory)
+    plain = spaces.plain
+    if isinstance(clusterer, SpacesClusterer):
+        found = clusterer.fit_spaces(spaces, weights)
+    else:
+        found = FoundIn(*clusterer.fit(plain.points, weights), plain)
+    numbered = _numbered(found.labels, weights)
+    return Fitted(*numbered, found.model, found.space.step, found.space.points, plain.points)
 
 
 def predict(
@@ -256,14 +254,6 @@ def mean_silhouette(found: Fitted, seed: int) -> float:
     if inside.all():
         return silhouette(found.plain, found.labels, seed)
     return silhouette(found.plain[inside], found.labels[inside], seed)
-
-
-def _fused(
-    step: FeatureTransform, rows: NDArray[np.float32], settings: ClusterSettings
-) -> NDArray[np.float32]:
-    return transform(
-        step, rows, allocate((len(rows), len(step.components) or rows.shape[1]), settings.memory)
-    )
 
 
 def _numbered(

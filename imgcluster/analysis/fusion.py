@@ -29,10 +29,10 @@ _SAMPLE = 1 << 16
 """Rows lie in the order of their keys, which are digests: the first ones are a random sample."""
 
 
-def pca_whiten(features: NDArray[np.float32], clusters: int) -> FeatureTransform:
+def pca_whiten(features: NDArray[np.float32], clusters: int, *, unit: bool | None = None) -> FeatureTransform:
     """Fit the step to the points in which clusters are first looked for.
 
-    Principal components, half whitening, and unit length where there are three clusters and more.
+    Principal components, half whitening, and unit length.
 
     Parameters
     ----------
@@ -40,19 +40,24 @@ def pca_whiten(features: NDArray[np.float32], clusters: int) -> FeatureTransform
         (N, w) float32, the features of each space side by side, in the order of their keys.
     clusters
         How many clusters are looked for.
+    unit
+        Whether the points have unit length; None: where there are three clusters and more.
     """
     found = principal_components(features[:_SAMPLE], automatic_dimensions(clusters))
-    return _step(features, found.mean, found.axes, np.sqrt(found.variances) ** WHITENING, clusters)
+    return _step(features, found.mean, found.axes, np.sqrt(found.variances) ** WHITENING, clusters, unit=unit)
 
 
 def whiten_within_clusters(
-    features: NDArray[np.float32], labels: NDArray[np.integer], clusters: int
+    features: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    clusters: int,
+    *,
+    unit: bool | None = None,
 ) -> FeatureTransform:
     """Fit the step to points in which the clusters that were found are round.
 
     Within-class covariance normalisation (Hatch, Kajarekar and Stolcke 2006): features are divided by a root
-    of the covariance within clusters, its entries off the diagonal shrunk; unit length where there are three
-    clusters and more.
+    of the covariance within clusters, its entries off the diagonal shrunk.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ def whiten_within_clusters(
         (N,) ints from 0 on; rows with -1 are in no cluster.
     clusters
         How many clusters are looked for.
+    unit
+        Whether the points have unit length; None: where there are three clusters and more.
     """
     inside = labels >= 0
     rows, labels = (features, labels) if inside.all() else (features[inside], labels[inside])
@@ -80,7 +87,9 @@ def whiten_within_clusters(
         OFF_DIAGONAL * within + (1 - OFF_DIAGONAL) * np.diag(np.diag(within)) + floor * np.eye(len(within))
     )
     variances, axes = alone(lambda: eigh(shrunk))
-    return _step(features, features.mean(axis=0, dtype=np.float64), axes.T, np.sqrt(variances), clusters)
+    return _step(
+        features, features.mean(axis=0, dtype=np.float64), axes.T, np.sqrt(variances), clusters, unit=unit
+    )
 
 
 def _step(
@@ -89,13 +98,15 @@ def _step(
     axes: NDArray[np.float64],
     scale: NDArray[np.float64],
     clusters: int,
+    *,
+    unit: bool | None,
 ) -> FeatureTransform:
     step = FeatureTransform(
         normalise=False,
         mean=mean.astype(np.float32),
         components=axes.astype(np.float32),
         scale=scale.astype(np.float32),
-        l2_after=clusters >= FEWEST_FOR_UNIT_LENGTH,
+        l2_after=clusters >= FEWEST_FOR_UNIT_LENGTH if unit is None else unit,
     )
     # Unit length may make one point of images that differ (on a line): then it is left out.
     few = features[:_SAMPLE]

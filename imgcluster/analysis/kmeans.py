@@ -18,8 +18,9 @@ from imgcluster.analysis.centroids import (
     means_of,
     nearest_labels,
 )
-from imgcluster.analysis.clusterer import ClusterSettings, Found
+from imgcluster.analysis.clusterer import ClusterSettings, FoundIn
 from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.analysis.spaces import Spaces
 
 Algorithm = Literal["MiniBatchKMeans", "KMeans"]
 
@@ -42,6 +43,7 @@ _PATIENCE = 10
 """scikit-learn's: so many mini-batches without improvement end a run."""
 _PATIENCE_OF_MANY = 3
 _MAX_ITER = 300
+_REFINEMENTS = 3
 _REFINING_ITER = 20
 _SETTLED = 5e-5
 """Of many thousands of points, so many may still waver between two clusters."""
@@ -67,9 +69,12 @@ class NearestCentroid:
         return {"centroids": self.centroids}
 
 
+FoundCentroids = tuple[NDArray[np.int32], NearestCentroid]
+
+
 @dataclass(frozen=True)
 class KMeansClusterer:
-    """A `RefinableClusterer`; every distinct image counts once, however many files show it.
+    """A `SpacesClusterer`; every distinct image counts once, however many files show it.
 
     With one restart what scikit-learn gives is the answer. Else the best restarts on a sample are finished by
     Lloyd's iteration, and the one with the smallest inertia over all points is finished over all points.
@@ -78,7 +83,7 @@ class KMeansClusterer:
     algorithm: Algorithm
     settings: ClusterSettings
 
-    def fit(self, points: NDArray[np.float32], weights: NDArray[np.int64]) -> Found:  # noqa: ARG002
+    def fit(self, points: NDArray[np.float32], weights: NDArray[np.int64]) -> FoundCentroids:  # noqa: ARG002
         """Find clusters: as many as asked for, or as there are distinct points."""
         k = count_distinct(points, self.settings.k)
         n_init = self._restarts(points, k)
@@ -87,21 +92,22 @@ class KMeansClusterer:
             return _filled(points, centroids)
         return self._best(points, self._candidates(points, k, n_init))
 
-    def refine(
-        self,
-        points: NDArray[np.float32],
-        weights: NDArray[np.int64],  # noqa: ARG002
-        labels: NDArray[np.int32],
-        *,
-        finish: bool,
-    ) -> Found:
-        """Move the clusters' means a few times; at the last, try restarts against them."""
-        k = int(labels.max()) + 1
-        start = means_of(points, labels, k)
-        if not finish:
-            return _filled(points, lloyd(points, start, _REFINING_ITER))
-        n_init = self._restarts(points, k) // _FEWER_RESTARTS
-        return self._best(points, [*self._candidates(points, k, max(n_init, 1)), lloyd(points, start)])
+    def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
+        """Find clusters, and again in spaces that they make narrow; at the last, try restarts as well."""
+        space = spaces.plain
+        labels, model = self.fit(space.points, weights)
+        for step in range(_REFINEMENTS if labels.max() > 0 else 0):
+            space = spaces.narrowed(labels)
+            start = means_of(space.points, labels, int(labels.max()) + 1)
+            if step < _REFINEMENTS - 1:
+                labels, model = _filled(space.points, lloyd(space.points, start, _REFINING_ITER))
+            else:
+                labels, model = self._finished(space.points, start)
+        return FoundIn(labels, model, space)
+
+    def _finished(self, points: NDArray[np.float32], start: NDArray[np.float32]) -> FoundCentroids:
+        n_init = max(self._restarts(points, len(start)) // _FEWER_RESTARTS, 1)
+        return self._best(points, [*self._candidates(points, len(start), n_init), lloyd(points, start)])
 
     def _restarts(self, points: NDArray[np.float32], k: int) -> int:
         """Give as many as were asked for, else as sizes alone decide, never a clock."""
@@ -140,7 +146,7 @@ class KMeansClusterer:
             found = on_all_cores(run, zip(runs, seeds, strict=True))
         return [centroids for _, centroids in sorted(found, key=lambda each: each[0])]
 
-    def _best(self, points: NDArray[np.float32], candidates: list[NDArray[np.float32]]) -> Found:
+    def _best(self, points: NDArray[np.float32], candidates: list[NDArray[np.float32]]) -> FoundCentroids:
         best = min(candidates, key=lambda centroids: find_nearest(points, centroids).inertia)
         return _filled(points, lloyd(points, best))
 
@@ -177,7 +183,7 @@ def relocate_empty_clusters(
     return centroids
 
 
-def _filled(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> Found:
+def _filled(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> FoundCentroids:
     """Give the clusters of centroids, empty ones relocated as long as that makes them fewer."""
     fewest = len(centroids) + 1
     while True:

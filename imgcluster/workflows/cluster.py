@@ -187,7 +187,7 @@ def prepare_settings(options: PrepareOptions) -> PrepareSettings:
     return PrepareSettings(options.prepare, options.pca, options.whiten)
 
 
-def cluster_settings(k: int, options: ClusterOptions) -> ClusterSettings:
+def cluster_settings(k: int, options: FitOptions) -> ClusterSettings:
     """Take from the options what is about the clusterer."""
     return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
 

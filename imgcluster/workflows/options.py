@@ -186,6 +186,11 @@ class FitOptions(PrepareOptions):
         "The feature space of this network, or one by its full name; again to join several.", ()
     )
     space: str | None = option("A feature space by its full name.", unset="the only one")
+    algorithm: str = option(
+        "How clusters are found: kmeans-or-mixture, minibatch-kmeans or kmeans.",
+        "kmeans-or-mixture",
+        metavar="NAME",
+    )
     seed: int = option("Start of all random numbers; the same seed gives the same clusters.", 0, least=0)
 
     def __post_init__(self) -> None:
@@ -210,7 +215,6 @@ class ClusterOptions(FitOptions):
     mode: str = option(
         "How files come into the folders.", "auto", choices=("auto", "hardlink", "symlink", "copy", "move")
     )
-    algorithm: str = option("How clusters are found: minibatch-kmeans or kmeans.", "minibatch-kmeans")
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
     wait: float = option(_WAIT, 0.0)

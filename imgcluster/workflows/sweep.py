@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
-from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.cluster import collect_for, prepare_settings
+from imgcluster.workflows.cluster import cluster_settings, collect_for, prepare_settings
 from imgcluster.workflows.collection import choose_spaces, sources, with_keys
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
 
@@ -69,7 +68,7 @@ def sweep(
             tuple(space.name for space in spaces),
             prepare_settings(options),
             ks,
-            ClusterSettings(2, seed=options.seed, restarts=options.restarts, memory=options.memory),
+            cluster_settings(2, options),
             progress,
         )
         collection = with_keys(store, collection, keys, progress)

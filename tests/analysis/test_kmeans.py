@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from imgcluster.analysis import features
 from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterers import CLUSTERERS
 from imgcluster.analysis.clustering import cluster, predict
 from imgcluster.analysis.scoring import adjusted_rand, contingency
 from imgcluster.analysis.transforms import PrepareSettings
@@ -56,7 +57,7 @@ def test_a_small_case_worked_out_by_hand() -> None:
     assert result.silhouette == pytest.approx(np.mean(by_hand))
 
 
-@pytest.mark.parametrize("algorithm", ["minibatch-kmeans", "kmeans"])
+@pytest.mark.parametrize("algorithm", CLUSTERERS)
 @pytest.mark.parametrize("prepare", [PrepareSettings(), PrepareSettings("l2"), AS_THEY_COME])
 def test_blobs_are_found(algorithm: str, prepare: PrepareSettings) -> None:
     rows, truth = blobs((50, 40, 30, 20))
@@ -132,7 +133,7 @@ def test_nothing_to_cluster_is_refused() -> None:
 
 
 def test_an_algorithm_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(UsageError, match="minibatch-kmeans, kmeans"):
+    with pytest.raises(UsageError, match="kmeans-or-mixture, minibatch-kmeans, kmeans"):
         fit(source_of(np.eye(3, dtype=np.float32)), 2, algorithm="magic")
 
 
@@ -223,7 +224,7 @@ def test_the_published_method_is_one_run_of_mini_batches_on_the_embeddings() -> 
     for seed in range(3):
         theirs = np.empty(len(rows), int)
         theirs[order] = sklearn.cluster.MiniBatchKMeans(5, random_state=seed).fit(rows[order]).labels_
-        ours = fit(source, 5, AS_THEY_COME, restarts=1, seed=seed).labels
+        ours = fit(source, 5, AS_THEY_COME, algorithm="minibatch-kmeans", restarts=1, seed=seed).labels
         assert same_partition(ours, theirs) == 1
 
 

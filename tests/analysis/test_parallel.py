@@ -58,6 +58,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for count, width, k, algorithm in (
         (9000, 40, 3, "minibatch-kmeans"),
+        (700, 30, 4, "kmeans-or-mixture"),
         (300, 5000, 5, "kmeans"),
         (2000, 20, 200, "minibatch-kmeans"),
         (34_000, 64, 3, "minibatch-kmeans"),

@@ -1,11 +1,14 @@
 """How clusters fare where classes differ in size: even and skewed sets, with strangers, with k off by one.
 
-    python tests/benchmarks/skewed.py FEATURES [--draws 4] [--sizes 300 1000] [--algorithms NAME …]
+    python tests/benchmarks/skewed.py FEATURES [--draws 4] [--algorithms NAME …] [--results FILE]
 
 FEATURES is a folder of SET-NETWORK.npz with `embeddings` (N, D), `labels` (N,) and `classes`. Skewed: class
-sizes fall geometrically from all images of one class to a share of another's, in random order. Strangers: one
-image in ten more, of another set, that count as no class. Each line is a cell of the table, with the 95 %
-interval of its mean over sets, networks, draws and seeds.
+sizes fall geometrically from all images of one class to a share of another's, in random order; or all classes
+but one have that share, or that one alone has it, or sizes fall by equal steps. Strangers: one image in ten
+more, of another set, that count as no class. Algorithms: those of imgcluster, and `turtle` and `hdbscan on a
+map` as published. The table has a line for each cell: accuracy, with the 95 % interval of its mean over sets,
+networks and draws, balanced accuracy, ARI, and how far seeds differ. What lies in the file of results is not
+computed again.
 """
 
 from __future__ import annotations
@@ -13,21 +16,25 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from preparation import Rows
+from published import PUBLISHED
 
-from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClusterSettings
 from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import Embeddings, SilentProgress
 
-EVEN, SKEWS = 1.0, (0.15, 0.05)
+EVEN = "even"
+SHAPES = (EVEN, "skewed 0.15", "skewed 0.05")
+OTHER_SHAPES = ("one large 0.15", "one small 0.15", "steps 0.1")
 STRANGERS = 0.1
 NO_STRANGERS = {"cats_dogs": {"natural"}, "natural": {"cats_dogs"}}
 """Natural holds cats, dogs and people, so to each other these two are no strangers."""
@@ -35,19 +42,17 @@ NO_STRANGERS = {"cats_dogs": {"natural"}, "natural": {"cats_dogs"}}
 
 @dataclass(frozen=True)
 class Cell:
-    """What is varied, but for set, draw and seed."""
+    """What is varied, but for algorithm, set, draw and seed."""
 
     networks: tuple[str, ...]
-    ratio: float
-    strangers: bool
-    k_off: int
-    size: int | None
-    algorithm: str
+    shape: str
+    strangers: bool = False
+    k_off: int = 0
+    size: int | None = None
 
     def __str__(self) -> str:
-        shape = "even" if self.ratio == EVEN else f"skewed {self.ratio:g}"
         extra = f"{', strangers' if self.strangers else ''}{f', k {self.k_off:+d}' if self.k_off else ''}"
-        return f"{self.algorithm}, {'+'.join(self.networks)}, {self.size or 'all'}, {shape}{extra}"
+        return f"{' and '.join(self.networks)}, {self.size or 'all'}, {self.shape}{extra}"
 
 
 @dataclass(frozen=True)
@@ -74,94 +79,154 @@ class Sets:
         return tuple(sorted({network for _, network in self.embeddings}))
 
 
-def draw(labels: NDArray[np.int64], cell: Cell, random: np.random.Generator) -> NDArray[np.intp]:
-    """Choose rows of a set, at most `cell.size`."""
+@dataclass(frozen=True)
+class Draw:
+    """Images of a set and strangers after them: `labels` of the former, sources of all."""
+
+    labels: NDArray[np.int64]
+    sources: list[Rows]
+    k: int
+
+
+def shares(shape: str, classes: int) -> NDArray[np.float64]:
+    """Give how much of each class is taken, the largest first."""
+    if shape == EVEN:
+        return np.ones(classes)
+    kind, smallest = shape.rsplit(" ", 1)
+    places = np.arange(classes) / max(classes - 1, 1)
+    return {
+        "skewed": float(smallest) ** places,
+        "one large": np.where(places > 0, float(smallest), 1),
+        "one small": np.where(places == 1, float(smallest), 1),
+        "steps": 1 - (1 - float(smallest)) * places,
+    }[kind]
+
+
+def draw(sets: Sets, name: str, cell: Cell, number: int) -> Draw:
+    """Choose images of a set, and strangers of another."""
+    random = np.random.default_rng(number)
+    labels = sets.labels[name]
     classes = random.permutation(int(labels.max()) + 1)
     chosen = []
-    for place, each in enumerate(classes):
+    for share, each in zip(shares(cell.shape, len(classes)), classes, strict=True):
         rows = random.permutation(np.flatnonzero(labels == each))
-        share = cell.ratio ** (place / max(len(classes) - 1, 1))
         chosen.append(rows[: round(share * len(rows))])
-    rows = random.permutation(np.concatenate(chosen))
-    return np.sort(rows[: cell.size])
-
-
-def measures(sets: Sets, name: str, cell: Cell, number: int, seed: int) -> tuple[float, float, float]:
-    """Accuracy, balanced accuracy and ARI of one draw; strangers are clustered, and not judged."""
-    random = np.random.default_rng(number)
-    rows = draw(sets.labels[name], cell, random)
-    labels = sets.labels[name][rows]
+    rows = np.sort(random.permutation(np.concatenate(chosen))[: cell.size])
     others = [each for each in sets.labels if each != name and each not in NO_STRANGERS.get(name, ())]
     other = others[number % len(others)]
     count = round(STRANGERS * len(rows)) if cell.strangers else 0
     strange = random.choice(len(sets.labels[other]), count, replace=False)
+    digests = [hashlib.sha256(str(row).encode()).digest() for row in range(len(rows) + count)]
+    keys = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
     sources = [
         np.concatenate([sets.embeddings[name, network][rows], sets.embeddings[other, network][strange]])
         for network in cell.networks
     ]
-    digests = [hashlib.sha256(str(row).encode()).digest() for row in range(len(rows) + count)]
-    keys = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-    k = max(1, int(labels.max()) + 1 + cell.k_off)
-    found = cluster(
-        [Rows(keys, each) for each in sources],
-        cell.networks,
-        PrepareSettings(),
-        ClusterSettings(k, cell.algorithm, seed),
-        SilentProgress(),
-    )
-    judged = evaluate(found.labels[: len(rows)], [str(each) for each in labels])
+    return Draw(labels[rows], [Rows(keys, each) for each in sources], max(1, len(classes) + cell.k_off))
+
+
+def measures(drawn: Draw, algorithm: str, seed: int) -> tuple[float, float, float]:
+    """Accuracy, balanced accuracy and ARI; strangers are clustered, and not judged."""
+    if algorithm in PUBLISHED:
+        labels = PUBLISHED[algorithm](drawn.sources, drawn.k, seed)
+    else:
+        names = [str(number) for number in range(len(drawn.sources))]
+        settings = ClusterSettings(drawn.k, algorithm, seed)
+        labels = cluster(drawn.sources, names, PrepareSettings(), settings, SilentProgress()).labels
+    judged = evaluate(labels[: len(drawn.labels)], [str(each) for each in drawn.labels])
     counts = np.array(judged.confusion)
-    recalls = [
-        row[place] / max(row.sum(), 1) if place < len(row) else 0.0 for place, row in enumerate(counts)
+    right = [
+        counts[row, judged.columns.index(c)] if c is not None else 0 for row, c in enumerate(judged.matched)
     ]
-    return judged.accuracy, float(np.mean(recalls)), judged.ari
+    return judged.accuracy, float(np.mean(right / np.maximum(counts.sum(axis=1), 1))), judged.ari
 
 
 def cells(options: argparse.Namespace, networks: Sequence[str]) -> Iterator[Cell]:
-    """Yield all combinations; strangers and a wrong k on all images only."""
+    """Yield all combinations; strangers, a wrong k and other shapes on all images only."""
     several = [*((network,) for network in networks), tuple(networks)]
-    for algorithm, chosen, ratio, size in itertools.product(
-        options.algorithms, several, (EVEN, *SKEWS), (None, *options.sizes)
-    ):
-        yield Cell(chosen, ratio, strangers=False, k_off=0, size=size, algorithm=algorithm)
-        if size is None:
-            yield Cell(chosen, ratio, strangers=True, k_off=0, size=size, algorithm=algorithm)
-            for k_off in (-1, 1):
-                yield Cell(chosen, ratio, strangers=False, k_off=k_off, size=size, algorithm=algorithm)
+    for chosen in several:
+        for shape, size in itertools.product(SHAPES, (None, *options.sizes)):
+            yield Cell(chosen, shape, size=size)
+        yield from (Cell(chosen, shape) for shape in OTHER_SHAPES)
+        for shape in SHAPES:
+            yield Cell(chosen, shape, strangers=True)
+            yield from (Cell(chosen, shape, k_off=k_off) for k_off in (-1, 1))
+
+
+class Results:
+    """Measures by what they are of, kept in a file of lines."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text().splitlines() if path and path.exists() else ()
+        self._known = {json.dumps(of): found for of, found in map(json.loads, lines)}
+
+    def measured(
+        self, sets: Sets, name: str, cell: Cell, algorithm: str, number: int, seed: int
+    ) -> Sequence[float]:
+        """Give the measures, computed if they are not known."""
+        of = [algorithm, *astuple(cell), name, number, seed]
+        key = json.dumps(of)
+        if key not in self._known:
+            self._known[key] = measures(draw(sets, name, cell, number), algorithm, seed)
+            if self._path:
+                with self._path.open("a") as file:
+                    file.write(json.dumps([of, self._known[key]]) + "\n")
+        return self._known[key]
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, as Markdown."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("features", type=Path)
     parser.add_argument("--draws", type=int, default=4)
+    parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=[300, 1000])
-    parser.add_argument("--algorithms", nargs="+", default=["minibatch-kmeans"])
+    parser.add_argument(
+        "--algorithms", nargs="+", default=[DEFAULT_ALGORITHM, "minibatch-kmeans", *PUBLISHED]
+    )
+    parser.add_argument("--cells", default="", help="only cells with this in their name")
+    parser.add_argument("--results", type=Path)
     options = parser.parse_args()
-    sets = Sets.load(options.features)
-    print(f"{'':64}{'accuracy':>18}{'balanced':>10}{'ARI':>8}{'seeds':>8}")
+    sets, results = Sets.load(options.features), Results(options.results)
+    print(
+        "| cell | "
+        + " | ".join(f"{name}: accuracy | balanced | ARI | seeds" for name in options.algorithms)
+        + " |"
+    )
+    print("| --- |" + " --- |" * 4 * len(options.algorithms))
     for cell in cells(options, sets.networks):
-        draws = options.draws if cell.ratio != EVEN or cell.size else 1  # an even set as it is, is one draw
-        found = np.array(
-            [
+        if options.cells not in str(cell):
+            continue
+        draws = options.draws if cell.shape != EVEN or cell.size or cell.strangers else 1
+        columns = []
+        for algorithm in options.algorithms:
+            found = np.array(
                 [
-                    [measures(sets, name, cell, number, seed) for seed in range(options.seeds)]
-                    for number in range(draws)
+                    [
+                        [
+                            results.measured(sets, name, cell, algorithm, number, seed)
+                            for seed in range(options.seeds)
+                        ]
+                        for number in range(options.first_draw, options.first_draw + draws)
+                    ]
+                    for name in sorted(sets.labels)
                 ]
-                for name in sorted(sets.labels)
-            ]
-        )
-        accuracies = found[..., 0].mean(axis=2).ravel()
-        interval = 1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies))
-        spread = np.ptp(found[..., 0], axis=2).mean()
-        print(
-            f"{cell!s:64}{accuracies.mean():>10.4f} ± {interval:.3f}{found[..., 1].mean():>10.4f}"
-            f"{found[..., 2].mean():>8.3f}{spread:>8.4f}",
-            flush=True,
-        )
+            )
+            columns.append(column(found))
+        print(f"| {cell} | {' | '.join(columns)} |", flush=True)
+
+
+def column(found: NDArray[np.float64]) -> str:
+    """Summarise (sets, draws, seeds, measures)."""
+    accuracies = found[..., 0].mean(axis=2).ravel()
+    interval = 1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies))
+    spread = np.ptp(found[..., 0], axis=2).mean()
+    balanced, ari = found[..., 1].mean(), found[..., 2].mean()
+    return f"{accuracies.mean():.3f} ± {interval:.3f} | {balanced:.3f} | {ari:.3f} | {spread:.3f}"
 
 
 if __name__ == "__main__":

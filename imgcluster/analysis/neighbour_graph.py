@@ -1,0 +1,31 @@
+"""The graph of each point's nearest neighbours, and how many of its edges a clustering cuts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from imgcluster.analysis.parallel import alone
+
+NEIGHBOURS = 15
+
+
+def neighbour_graph(points: NDArray[np.float32], neighbours: int = NEIGHBOURS) -> csr_array:
+    """Join each of (N, d) points with its nearest: (N, N), 2 where each is the other's neighbour, else 1."""
+    from sklearn.neighbors import kneighbors_graph
+
+    count = min(neighbours, len(points) - 1)
+    edges = csr_array(alone(lambda: kneighbors_graph(points, count)))
+    return edges + edges.T
+
+
+def normalised_cut(graph: csr_array, labels: NDArray[np.int32]) -> float:
+    """Give the share of a cluster's edges that leave it, in the mean of the clusters (Shi and Malik 2000)."""
+    edges = graph.tocoo()
+    k = int(labels.max()) + 1
+    ends = labels[edges.row]
+    volumes = np.bincount(ends, edges.data, k)
+    inside = np.bincount(ends, edges.data * (ends == labels[edges.col]), k)
+    used = volumes > 0
+    return float(np.mean(1 - inside[used] / volumes[used]))

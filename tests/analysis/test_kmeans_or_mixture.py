@@ -1,0 +1,71 @@
+"""The default: k-means where classes are of one size, a mixture where they are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sklearn.cluster
+from analysis_data import ArraySource, source_of
+
+from imgcluster.analysis import kmeans_or_mixture
+from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClusterSettings
+from imgcluster.analysis.clustering import cluster, predict
+from imgcluster.analysis.scoring import adjusted_rand, contingency
+from imgcluster.analysis.transforms import PrepareSettings
+from imgcluster.records import Clustering, Embeddings, SilentProgress
+
+
+def found(source: ArraySource, k: int, algorithm: str = DEFAULT_ALGORITHM, **options: int) -> Clustering:
+    settings = ClusterSettings(k, algorithm, **options)
+    return cluster([source], ["a"], PrepareSettings(), settings, SilentProgress())
+
+
+def skewed(sizes: tuple[int, ...], seed: int = 0) -> tuple[Embeddings, np.ndarray]:
+    """Classes that overlap a little, wider than they lie apart in most directions."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(len(sizes), 40)) * 0.9 + 4
+    truth = random.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    width = np.linspace(1.5, 0.3, 40)
+    return (centres[truth] + random.normal(size=(len(truth), 40)) * width).astype(np.float32), truth
+
+
+def agreement(clustering: Clustering, truth: np.ndarray) -> float:
+    return adjusted_rand(contingency(truth, clustering.labels))
+
+
+@pytest.mark.parametrize("sample", [kmeans_or_mixture.SAMPLE, 500])
+def test_a_large_class_is_not_cut_to_spare_small_ones(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kmeans_or_mixture, "SAMPLE", sample)
+    rows, truth = skewed((900, 80, 60, 40))
+    source = source_of(rows)
+    ours = found(source, 4)
+    assert "penalties" in ours.model.fitted
+    assert agreement(ours, truth) > agreement(found(source, 4, "minibatch-kmeans"), truth) + 0.1
+    labels, _ = predict(ours.model, [rows])
+    assert np.array_equal(labels, ours.labels)
+
+
+def test_of_classes_of_one_size_k_means_is_the_answer() -> None:
+    rows, truth = skewed((100,) * 5)
+    source = source_of(rows)
+    ours = found(source, 5)
+    assert "penalties" not in ours.model.fitted
+    assert np.array_equal(ours.labels, found(source, 5, "minibatch-kmeans").labels)
+    assert agreement(ours, truth) > 0.9
+
+
+@pytest.mark.parametrize("sizes", [(20,) * 9, (900, 80, 60, 40)])
+def test_another_answer_of_mini_batches_gives_other_clusters(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = skewed(sizes)[0] / 2 + np.random.default_rng(1).normal(size=(sum(sizes), 40)).astype(np.float32)
+    before = found(source_of(rows), len(sizes))
+    original = sklearn.cluster.MiniBatchKMeans.fit
+
+    def elsewhere(self, points):  # type: ignore[no-untyped-def]
+        fitted = original(self, points)
+        fitted.cluster_centers_[:] = fitted.cluster_centers_[0]
+        return fitted
+
+    monkeypatch.setattr(sklearn.cluster.MiniBatchKMeans, "fit", elsewhere)
+    assert agreement(found(source_of(rows), len(sizes)), before.labels) < 1
