@@ -43,6 +43,7 @@ __all__ = [
     "evaluate",
     "extract",
     "inventory",
+    "name",
     "network",
     "report",
     "similar",

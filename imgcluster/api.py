@@ -23,6 +23,7 @@ from imgcluster.workflows import compare as comparing
 from imgcluster.workflows import duplicates as duplicating
 from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import inventory as listing
+from imgcluster.workflows import name as naming
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
@@ -38,6 +39,7 @@ from imgcluster.workflows.options import (
     DuplicatesOptions,
     ExtractOptions,
     InventoryOptions,
+    NameOptions,
     ReportOptions,
     SimilarOptions,
     SweepOptions,
@@ -58,6 +60,7 @@ __all__ = [
     "evaluate",
     "extract",
     "inventory",
+    "name",
     "networks",
     "report",
     "similar",
@@ -190,8 +193,14 @@ def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = N
 
 
 @_command
+def name(*names: str, options: NameOptions, progress: Progress | None = None) -> naming.Changed:
+    """Give clusters names, each as ``"0=cats"``; their folders and later clusterings bear them."""
+    return naming.name(names, options, owner=ownership(), progress=progress)
+
+
+@_command
 def undo(*, options: UndoOptions, progress: Progress | None = None) -> Undone:
-    """Take a clustering away again; images that were moved go back where they came from."""
+    """Go one step back; where there is none, or for `all`, take the clusters away; moved images go home."""
     return take_away(**vars(options), owner=ownership(), progress=progress)
 
 

@@ -371,6 +371,20 @@ class Clustering:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedCluster:
+    """A cluster as people know it; `size` counts files, and the name is empty where nobody gave one."""
+
+    number: int
+    name: str
+    size: int
+
+    @property
+    def title(self) -> str:
+        """Number and name."""
+        return f"{self.number} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """One image file and its cluster; `original` is where it came from, `path` where it lies now.
 

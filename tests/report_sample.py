@@ -18,7 +18,7 @@ from imgcluster.output.report import (
     save_thumbnail,
     write_report,
 )
-from imgcluster.records import SilentProgress
+from imgcluster.records import NamedCluster, SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,9 +93,14 @@ class Sample:
 
     def summary(self, **changes: object) -> ReportSummary:
         """Return what the report says about `images`, with some of it said otherwise."""
-        sizes = tuple(sum(image.cluster == c for image in self.images) for c in range(self.k))
-        values: dict[str, object] = {"sizes": sizes, "silhouettes": (0.5,) * self.k, "projection": "PCA"}
-        return ReportSummary(**{**values, **changes})  # type: ignore[arg-type]
+        sizes = (sum(image.cluster == c for image in self.images) for c in range(self.k))
+        clusters = tuple(NamedCluster(number, "", size) for number, size in enumerate(sizes))
+        values: dict[str, object] = {
+            "clusters": clusters,
+            "silhouettes": (0.5,) * self.k,
+            "projection": "PCA",
+        }
+        return ReportSummary(**{"projection": "PCA", **values, **changes})  # type: ignore[arg-type]
 
     def write(self, summary: ReportSummary | None = None, **options: int) -> str:
         """Write the report of a clustering that has nothing else, and return its page's path."""

@@ -22,6 +22,7 @@ from imgcluster.cli.duplicates import duplicates
 from imgcluster.cli.evaluate import evaluate
 from imgcluster.cli.extract import extract
 from imgcluster.cli.inventory import inventory
+from imgcluster.cli.name import name
 from imgcluster.cli.networks import networks
 from imgcluster.cli.options import with_options
 from imgcluster.cli.report import report
@@ -122,7 +123,7 @@ _store = typer.Typer(help="Look after the feature store.", no_args_is_help=True,
 _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
         *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
-        *(similar, duplicates, inventory, undo, networks, demo_images),
+        *(name, undo, similar, duplicates, inventory, networks, demo_images),
     ),
     _store: (info, verify, repair, prune, merge, export),
 }

@@ -9,6 +9,7 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.options import Json, Paths
+from imgcluster.cli.report import report_again
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import ClusterOptions
 
@@ -21,8 +22,13 @@ def cluster(
     *,
     options: ClusterOptions,
     report: Annotated[
-        bool, typer.Option("--report/--no-report", help="Also write the pages to look at.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--report/--no-report",
+            help="Also write the pages to look at.",
+            show_default="where there was a report before",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Sort the embedded images into one folder per cluster."""
@@ -45,8 +51,12 @@ def cluster(
                 owner=owner,
                 progress=progress,
             ).page
+        elif report is None and result.had_report and not options.dry_run:
+            page = report_again(result.out or "", progress)
     if json:
-        console.show_json({**result.figures(), "report": page})
+        answer = result.figures()
+        answer.pop("had_report")
+        console.show_json({**answer, "report": page})
     else:
         _show(result)
         if page:
@@ -74,7 +84,6 @@ def _show(result: ClusterResult) -> None:
         f"{verb} {quantity(result.images, 'image')} into {quantity(result.k, 'cluster')} in {result.out} "
         f"({result.mode}), silhouette {silhouette}, {result.seconds:.1f} s"
     )
-    for number, size in enumerate(result.sizes):
-        console.say(f"  {result.out}/{number}: {quantity(size, 'image')}")
+    console.show_clusters(result.out or "", result.clusters)
     if result.dry_run:
         console.say(f"  {quantity(result.bytes_to_copy, 'byte')} to copy; nothing was written")

@@ -28,13 +28,13 @@ from rich.text import Text
 
 from imgcluster.cli import interrupts
 from imgcluster.cli.streams import without_noise
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import open_named
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from imgcluster.records import Failure  # loads NumPy
+    from imgcluster.records import Failure, NamedCluster  # loads NumPy
 
 MOST_FAILURES_SHOWN = 20
 
@@ -163,6 +163,15 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
         _write_down(text)
         if not _voice.quiet:
             console.print(text, style=None if number else "bold", soft_wrap=True)
+
+
+def show_clusters(out: str, clusters: Iterable[NamedCluster]) -> None:
+    """List cluster folders and their sizes on stdout."""
+    from imgcluster.output.names import folder_name
+
+    for cluster in clusters:
+        folder = folder_name(cluster.number, cluster.name)
+        say(f"  {out}/{folder}: {quantity(cluster.size, 'image')}")
 
 
 def paths_and_reasons(failures: Iterable[Failure]) -> list[tuple[str, str]]:

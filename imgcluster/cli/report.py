@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
-from imgcluster.errors import quantity
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.workflows.options import ReportOptions
+
+if TYPE_CHECKING:
+    from imgcluster.records import Progress
 
 
 def report(*, options: ReportOptions, json: Json = False) -> None:
@@ -30,3 +35,16 @@ def report(*, options: ReportOptions, json: Json = False) -> None:
     made = quantity(result.thumbnails_made, "new thumbnail")
     console.say(f"{quantity(result.images, 'image')}, {made}, map by {result.projection}")
     console.say(f"open {result.page}")
+
+
+def report_again(clusters: str, progress: Progress) -> str | None:
+    """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
+    from imgcluster.cli.places import ownership, thumbnail_folder
+    from imgcluster.workflows import report as workflow
+
+    try:
+        made = workflow.report(clusters, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress)
+    except ImgclusterError as error:
+        progress.note(f"no report could be made of what has changed: {error}")
+        return None
+    return made.page

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
+from imgcluster.cli.report import report_again
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import UndoOptions
 
 
 def undo(*, options: UndoOptions, json: Json = False) -> None:
-    """Take a clustering away again; images that were moved go back where they came from."""
+    """Go one step back to the clustering before; where there was none, take the clusters away."""
     from imgcluster.cli.places import ownership
     from imgcluster.workflows import undo as workflow
 
     with console.progress() as progress:
         done = workflow.undo(**vars(options), owner=ownership(), progress=progress)
+        if done.clusters is not None and done.had_report:
+            report_again(options.clusters, progress)
     if json:
-        console.show_json(done)
+        answer = dict(vars(done))
+        del answer["had_report"]
+        console.show_json(answer)
+        return
+    if done.clusters is not None:
+        would = "would go" if options.dry_run else "went"
+        more = f"{quantity(done.steps, 'more step')} back" if done.steps else "the next undo takes all away"
+        console.say(
+            f"{options.clusters}: {would} one step back, to {quantity(len(done.clusters), 'cluster')}; {more}"
+        )
+        if done.returned:
+            console.say(f"  {quantity(done.returned, 'image')} moved back")
+        console.show_clusters(options.clusters, done.clusters)
         return
     removed, returned = quantity(done.removed, "file"), quantity(done.returned, "image")
     would = "would be " if options.dry_run else ""

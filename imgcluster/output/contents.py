@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from imgcluster.files import is_temporary
 from imgcluster.output.file_system import is_folder, remove_if_empty
@@ -59,9 +60,31 @@ class Contents:
         """(where it is, where we had put it) of each image that a person moved to another folder."""
         return [
             (now, then)
-            for now, then in self.owned.items()
-            if os.path.dirname(now) != os.path.dirname(then) and then.partition("/")[0] != AWAY
+            for now, then in self._elsewhere()
+            if self.renamed.get(os.path.dirname(then)) != os.path.dirname(now)
         ]
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """The name that a person gave to each cluster folder that is known again.
+
+        It holds more than half of what is left of that folder, and more of it than of any other.
+        """
+        pairs = Counter((os.path.dirname(then), os.path.dirname(now)) for now, then in self._elsewhere())
+        left = Counter(os.path.dirname(then) for then in self.owned.values())
+        most: dict[str, tuple[str, str]] = {}
+        for pair, _ in pairs.most_common():
+            most.setdefault(pair[1], pair)
+        return {
+            then: now
+            for then, now in most.values()
+            if "/" not in now and now not in self.folders and 2 * pairs[then, now] > left[then]
+        }
+
+    def _elsewhere(self) -> Iterator[tuple[str, str]]:
+        for now, then in self.owned.items():
+            if os.path.dirname(now) != os.path.dirname(then) and then.partition("/")[0] != AWAY:
+                yield now, then
 
     def in_the_way(self) -> Iterator[str]:
         """Yield each unowned file that is a reason not to replace the folder."""
@@ -109,26 +132,22 @@ def examine(folder: str, marker: Marker | None) -> Contents:
         path: own for path, own in files.items() if own.kind != "written" and path not in contents.owned
     }
     if missing:
-        contents.owned |= _moved_by_hand(contents, files, unclaimed, missing)
+        contents.owned |= _moved_by_hand(contents, unclaimed, missing)
     contents.unowned += [path for path in unclaimed if path not in contents.owned]
     contents.unowned.sort(key=os.fsencode)
     return contents
 
 
-def _moved_by_hand(
-    contents: Contents, files: dict[str, OwnFile], unclaimed: list[str], missing: dict[str, OwnFile]
-) -> dict[str, str]:
+def _moved_by_hand(contents: Contents, unclaimed: list[str], missing: dict[str, OwnFile]) -> dict[str, str]:
     """Find the images that a person moved: where they are, and where we had put them.
 
-    A link or copy is one only in another cluster folder. An image that itself was moved into the clustering
-    is searched for everywhere below it, for nothing else would ever bring it home.
+    A link or copy is one only in another folder. An image that itself was moved into the clustering is
+    searched for everywhere below it, for nothing else would ever bring it home.
     """
-    clusters = {os.path.dirname(path) for path, own in files.items() if own.kind != "written"}
     by_size: defaultdict[int | None, list[tuple[str, OwnFile]]] = defaultdict(list)
     for then, own in missing.items():
         by_size[None if own.kind == "symlink" else own.size].append((then, own))
-    elsewhere = contents.unowned if any(own.kind == "moved" for own in missing.values()) else []
-    below = (name for folder in elsewhere for name in _files_below(contents.folder, folder))
+    below = (name for folder in contents.unowned for name in _files_below(contents.folder, folder))
     found: dict[str, str] = {}
     for path in (*unclaimed, *below):
         there, parent = os.path.join(contents.folder, path), os.path.dirname(path)
@@ -136,7 +155,7 @@ def _moved_by_hand(
         alike = [
             (then, own)
             for then, own in by_size[None if stat.S_ISLNK(status.st_mode) else status.st_size]
-            if own.kind == "moved" or (parent in clusters and parent != os.path.dirname(then))
+            if own.kind == "moved" or parent not in {"", os.path.dirname(then)}
         ]
         exact = [item for item in alike if item[1].is_exactly(status)]
         origin = next((item for item in (*exact, *alike) if item[1].is_at(there)), None)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES
-from imgcluster.output.marker import read_marker
+from imgcluster.output.marker import Kind, read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement
+
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class PlannedFile:
 
     `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
     folder, such as ``0/a.jpg``. `moves` tells that the file itself goes there. `placement` says where the
-    image will lie.
+    image will lie. `kept` is the link or copy of an earlier clustering here that is taken over as it is.
     """
 
     source: str
@@ -33,6 +37,19 @@ class PlannedFile:
     device: int
     moves: bool
     placement: Placement
+    kept: KeptFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A link or copy in the clustering that is to be replaced: where it lies, and what it is."""
+
+    path: str
+    kind: Kind
+
+
+Image = tuple[str, bytes]
+"""The path that an image came from, and its key."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +66,19 @@ class FolderPlan:
         In the order of the placements.
     missing
         Paths of placements that are no files any more; they have no part in the plan.
+    names
+        Of the clusters that have one, by their numbers.
     """
 
     out: str
     mode: str
     files: tuple[PlannedFile, ...]
     missing: tuple[str, ...]
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def folder(self, cluster: int) -> str:
+        """Return the name of a cluster's folder."""
+        return folder_name(cluster, self.names.get(cluster, ""))
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -78,18 +102,31 @@ class FolderPlan:
         return file.device != here and self.mode != "symlink"
 
 
-def plan_folders(placements: Sequence[Placement], out: str, mode: str) -> FolderPlan:
+def plan_folders(
+    placements: Sequence[Placement],
+    out: str,
+    mode: str,
+    names: Mapping[int, str] = _NONE,
+    kept: Mapping[Image, KeptFile] = _NONE,
+) -> FolderPlan:
     """Decide on the name of every file below `out`; see `names.distinct_names`. Nothing is written.
 
     Images that an earlier ``--mode move`` put into `out` have no other place, so they move in every mode.
+
+    Parameters
+    ----------
+    names
+        Of the clusters that have one, by their numbers.
+    kept
+        Links and copies of the clustering in `out` that are to be taken over.
 
     Raises
     ------
     ImgclusterError
         When `out` is a folder of images, or one above.
     """
-    out, found, missing = _found(placements, out, mode)
-    return FolderPlan(out, mode, _named(found, out), missing)
+    out, found, missing = _found(placements, out, mode, kept)
+    return FolderPlan(out, mode, _named(found, out, names), missing, names)
 
 
 def check_output(
@@ -107,7 +144,7 @@ def check_output(
 
 
 def _found(
-    placements: Sequence[Placement], out: str, mode: str
+    placements: Sequence[Placement], out: str, mode: str, kept: Mapping[Image, KeptFile] = _NONE
 ) -> tuple[str, list[PlannedFile], tuple[str, ...]]:
     """Give the real output folder, the files that are there, not yet named, and the paths of the others."""
     if mode not in MODES:
@@ -117,12 +154,12 @@ def _found(
     moved = _moved_before(out) if inside else frozenset()
     found, missing = [], []
     for placement in placements:
-        file = _look(placement, mode, moved)
+        file = _look(placement, mode, moved, kept.get((placement.original, placement.key)))
         if file is None:
             missing.append(placement.path)
         else:
             found.append(file)
-    outside = [file for file in found if file.source not in moved]
+    outside = [file for file in found if file.source not in moved and not file.kept]
     _refuse_image_folders(out, {f.source.rpartition("/")[0] for f in outside})
     _refuse_image_folders(out, {f.placement.path.rpartition("/")[0] for f in outside})
     return out, found, tuple(missing)
@@ -136,10 +173,14 @@ def _moved_before(out: str) -> frozenset[str]:
     return frozenset((*put, *moved_by_hand(out, marker).values()))
 
 
-def _look(placement: Placement, mode: str, moved: frozenset[str]) -> PlannedFile | None:
-    source = placement.path
+def _look(
+    placement: Placement, mode: str, moved: frozenset[str], kept: KeptFile | None
+) -> PlannedFile | None:
+    source = kept.path if kept else placement.path
     try:
         status = os.lstat(source)
+        if kept:
+            return PlannedFile(source, "", 0, status.st_dev, moves=False, placement=placement, kept=kept)
         is_link = stat.S_ISLNK(status.st_mode)
         if is_link:
             source = os.path.realpath(source)
@@ -152,7 +193,7 @@ def _look(placement: Placement, mode: str, moved: frozenset[str]) -> PlannedFile
     return PlannedFile(source, "", status.st_size, status.st_dev, moves, placement)
 
 
-def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
+def _named(files: list[PlannedFile], out: str, names: Mapping[int, str]) -> tuple[PlannedFile, ...]:
     limit = _name_limit(out)
     clusters: defaultdict[int, list[int]] = defaultdict(list)
     for index, file in enumerate(files):
@@ -161,10 +202,11 @@ def _named(files: list[PlannedFile], out: str) -> tuple[PlannedFile, ...]:
     for cluster, members in clusters.items():
         placements = [files[i].placement for i in members]
         wanted = [(p.original.rpartition("/")[2], p.key, p.original) for p in placements]
+        folder = folder_name(cluster, names.get(cluster, ""))
         for i, name in zip(members, distinct_names(wanted, limit), strict=True):
-            file, relative = files[i], f"{folder_name(cluster)}/{name}"
+            file, relative = files[i], f"{folder}/{name}"
             placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
-            named[i] = PlannedFile(file.source, relative, file.size, file.device, file.moves, placement)
+            named[i] = replace(file, relative=relative, placement=placement)
     return tuple(named)
 
 

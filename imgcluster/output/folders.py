@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
 from imgcluster.output.contents import AWAY
-from imgcluster.output.file_system import sync_all
+from imgcluster.output.file_system import remove_if_empty, sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
 from imgcluster.output.life import (
     check_replaceable,
@@ -28,7 +28,6 @@ from imgcluster.output.life import (
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.marker import Kind, Marker, OwnFile, new_name, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
-from imgcluster.output.names import folder_name
 from imgcluster.output.paths import PathTexts, below
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
@@ -91,6 +90,10 @@ def build_folders(
                 raise ImgclusterError(_explained(error, plan)) from error
             raise
         _sweep(plan.out, progress, owner)
+        # Folders of somebody's own that held nothing but images of ours were carried along.
+        for folder in {os.path.dirname(f.source) for f in plan.files if f.moves} - {plan.out}:
+            if folder.startswith(f"{plan.out}/"):
+                remove_if_empty(folder)
     if placer.fallbacks:
         progress.note(placer.summary())
     moved = sum(file.moves for file in plan.files)
@@ -120,7 +123,7 @@ class _Builder:
         os.mkdir(self._tree)
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in self._plan.sizes:
-            os.mkdir(f"{self._tree}/{folder_name(cluster)}")
+            os.mkdir(f"{self._tree}/{self._plan.folder(cluster)}")
         self._place_files()
         for relative, data in extra_files.items():
             self._write(below(f"./{relative}"), data)
@@ -143,8 +146,12 @@ class _Builder:
                 journal.move(PlannedMove(file.source, file.relative))
                 self._note(file, target, "moved")
             else:
-                folder = f"{self._plan.out}/{folder_name(file.placement.cluster)}"
-                self._note(file, target, self._placer.place(file.source, target, folder, file.device))
+                folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
+                if file.kept:
+                    self._placer.keep(file.source, target)
+                    self._note(file, target, file.kept.kind)
+                else:
+                    self._note(file, target, self._placer.place(file.source, target, folder, file.device))
             if count % _REPORT_EVERY == 0:
                 self._progress.advance(_REPORT_EVERY)
             if self._progress.stopping:

@@ -19,7 +19,7 @@ from enum import Enum, auto
 
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
-from imgcluster.output.contents import KEPT, examine
+from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import exchange, locked_folder, rename_new
 from imgcluster.output.marker import Marker, is_own, read_marker
@@ -182,11 +182,7 @@ def check_replaceable(out: str, moving: AbstractSet[str], owner: Ownership, *, f
     if force:
         return marker
     contents = examine(out, marker)
-    for now, then in contents.corrections:
-        raise ImgclusterError(
-            f"{os.path.join(out, now)} was moved by hand from {os.path.dirname(then)}/: "
-            "move it back, choose another --out, or --force to give that correction up"
-        )
+    refuse_corrections(contents)
     unowned = next((path for path in contents.in_the_way() if f"{out}/{path}" not in moving), None)
     if unowned is None:
         return marker
@@ -199,6 +195,15 @@ def check_replaceable(out: str, moving: AbstractSet[str], owner: Ownership, *, f
     if unowned in marker.files:
         raise ImgclusterError(f"{path} was changed since it was put there: {advice}")
     raise ImgclusterError(f"{path} was not put there by imgcluster: {advice}")
+
+
+def refuse_corrections(contents: Contents) -> None:
+    """Raise ImgclusterError where a person moved an image to another cluster."""
+    for now, then in contents.corrections:
+        raise ImgclusterError(
+            f"{os.path.join(contents.folder, now)} was moved by hand from {os.path.dirname(then)}/: "
+            "`imgcluster correct` keeps such corrections for --edits; --force gives them up"
+        )
 
 
 def swap_in(out: str) -> None:

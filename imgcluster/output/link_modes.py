@@ -101,6 +101,15 @@ class Placer:
             return WAYS[way].kind
         raise AssertionError("the last way is never refused")
 
+    def keep(self, source: str, target: str) -> None:
+        """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _FALL_BACK:
+                raise
+            shutil.copy2(source, target, follow_symlinks=False)
+
     @property
     def fallbacks(self) -> int:
         """How many files did not go the mode's first way."""

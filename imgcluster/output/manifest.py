@@ -9,18 +9,20 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import read_limited
 from imgcluster.output.paths import PathTexts, absolute, below
-from imgcluster.records import Placement, json_number
+from imgcluster.records import NamedCluster, Placement, json_number
 
 ASSIGNMENTS = "assignments.csv"
 CLUSTERING = "clustering.json"
 SCHEMA = 1
 _MOST_BYTES = 1 << 30
 
-_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved")
+_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved", "name")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class ClusteringManifest:
     spaces
         Names of the feature spaces, in the order of the model.
     sizes
-        Files per cluster, in the order of their numbers.
+        Files per cluster, in the order of `clusters`.
+    clusters
+        In the order of their numbers, which may have gaps, and of the model. Where they are not told, as by
+        earlier versions, the numbers have none, and nor are there names.
     paths
         Files and folders that images were taken from, absolute; none where all of the store were.
     options
@@ -60,10 +65,26 @@ class ClusteringManifest:
     options: Mapping[str, str | float | Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     unsorted: int = 0
+    clusters: tuple[NamedCluster, ...] = ()
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        if not self.clusters:
+            clusters = tuple(NamedCluster(number, "", size) for number, size in enumerate(self.sizes))
+            object.__setattr__(self, "clusters", clusters)
 
-def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[str] | None = None) -> bytes:
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of clusters that have one, by their numbers."""
+        return {cluster.number: cluster.name for cluster in self.clusters if cluster.name}
+
+
+def assignments_csv(
+    placements: Sequence[Placement],
+    out: str,
+    files: Sequence[str] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> bytes:
     r"""Write the table of all images.
 
     Paths are relative to `out` where both lie below a common folder, and begin with ``./`` or ``/``, so that
@@ -78,7 +99,10 @@ def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[s
         The output folder, absolute.
     files
         Where each image is shown, relative to `out`, such as ``0/a.jpg``.
+    names
+        Of the clusters that have one; with ' before a name that begins as a formula does.
     """
+    names = {number: no_formula(name) for number, name in (names or {}).items()}
     texts = PathTexts(os.path.realpath(out))
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\r\n")
@@ -93,10 +117,21 @@ def assignments_csv(placements: Sequence[Placement], out: str, files: Sequence[s
             "" if math.isnan(p.silhouette) else p.silhouette,
             file,
             "yes" if p.path != p.original and texts.text(p.path) == file else "no",
+            names.get(p.cluster, ""),
         )
         for p, file in zip(placements, shown, strict=True)
     )
     return table.getvalue().encode("utf-8", "surrogateescape")
+
+
+def no_formula(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula; `as_typed` gives it back."""
+    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
+
+
+def as_typed(text: str) -> str:
+    """Return what `no_formula` was given."""
+    return text.removeprefix("'")
 
 
 def read_assignments(out: str) -> tuple[Placement, ...]:
@@ -108,7 +143,12 @@ def read_assignments(out: str) -> tuple[Placement, ...]:
         When there is none, or it is damaged.
     """
     out = os.path.realpath(out)
-    text = _read(out, ASSIGNMENTS).decode("utf-8", "surrogateescape")
+    return parse_assignments(_read(out, ASSIGNMENTS), out)
+
+
+def parse_assignments(data: bytes, out: str) -> tuple[Placement, ...]:
+    """Do as `read_assignments` with a table that was read before."""
+    text = data.decode("utf-8", "surrogateescape")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         return tuple(_placement(row, out) for row in reader)
@@ -151,9 +191,14 @@ def read_manifest(out: str) -> ClusteringManifest:
         When there is none, a newer imgcluster wrote it, or it is damaged.
     """
     out = os.path.realpath(out)
+    return parse_manifest(_read(out, CLUSTERING), out)
+
+
+def parse_manifest(data: bytes, out: str) -> ClusteringManifest:
+    """Do as `read_manifest` with a file that was read before."""
     path = os.path.join(out, CLUSTERING)
     try:
-        document = json.loads(_read(out, CLUSTERING))
+        document = json.loads(data)
         if document["schema"] > SCHEMA:
             raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
         document |= {
@@ -163,10 +208,20 @@ def read_manifest(out: str) -> ClusteringManifest:
             "paths": tuple(absolute(path, out) for path in document.get("paths", ())),
             "inertia": _number(document["inertia"]),
             "silhouette": _number(document["silhouette"]),
+            "clusters": _clusters(document),
         }
         return ClusteringManifest(**document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
+
+
+def _clusters(document: Mapping[str, Any]) -> tuple[NamedCluster, ...]:
+    listed = document.get("clusters", ())
+    clusters = tuple(NamedCluster(int(c["number"]), str(c["name"]), int(c["size"])) for c in listed)
+    numbers = [cluster.number for cluster in clusters]
+    if numbers != sorted(set(numbers)) or (numbers and (len(numbers) != document["k"] or numbers[0] < 0)):
+        raise ValueError("its clusters are not in order")
+    return clusters
 
 
 def _number(value: float | None) -> float:

@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from imgcluster.errors import UsageError
+
 NAME_LIMIT = 255
 UNSORTED = "unsorted"
 """The folder of the images that fit in no cluster."""
+NOT = "not "
+"""Before the name of a cluster: any but that."""
 _LONGEST_EXTENSION = 20
+_LONGEST_NAME = 120  # bytes; with a number, some file systems take no more
+_REFUSED = '/\\:*?"<>|'
 _TAG_DIGITS = 8
 
 
-def folder_name(cluster: int) -> str:
-    """Give the name of a cluster's folder; -1 is no cluster."""
-    return UNSORTED if cluster < 0 else str(cluster)
+def folder_name(cluster: int, name: str = "") -> str:
+    """Give the name of a cluster's folder; -1 is no cluster. It differs from others by the number alone."""
+    return UNSORTED if cluster < 0 else f"{cluster} {_safe(name)}".rstrip(" .")
+
+
+def name_in_folder(folder: str, cluster: int) -> str:
+    """Give the name that a folder says the cluster has, by whomever the folder was named."""
+    return re.sub(rf"\A{cluster}(?= |\Z)", "", folder).strip()
+
+
+def checked_name(name: str) -> str:
+    """Return a name for a cluster, accents composed. UsageError where it is empty or a path."""
+    name = unicodedata.normalize("NFC", name.strip())
+    if not name:
+        raise UsageError("a name cannot be empty")
+    if "/" in name or name in {".", ".."}:
+        raise UsageError(f"{name} is a path: a name goes without /")
+    if name.startswith(NOT) or name == UNSORTED:
+        raise UsageError(f"no cluster can be called {name!r}: in an edits file that says something else")
+    return name
+
+
+def _safe(name: str) -> str:
+    """Make a name such that every file system takes it behind a number."""
+    text = "".join(c if c.isprintable() and c not in _REFUSED else "_" for c in name)
+    while len(text.encode()) > _LONGEST_NAME:
+        text = text[:-1]
+    return text
 
 
 def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LIMIT) -> list[str]:

@@ -14,6 +14,7 @@ from imgcluster.output.names import UNSORTED
 from imgcluster.output.report_names import shown
 from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
+from imgcluster.records import NamedCluster
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -113,9 +114,9 @@ class Pages:
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
         for image in images:
             members[image.cluster].append(image)
-        numbers = [*range(summary.k), *([-1] if summary.unsorted else [])]
-        self._ordered = {number: by_confidence(members[number]) for number in numbers}
-        self.clusters = tuple(self._cluster(number) for number in numbers)
+        listed = [*summary.clusters, *([NamedCluster(-1, "", summary.unsorted)] if summary.unsorted else [])]
+        self._ordered = {each.number: by_confidence(members[each.number]) for each in listed}
+        self.clusters = tuple(self._cluster(row, each) for row, each in enumerate(listed))
 
     def overview(self) -> str:
         """Return ``report.html``."""
@@ -133,12 +134,22 @@ class Pages:
         """Yield (file name, page) for every page of every cluster."""
         for cluster in self.clusters:
             groups = self._groups(cluster.number, "../", "", *self._ordered[cluster.number])
+            place = self.clusters.index(cluster)
+            neighbours = self.clusters[place - 1] if place else None, (*self.clusters, None)[place + 1]
             for i, name in enumerate(cluster.pages):
                 share = math.ceil(cluster.shown / len(cluster.pages))
                 part = tuple(_slice(groups, i * share, (i + 1) * share))
                 yield (
                     name,
-                    self._fill("cluster.html", here="../", below="", cluster=cluster, groups=part, page=i),
+                    self._fill(
+                        "cluster.html",
+                        here="../",
+                        below="",
+                        cluster=cluster,
+                        groups=part,
+                        page=i,
+                        neighbours=neighbours,
+                    ),
                 )
 
     def map(self, chart: Map) -> str:
@@ -152,15 +163,15 @@ class Pages:
             with_map=self._with_map,
             here=here,
             below=below,
+            title=self._summary.title,
             side=THUMBNAIL_SIDE,
             **values,
         )
 
-    def _cluster(self, number: int) -> Cluster:
-        summary = self._summary
+    def _cluster(self, row: int, cluster: NamedCluster) -> Cluster:
+        summary, number, size = self._summary, cluster.number, cluster.size
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
-        size = summary.sizes[number] if number >= 0 else summary.unsorted
         count = max(4, min(16, _SAMPLES_IN_ALL // max(1, summary.k)))
         samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
         pages = max(1, math.ceil(here / PAGE_SIZE))
@@ -169,8 +180,8 @@ class Pages:
             number=number,
             size=size,
             share=size / max(1, summary.images),
-            bar=100 * size / max(1, *summary.sizes),
-            silhouette=summary.silhouettes[number] if summary.silhouettes and number >= 0 else math.nan,
+            bar=100 * size / max(1, *(each.size for each in summary.clusters)),
+            silhouette=summary.silhouettes[row] if summary.silhouettes and number >= 0 else math.nan,
             shown=here,
             wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
             pages=tuple(f"{name}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
@@ -243,10 +254,6 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
-def _named(cluster: int) -> str:
-    return f"Cluster {cluster}" if cluster >= 0 else "Unsorted"
-
-
 def _measure(value: float) -> str:
     """Return two decimals, or a dash where it is not defined."""
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
@@ -266,5 +273,5 @@ def load_templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_count, measure=_measure, shown=shown, named=_named)
+    environment.filters.update(number=_count, measure=_measure, shown=shown)
     return environment

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from imgcluster.output.report_names import copied, decodable, shown, url
-from imgcluster.records import Failure
+from imgcluster.records import Failure, NamedCluster
 
 NAN = float("nan")
 
@@ -20,6 +20,8 @@ class ReportImage:
     ----------
     key
         SHA-256 of the file's bytes, 64 hex characters; finds the thumbnail.
+    cluster_name
+        Of its cluster, if it has one.
     path
         The path that a person reads and copies, in `os.fsdecode` form.
     file
@@ -41,6 +43,7 @@ class ReportImage:
     wrong: bool = False
     x: float = NAN
     y: float = NAN
+    cluster_name: str = ""
 
     @property
     def has_place(self) -> bool:
@@ -60,7 +63,7 @@ class ReportImage:
     @property
     def note(self) -> str:
         """One line about it: its cluster, how sure that is, and what its label says."""
-        parts = [f"cluster {self.cluster}"]
+        parts = [shown(f"cluster {self.cluster} {self.cluster_name}".rstrip())]
         if not math.isnan(self.distance):
             parts.append(f"distance {self.distance:.3f}")
         if not math.isnan(self.silhouette):
@@ -103,10 +106,10 @@ class ReportSummary:
 
     Attributes
     ----------
-    sizes
-        Number of image files in each cluster, in the order of their numbers.
+    clusters
+        In the order of their numbers.
     silhouettes
-        Mean silhouette of each cluster, NaN where it is not defined; may be empty.
+        Mean silhouette of each of them, NaN where it is not defined; may be empty.
     silhouette
         Mean silhouette of all images.
     settings
@@ -121,7 +124,7 @@ class ReportSummary:
         How many image files fit in no cluster.
     """
 
-    sizes: tuple[int, ...]
+    clusters: tuple[NamedCluster, ...]
     silhouettes: tuple[float, ...] = ()
     silhouette: float = NAN
     settings: tuple[tuple[str, str], ...] = ()
@@ -134,12 +137,23 @@ class ReportSummary:
     @property
     def k(self) -> int:
         """The number of clusters."""
-        return len(self.sizes)
+        return len(self.clusters)
 
     @property
     def images(self) -> int:
         """The number of image files."""
-        return sum(self.sizes) + self.unsorted
+        return sum(cluster.size for cluster in self.clusters) + self.unsorted
+
+    def title(self, number: int) -> str:
+        """Give a cluster's name with its number, for reading; -1 is what fits in none."""
+        names = {cluster.number: cluster.name for cluster in self.clusters if cluster.name}
+        return (
+            "Unsorted"
+            if number < 0
+            else shown(f"{names[number]} ({number})")
+            if number in names
+            else f"Cluster {number}"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, owned_files, remove_rest
+from imgcluster.output.folder_plan import Image
 from imgcluster.output.home import is_still_home, move_home
 from imgcluster.output.life import Settled, locked, look, settle
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import CLUSTERING_MARKER, Progress
+from imgcluster.records import CLUSTERING_MARKER, NamedCluster, Progress
 from imgcluster.tabular import Tabular
 
 _REPORT_EVERY = 512
@@ -33,12 +35,21 @@ class Undone(Tabular):
     missing
         How many moved images are neither in the folder nor where they came from. While there are any, the
         folder keeps its marker, so that another `undo` brings home those that are put back into it.
+    clusters
+        Those of the clustering before, which stands again; None where all was taken away.
+    steps
+        How many more steps back there are.
+    had_report
+        Whether there was a report, which is about what was undone.
     """
 
     removed: int
     returned: int
     left: tuple[str, ...]
     missing: int = 0
+    clusters: tuple[NamedCluster, ...] | None = None
+    steps: int = 0
+    had_report: bool = False
 
 
 def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership = IN_MEMORY) -> Undone:
@@ -79,6 +90,31 @@ def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership 
         raise ImgclusterError(
             f"{what}: {error.strerror}; put that right, and run `imgcluster undo` again"
         ) from error
+
+
+def send_home(out: str, images: Container[Image], progress: Progress, owner: Ownership) -> int:
+    """Move `images` home that were moved into the clustering in `out`, which lacks them then; count them.
+
+    Raises
+    ------
+    ImgclusterError
+        As `undo` does.
+    """
+    with locked(out, progress.note):
+        settle(out, progress.note, owner)
+        found = look(out, owner)
+        found.refuse_foreign(out)
+        if found.marker is None:
+            raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
+        contents = examine(out, found.marker)
+        _check_returns(out, found.marker, contents, force=False)
+        return sum(
+            move_home(path, original)
+            for own, path in owned_files(contents, found.marker)
+            if own.kind == "moved"
+            for original in (own.original(out),)
+            if (original, bytes.fromhex(own.key)) in images and not os.path.lexists(original)
+        )
 
 
 def would_undo(out: str) -> Undone:

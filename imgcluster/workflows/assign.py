@@ -92,8 +92,8 @@ def assign(
     """
     options = options or AssignOptions()
     progress = progress or SilentProgress()
-    model = read_model(options.clusters)
-    store = options.store or read_manifest(options.clusters).store
+    model, manifest = read_model(options.clusters), read_manifest(options.clusters)
+    store = options.store or manifest.store
     if source is not None and source.space.name not in model.spaces:
         raise ImgclusterError(
             f"{options.clusters} was made of {' and '.join(model.spaces)}, and the source embeds in "
@@ -115,7 +115,9 @@ def assign(
         collection = collect(opened, spaces, paths, options.clusters, progress)
         keys, labels, distances = _predict(opened, spaces, collection.keys, model)
         collection = with_keys(opened, collection, keys, progress)
-    images = _in_order_of_paths(collection, labels.tolist(), distances.tolist())
+    number_of = dict(enumerate(cluster.number for cluster in manifest.clusters)) | {-1: -1}
+    numbers = [number_of[label] for label in labels.tolist()]
+    images = _in_order_of_paths(collection, numbers, distances.tolist())
     if options.out is not None:
         _write_table(options.out, images)
     return AssignResult(images, new, tuple(failures.values()))

@@ -15,24 +15,20 @@ from imgcluster.analysis import choose_k
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
-from imgcluster.errors import ImgclusterError, quantity
-from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
-from imgcluster.output.manifest import (
-    ASSIGNMENTS,
-    CLUSTERING,
-    ClusteringManifest,
-    assignments_csv,
-    manifest_json,
-    read_manifest,
-)
-from imgcluster.output.model_file import MODEL, model_npz
+from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
+from imgcluster.output.history import history_files
+from imgcluster.output.manifest import ClusteringManifest, read_manifest
+from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Clustering, Placement, Progress, SilentProgress
+from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
+from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
+from imgcluster.workflows.standing import Standing, count_clusters, find_standing, told_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +41,10 @@ AUTO_KS = range(2, 13)
 
 @dataclass(frozen=True, eq=False)
 class ClusterResult(ClusteredImages):
-    """What a clustering gave; images and those left out, `sizes` and `unsorted` are counted in files."""
+    """What a clustering gave; images and those left out, `sizes` and `unsorted` are counted in files.
+
+    `kept` tells what became of the clusters that the folder held before, `had_report` whether it had one.
+    """
 
     k: int
     images: int
@@ -53,6 +52,8 @@ class ClusterResult(ClusteredImages):
     changed: int
     unembedded: int
     sizes: tuple[int, ...]
+    clusters: tuple[NamedCluster, ...]
+    kept: tuple[Successor, ...]
     unsorted: int
     out: str | None
     mode: str
@@ -65,6 +66,7 @@ class ClusterResult(ClusteredImages):
     dry_run: bool
     bytes_to_copy: int
     fallbacks: int
+    had_report: bool
 
 
 def cluster(
@@ -96,29 +98,36 @@ def cluster(
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, options.out or DEFAULT_CLUSTERS, progress)
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
-            unsorted = [
+            unplaced = [
                 Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images
             ]
-            check_output(unsorted, options.out, options.mode, force=options.force, owner=owner)
+            check_output(unplaced, options.out, options.mode, force=options.force, owner=owner)
+        before = _before(options, owner, progress)
         clustering = _fit(store, collection, options, progress)
         collection = with_keys(store, collection, clustering.keys, progress)
         points = None
         if options.out is None:
             points = clustering.keys, points_of(store, clustering.model, clustering.keys)
-    placements = place(collection, clustering)
+    clustering, numbers, names, kept = keep_identities(before, clustering, renumber=options.renumber)
+    if kept:
+        progress.note(what_happened(kept))
+    placements = place(collection, clustering, numbers)
     files = [placement.path for placement in placements]
     bytes_to_copy = fallbacks = lost = 0
     if options.out is not None:
-        plan = plan_folders(placements, options.out, options.mode)
+        plan = plan_folders(placements, options.out, options.mode, names)
         placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
         files = [file.source if options.dry_run else f"{plan.out}/{file.relative}" for file in plan.files]
         if not options.dry_run:
-            extra = _manifest_files(clustering, plan, paths, options)
+            manifest = _manifest(clustering, paths, options)
+            extra = told_files(plan, manifest, numbers, model_npz(clustering.model))
+            if before is not None:
+                extra |= history_files((*before.steps, before.as_step()))
             built = build_folders(
                 plan, force=options.force, extra_files=extra, progress=progress, owner=owner
             )
             fallbacks = built.fallbacks
-    sizes = Counter(placement.cluster for placement in placements)
+    clusters, unsorted = count_clusters(numbers, names, placements)
     return ClusterResult(
         **rows_of(placements, files, points),
         k=clustering.k,
@@ -126,8 +135,10 @@ def cluster(
         missing=len(collection.missing) + lost,
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
-        sizes=tuple(sizes[cluster] for cluster in range(clustering.k)),
-        unsorted=sizes[-1],
+        sizes=tuple(cluster.size for cluster in clusters),
+        clusters=clusters,
+        kept=kept,
+        unsorted=unsorted,
         out=options.out,
         mode=options.mode,
         algorithm=options.algorithm,
@@ -139,7 +150,21 @@ def cluster(
         dry_run=options.dry_run,
         bytes_to_copy=bytes_to_copy,
         fallbacks=fallbacks,
+        had_report=before is not None and before.has_report,
     )
+
+
+def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> Standing | None:
+    """Find what the output folder holds; a damaged clustering has neither numbers nor names to keep."""
+    if options.out is None or (options.dry_run and options.trust):
+        return None
+    try:
+        return find_standing(options.out, owner)
+    except UsageError:  # names given by hand that cannot be
+        raise
+    except ImgclusterError as error:
+        progress.note(f"{error}: its names and numbers are not kept")
+        return None
 
 
 def collect_for(
@@ -192,8 +217,9 @@ def cluster_settings(k: int, options: FitOptions) -> ClusterSettings:
     return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
 
 
-def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ...]:
-    """Give every image file the cluster of its key, in the order of the paths."""
+def place(collection: Collection, clustering: Clustering, numbers: Sequence[int]) -> tuple[Placement, ...]:
+    """Give every image file the cluster of its key, in the order of the paths; clusters have `numbers`."""
+    number_of = dict(enumerate(numbers)) | {-1: -1}
     rows = {bytes(key): row for row, key in enumerate(clustering.keys)}
     placements = []
     for image in collection.images:
@@ -203,7 +229,7 @@ def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ..
                 image.path,
                 image.original,
                 image.key,
-                int(clustering.labels[row]),
+                number_of[int(clustering.labels[row])],
                 float(clustering.distances[row]),
                 float(clustering.silhouettes[row]),
             )
@@ -211,27 +237,8 @@ def place(collection: Collection, clustering: Clustering) -> tuple[Placement, ..
     return tuple(placements)
 
 
-def _sizes(plan: FolderPlan, k: int) -> tuple[int, ...]:
-    return tuple(plan.sizes.get(cluster, 0) for cluster in range(k))
-
-
-def _manifest_files(
-    clustering: Clustering,
-    plan: FolderPlan,
-    paths: Sequence[str | os.PathLike[str]],
-    options: ClusterOptions,
-) -> dict[str, bytes]:
-    relative = [file.relative for file in plan.files]
-    return {
-        ASSIGNMENTS: assignments_csv(plan.placements, plan.out, relative),
-        CLUSTERING: manifest_json(_manifest(clustering, plan, paths, options), plan.out),
-        MODEL: model_npz(clustering.model),
-    }
-
-
 def _manifest(
     clustering: Clustering,
-    plan: FolderPlan,
     paths: Sequence[str | os.PathLike[str]],
     options: ClusterOptions,
 ) -> ClusteringManifest:
@@ -249,9 +256,8 @@ def _manifest(
         mode=options.mode,
         store=os.path.abspath(options.store),
         spaces=clustering.model.spaces,
-        sizes=_sizes(plan, clustering.k),
-        unsorted=plan.sizes.get(-1, 0),
-        images=len(plan.files),
+        sizes=(),  # how many files there are is told by the plan
+        images=0,
         paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,

@@ -218,6 +218,9 @@ class ClusterOptions(FitOptions):
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
     wait: float = option(_WAIT, 0.0)
+    renumber: bool = flag(
+        "Number clusters by their size, not as those that the folder held before; names stay.", recorded=False
+    )
     trust: tuple[str, ...] = option(_TRUST, ())
 
 
@@ -302,11 +305,20 @@ class ContactSheetOptions(Options):
     columns: int = option("Images per row.", 8, least=1)
 
 
+class NameOptions(Options):
+    """The options of `name` and `merge`."""
+
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+
 class UndoOptions(Options):
     """The options of `undo`."""
 
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
-    force: bool = flag("Move images back even if their files were replaced since.")
+    all: bool = flag("Not one step back: take all away.")
+    force: bool = flag(
+        "Move images back even if their files were replaced since; give up what was moved by hand."
+    )
     trust: tuple[str, ...] = option(_TRUST, ())
     dry_run: bool = flag("Only tell what would go; change nothing.")
 

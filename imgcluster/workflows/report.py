@@ -113,11 +113,12 @@ def report(
         paths.setdefault(placement.key, []).extend(candidate_paths(placement))
     made = make_thumbnails(thumbnails, paths, progress)
     labelled = _labelled(labels, placements) if labels else None
+    names = manifest.names
     summary = _summary(manifest, placements, failures, missing, projection, labelled)
     page = write_report(
         out,
         summary,
-        _images(placements, keys, projection, labelled, out),
+        _images(placements, keys, projection, labelled, out, names),
         progress,
         thumbnail_folder=thumbnails,
         seed=manifest.seed,
@@ -175,8 +176,10 @@ def _summary(
         *manifest.versions.items(),
     )
     return ReportSummary(
-        sizes=manifest.sizes,
-        silhouettes=tuple(float(np.mean(members.get(cluster, [np.nan]))) for cluster in range(manifest.k)),
+        clusters=manifest.clusters,
+        silhouettes=tuple(
+            float(np.mean(members.get(cluster.number, [np.nan]))) for cluster in manifest.clusters
+        ),
         silhouette=manifest.silhouette,
         settings=settings,
         failures=failures,
@@ -197,6 +200,7 @@ def _images(
     projection: Projection,
     labelled: _Labelled | None,
     out: str,
+    names: Mapping[int, str],
 ) -> list[ReportImage]:
     places = {bytes(key): xy for key, xy in zip(keys, projection.xy, strict=True)}
     return [
@@ -211,6 +215,7 @@ def _images(
             wrong=labelled.is_wrong(placement) if labelled else False,
             x=float(places[placement.key][0]),
             y=float(places[placement.key][1]),
+            cluster_name=names.get(placement.cluster, ""),
         )
         for placement in placements
         for path in (present_path(placement) or placement.path,)

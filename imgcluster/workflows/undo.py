@@ -1,30 +1,40 @@
-"""Undo: take a clustering away; images that were moved go back."""
+"""Undo: one step back to the clustering before, or all taken away, and moved images home."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.folders import recover
+from imgcluster.output.history import unpack_step
+from imgcluster.output.life import refuse_corrections
 from imgcluster.output.trust import take_over
-from imgcluster.output.undo import Undone, would_undo
+from imgcluster.output.undo import Undone, send_home, would_undo
 from imgcluster.output.undo import undo as take_away
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
+from imgcluster.workflows.standing import Standing, Told, find_standing, read_standing, remake
 
 
 def undo(
     clusters: str | os.PathLike[str] = "clusters",
     *,
+    all: bool = False,  # noqa: A002 - the option's name
     force: bool = False,
     trust: Sequence[str] = (),
     dry_run: bool = False,
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> Undone:
-    """Remove what `cluster` put into a folder, and nothing else.
+    """Put the clustering before back, or, where there was none, remove what `cluster` put into a folder.
 
     Parameters
     ----------
+    all
+        Remove it in any case.
+    force
+        Also where images were replaced since, or moved by hand.
     trust
         Folders that images may go back to from a clustering that `owner` does not know.
     dry_run
@@ -37,6 +47,37 @@ def undo(
     """
     out, progress = os.fspath(clusters), progress or SilentProgress()
     take_over(out, trust, owner, progress.note, dry_run=dry_run)
+    if not all and not dry_run and os.path.isdir(out):
+        recover(out, progress.note, owner)
+    standing = None if all or (dry_run and trust) else _standing(out, owner)
+    if standing is not None and standing.steps:
+        return _step_back(standing, owner, progress, force=force, dry_run=dry_run)
     if dry_run:
         return would_undo(out)
     return take_away(out, force=force, progress=progress, owner=owner)
+
+
+def _standing(out: str, owner: Ownership) -> Standing | None:
+    """Find the clustering; one that is half undone, damaged or foreign has no step back."""
+    try:
+        return find_standing(out, owner)
+    except ImgclusterError:
+        return None
+
+
+def _step_back(
+    standing: Standing, owner: Ownership, progress: Progress, *, force: bool, dry_run: bool
+) -> Undone:
+    *steps, last = standing.steps
+    told = Told.parse(unpack_step(last), standing.out)
+    if dry_run:
+        return Undone(0, 0, (), clusters=told.manifest.clusters, steps=len(steps))
+    had_report, back = standing.has_report, 0
+    if not force:
+        refuse_corrections(standing.contents)
+    stayed = {(image.original, image.key) for image in told.placements if image.path == image.original}
+    moved = any(own.kind == "moved" for own in standing.marker.files.values())
+    if moved and (back := send_home(standing.out, stayed, progress, owner)):
+        standing = read_standing(standing.out, owner, progress)
+    clusters = remake(standing, told, steps, progress, owner, force=force)
+    return Undone(0, back, (), 0, clusters, len(steps), had_report)

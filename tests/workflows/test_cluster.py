@@ -131,7 +131,7 @@ def test_moved_images_are_clustered_again_with_another_k_and_go_back(desk: Desk)
     again = desk.cluster(3)
     assert (again.images, again.sizes) == (IMAGES, (5, 5, 5))
     assert {p.original for p in read_assignments(str(desk.out))} == {str(path) for path in before}
-    undo(desk.out)
+    undo(desk.out, all=True)
     assert {path: path.read_bytes() for path in pictures(desk.photos)} == before
     assert not desk.out.exists()
 
@@ -144,11 +144,11 @@ def test_a_new_image_at_the_old_path_of_a_moved_one_does_not_evict_it(desk: Desk
     backdate(desk.photos)
     desk.extract()
     result = desk.cluster(mode="move")
-    assert (result.images, result.sizes, result.missing) == (IMAGES + 1, (6, 5, 5), 0)
+    assert (result.images, sorted(result.sizes), result.missing) == (IMAGES + 1, [5, 5, 6], 0)
     assert before in contents(pictures(desk.out))
     # Both came from one path: one can go back there, and none is lost.
     everything = contents(pictures(desk.out))
-    assert len(undo(desk.out).left) == 1
+    assert len(undo(desk.out, all=True).left) == 1
     assert contents(pictures(desk.folder)) == everything
 
 
@@ -159,14 +159,15 @@ def test_an_edited_moved_image_is_left_out_until_it_is_extracted_where_it_lies(d
     assert desk.progress.said(str(edited))
     desk.extract(edited)
     result = desk.cluster(4, mode="move", force=True)
-    assert (result.images, result.missing, result.changed, result.sizes) == (IMAGES, 0, 0, (5, 5, 4, 1))
+    assert (result.images, result.missing, result.changed) == (IMAGES, 0, 0)
+    assert sorted(result.sizes) == [1, 4, 5, 5]
 
 
 def test_a_moved_image_that_somebody_moved_on_is_found_there(desk: Desk) -> None:
     desk.cluster(mode="move")
     moved = pictures(desk.out / "0")[0]
     moved.rename(desk.out / "1" / "other name.png")
-    with pytest.raises(ImgclusterError, match="move it back"):
+    with pytest.raises(ImgclusterError, match="imgcluster correct"):
         desk.cluster(mode="move")
     result = desk.cluster(mode="move", force=True)
     assert (result.images, result.missing) == (IMAGES, 0)
@@ -182,7 +183,7 @@ def test_moved_images_can_be_extracted_again_where_they_lie(desk: Desk) -> None:
     for k in (2, 3, 4):
         result = desk.cluster(k, network=("other",), mode="move")
         assert (result.images, result.missing, result.changed) == (IMAGES, 0, 0)
-    undo(desk.out)
+    undo(desk.out, all=True)
     assert len(pictures(desk.photos)) == IMAGES
 
 
@@ -325,7 +326,7 @@ def test_images_that_changed_are_left_out_and_named(desk: Desk) -> None:
     assert (result.images, result.changed) == (IMAGES - 1, 1)
     assert desk.progress.said(str(changed))
     desk.extract()
-    assert desk.cluster().sizes == (6, 5, 4)
+    assert sorted(desk.cluster().sizes) == [4, 5, 6]
 
 
 def test_an_embedding_with_values_that_are_no_numbers_is_left_out_and_named(tmp_path: Path) -> None:

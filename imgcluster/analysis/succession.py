@@ -1,0 +1,86 @@
+"""Which new cluster is which old one, by the images that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.records import Clustering
+
+
+@dataclass(frozen=True)
+class Heritage:
+    """What became of one old cluster.
+
+    Attributes
+    ----------
+    number
+        Its number.
+    heir
+        The row of the new cluster that is this one; None where none holds more than half of its images, or
+        another old cluster has a better right to it.
+    shares
+        Row and share of its images, the largest share first; what fits nowhere is in none of them.
+    """
+
+    number: int
+    heir: int | None
+    shares: tuple[tuple[int, float], ...]
+
+
+def inherit(
+    before: NDArray[np.integer], after: NDArray[np.integer], k: int, favoured: Container[int] = ()
+) -> tuple[Heritage, ...]:
+    """Find for each old cluster the new one that holds more than half of its images, one to one.
+
+    Parameters
+    ----------
+    before
+        (N,) numbers of the old clusters of the images that both know; -1 for what fitted nowhere.
+    after
+        (N,) rows of their new clusters, below `k`, or -1.
+    favoured
+        Old clusters that go before others where two fall together; else the one with more images there does.
+    """
+    numbers = np.unique(before[before >= 0])
+    counts = {
+        number: np.bincount(after[(before == number) & (after >= 0)], minlength=k) for number in numbers
+    }
+    totals = {number: np.count_nonzero(before == number) for number in numbers}
+    rights = sorted(numbers, key=lambda number: (number not in favoured, -counts[number].max(), number))
+    heirs: dict[int, int] = {}
+    for number in rights:
+        row = int(counts[number].argmax())
+        if 2 * counts[number][row] > totals[number] and row not in heirs.values():
+            heirs[int(number)] = row
+    return tuple(
+        Heritage(
+            int(number),
+            heirs.get(int(number)),
+            tuple(
+                (int(row), float(counts[number][row] / totals[number]))
+                for row in np.argsort(-counts[number], kind="stable")
+                if counts[number][row]
+            ),
+        )
+        for number in numbers
+    )
+
+
+def inherited_numbers(heritage: tuple[Heritage, ...], k: int) -> NDArray[np.int32]:
+    """(k,): heirs keep the numbers of their clusters, the others get the lowest that are free."""
+    kept = {each.heir: each.number for each in heritage if each.heir is not None}
+    free = iter(sorted(set(range(k + len(kept))) - set(kept.values())))
+    return np.array([kept[row] if row in kept else next(free) for row in range(k)], np.int32)
+
+
+def reorder(clustering: Clustering, order: NDArray[np.integer]) -> Clustering:
+    """Put the clusters, (k,) of them, into another order; images keep theirs."""
+    place = np.empty(len(order) + 1, np.int32)
+    place[order], place[-1] = np.arange(len(order)), -1  # what fits nowhere has the label -1
+    model = clustering.model
+    model = replace(model, centroids=model.centroids[order], numbers=model.numbers[order])
+    return replace(clustering, labels=place[clustering.labels], model=model)

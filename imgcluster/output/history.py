@@ -1,0 +1,50 @@
+"""The clusterings that a folder held before: what each said about itself, not a second copy of its files."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import read_limited
+from imgcluster.output.marker import Marker
+
+_STEP = ".imgcluster-before-"
+_MOST_STEPS = 30
+_MOST_BYTES = 1 << 30
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def pack_step(files: Mapping[str, bytes]) -> bytes:
+    """Put the files that a clustering told about itself into one; equal ones give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(name, _NO_TIME), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def unpack_step(data: bytes) -> dict[str, bytes]:
+    """Give back what `pack_step` was given. Raises ImgclusterError where it is damaged."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError) as error:
+        raise ImgclusterError(
+            f"the clustering before cannot be read ({error}): undo --all takes all away"
+        ) from error
+
+
+def history_files(steps: Sequence[bytes]) -> dict[str, bytes]:
+    """Give the files that keep the last of `steps`, the oldest first, by their place in the clustering."""
+    return {f"{_STEP}{number:03}.zip": step for number, step in enumerate(steps[-_MOST_STEPS:])}
+
+
+def read_steps(out: str, marker: Marker) -> tuple[bytes, ...]:
+    """Read the steps of the clustering in `out`, the oldest first: those files that are as we wrote them."""
+    places = sorted(name for name in marker.files if name.startswith(_STEP))
+    paths = [(os.path.join(out, place), marker.files[place]) for place in places]
+    return tuple(read_limited(path, _MOST_BYTES) for path, own in paths if own.is_at(path))

@@ -1,0 +1,171 @@
+"""Names and numbers that stay, and the way back, one step after another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from clusterings import COLOURS, IMAGES, Desk, desk_with_photos, pictures
+from fakes import write_image
+
+from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.workflows.name import name
+from imgcluster.workflows.options import NameOptions
+from imgcluster.workflows.undo import undo
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    return desk
+
+
+def give(desk: Desk, *names: str) -> None:
+    name(names, NameOptions(clusters=str(desk.out)))
+
+
+def folders(desk: Desk) -> dict[str, set[str]]:
+    """The colours that lie in each cluster folder."""
+    found = [path for path in desk.out.iterdir() if path.is_dir()]
+    return {path.name: {picture.stem.rstrip("0123456789") for picture in pictures(path)} for path in found}
+
+
+def colour_of(desk: Desk, cluster: int) -> str:
+    return next(Path(p.original).parent.name for p in read_assignments(str(desk.out)) if p.cluster == cluster)
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink", "copy", "move"])
+def test_a_name_is_that_of_the_folder_and_in_all_that_is_told(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    before = folders(desk)
+    give(desk, "0=cats", "2=the old house: 1/2?".replace("/", "-"))
+    assert folders(desk) == {"0 cats": before["0"], "1": before["1"], "2 the old house_ 1-2_": before["2"]}
+    manifest = json.loads((desk.out / "clustering.json").read_text())
+    assert manifest["clusters"][0] == {"number": 0, "name": "cats", "size": 5}
+    rows = (desk.out / "assignments.csv").read_text().splitlines()
+    assert rows[0].endswith(",name")
+    assert sum(row.endswith(",cats") for row in rows) == 5
+    # It is a step like any other, and nothing is lost with it.
+    undo(desk.out)
+    assert folders(desk) == before
+    undo(desk.out)
+    assert len(pictures(desk.photos)) == IMAGES
+    assert not desk.out.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("0=cats", "0=dogs"),
+        ("0=cats", "1=cats"),
+        ("0=",),
+        ("0= ",),
+        ("0=a/b",),
+        ("0=..",),
+        ("7=cats",),
+        ("cats",),
+        ("0=1",),
+        ("0=not cats",),
+        (),
+    ],
+)
+def test_a_name_that_cannot_be_changes_nothing(desk: Desk, wrong: tuple[str, ...]) -> None:
+    desk.cluster()
+    before = everything(desk.out)
+    with pytest.raises(UsageError) as error:
+        give(desk, *wrong)
+    assert "\n" not in str(error.value)
+    assert everything(desk.out) == before
+
+
+def test_copies_are_not_made_again_and_those_without_an_original_stay(desk: Desk) -> None:
+    desk.cluster(mode="copy")
+    gone = pictures(desk.photos)[0]
+    gone.unlink()
+    inodes = {path.stat().st_ino for path in pictures(desk.out)}
+    give(desk, "0=cats")
+    assert {path.stat().st_ino for path in pictures(desk.out)} == inodes
+    assert read_manifest(str(desk.out)).images == IMAGES
+
+
+def test_files_of_others_move_along(desk: Desk) -> None:
+    desk.cluster()
+    (desk.out / "note.txt").write_text("mine")
+    give(desk, "0=cats")
+    assert (desk.out / "note.txt").read_text() == "mine"
+
+
+def test_numbers_and_names_go_with_the_images(desk: Desk) -> None:
+    for number in range(3):  # so many that red is more than half of whatever it falls together with
+        write_image(desk.photos / "red" / f"red{90 + number}.png", COLOURS["red"], noise=90 + number)
+    desk.extract()
+    desk.cluster()
+    colours = {colour_of(desk, number): number for number in range(3)}
+    give(desk, f"{colours['red']}=roses")
+    result = desk.cluster(2)
+    there = folders(desk)
+    assert len(there) == 2
+    # Whatever red fell together with: it is roses, and has its number.
+    assert next(colour for name, colour in there.items() if name == f"{colours['red']} roses") >= {"red"}
+    assert desk.progress.said(f"roses: still {colours['red']} (100 % of its images)")
+    assert {each.name: each.now for each in result.kept}["roses"] == colours["red"]
+    # Two steps on the numbers are still those; anew, they go by size and the name stays with its images.
+    desk.cluster(3)
+    assert folders(desk)[f"{colours['red']} roses"] == {"red"}
+    assert {colour_of(desk, colours[colour]) for colour in colours} == set(colours)
+    desk.cluster(3, renumber=True)
+    assert [each.number for each in read_manifest(str(desk.out)).clusters] == [0, 1, 2]
+    assert {"red"} in [colour for name, colour in folders(desk).items() if name.endswith(" roses")]
+
+
+def test_a_folder_renamed_by_hand_is_a_name(desk: Desk) -> None:
+    desk.cluster(mode="move")
+    (desk.out / "1").rename(desk.out / "grass")
+    desk.cluster(3)
+    assert set(folders(desk)) == {"0", "1 grass", "2"}
+    (desk.out / "1 grass").rename(desk.out / "1")
+    give(desk, "0=cats")
+    assert set(folders(desk)) == {"0 cats", "1", "2"}
+
+
+def test_an_image_moved_by_hand_stops_a_step_in_any_direction(desk: Desk) -> None:
+    desk.cluster()
+    desk.cluster(2)
+    first, second = (desk.out / name for name in sorted(folders(desk)))
+    moved = pictures(first)[0]
+    moved.rename(second / moved.name)
+    before = everything(desk.out)
+    for step in (lambda: give(desk, "0=cats"), lambda: undo(desk.out), lambda: desk.cluster(3)):
+        with pytest.raises(ImgclusterError, match=r"moved by hand .*imgcluster correct"):
+            step()
+        assert everything(desk.out) == before
+    undo(desk.out, force=True)
+    assert len(folders(desk)) == 3
+
+
+def test_back_from_moved_images_they_are_at_home(desk: Desk) -> None:
+    desk.cluster(mode="symlink")
+    before = everything(desk.folder)
+    desk.cluster(2, mode="move")
+    assert undo(desk.out, dry_run=True).steps == 0
+    done = undo(desk.out)
+    assert done.returned == IMAGES
+    assert {
+        path: data for path, data in everything(desk.folder).items() if path.name != ".imgcluster.json"
+    } == {path: data for path, data in before.items() if path.name != ".imgcluster.json"}
+    assert len([each for each in done.clusters or () if each.size == 5]) == 3
+
+
+def test_all_is_taken_away_at_once_where_that_is_wanted(desk: Desk) -> None:
+    for k in (2, 3, 4):
+        desk.cluster(k)
+    assert undo(desk.out, all=True, dry_run=True).removed > IMAGES
+    undo(desk.out, all=True)
+    assert not desk.out.exists()
