@@ -24,6 +24,21 @@ Embeddings = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 """(H, W, 3) uint8, RGB; a batch is (N, H, W, 3)."""
 
+PICTURE = np.dtype(
+    [
+        ("width", "<i4"),
+        ("height", "<i4"),
+        ("camera", "u1"),
+        ("grey", "u1", (32, 32)),
+        ("colour", "u1", (8, 8, 2)),
+    ]
+)
+"""How an image looks: its size upright, whether it is as a camera made it, its grey at 32 x 32 pixels, and
+its Cr and Cb at 8 x 8, each the mean of what it covers."""
+
+Pictures = NDArray[np.void]
+"""(N,) of `PICTURE`."""
+
 CLUSTERING_MARKER = ".imgcluster.json"
 """The file by which a folder that `cluster` made is known; `find` leaves such folders out."""
 

@@ -1,16 +1,29 @@
-"""Which copy of an image to keep: a documented order, and never none."""
+"""Copies of one picture, each compared with the one that is kept, and which one that is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Literal
 
-from imgcluster.analysis.neighbours import Pair, groups
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.looks import allowed, differences, may_be_alike
+from imgcluster.records import Embeddings, Pictures, Progress
+
+_ROWS, _COLUMNS = 256, 2048
+_ROUNDING = 1e-6  # of a cosine
+
+Kind = Literal["equal", "same picture", "look-alike"]
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateFile:
-    """One file of a group of duplicates.
+    """One file that may have copies.
 
     Attributes
     ----------
@@ -19,11 +32,15 @@ class DuplicateFile:
     key
         SHA-256 of the file's bytes.
     pixels
-        Width times height.
+        Width times height; 0 where it is not known.
     size
         Of the file, in bytes.
     mtime_ns
         When it was last changed.
+    camera
+        Whether it is as a camera made it.
+    preferred
+        Lower where its user would rather keep it.
     """
 
     path: str
@@ -31,70 +48,160 @@ class DuplicateFile:
     pixels: int
     size: int
     mtime_ns: int
+    camera: bool = False
+    preferred: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """The rows of two images, the `cosine` of their embeddings, and the `difference` of their pixels."""
+
+    kept: int
+    copy: int
+    kind: Kind
+    cosine: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file, and how it compares with the one that is kept."""
+
+    file: DuplicateFile
+    kind: Kind
+    cosine: float
+    difference: float
+
+
+@dataclass(frozen=True)
 class DuplicateGroup:
-    """One group of duplicates: the copy to keep, and those that could go, the better ones first."""
+    """The file to keep, and its copies, those of equal bytes first."""
 
     keep: DuplicateFile
-    redundant: tuple[DuplicateFile, ...]
+    copies: tuple[Copy, ...]
 
 
-def plan_group(copies: Iterable[DuplicateFile]) -> DuplicateGroup:
-    """Choose the copy to keep: most pixels, then most bytes, then oldest, then the path that sorts first.
+def worth(file: DuplicateFile) -> tuple[object, ...]:
+    """Order files, those to keep first.
 
-    Parameters
-    ----------
-    copies
-        At least one, each path once.
-
-    Raises
-    ------
-    ValueError
-        Where there is none.
+    By what their user prefers, then as a camera made them, then most pixels, most bytes, the oldest, and the
+    path that sorts first.
     """
-    ordered = sorted(copies, key=_worth)
-    if not ordered:
-        raise ValueError("a group of duplicates has at least one copy")
-    return DuplicateGroup(ordered[0], tuple(ordered[1:]))
+    name = os.fsencode(file.path)
+    return file.preferred, not file.camera, -file.pixels, -file.size, file.mtime_ns, name
 
 
-def duplicate_groups(
-    copies: Sequence[DuplicateFile],
-    keys: Sequence[bytes],
-    pairs: Iterable[Pair],
-    cannot_link: Iterable[tuple[bytes, bytes]] = (),
+@dataclass
+class SamePictures:
+    """Finds copies: the first picture is kept, every later one that is the same has no further part in it.
+
+    So it goes on with the first that is left. What is in one group was compared with the one that is kept,
+    never through a third.
+
+    Attributes
+    ----------
+    pictures
+        (N,).
+    embed
+        Gives the embeddings of some of them, of unit length: (n,) rows to (n, D).
+    threshold
+        Smallest cosine of two copies.
+    apart
+        For a row those that share no group with it.
+    progress
+        Told how many pairs were compared.
+    """
+
+    pictures: Pictures
+    embed: Callable[[NDArray[np.intp]], Embeddings]
+    threshold: float
+    apart: Mapping[int, AbstractSet[int]]
+    progress: Progress
+    _groups: dict[int, set[int]] = field(default_factory=dict)
+
+    def find(self, order: NDArray[np.intp]) -> list[Match]:
+        """Compare the rows in `order`, those to keep first; memory does not grow with the number of pairs."""
+        count = len(order)
+        self._limits, self._free = allowed(self.pictures), np.ones(len(self.pictures), np.bool_)
+        self.progress.begin("comparing pictures", count * (count + 1) // 2)
+        found: list[Match] = []
+        for start in range(0, count, _ROWS):
+            stop = min(start + _ROWS, count)
+            for left in range(start, count, _COLUMNS):
+                right = min(left + _COLUMNS, count)
+                found += self._compare(order[start:stop], order[left:right], start - left)
+                self.progress.advance((stop - start) * (right - max(left, stop)))
+            self.progress.advance((stop - start) * (stop - start + 1) // 2)
+        return found
+
+    def _compare(self, rows: NDArray[np.intp], columns: NDArray[np.intp], offset: int) -> Iterator[Match]:
+        """Let each row take the later columns that are the same; the first row is column `offset`."""
+        first, later = np.flatnonzero(self._free[rows]), np.flatnonzero(self._free[columns])
+        if not len(first) or not len(later):
+            return
+        kept, others = rows[first], columns[later]
+        alike = may_be_alike(self.pictures[kept], self.pictures[others], self._limits[kept])
+        alike &= later > (first + offset)[:, None]
+        for row in np.flatnonzero(alike.any(axis=1)):
+            if self._free[kept[row]]:
+                left = others[alike[row]]
+                yield from self._take(int(kept[row]), left[self._free[left]])
+
+    def _take(self, kept: int, others: NDArray[np.intp]) -> Iterator[Match]:
+        apart = differences(self.pictures[[kept]], self.pictures[others])
+        close = apart <= self._limits[kept]
+        if not close.any():
+            return
+        others, apart = others[close], apart[close]
+        cosines = self.embed(others) @ self.embed(np.array([kept]))[0]
+        group = self._groups.setdefault(kept, set())
+        for other, cosine, difference in zip(others.tolist(), cosines.tolist(), apart.tolist(), strict=True):
+            judged = self.apart.get(other, frozenset())
+            if cosine >= self.threshold - _ROUNDING and kept not in judged and not judged & group:
+                self._free[other] = False
+                group.add(other)
+                yield Match(kept, other, "same picture", cosine, difference)
+
+
+def group_files(
+    files: Iterable[DuplicateFile], matches: Iterable[Match], keys: Sequence[bytes]
 ) -> tuple[DuplicateGroup, ...]:
-    """Group copies that are equal byte for byte or look alike, and plan each group.
+    """Bring files of equal bytes and of the same picture together; of a kept image the best file is kept.
 
     Parameters
     ----------
-    copies
-        All files.
-    keys
-        Key of each row that `pairs` speaks of.
-    pairs
-        Rows that look alike.
-    cannot_link
-        Pairs of keys that someone judged not to be duplicates: they never share a group again.
+    files
+        All, each path once.
+    matches
+        Of the rows of `keys`; none of the copies is kept in another match.
 
     Returns
     -------
-    Plans of groups of two and more files, in the order of their keys' rows.
+    Groups of two and more files, in the order of the paths that are kept.
     """
-    place = {key: row for row, key in enumerate(keys)}
-    files: dict[int, list[DuplicateFile]] = {}
-    for copy in copies:
-        if copy.key in place:
-            files.setdefault(place[copy.key], []).append(copy)
-    excluded = {(place[one], place[other]) for one, other in cannot_link if one in place and other in place}
-    alike = groups((pair for pair in pairs if {pair.first, pair.second} <= files.keys()), len(keys), excluded)
-    grouped = {row for group in alike for row in group}
-    rows = sorted([*alike, *((row,) for row in files if row not in grouped)])
-    found = ([copy for row in group for copy in files[row]] for group in rows)
-    return tuple(plan_group(group) for group in found if len(group) > 1)
+    by_key = _by_key(files)
+    copies: defaultdict[bytes, list[Copy]] = defaultdict(list)
+    for match in matches:
+        if keys[match.kept] in by_key:
+            given_up = by_key.pop(keys[match.copy], ())
+            copies[keys[match.kept]] += (
+                Copy(file, match.kind, match.cosine, match.difference) for file in given_up
+            )
+    groups = (
+        DuplicateGroup(keep, (*(Copy(file, "equal", 1.0, 0.0) for file in equal), *copies[key]))
+        for key, (keep, *equal) in by_key.items()
+    )
+    found = (group for group in groups if group.copies)
+    return tuple(sorted(found, key=lambda group: os.fsencode(group.keep.path)))
 
 
-def _worth(copy: DuplicateFile) -> tuple[int, int, int, bytes]:
-    return -copy.pixels, -copy.size, copy.mtime_ns, copy.path.encode("utf-8", "surrogateescape")
+def best_files(files: Iterable[DuplicateFile]) -> list[DuplicateFile]:
+    """Give the best file of each image."""
+    return [best for best, *_ in _by_key(files).values()]
+
+
+def _by_key(files: Iterable[DuplicateFile]) -> dict[bytes, list[DuplicateFile]]:
+    by_key: defaultdict[bytes, list[DuplicateFile]] = defaultdict(list)
+    for file in sorted(files, key=worth):
+        by_key[file.key].append(file)
+    return dict(by_key)

@@ -1,8 +1,8 @@
-"""Images that look alike, by exact cosines, without ever holding all pairs."""
+"""Images whose embeddings are alike, by exact cosines, without ever holding all pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imgcluster.analysis.embeddings import key_order
 from imgcluster.analysis.transforms import unit_length
-from imgcluster.records import Embeddings, EmbeddingSource
+from imgcluster.records import Embeddings, EmbeddingSource, Progress
 
 _HELD_BYTES = 256 << 20
 _ROWS = 1024
@@ -55,11 +55,13 @@ def most_similar(
     return best, cosines[best]
 
 
-def near_duplicates(source: EmbeddingSource, threshold: float) -> tuple[Pair, ...]:
-    """Find all pairs of rows whose cosine reaches `threshold`, the most similar first.
+def look_alikes(
+    source: EmbeddingSource, threshold: float, taken: NDArray[np.bool_], progress: Progress
+) -> list[Pair]:
+    """Find rows that are like an earlier one: `first` is never the second of another pair.
 
-    Memory grows with the number of pairs found, not with the number of pairs there are: the source is read
-    once for each 256 MB of it, and compared in small tiles.
+    Memory grows with the number of rows alone: the source is read once for each 256 MB of it, and compared in
+    small tiles.
 
     Parameters
     ----------
@@ -67,47 +69,27 @@ def near_duplicates(source: EmbeddingSource, threshold: float) -> tuple[Pair, ..
         N embeddings.
     threshold
         Smallest cosine, above 0.
+    taken
+        (N,): rows that have no part in it.
     """
-    pairs = [
-        pair
-        for start, held in _held(source)
-        for after, block in _starting_at(source, start)
-        for pair in _pairs_between(start, held, after, block, threshold)
-    ]
-    return tuple(sorted(pairs, key=lambda pair: (-pair.cosine, pair.first, pair.second)))
-
-
-def groups(
-    pairs: Iterable[Pair], count: int, cannot_link: Collection[tuple[int, int]] = ()
-) -> tuple[tuple[int, ...], ...]:
-    """Join pairs into groups, the most similar pairs first.
-
-    Parameters
-    ----------
-    pairs
-        Of rows that look alike.
-    count
-        How many rows there are.
-    cannot_link
-        Pairs of rows (in either order) that are never in one group, not even through a third.
-
-    Returns
-    -------
-    Groups of two and more rows, rows rising, groups in the order of their first row.
-    """
-    excluded: dict[int, set[int]] = {}
-    for one, other in cannot_link:
-        excluded.setdefault(one, set()).add(other)
-        excluded.setdefault(other, set()).add(one)
-    group = {row: {row} for row in range(count)}
-    for pair in sorted(pairs, key=lambda pair: (-pair.cosine, pair.first, pair.second)):
-        mine, theirs = group[pair.first], group[pair.second]
-        if mine is theirs or any(excluded.get(row, set()) & theirs for row in mine):
-            continue
-        mine |= theirs
-        for row in theirs:
-            group[row] = mine
-    return tuple(tuple(sorted(rows)) for row, rows in group.items() if len(rows) > 1 and row == min(rows))
+    progress.begin("comparing embeddings", len(taken) * (len(taken) + 1) // 2)
+    free = ~taken
+    found: list[Pair] = []
+    for start, held in _held(source):
+        for offset in range(0, len(held), _ROWS):
+            tile = held[offset : offset + _ROWS]
+            found += _alike_within(start + offset, tile, threshold, free)
+            for after in range(offset + _ROWS, len(held), _ROWS):
+                block = held[after : after + _ROWS]
+                found += _alike_after(start + offset, tile, start + after, block, threshold, free)
+            later = len(held) - offset - len(tile)
+            progress.advance(len(tile) * (len(tile) + 1) // 2 + len(tile) * later)
+        for after, block in _starting_at(source, start + len(held)):
+            for offset in range(0, len(held), _ROWS):
+                tile = held[offset : offset + _ROWS]
+                found += _alike_after(start + offset, tile, after, block, threshold, free)
+            progress.advance(len(held) * len(block))
+    return found
 
 
 def _held(source: EmbeddingSource) -> Iterator[tuple[int, Embeddings]]:
@@ -136,14 +118,36 @@ def _starting_at(source: EmbeddingSource, first: int) -> Iterator[tuple[int, Emb
         start += len(block)
 
 
-def _pairs_between(
-    start: int, held: Embeddings, after: int, block: Embeddings, threshold: float
+def _alike_within(start: int, tile: Embeddings, threshold: float, free: NDArray[np.bool_]) -> Iterator[Pair]:
+    """Let each free row of a tile take the later ones that are like it."""
+    alike = np.triu(tile @ tile.T, 1) if free[start : start + len(tile)].any() else np.zeros((0, 0))
+    for row in np.flatnonzero((alike >= threshold).any(axis=1)):
+        if free[start + row]:
+            for other in np.flatnonzero((alike[row] >= threshold) & free[start : start + len(tile)]):
+                free[start + other] = False
+                yield Pair(start + int(row), start + int(other), float(alike[row, other]))
+
+
+def _alike_after(
+    start: int,
+    tile: Embeddings,
+    after: int,
+    block: Embeddings,
+    threshold: float,
+    free: NDArray[np.bool_],
 ) -> Iterator[Pair]:
-    """Yield pairs of a held row and a later row of the block."""
-    reach = min(len(held), after + len(block) - start)  # what lies behind the block met its rows already
-    for offset in range(0, reach, _ROWS):
-        cosines = held[offset : min(offset + _ROWS, reach)] @ block.T
-        for row, column in zip(*np.nonzero(cosines >= threshold), strict=True):
-            first, second = start + offset + int(row), after + int(column)
-            if first < second:
-                yield Pair(first, second, float(cosines[row, column]))
+    """Let the free rows of a later block go to the free row of the tile that they are most like."""
+    firsts, others = (
+        np.flatnonzero(free[start : start + len(tile)]),
+        np.flatnonzero(free[after : after + len(block)]),
+    )
+    if not len(firsts) or not len(others):
+        return
+    tile = tile if len(firsts) == len(tile) else tile[firsts]
+    block = block if len(others) == len(block) else block[others]
+    cosines = tile @ block.T
+    nearest = cosines.argmax(axis=0)
+    highest = cosines[nearest, np.arange(len(others))]
+    for other in np.flatnonzero(highest >= threshold):
+        free[after + others[other]] = False
+        yield Pair(start + int(firsts[nearest[other]]), after + int(others[other]), float(highest[other]))

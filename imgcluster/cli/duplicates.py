@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imgcluster.cli import console
 from imgcluster.cli.options import Json, Paths
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import DuplicatesOptions
+
+if TYPE_CHECKING:
+    from imgcluster.analysis.duplicates import DuplicateGroup  # loads NumPy
 
 
 def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = False) -> None:
@@ -15,18 +20,40 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
     with console.progress() as progress:
         result = workflow.duplicates(paths or (), options, progress=progress)
     if json:
-        groups = [
-            {"keep": group.keep.path, "could_go": [copy.path for copy in group.redundant]}
-            for group in result.groups
-        ]
-        console.show_json({"images": result.images, "groups": groups})
+        console.show_json(
+            {
+                "images": result.images,
+                "groups": [_group(group) for group in result.groups],
+                "look_alikes": [_group(group) for group in result.look_alikes],
+            }
+        )
         return
-    could_go = sum(len(group.redundant) for group in result.groups)
+    could_go = sum(len(group.copies) for group in result.groups)
     console.say(
         f"{quantity(len(result.groups), 'group')} among {quantity(result.images, 'image')}; "
         f"{quantity(could_go, 'copy', 'copies')} could go"
     )
     for group in result.groups:
         console.say(f"  keep {group.keep.path}")
-        for copy in group.redundant:
-            console.say(f"       {copy.path}")
+        for copy in group.copies:
+            console.say(f"       {copy.file.path} ({copy.kind})")
+    if result.look_alikes:
+        alike = quantity(sum(len(group.copies) for group in result.look_alikes), "image")
+        console.say(
+            f"  {alike} more look like another but differ in their pixels: --plan and --json list them"
+        )
+
+
+def _group(group: DuplicateGroup) -> dict[str, object]:
+    copies = [
+        {
+            "path": copy.file.path,
+            "key": copy.file.key.hex(),
+            "kind": copy.kind,
+            "cosine": copy.cosine,
+            "difference": copy.difference,
+        }
+        for copy in group.copies
+    ]
+    could_go = [copy.file.path for copy in group.copies if copy.kind != "look-alike"]
+    return {"keep": group.keep.path, "key": group.keep.key.hex(), "could_go": could_go, "copies": copies}

@@ -18,7 +18,7 @@ from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import copy_rows, read_rows
-from imgcluster.store.schema import KEYS, SPACES
+from imgcluster.store.schema import KEYS, PICTURES, SPACES
 from imgcluster.store.store_file import StoreFile, new_store
 
 _TOLERANCE = 0.05
@@ -51,6 +51,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
         for path in map(os.path.abspath, paths):
             with StoreFile(path, write=False, lock=lock, notify=progress.note) as file:
                 shared += _add_spaces(path, file.h5, out, target, progress)
+                _add_pictures(path, file.h5, target)
                 own_tables = PathTables(file.h5, path)
                 latest.learn(own_tables)
                 tables.copy_history(own_tables)
@@ -79,6 +80,13 @@ def _add_spaces(path: str, source: h5py.File, out: str, target: h5py.File, progr
         copy_rows(mine, theirs, np.flatnonzero(found < 0), path, progress)
         shared += len(both)
     return shared
+
+
+def _add_pictures(path: str, source: h5py.File, target: h5py.File) -> None:
+    mine, theirs = schema.open_pictures(source), target[PICTURES]
+    if mine is not None:
+        new = KeyIndex(theirs[KEYS][:]).find(mine[KEYS][:]) < 0
+        copy_rows(mine, theirs, np.flatnonzero(new), path, SilentProgress())
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import copy_rows
-from imgcluster.store.schema import KEYS, SPACES
+from imgcluster.store.schema import KEYS, PICTURES, SPACES
 from imgcluster.store.store_file import StoreFile, new_store, require_store
 
 
@@ -78,6 +78,10 @@ def prune(
                 if len(kept):
                     created = schema.create_space(new, spaces[name])
                     copy_rows(file.h5[SPACES][name], created, kept, path, progress)
+            pictures = schema.open_pictures(file.h5)
+            if pictures is not None:
+                kept = np.flatnonzero(wanted.find(pictures[KEYS][:]) >= 0)
+                copy_rows(pictures, new[PICTURES], kept, path, SilentProgress())
             target = PathTables(new, path)
             target.record_paths(entry for entry in known if entry.path in present)
             target.record_failures(

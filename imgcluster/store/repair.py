@@ -20,7 +20,7 @@ from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
 from imgcluster.store.rows import append_rows, read_slab
-from imgcluster.store.schema import CORRUPTION, KEY_BYTES, ROWS_PER_CHUNK, SPACES, TABLES
+from imgcluster.store.schema import CORRUPTION, KEY_BYTES, KEYS, ROWS_PER_CHUNK, SPACES, TABLES
 from imgcluster.store.store_file import StoreFile, being_read, failed, has_signature, new_store
 from imgcluster.store.table import append_entries, read_entries
 
@@ -159,6 +159,13 @@ def _salvage(old: h5py.File, new: h5py.File | None, progress: Progress) -> _Find
             _salvage_space(schema.open_group(parent, name), new, findings, progress)
         except CORRUPTION as error:
             findings.problems.append(f"feature space {name}: unreadable ({error})")
+    try:
+        pictures = schema.open_pictures(old)
+        if pictures is not None:
+            target = None if new is None else new[schema.PICTURES]
+            _salvage_rows("pictures", pictures, len(pictures[KEYS]), target, findings, SilentProgress())
+    except CORRUPTION as error:
+        findings.problems.append(f"what pictures look like: unreadable ({error})")
     for table in TABLES:
         try:
             entries = read_entries(schema.open_table(old, table))
@@ -182,6 +189,18 @@ def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings
         findings.problems.append(f"feature space {group.name}: its attributes say {name}")
     progress.begin(f"{'checking' if new is None else 'saving'} {name}", rows)
     target = None if new is None else schema.create_space(new, stored)
+    findings.rows += _salvage_rows(f"feature space {name}", group, rows, target, findings, progress)
+
+
+def _salvage_rows(
+    name: str,
+    group: h5py.Group,
+    rows: int,
+    target: h5py.Group | None,
+    findings: _Findings,
+    progress: Progress,
+) -> int:
+    """Note which rows are damaged, copy the others to `target` if there is one, and count them."""
     seen: set[bytes] = set()
     for start in range(0, rows, ROWS_PER_CHUNK):
         stop = min(rows, start + ROWS_PER_CHUNK)
@@ -189,18 +208,16 @@ def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings
         try:
             keys, vectors, sound = read_slab(group, start, stop)
         except CORRUPTION as error:
-            findings.problems.append(f"feature space {name}: rows {start} to {stop - 1} unreadable ({error})")
+            findings.problems.append(f"{name}: rows {start} to {stop - 1} unreadable ({error})")
             continue
         for at in np.flatnonzero(~sound).tolist():
-            findings.problems.append(
-                f"feature space {name}: row {start + at} is damaged, image {keys[at].tobytes().hex()}"
-            )
+            findings.problems.append(f"{name}: row {start + at} is damaged, image {keys[at].tobytes().hex()}")
         fresh = _first_seen(keys, sound, seen)
         for at in np.flatnonzero(sound & ~fresh).tolist():
-            findings.problems.append(f"feature space {name}: row {start + at} repeats a key")
-        findings.rows += int(fresh.sum())
+            findings.problems.append(f"{name}: row {start + at} repeats a key")
         if target is not None:
             append_rows(target, keys[fresh], vectors[fresh])
+    return len(seen)
 
 
 def _first_seen(keys: Keys, sound: NDArray[np.bool_], seen: set[bytes]) -> NDArray[np.bool_]:

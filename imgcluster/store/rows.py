@@ -1,4 +1,4 @@
-"""Rows of a feature space: written with a checksum each, never given out without looking at it."""
+"""Rows by key, embeddings or looks: written with a checksum each, never given out without looking at it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -23,6 +23,7 @@ from imgcluster.store.schema import (
     ROWS_PER_CHUNK,
     corrupted,
     extend,
+    values,
 )
 
 _SLAB_ROWS = 512
@@ -33,17 +34,18 @@ _COPIED_ROWS = 1024
 Item = TypeVar("Item")
 
 
-def checksums(keys: Keys, embeddings: NDArray[np.floating]) -> NDArray[np.uint32]:
+def checksums(keys: Keys, embeddings: NDArray[Any]) -> NDArray[np.uint32]:
     """Return the crc32 of each key followed by its embedding, as stored: (N, 32), (N, D) to (N,)."""
     embeddings = np.ascontiguousarray(embeddings)
     pairs = zip(np.ascontiguousarray(keys), embeddings, strict=True)
     return np.fromiter((zlib.crc32(row, zlib.crc32(key)) for key, row in pairs), np.uint32, len(keys))
 
 
-def append_rows(group: h5py.Group, keys: Keys, embeddings: NDArray[np.floating]) -> None:
+def append_rows(group: h5py.Group, keys: Keys, embeddings: NDArray[Any]) -> None:
     """Add rows, none of whose keys the group has. Keys come last: a row without a key is no row."""
-    rows = np.asarray(embeddings, group[EMBEDDINGS].dtype)
-    extend(group[EMBEDDINGS], rows)
+    column = values(group)
+    rows = np.asarray(embeddings, column.dtype)
+    extend(column, rows)
     extend(group[CHECKSUMS], checksums(keys, rows))
     extend(group[KEYS], keys)
 
@@ -63,12 +65,10 @@ def copy_rows(
         progress.advance(len(keys))
 
 
-def read_slab(
-    group: h5py.Group, start: int, stop: int
-) -> tuple[Keys, NDArray[np.floating], NDArray[np.bool_]]:
+def read_slab(group: h5py.Group, start: int, stop: int) -> tuple[Keys, NDArray[Any], NDArray[np.bool_]]:
     """Read consecutive rows as stored, and whether each one's checksum is right."""
     keys = group[KEYS][start:stop]
-    embeddings = group[EMBEDDINGS][start:stop]
+    embeddings = values(group)[start:stop]
     return keys, embeddings, checksums(keys, embeddings) == group[CHECKSUMS][start:stop]
 
 
@@ -95,7 +95,7 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
 
 def verified_rows(
     group: h5py.Group, rows: NDArray[np.int64], longest: int, path: str
-) -> Iterator[tuple[slice, Keys, NDArray[np.floating]]]:
+) -> Iterator[tuple[slice, Keys, NDArray[Any]]]:
     """Read ascending rows as stored, stretch by stretch: their place among `rows`, keys and embeddings.
 
     `path` is the store, for messages: HDF5 does not know it where it reads through the log.
@@ -114,7 +114,7 @@ def verified_rows(
         if not sound[wanted].all():
             bad = wanted[~sound[wanted]]
             raise StoreError(
-                f"{path}: {len(bad)} embeddings are damaged, the first belongs to the image "
+                f"{path}: {len(bad)} rows of {group.name} are damaged, the first belongs to the image "
                 f"{keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
             )
         if len(wanted) < stop - start:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.records import FeatureSpace, StoredSpace
+from imgcluster.records import PICTURE, FeatureSpace, StoredSpace
 
 FORMAT = "imgcluster feature store"
-SPACES = "spaces"
-KEYS, EMBEDDINGS, CHECKSUMS = "keys", "embeddings", "crc32"
+SPACES, PICTURES = "spaces", "pictures"
+KEYS, EMBEDDINGS, LOOKS, CHECKSUMS = "keys", "embeddings", "looks", "crc32"
 ENTRIES, TEXT = "entries", "text"
 KEY_BYTES = 32
 
@@ -95,6 +95,29 @@ def create_table(file: h5py.File, name: str, dtype: np.dtype[np.void]) -> None:
     _create_columns(file.create_group(name), _table_columns(dtype))
 
 
+def create_pictures(file: h5py.File) -> None:
+    """Make the group of what images look like: rows by key, as in a feature space."""
+    _create_columns(file.create_group(PICTURES), _PICTURE_COLUMNS)
+
+
+def open_pictures(file: h5py.File) -> h5py.Group | None:
+    """Open that group; None in a store of an earlier version. Raises ValueError as `read_columns` does."""
+    if PICTURES not in file:
+        return None
+    group = open_group(file, PICTURES)
+    columns = _open_columns(group, _PICTURE_COLUMNS)
+    for dataset in columns:
+        _check_size(dataset)
+    if len({len(dataset) for dataset in columns}) > 1:
+        raise ValueError(f"{group.name} contradicts itself")
+    return group
+
+
+def values(group: h5py.Group) -> h5py.Dataset:
+    """Return what the rows of a group are about: embeddings, or looks."""
+    return group[LOOKS if group.name == f"/{PICTURES}" else EMBEDDINGS]
+
+
 def open_group(parent: h5py.Group, name: str) -> h5py.Group:
     """Open a group. Raises ValueError where it does not lie in the file itself."""
     return _open(parent, name, h5py.Group)
@@ -163,6 +186,13 @@ def _space_columns(dimension: int, dtype: str) -> _Columns:
         CHECKSUMS: (np.dtype("<u4"), (), ENTRIES_PER_CHUNK),
         KEYS: (np.dtype("u1"), (KEY_BYTES,), ENTRIES_PER_CHUNK),
     }
+
+
+_PICTURE_COLUMNS: _Columns = {
+    LOOKS: (PICTURE, (), ROWS_PER_CHUNK),
+    CHECKSUMS: (np.dtype("<u4"), (), ENTRIES_PER_CHUNK),
+    KEYS: (np.dtype("u1"), (KEY_BYTES,), ENTRIES_PER_CHUNK),
+}
 
 
 def _table_columns(dtype: np.dtype[np.void]) -> _Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,20 +15,24 @@ from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
 from imgcluster.records import (
+    PICTURE,
     Embeddings,
     EmbeddingSource,
     FeatureSpace,
     Keys,
     Notify,
+    Pictures,
     StoredSpace,
 )
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
 from imgcluster.store.path_table import PathTables
-from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
-from imgcluster.store.schema import CORRUPTION, KEYS, SPACES, corrupted
+from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows, verified_rows
+from imgcluster.store.schema import CORRUPTION, KEYS, PICTURES, SPACES, corrupted
 from imgcluster.store.store_file import StoreFile
+
+_PICTURES_AT_ONCE = 512
 
 
 class FeatureStore(PathTables):
@@ -249,6 +254,38 @@ class FeatureStore(PathTables):
         own = self.keys(space)[rows]
         block_rows = max(1, block_bytes // (4 * stored.dimension))
         return StoredEmbeddings(own, stored.dimension, group, rows, self.path, block_rows)
+
+    # What images look like.
+
+    def pictures(self, keys: Keys) -> tuple[Pictures, NDArray[np.bool_]]:
+        """Return how the images of (N, 32) keys look, (N,), and of which of them that is known."""
+        pictures, known = np.zeros(len(keys), PICTURE), np.zeros(len(keys), np.bool_)
+        try:
+            group = schema.open_pictures(self._h5)
+            rows = known if group is None else KeyIndex(group[KEYS][:]).find(keys)
+        except CORRUPTION as error:
+            raise corrupted(self.path, error) from error
+        if group is not None:
+            known = np.asarray(rows >= 0)
+            wanted, places = np.unique(rows[known].astype(np.int64), return_inverse=True)
+            read = np.zeros(len(wanted), PICTURE)
+            for place, _, looks in verified_rows(group, wanted, _PICTURES_AT_ONCE, self.path):
+                read[place] = looks
+            pictures[known] = read[places]
+        return pictures, known
+
+    def record_pictures(self, pictures: Mapping[bytes, Pictures]) -> None:
+        """Keep how images look, by their keys; those that are known stay as they are."""
+        group = self._h5[PICTURES]
+        if PICTURES not in self._indices:
+            self._indices[PICTURES] = KeyIndex(group[KEYS][:])
+        index = self._indices[PICTURES]
+        keys = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, schema.KEY_BYTES)
+        new = keys[index.find(keys) < 0]
+        if len(new):
+            with self._file.transaction():
+                append_rows(group, new, np.stack([pictures[bytes(key)] for key in new]))
+            index.add(new)
 
     def _rows(self, space: str, keys: Keys) -> NDArray[np.int64]:
         rows = self._index(space).find(keys)

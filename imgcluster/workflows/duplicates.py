@@ -1,48 +1,65 @@
-"""Duplicates: files that are equal, or look alike, and which copy of each is the best. Nothing is deleted."""
+"""Duplicates: files that are equal or show one picture, and which is the best. Nothing is deleted."""
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup, duplicate_groups
-from imgcluster.analysis.embeddings import Watched
-from imgcluster.analysis.neighbours import near_duplicates
-from imgcluster.engines.protocol import Call, Engine, in_order
+import numpy as np
+
+from imgcluster.analysis.duplicates import (
+    DuplicateFile,
+    DuplicateGroup,
+    Match,
+    SamePictures,
+    best_files,
+    group_files,
+    worth,
+)
+from imgcluster.analysis.embeddings import Watched, finite_rows
+from imgcluster.analysis.looks import differences
+from imgcluster.analysis.neighbours import look_alikes
+from imgcluster.analysis.transforms import unit_length
+from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError, quantity
-from imgcluster.images.decode import decode
-from imgcluster.images.reading import read_file
+from imgcluster.files import path_filter
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import Progress, SilentProgress, mtime_ns
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.collection import collect, open_space, with_keys
 from imgcluster.workflows.csv_files import read_table
-from imgcluster.workflows.options import DuplicatesOptions
-from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS
+from imgcluster.workflows.looks import pictures_of
+from imgcluster.workflows.options import LOOK_ALIKE, DuplicatesOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
+    from imgcluster.analysis.neighbours import Pair
+    from imgcluster.records import Embeddings, Keys, Pictures
     from imgcluster.workflows.existing import StoredImage
 
 _KEY_BYTES = 32
-_PLAN_COLUMNS = ("group", "verdict", "path", "key")
+PLAN_COLUMNS = ("group", "verdict", "path", "key", "kind", "cosine", "difference")
 
 
 @dataclass(frozen=True)
 class DuplicatesResult(Tabular):
-    """Groups of two and more files; in each the copy to keep by the documented order, and the others."""
+    """Groups of two and more files, the one to keep and the copies of it; and images that only look alike."""
 
     images: int
     groups: tuple[DuplicateGroup, ...]
+    look_alikes: tuple[DuplicateGroup, ...]
 
     def table(self) -> dict[str, list[Any]]:
         """Give a row for each file, as in the plan."""
-        rows = _plan_rows(self.groups)
-        return {name: [row[place] for row in rows] for place, name in enumerate(_PLAN_COLUMNS)}
+        rows = _plan_rows(self)
+        return {name: [row[place] for row in rows] for place, name in enumerate(PLAN_COLUMNS)}
 
 
 def duplicates(
@@ -52,7 +69,10 @@ def duplicates(
     engine: str | Engine = "local",
     progress: Progress | None = None,
 ) -> DuplicatesResult:
-    """Group files that are equal byte for byte, or whose embeddings have a cosine from the threshold on.
+    """Group files that are equal byte for byte, or whose pixels show the same picture.
+
+    Every copy is compared with the one that is kept: their pixels decide, and the cosine of their embeddings
+    reaches the threshold.
 
     Raises
     ------
@@ -62,57 +82,90 @@ def duplicates(
     options = options or DuplicatesOptions()
     progress = progress or SilentProgress()
     if options.plan is not None:
-        check_target(options.plan, csv_bytes(_PLAN_COLUMNS, ()), first_line=True)
-    distinct = tuple(_decisions(options.decisions)) if options.decisions else ()
+        check_target(options.plan, csv_bytes(PLAN_COLUMNS, ()), first_line=True)
+    judged = tuple(_decisions(options.decisions)) if options.decisions else ()
     with open_space(options, progress.note) as (store, space):
         collection = collect(store, (space,), paths, options.clusters, progress)
-        progress.begin("comparing images")
-        source = Watched(store.source(space.name, collection.keys), progress)
-        pairs = near_duplicates(source, options.threshold)
-        collection = with_keys(store, collection, source.keys[~source.broken], progress)
-        keys = [bytes(key) for key in source.keys]
-    paired = {keys[row] for pair in pairs for row in (pair.first, pair.second)}
-    copies = _copies(collection.images, paired, find_engine(engine), progress)
-    groups = duplicate_groups(copies, keys, pairs, distinct)
+        keys = store.source(space.name, collection.keys).keys
+    pictures, known = pictures_of(options, collection.images, keys, find_engine(engine), progress)
+    with open_space(options, lambda _: None) as (store, space):
+        files = _files(collection.images, keys, pictures, options.prefer, progress)
+        apart = _apart(judged, keys)
+
+        def embed(some: NDArray[np.intp]) -> Embeddings:
+            rows = store.read(space.name, keys[some])
+            return unit_length(np.where(finite_rows(rows)[:, None], rows, np.float32(0)))
+
+        rows = {bytes(key): row for row, key in enumerate(keys)}
+        order = np.array(list(dict.fromkeys(rows[file.key] for file in sorted(files, key=worth))), np.intp)
+        same = SamePictures(pictures, embed, options.threshold, apart, progress).find(order[known[order]])
+        taken = np.ones(len(keys), np.bool_)
+        taken[order] = False
+        taken[[pair.copy for pair in same]] = True
+        source = Watched(store.source(space.name, keys), SilentProgress())
+        alike = [
+            Match(pair.first, pair.second, "look-alike", pair.cosine, _difference(pictures, known, pair))
+            for pair in look_alikes(source, max(options.threshold, LOOK_ALIKE), taken, progress)
+            if pair.second not in apart.get(pair.first, ())
+        ]
+        collection = with_keys(store, collection, keys[~source.broken], progress)
+    usable = set(map(bytes, keys[~source.broken]))
+    files = [file for file in files if file.key in usable]
+    named = [bytes(key) for key in keys]
+    result = DuplicatesResult(
+        len(collection.images),
+        group_files(files, same, named),
+        group_files(best_files(files), alike, named),
+    )
     if options.plan is not None:
-        write_file(options.plan, csv_bytes(_PLAN_COLUMNS, _plan_rows(groups)))
-    return DuplicatesResult(len(collection.images), groups)
+        write_file(options.plan, csv_bytes(PLAN_COLUMNS, _plan_rows(result)))
+    return result
 
 
-def _copies(
-    images: Sequence[StoredImage], paired: set[bytes], engine: Engine, progress: Progress
+def _files(
+    images: Sequence[StoredImage], keys: Keys, pictures: Pictures, prefer: Sequence[str], progress: Progress
 ) -> list[DuplicateFile]:
-    """Gather what the choice of a copy needs; only images with a near duplicate are looked into.
+    """Gather what the choice of a copy needs.
 
-    A file that cannot be read now is left out: it can neither be relied on nor be given up.
+    A file that is gone now is left out: it can neither be relied on nor be given up.
     """
-    alike = [image for image in images if image.key in paired]
-    progress.begin("looking into near duplicates", len(alike))
-    pixels: dict[str, int] = {}
-    lost: dict[str, str] = {}
-    for outcome in in_order(engine, Call(_pixels), alike, timeout=READING_SECONDS):
-        progress.advance()
-        if outcome.result is None:
-            lost[outcome.item.path] = str(outcome.error)
-        else:
-            pixels[outcome.item.path] = outcome.result
-    copies = []
+    looks = dict(zip(map(bytes, keys), pictures, strict=True))
+    preferred = [path_filter([os.path.abspath(folder)]) for folder in prefer]
+    files, lost = [], []
     for image in images:
         try:
             status = os.stat(image.path)
         except OSError as error:
-            lost.setdefault(image.path, error.strerror or str(error))
-        if image.path not in lost:
-            size = pixels.get(image.path, 0)
-            copies.append(DuplicateFile(image.path, image.key, size, status.st_size, status.st_mtime_ns))
-    for path, reason in list(lost.items())[:1]:
-        progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {path}: {reason}")
-    return copies
+            lost.append(f"{image.path}: {error.strerror or error}")
+            continue
+        look = looks[image.key]
+        rank = next((at for at, lies_there in enumerate(preferred) if lies_there(image.path)), len(preferred))
+        pixels = int(look["width"]) * int(look["height"])
+        files.append(
+            DuplicateFile(
+                image.path, image.key, pixels, status.st_size, mtime_ns(status), bool(look["camera"]), rank
+            )
+        )
+    if lost:
+        progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {lost[0]}")
+    return files
 
 
-def _pixels(image: StoredImage) -> int:
-    decoded = decode(read_file(image.path), KNOWN_LIMITS, at_least=1)
-    return decoded.width * decoded.height
+def _difference(pictures: Pictures, known: NDArray[np.bool_], pair: Pair) -> float:
+    if not known[pair.first] or not known[pair.second]:
+        return math.nan
+    return float(differences(pictures[[pair.first]], pictures[[pair.second]])[0])
+
+
+def _apart(judged: Iterable[tuple[bytes, bytes]], keys: Keys) -> dict[int, set[int]]:
+    """For a row the rows that were judged not to be duplicates of it."""
+    rows = {bytes(key): row for row, key in enumerate(keys)}
+    apart: dict[int, set[int]] = {}
+    for one, other in judged:
+        if one in rows and other in rows:
+            apart.setdefault(rows[one], set()).add(rows[other])
+            apart.setdefault(rows[other], set()).add(rows[one])
+    return apart
 
 
 def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
@@ -126,9 +179,14 @@ def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
         yield one, other
 
 
-def _plan_rows(groups: Sequence[DuplicateGroup]) -> list[tuple[str, ...]]:
-    return [
-        (str(number), verdict, copy.path, copy.key.hex())
-        for number, group in enumerate(groups)
-        for verdict, copy in [("keep", group.keep), *(("could_go", other) for other in group.redundant)]
-    ]
+def _plan_rows(result: DuplicatesResult) -> list[tuple[object, ...]]:
+    groups = [("could_go", group) for group in result.groups]
+    groups += [("look_alike", group) for group in result.look_alikes]
+    rows: list[tuple[object, ...]] = []
+    for number, (verdict, group) in enumerate(groups):
+        rows.append((number, "keep", group.keep.path, group.keep.key.hex(), "", "", ""))
+        rows += (
+            (number, verdict, copy.file.path, copy.file.key.hex(), copy.kind, copy.cosine, copy.difference)
+            for copy in group.copies
+        )
+    return rows

@@ -286,6 +286,7 @@ def _embed_and_append(
                         _check_first(batch.embeddings)
                     store.add_space(space, batch.embeddings.shape[1], dtype)
                     store.append(space.name, batch.key_rows, batch.embeddings)
+                store.record_pictures(batch.pictures)
                 store.record_paths(batch.entries)
                 store.record_failures(batch.failures)
                 store.commit()

@@ -38,6 +38,7 @@ from imgcluster.records import (
     Keys,
     NetworkSource,
     PathEntry,
+    Pictures,
     Pixels,
 )
 from imgcluster.workflows.reading import ReadImage, Reading, ReadSettings, failure, read_image
@@ -122,7 +123,8 @@ class Batch:
     `with_pages` is how many have further pages.
 
     Of the images that need the network, `keys` are gathered with their `pixels`, in whose place come
-    `embeddings`, (n, D) float32, a row for each key.
+    `embeddings`, (n, D) float32, a row for each key. `pictures` are how those look that were decoded, by
+    their keys.
     """
 
     entries: list[PathEntry] = field(default_factory=list)
@@ -133,6 +135,7 @@ class Batch:
     pixels: list[Pixels] = field(default_factory=list)
     embeddings: Embeddings | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    pictures: dict[bytes, Pictures] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:
@@ -151,6 +154,8 @@ class Batch:
             self.failures.append(failure(read.item, read.error))
             return
         self.entries.append(image.entry)
+        if image.picture is not None:
+            self.pictures[image.entry.key] = image.picture
         if image.note:
             self.notes.append(f"{image.entry.path}: {image.note}")
         self.with_pages += image.pages > 1

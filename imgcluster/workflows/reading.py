@@ -13,9 +13,10 @@ from imgcluster.child import ChildDied, TimedOut
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
+from imgcluster.images.looks import looks
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.images.resize import side_needed, to_square
-from imgcluster.records import Failure, ImageFile, PathEntry, Pixels, Placement
+from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, Placement
 
 KNOWN_LIMITS = DecodeLimits(max_pixels=sys.maxsize, accept_truncated=True)
 """Whatever `extract` was told to take is taken again."""
@@ -26,12 +27,16 @@ READING_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ReadImage:
-    """A file that was read: its entry for the path table, and its pixels unless its embedding is known."""
+    """A file that was read: its entry for the path table, and its pixels unless its embedding is known.
+
+    `picture`, one of `Pictures`, is how it looks.
+    """
 
     entry: PathEntry
     pixels: Pixels | None
     note: str = ""
     pages: int = 1
+    picture: Pictures | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     pixels = to_square(
         decoded.pixels, settings.input_size, crop=settings.crop, interpolation=settings.interpolation
     )
-    return ReadImage(entry, pixels, note, decoded.pages)
+    return ReadImage(entry, pixels, note, decoded.pages, looks(data, decoded))
 
 
 Reading: TypeAlias = Callable[[ImageFile, Container[bytes], ReadSettings], ReadImage]
@@ -100,6 +105,11 @@ def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
     UnreadableImage
         Where none does, with the reason that the first path gave.
     """
+    return decode(read_known(key, paths), KNOWN_LIMITS, at_least=at_least).pixels
+
+
+def read_known(key: bytes, paths: Iterable[str]) -> bytes:
+    """Read the bytes of `key` from the first of `paths` that holds them; raises as `decode_known` does."""
     refusals = []
     for path in dict.fromkeys(paths):
         try:
@@ -108,7 +118,7 @@ def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
             refusals.append(refusal)
             continue
         if content_key(data) == key:
-            return decode(data, KNOWN_LIMITS, at_least=at_least).pixels
+            return data
         refusals.append(UnreadableImage("changed since it was extracted", FailureCode.CHANGED))
     raise refusals[0] if refusals else UnreadableImage("no file with it is known", FailureCode.VANISHED)
 

@@ -19,6 +19,18 @@ ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
 """On some processors the last bits of a row's sums depend on the rows beside it."""
 
 
+class Steps(SilentProgress):
+    """A Progress that counts."""
+
+    steps, total = 0, 0
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self.steps, self.total = 0, total or 0
+
+    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
+        self.steps += steps
+
+
 @dataclass(frozen=True)
 class ArraySource:
     """An EmbeddingSource over arrays, in blocks of any size."""

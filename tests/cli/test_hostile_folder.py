@@ -142,8 +142,11 @@ def test_names_survive_in_json(folder: HostileFolder, clustered: Path) -> None:
     similar = answer("similar", "photos/-rf.png", "--top", EVERYTHING, cwd=work)
     others = {image["path"] for image in similar["similar"]}
     assert {similar["image"], *others} == set(folder.good)
-    (group,) = answer("duplicates", "--threshold", "0.01", "--plan", "plan.csv", cwd=work)["groups"]
-    assert sorted([group["keep"], *group["could_go"]]) == sorted(folder.good)
+    found = answer("duplicates", "--threshold", "0.01", "--plan", "plan.csv", cwd=work)
+    groups = [*found["groups"], *found["look_alikes"]]
+    named = [group["keep"] for group in groups]
+    named += [copy["path"] for group in groups for copy in group["copies"]]
+    assert set(named) == set(folder.good)
 
 
 def test_names_survive_in_every_table_that_can_be_asked_for(folder: HostileFolder, clustered: Path) -> None:

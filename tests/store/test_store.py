@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from store_helpers import DIMENSION, OTHER, SPACE, entry, fill, rows
 
 from imgcluster.errors import FailureCode, StoreError, StoreLocked
-from imgcluster.records import Failure, FeatureSpace, ImageFile, PathEntry, Run
+from imgcluster.records import PICTURE, Failure, FeatureSpace, ImageFile, PathEntry, Run
 from imgcluster.store import migrations, wal
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
@@ -403,17 +403,19 @@ def test_a_store_of_a_newer_version_is_refused_and_untouched(path):
 def test_an_older_store_is_migrated_by_a_writer_and_keeps_its_rows(path, monkeypatch):
     fill(path, 3)
 
+    version = len(migrations.MIGRATIONS)
+
     def add_note(file):
-        file.attrs["note"] = "new in version 3"
+        file.attrs["note"] = "new"
 
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_note))
-    assert info(path).schema == 2
+    assert info(path).schema == version
     fill(path, 2, start=3)
     with h5py.File(path) as file:
-        assert (file.attrs["schema"], file.attrs["note"]) == (3, "new in version 3")
+        assert (file.attrs["schema"], file.attrs["note"]) == (version + 1, "new")
     with FeatureStore(path) as store:
         np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 5)[0]), rows(0, 5)[1])
-    assert info(path).schema == 3
+    assert info(path).schema == version + 1
 
 
 OLD_FAILURES = {
@@ -468,7 +470,7 @@ def test_failures_of_an_old_store_get_a_code_by_their_wording_once(old_store, wa
             del file["runs"]
         repair(old_store)
     with FeatureStore(old_store) as store:
-        assert store.schema == (1 if way == "read" else 2)
+        assert store.schema == (1 if way == "read" else len(migrations.MIGRATIONS))
         assert sorted(store.failures(), key=lambda failure: failure.mtime_ns) == expected
     assert verify(old_store).problems == ()
 
@@ -487,14 +489,19 @@ def test_the_layout_is_what_the_documentation_says(path):
     fill(path, 3, folder="/photos")
     with h5py.File(path) as file:
         group = file["spaces"][SPACE.name]
-        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 2)
+        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 3)
         assert {name: (d.shape, d.dtype.str, d.chunks) for name, d in group.items()} == {
             "keys": ((3, 32), "|u1", (1024, 32)),
             "embeddings": ((3, DIMENSION), "<f4", (64, DIMENSION)),
             "crc32": ((3,), "<u4", (1024,)),
         }
         assert group.attrs["network"] == "fake"
-        assert set(file) == {"spaces", "paths", "failures", "folders", "runs"}
+        assert set(file) == {"spaces", "pictures", "paths", "failures", "folders", "runs"}
+        assert {name: (d.shape, d.dtype, d.chunks) for name, d in file["pictures"].items()} == {
+            "keys": ((0, 32), np.uint8, (1024, 32)),
+            "looks": ((0,), PICTURE, (64,)),
+            "crc32": ((0,), np.uint32, (1024,)),
+        }
 
 
 def test_time_per_row_stays_flat(path):

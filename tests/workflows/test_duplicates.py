@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
+import h5py
+import numpy as np
 import pytest
 from clusterings import Desk, desk_with_photos, pictures
-from fakes import FakeSource, write_image
+from fakes import FakeSource
+from PIL import Image, ImageDraw
 
-from imgcluster.analysis.neighbours import Pair, near_duplicates
 from imgcluster.cli.places import choose_network
 from imgcluster.errors import ImgclusterError
+from imgcluster.records import FeatureSpace
+from imgcluster.store.lock import WriterLock
+from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.looks import pictures_of
 from imgcluster.workflows.options import DuplicatesOptions
 
 EQUAL_ONLY = 1.0
@@ -34,7 +42,15 @@ def run(desk: Desk, threshold: float = EQUAL_ONLY, **options: str) -> Duplicates
 
 
 def paths(result: DuplicatesResult) -> list[list[str]]:
-    return [[copy.path for copy in (group.keep, *group.redundant)] for group in result.groups]
+    return [[group.keep.path, *(copy.file.path for copy in group.copies)] for group in result.groups]
+
+
+def picture(path: Path, *, side: int = 64, quality: int = 95) -> Path:
+    """Large shapes of many colours, as photographs have them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(5).integers(20, 236, (6, 6, 3)).astype(np.uint8)
+    Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=quality)
+    return path
 
 
 def read_plan(file: Path) -> list[dict[str, str]]:
@@ -70,14 +86,17 @@ def test_a_plan_keeps_exactly_one_of_each_group(desk: Desk) -> None:
             number: [r["verdict"] for r in rows if r["group"] == number]
             for number in {r["group"] for r in rows}
         }
-        assert len(by_group) == len(result.groups) > 0
+        assert len(by_group) == len(result.groups) + len(result.look_alikes) > 0
         assert all(verdicts.count("keep") == 1 and len(verdicts) > 1 for verdicts in by_group.values())
-        assert len({row["path"] for row in rows}) == len(rows)
+        could_go = [row for row in rows if row["verdict"] == "could_go"]
+        assert len({row["path"] for row in could_go}) == len(could_go) == 15
+        told = {(row["kind"], row["cosine"], row["difference"]) for row in could_go}
+        assert told == {("equal", "1.0", "0.0")}
 
 
 def test_the_order_is_pixels_then_bytes_then_oldest_then_path(desk: Desk) -> None:
     folder = desk.folder / "group"
-    original = write_image(folder / "e.png", (200, 90, 30), side=64)
+    original = picture(folder / "e.png", side=64)
     heavier = folder / "d.png"
     heavier.write_bytes(original.read_bytes() + b"\0")
     smaller = folder / "a.png"
@@ -91,17 +110,16 @@ def test_the_order_is_pixels_then_bytes_then_oldest_then_path(desk: Desk) -> Non
 
 
 def test_pairs_that_someone_judged_to_differ_stay_apart_in_later_runs(desk: Desk) -> None:
+    for number in range(3):
+        picture(desk.photos / f"p{number}.jpg", quality=50 + number)
     desk.extract()
-    whole = run(desk, 0.99)
-    reds = next(group for group in whole.groups if "red" in group.keep.path)
-    lone = reds.redundant[0]
+    ((*group, lone),) = paths(run(desk, 0.9))
+    keys = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (*group, lone)}
     decisions = desk.folder / "decisions.csv"
-    rows = [f"{lone.key.hex()},{copy.key.hex()}" for copy in (reds.keep, *reds.redundant) if copy is not lone]
+    rows = [f"{keys[lone]},{keys[other]}" for other in group]
     decisions.write_text("\n".join(["key_a,key_b", *rows]))
     for _ in range(2):
-        found = paths(run(desk, 0.99, decisions=str(decisions)))
-        assert lone.path not in itertools.chain(*found)
-        assert len(found) == len(whole.groups)
+        assert paths(run(desk, 0.9, decisions=str(decisions))) == [group]
 
 
 def test_decisions_that_cannot_be_read_are_an_error_that_names_the_line(desk: Desk) -> None:
@@ -127,31 +145,148 @@ def test_a_plan_is_never_written_over_anything_but_a_plan(desk: Desk) -> None:
 
 
 def test_an_original_that_is_cut_short_does_not_lose_for_it(desk: Desk) -> None:
-    large = write_image(desk.photos / "large.jpg", (200, 90, 30), side=300)
+    large = picture(desk.photos / "large.jpg", side=300)
     small = desk.photos / "small.jpg"
     cv2.imwrite(str(small), cv2.resize(cv2.imread(str(large)), (60, 60), interpolation=cv2.INTER_AREA))
-    large.write_bytes(large.read_bytes()[:-40])
+    large.write_bytes(large.read_bytes()[:-8])
     options = ExtractOptions(store=desk.store, accept_truncated=True)
-    extract([large, small], options, source=FakeSource())
+    extract([large, small], options, source=FakeSource(space=FeatureSpace("fake", "00" * 32, 224)))
     assert paths(run(desk, 0.95)) == [[str(large), str(small)]]
 
 
-def test_files_that_cannot_be_read_now_are_neither_kept_nor_given_up(
+def test_files_that_are_gone_now_are_neither_kept_nor_given_up(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(desk.photos / "red", desk.photos / "copies")
     desk.extract()
     gone = desk.photos / "copies" / "red0.png"
 
-    def lose_it(*arguments: object) -> list[Pair]:
+    def lose_it(*arguments: object) -> object:
         gone.unlink()
-        return near_duplicates(*arguments)
+        return pictures_of(*arguments)
 
-    monkeypatch.setattr("imgcluster.workflows.duplicates.near_duplicates", lose_it)
+    monkeypatch.setattr("imgcluster.workflows.duplicates.pictures_of", lose_it)
     result = duplicates((), DuplicatesOptions(threshold=EQUAL_ONLY, store=desk.store), progress=desk.progress)
     assert len(result.groups) == 4
     assert str(gone) not in itertools.chain(*paths(result))
     assert desk.progress.said(f"left out: 1 unreadable image, the first: {gone}: ")
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_smaller_recompressed_and_turned_copies_are_told_from_look_alikes(
+    desk: Desk,
+) -> None:
+    image = Image.open(picture(desk.folder / "mixed" / "original.png", side=200))
+    saved(desk.folder / "mixed" / "half.jpg", image.resize((100, 100)))
+    saved(desk.folder / "mixed" / "quality.jpg", image, quality=50)
+    saved(desk.folder / "mixed" / "turned.png", image.rotate(90))
+    other = np.asarray(image).copy()
+    other[60:90, 60:90] = 255 - other[60:90, 60:90]
+    saved(desk.folder / "mixed" / "animal.png", Image.fromarray(other))
+    shutil.copy(desk.folder / "mixed" / "original.png", desk.folder / "mixed" / "same.png")
+    desk.extract(desk.folder / "mixed")
+    plan = desk.folder / "plan.csv"
+    result = run(desk, 0.4, plan=str(plan))
+    (group,) = result.groups
+    kinds = {Path(copy.file.path).name: copy.kind for copy in group.copies}
+    assert Path(group.keep.path).name in {"original.png", "same.png"}
+    assert sorted(kinds.values()) == ["equal", *3 * ["same picture"]]
+    assert all(0 <= copy.difference < 8 and 0.4 <= copy.cosine <= 1.0001 for copy in group.copies)
+    (alike,) = result.look_alikes
+    assert [copy.kind for copy in alike.copies] == ["look-alike"]
+    assert {Path(alike.keep.path).name, Path(alike.copies[0].file.path).name} <= {
+        "animal.png",
+        "original.png",
+        "same.png",
+    }
+    assert alike.copies[0].difference > 8
+    verdicts = [(row["verdict"], row["kind"]) for row in read_plan(plan)]
+    assert verdicts[-2:] == [("keep", ""), ("look_alike", "look-alike")]
+
+
+def test_thirty_pages_of_text_are_thirty_pages(desk: Desk) -> None:
+    random = np.random.default_rng(0)
+    folder = desk.folder / "pages"
+    folder.mkdir()
+    for number in range(30):
+        page = Image.new("RGB", (425, 550), "white")
+        for line in range(40, 510, 14):
+            text = "".join(random.choice(list("etaoin shrdlu "), 60))
+            ImageDraw.Draw(page).text((40, line), text, fill="black")
+        page.save(folder / f"{number}.png")
+    page.save(folder / "copy.jpg", quality=50)
+    page.resize((212, 275)).save(folder / "half.png")
+    desk.extract(folder, source=FakeSource(space=FeatureSpace("fake", "00" * 32, 224)))
+    assert [set(map(os.path.basename, group)) for group in paths(run(desk, 0.4))] == [
+        {"29.png", "copy.jpg", "half.png"}
+    ]
+
+
+def test_what_a_camera_made_is_kept_and_not_what_was_blown_up(desk: Desk) -> None:
+    image = Image.open(picture(desk.folder / "mixed" / "original.png", side=64))
+    exif = Image.Exif()
+    exif[271] = "Camera maker"
+    exif.get_ifd(0x8769).update({40962: 64, 40963: 64})
+    (desk.folder / "mixed" / "original.png").unlink()
+    original = saved(desk.folder / "mixed" / "original.jpg", image, exif=exif, quality=95)
+    saved(desk.folder / "mixed" / "upscaled.png", image.resize((256, 256)))
+    saved(desk.folder / "mixed" / "edited.jpg", image.resize((128, 128)), exif=exif)
+    desk.extract(desk.folder / "mixed")
+    ((kept, *others),) = paths(run(desk, 0.4))
+    assert (kept, len(others)) == (str(original), 2)
+
+
+def test_what_its_user_prefers_comes_first(desk: Desk) -> None:
+    image = Image.open(picture(desk.folder / "mixed" / "large.png", side=64))
+    for name in ("a", "b"):
+        (desk.folder / "mixed" / name).mkdir()
+        saved(desk.folder / "mixed" / name / "small.jpg", image.resize((40, 40)), quality=90 + (name == "a"))
+    desk.extract(desk.folder / "mixed")
+    folders = [str(desk.folder / "mixed" / name) for name in ("b", "a")]
+    found = duplicates((), DuplicatesOptions(store=desk.store, prefer=folders))
+    assert [os.path.relpath(path, desk.folder / "mixed") for path in paths(found)[0]] == [
+        "b/small.jpg",
+        "a/small.jpg",
+        "large.png",
+    ]
+
+
+def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = desk.folder / "mixed"
+    image = Image.open(picture(folder / "original.png", side=64))
+    saved(folder / "half.jpg", image.resize((32, 32)))
+    desk.extract(folder)
+    expected = paths(run(desk))
+    with h5py.File(desk.store, "r+") as store:
+        del store["pictures"]
+        store.attrs["schema"] = 2
+    assert paths(run(desk)) == expected
+    with FeatureStore(desk.store) as store:
+        assert store.pictures(store.keys(store.spaces[0].name))[1].all()
+    monkeypatch.setattr("imgcluster.workflows.looks._look", None)  # nothing is looked at again
+    assert paths(run(desk)) == expected
+
+
+def test_where_a_store_cannot_be_written_its_images_are_looked_at_all_the_same(desk: Desk) -> None:
+    folder = desk.folder / "mixed"
+    image = Image.open(picture(folder / "original.png", side=64))
+    saved(folder / "half.jpg", image.resize((32, 32)))
+    desk.extract(folder)
+    with h5py.File(desk.store, "r+") as store:
+        del store["pictures"]
+        store.attrs["schema"] = 2
+    before = Path(desk.store).read_bytes()
+    with closing(WriterLock(desk.store)):
+        result = duplicates((), DuplicatesOptions(store=desk.store), progress=desk.progress)
+    assert len(result.groups) == 1
+    assert desk.progress.said("not kept for the next time")
+    assert Path(desk.store).read_bytes() == before
 
 
 def test_the_same_choice_is_made_each_time(desk: Desk) -> None:

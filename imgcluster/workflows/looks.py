@@ -1,0 +1,94 @@
+"""How the images of a store look: what `extract` has kept of it, and for older stores a look at the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.errors import Interrupted, StoreError, quantity
+from imgcluster.images.decode import decode
+from imgcluster.images.looks import SIDE_NEEDED, looks
+from imgcluster.records import Keys, Pictures, Progress
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.options import StoreOptions
+from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS, read_known
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from imgcluster.workflows.existing import StoredImage
+
+_KEPT_AT_ONCE = 512
+
+
+def pictures_of(
+    options: StoreOptions, images: Sequence[StoredImage], keys: Keys, engine: Engine, progress: Progress
+) -> tuple[Pictures, NDArray[np.bool_]]:
+    """Return how the images of (N,) keys look, and for which of them that is known.
+
+    What the store lacks is seen from the files, without the network, and kept there if it can be written.
+
+    Raises
+    ------
+    Interrupted
+        Where `progress` asked to stop; what was seen is kept.
+    """
+    with FeatureStore(options.store, lock=not options.no_lock, notify=lambda _: None) as store:
+        pictures, known = store.pictures(keys)
+    rows = {bytes(keys[row]): row for row in np.flatnonzero(~known)}
+    paths: dict[bytes, list[str]] = {}
+    for image in images:
+        if image.key in rows:
+            paths.setdefault(image.key, []).append(image.path)
+    if paths:
+        with progress.graceful_interrupt():
+            for key, picture in _kept(options, _seen(paths, engine, progress), progress):
+                pictures[rows[key]], known[rows[key]] = picture, True
+            if progress.stopping:
+                raise Interrupted(
+                    "stopped; what was seen of the images is kept: run the same command to go on"
+                )
+    return pictures, known
+
+
+def _seen(
+    paths: Mapping[bytes, Sequence[str]], engine: Engine, progress: Progress
+) -> Iterator[tuple[bytes, Pictures]]:
+    progress.begin("looking at the images", len(paths))
+    job, lost = Call(_look), []
+    stopping = lambda: progress.stopping  # noqa: E731
+    for outcome in in_order(engine, job, paths.items(), timeout=READING_SECONDS, stopping=stopping):
+        progress.advance()
+        if outcome.result is not None:
+            yield outcome.item[0], outcome.result
+        else:
+            lost.append(f"{outcome.item[1][0]}: {outcome.error}")
+    if lost:
+        progress.note(
+            f"compared by their bytes alone: {quantity(len(lost), 'unreadable image')}, the first: {lost[0]}"
+        )
+
+
+def _look(image: tuple[bytes, Sequence[str]]) -> Pictures:
+    data = read_known(*image)
+    return looks(data, decode(data, KNOWN_LIMITS, at_least=SIDE_NEEDED))
+
+
+def _kept(
+    options: StoreOptions, seen: Iterator[tuple[bytes, Pictures]], progress: Progress
+) -> Iterator[tuple[bytes, Pictures]]:
+    try:
+        store = FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note)
+    except StoreError as error:
+        progress.note(f"what the images look like is not kept for the next time: {error}")
+        yield from seen
+        return
+    with store:
+        while batch := dict(islice(seen, _KEPT_AT_ONCE)):
+            store.record_pictures(batch)
+            store.commit()
+            yield from batch.items()
