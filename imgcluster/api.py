@@ -27,6 +27,7 @@ from imgcluster.workflows import name as naming
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
+from imgcluster.workflows.apply_plan import Applied, apply_plan
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.demo_images import DemoImages, make_demo_images
 from imgcluster.workflows.evaluate import evaluate
@@ -158,8 +159,13 @@ def similar(
 @_command
 def duplicates(
     *paths: Path, options: DuplicatesOptions, progress: Progress | None = None
-) -> duplicating.DuplicatesResult:
-    """Group images that are equal or look alike, and say which copy is the best; nothing is deleted."""
+) -> duplicating.DuplicatesResult | Applied:
+    """Group images that are equal or look alike, and say which copy is the best.
+
+    Nothing is deleted; with `apply`, a plan is carried out.
+    """
+    if options.apply and options.trash:
+        return apply_plan(options.apply, options.trash, owner=ownership(), progress=progress)
     return duplicating.duplicates(paths, options, progress=progress)
 
 

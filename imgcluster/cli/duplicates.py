@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = False) -> None:
     """Group images that are equal or look alike, and say which copy is the best."""
+    if options.apply and options.trash:
+        _apply(options.apply, options.trash, json=json)
+        return
     from imgcluster.workflows import duplicates as workflow
 
     with console.progress() as progress:
@@ -42,6 +45,24 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
         console.say(
             f"  {alike} more look like another but differ in their pixels: --plan and --json list them"
         )
+
+
+def _apply(plan: str, trash: str, *, json: bool) -> None:
+    from imgcluster.cli.places import ownership
+    from imgcluster.workflows.apply_plan import apply_plan
+
+    with console.progress() as progress:
+        done = apply_plan(plan, trash, owner=ownership(), progress=progress)
+    if json:
+        console.show_json({**vars(done), "left": console.failures_json(done.left)})
+        return
+    console.say(
+        f"{quantity(done.moved, 'copy', 'copies')} of {quantity(done.groups, 'group')} moved to {trash}; "
+        f"`imgcluster undo --clusters {trash}` brings all back"
+    )
+    if done.left:
+        console.say(f"  {quantity(len(done.left), 'copy', 'copies')} stayed:")
+        console.show_failures(done.left)
 
 
 def _group(group: DuplicateGroup) -> dict[str, object]:

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
@@ -57,6 +57,7 @@ def build_folders(
     extra_files: Mapping[str, bytes] | None = None,
     progress: Progress,
     owner: Ownership = IN_MEMORY,
+    check: Callable[[str], None] = lambda _: None,
 ) -> BuiltFolders:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
 
@@ -67,6 +68,8 @@ def build_folders(
     ----------
     force
         Replace also where others' files lie in the output folder; they are moved along.
+    check
+        Is given the finished tree before it takes its place; after an exception, nothing is changed.
 
     Raises
     ------
@@ -83,6 +86,7 @@ def build_folders(
         old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, owner, force=force)
         try:
             placer = _Builder(plan, old, progress, owner).build(extra_files or {})
+            check(new_tree(plan.out))
             swap_in(plan.out)
         except BaseException as error:
             give_up(plan.out, progress.note, owner)

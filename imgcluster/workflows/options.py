@@ -356,11 +356,25 @@ class DuplicatesOptions(SpaceOptions):
         metavar="DIR",
     )
     plan: str | None = option("Write which copies to keep as CSV; nothing is deleted.", metavar="FILE")
+    apply: str | None = option(
+        "Carry out a plan, as it was written or as you changed it: move what could go to --trash.",
+        metavar="FILE",
+    )
+    trash: str | None = option(
+        "The new folder of --apply; `undo --clusters DIR` moves all back.", metavar="DIR"
+    )
     decisions: str | None = option(
         "A CSV file with the columns key_a,key_b: pairs of images, by their keys, that are not duplicates.",
         metavar="FILE",
     )
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.apply is None) != (self.trash is None):
+            raise UsageError("--apply and --trash go together: a plan, and a new folder for what could go")
+        if self.apply is not None and self.plan is not None:
+            raise UsageError("--plan writes a plan and --apply carries one out: do one after the other")
 
 
 class InventoryOptions(StoreOptions):

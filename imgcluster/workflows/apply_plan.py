@@ -1,0 +1,125 @@
+"""Carrying out a plan of `duplicates`: what could go is moved into a folder, and `undo` brings it back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import has_digest
+from imgcluster.output.folders import build_folders, plan_folders, recover
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.records import Placement, Progress, SilentProgress
+from imgcluster.tabular import Tabular
+from imgcluster.workflows.csv_files import read_table
+
+_COLUMNS = ("group", "verdict", "path", "key")
+_ALL_BACK = "all files are back where they were: make a new plan"
+
+_File = tuple[str, bytes]
+
+
+@dataclass(frozen=True)
+class Applied(Tabular):
+    """How many files were moved into `trash`, and those that stay where they are, with the reason."""
+
+    moved: int
+    groups: int
+    trash: str
+    left: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Group:
+    """The paths and keys of the files to keep, and of those that could go."""
+
+    keep: list[_File] = field(default_factory=list)
+    could_go: list[_File] = field(default_factory=list)
+
+
+def apply_plan(
+    plan: str, trash: str, *, owner: Ownership = IN_MEMORY, progress: Progress | None = None
+) -> Applied:
+    """Move what could go into the new folder `trash`, in which every group has a folder.
+
+    Bytes are compared with the plan's keys before, and again when all was moved: what was moved, and for each
+    group one file that is kept. Where they differ then, all goes back.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the plan is none, `trash` holds something, or nothing could be moved.
+    """
+    progress = progress or SilentProgress()
+    out = os.path.realpath(trash)
+    recover(out, progress.note, owner)
+    _refuse_full(out)
+    groups = _read(plan)
+    progress.begin("checking the copies", sum(len(group.could_go) for group in groups.values()))
+    kept = {number: [file for file in group.keep if _holds(*file)] for number, group in groups.items()}
+    going: list[Placement] = []
+    left: list[tuple[str, str]] = []
+    for number, group in groups.items():
+        for path, key in group.could_go:
+            if reason := _why_not(path, key, kept[number]):
+                left.append((path, reason))
+            else:
+                going.append(Placement(path, path, key, number, 0.0))
+            progress.advance()
+    if not going:
+        raise ImgclusterError(f"nothing of {plan} can go{''.join(f': {p}: {why}' for p, why in left[:1])}")
+    files = plan_folders(going, out, "move")
+    used = {place.cluster for place in going}
+
+    def check(tree: str) -> None:
+        for file in files.files:
+            if not has_digest(os.path.join(tree, file.relative), file.placement.key.hex()):
+                raise ImgclusterError(f"{file.source} was changed while it was moved; {_ALL_BACK}")
+        for copies in (kept[number] for number in used):
+            if not any(_holds(*copy) for copy in copies):
+                raise ImgclusterError(f"{copies[0][0]}, which was to be kept, is gone; {_ALL_BACK}")
+
+    extra = {"plan.csv": Path(plan).read_bytes()}
+    build_folders(files, extra_files=extra, progress=progress, owner=owner, check=check)
+    return Applied(len(going), len(used), trash, tuple(left))
+
+
+def _refuse_full(out: str) -> None:
+    if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
+        raise ImgclusterError(f"{out} is not empty: name a folder that is, or a new one, with --trash")
+
+
+def _read(plan: str) -> dict[int, _Group]:
+    groups: dict[int, _Group] = {}
+    folder = os.path.dirname(os.path.abspath(plan))
+    for line, (number, verdict, path, key) in read_table(plan, _COLUMNS):
+        try:
+            digest = bytes.fromhex(key or "")
+            if verdict not in {"keep", "could_go", "look_alike"} or not path or len(digest) != 32:
+                raise ValueError  # noqa: TRY301 - as a number that is none
+            group = groups.setdefault(int(number or ""), _Group())
+        except ValueError:
+            raise ImgclusterError(f"{plan}, line {line}, is no line of a plan: make a new one") from None
+        file = os.path.normpath(os.path.join(folder, path)), digest
+        if verdict != "look_alike":
+            (group.keep if verdict == "keep" else group.could_go).append(file)
+    return groups
+
+
+def _holds(path: str, key: bytes) -> bool:
+    return has_digest(path, key.hex())
+
+
+def _why_not(path: str, key: bytes, kept: Sequence[_File]) -> str:
+    """Say why a copy stays where it is; empty where it can go."""
+    if not kept:
+        return "no copy of it that is to be kept is there"
+    if os.path.islink(path):
+        return "it is a link"
+    if not _holds(path, key):
+        return "it is gone, or was changed since"
+    if any(os.path.samefile(path, other) and os.stat(path).st_nlink == 1 for other, _ in kept):
+        return "it is the very file that is kept"
+    return ""
