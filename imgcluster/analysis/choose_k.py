@@ -79,7 +79,7 @@ def sweep(
     prepare
         How embeddings become points.
     ks
-        Numbers of clusters, at least one.
+        Numbers of clusters, at least one; of an algorithm that finds the number itself there is one row.
     settings
         How clusters are found; its k is not looked at.
     progress
@@ -98,14 +98,16 @@ def sweep(
     space = features.rows
     if prepare.automatic:
         space = Spaces(space, max(ks), settings.memory).plain.points
+    if find_clusterer(settings.algorithm).finds_k:
+        ks = ks[:1]
     progress.begin("trying numbers of clusters", len(ks))
     measured = []
     for k in ks:
-        chosen = replace(settings, k=k)
-        found = fit(features, weights, chosen, fuse=prepare.automatic)
+        found = fit(features, weights, replace(settings, k=k), fuse=prepare.automatic)
+        chosen = replace(settings, k=len(found.numbers))
         stability = _split_half_stability(found.plain, chosen)
         score = mean_silhouette(found, settings.seed)
-        measured.append(SweepRow(k, _inertia(space, found.labels), score, stability))
+        measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability))
         progress.advance()
         if progress.stopping:
             break

@@ -90,7 +90,18 @@ class SpacesClusterer(Clusterer, Protocol):
 
 @dataclass(frozen=True)
 class ClustererKind:
-    """A clusterer as the table of them names it: how it is made, and how its model comes back from arrays."""
+    """A clusterer as the table of them names it.
+
+    Attributes
+    ----------
+    make
+        How it is made.
+    load
+        How its model comes back from arrays.
+    finds_k
+        Whether it finds the number of clusters itself, and does not look at k.
+    """
 
     make: Callable[[ClusterSettings], Clusterer]
     load: Callable[[Mapping[str, NDArray[np.generic]]], ClustererModel]
+    finds_k: bool = False

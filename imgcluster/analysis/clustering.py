@@ -112,7 +112,7 @@ def cluster(
     UsageError
         Where there is no such algorithm.
     """
-    find_clusterer(settings.algorithm)
+    finds_k = find_clusterer(settings.algorithm).finds_k
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
     features = load_features(sources, prepare, settings.memory, progress)
@@ -121,7 +121,9 @@ def cluster(
     weights = np.ones(len(keys), np.int64) if weights is None else weights
     found = fit(features, weights[features.order], settings, fuse=prepare.automatic)
     count = len(found.numbers)
-    if count < settings.k and (found.labels >= 0).all():
+    if finds_k:
+        progress.note(f"{settings.algorithm} found {quantity(count, 'cluster')}: it does not look at k")
+    elif count < settings.k and (found.labels >= 0).all():
         progress.note(f"only {count} of {len(keys)} images are distinct: making {quantity(count, 'cluster')}")
     back = np.argsort(features.order)
     return Clustering(

@@ -19,7 +19,7 @@ from imgcluster.analysis.centroids import (
     nearest_labels,
 )
 from imgcluster.analysis.clusterer import ClusterSettings, FoundIn
-from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.analysis.parallel import alone, on_all_cores
 from imgcluster.analysis.spaces import Spaces
 
 Algorithm = Literal["MiniBatchKMeans", "KMeans"]
@@ -149,6 +149,16 @@ class KMeansClusterer:
     def _best(self, points: NDArray[np.float32], candidates: list[NDArray[np.float32]]) -> FoundCentroids:
         best = min(candidates, key=lambda centroids: find_nearest(points, centroids).inertia)
         return _filled(points, lloyd(points, best))
+
+
+def merge_centroids(centroids: NDArray[np.float32], k: int) -> NDArray[np.int32]:
+    """Merge small clusters by the average linkage of their centroids: for each of (n, d) one of k numbers."""
+    from sklearn.cluster import AgglomerativeClustering
+
+    if len(centroids) < 2:
+        return np.zeros(len(centroids), np.int32)
+    merging = AgglomerativeClustering(k, linkage="average")
+    return np.asarray(alone(lambda: merging.fit_predict(centroids)), np.int32)
 
 
 def lloyd(

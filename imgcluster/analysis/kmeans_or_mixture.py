@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from imgcluster.analysis.clusterer import ClustererModel, ClusterSettings, Found, FoundIn
 from imgcluster.analysis.fusion import pca_whiten
-from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid
+from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid, merge_centroids
 from imgcluster.analysis.mixture import Mixture, WeightedCentroids, fit_mixture, scatter_criterion
 from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
-from imgcluster.analysis.parallel import alone
 from imgcluster.analysis.spaces import Spaces
 
 _TIMES = (4, 6, 8, 12, 16)
@@ -79,14 +78,7 @@ class KMeansOrMixture:
         for count in sorted({min(times * k, most) for times in _TIMES}) if 1 < k <= most // 2 else ():
             small = KMeansClusterer("MiniBatchKMeans", replace(self.settings, k=count, restarts=restarts))
             labels, model = small.fit(points, np.ones(len(points), np.int64))
-            yield _merge(model.centroids, k)[labels]
-
-
-def _merge(centroids: NDArray[np.float32], k: int) -> NDArray[np.int32]:
-    from sklearn.cluster import AgglomerativeClustering
-
-    merging = AgglomerativeClustering(k, linkage="average")
-    return np.asarray(alone(lambda: merging.fit_predict(centroids)), np.int32)
+            yield merge_centroids(model.centroids, k)[labels]
 
 
 def load(arrays: Mapping[str, NDArray[np.generic]]) -> ClustererModel:

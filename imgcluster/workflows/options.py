@@ -187,7 +187,8 @@ class FitOptions(PrepareOptions):
     )
     space: str | None = option("A feature space by its full name.", unset="the only one")
     algorithm: str = option(
-        "How clusters are found: kmeans-or-mixture, minibatch-kmeans or kmeans.",
+        "How clusters are found: kmeans-or-mixture, minibatch-kmeans, kmeans, agglomerative, "
+        "agglomerative-average, levels or hdbscan (which does not look at k).",
         "kmeans-or-mixture",
         metavar="NAME",
     )
