@@ -30,6 +30,7 @@ from imgcluster.workflows import sweep as sweeping
 from imgcluster.workflows.apply_plan import Applied, apply_plan
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.demo_images import DemoImages, make_demo_images
+from imgcluster.workflows.duplicates_report import report_duplicates
 from imgcluster.workflows.evaluate import evaluate
 from imgcluster.workflows.networks import ListedNetwork, list_networks
 from imgcluster.workflows.options import (
@@ -166,7 +167,12 @@ def duplicates(
     """
     if options.apply and options.trash:
         return apply_plan(options.apply, options.trash, owner=ownership(), progress=progress)
-    return duplicating.duplicates(paths, options, progress=progress)
+    result = duplicating.duplicates(paths, options, progress=progress)
+    if options.report:
+        report_duplicates(
+            result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress
+        )
+    return result
 
 
 @_command

@@ -18,16 +18,25 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
     if options.apply and options.trash:
         _apply(options.apply, options.trash, json=json)
         return
+    from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import duplicates as workflow
+    from imgcluster.workflows import duplicates_report as reporting
 
+    if options.report:
+        reporting.require_report_library()  # before the long work
     with console.progress() as progress:
-        result = workflow.duplicates(paths or (), options, progress=progress)
+        result, page = workflow.duplicates(paths or (), options, progress=progress), None
+        if options.report:
+            page = reporting.report_duplicates(
+                result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress
+            )
     if json:
         console.show_json(
             {
                 "images": result.images,
                 "groups": [_group(group) for group in result.groups],
                 "look_alikes": [_group(group) for group in result.look_alikes],
+                "report": page,
             }
         )
         return
@@ -45,6 +54,8 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
         console.say(
             f"  {alike} more look like another but differ in their pixels: --plan and --json list them"
         )
+    if page:
+        console.say(f"open {page}")
 
 
 def _apply(plan: str, trash: str, *, json: bool) -> None:

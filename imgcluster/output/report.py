@@ -80,7 +80,7 @@ def write_report(  # noqa: PLR0913
             located = [image for image in images if image.has_place]
             chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
             pages = Pages(environment, summary, images, thumbnails)
-            _write_assets(os.path.join(folder, "assets"), {**_own_assets(), **(scripts if chart else {})})
+            _write_assets(os.path.join(folder, "assets"), {**own_assets(), **(scripts if chart else {})})
             _write_pages(folder, pages, chart, progress)
             _write_text(os.path.join(made, _PAGE), pages.overview())
     except OSError as error:
@@ -106,7 +106,8 @@ def _write_assets(folder: str, assets: Mapping[str, str]) -> None:
         _write_text(os.path.join(folder, name), text)
 
 
-def _own_assets() -> dict[str, str]:
+def own_assets() -> dict[str, str]:
+    """Return the style and the scripts of the pages, by their names."""
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "assets")
     assets = {}
     for name in sorted(os.listdir(folder)):

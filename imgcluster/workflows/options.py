@@ -357,6 +357,8 @@ class DuplicatesOptions(SpaceOptions):
         metavar="DIR",
     )
     plan: str | None = option("Write which copies to keep as CSV; nothing is deleted.", metavar="FILE")
+    report: bool = flag("Write pages that show each group side by side.")
+    out: str = option("The folder of --report.", "duplicates-report", metavar="DIR")
     apply: str | None = option(
         "Carry out a plan, as it was written or as you changed it: move what could go to --trash.",
         metavar="FILE",

@@ -1,0 +1,84 @@
+"""The report of `duplicates`: pages that show each group side by side, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
+from imgcluster.output.folders import FolderPlan, build_folders
+from imgcluster.output.report_pages import load_templates
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.records import Progress, SilentProgress
+from imgcluster.workflows.thumbnails import make_thumbnails
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgcluster.analysis.duplicates import DuplicateGroup
+    from imgcluster.workflows.duplicates import DuplicatesResult
+
+_MOST_GROUPS = 5_000
+
+
+def report_duplicates(
+    result: DuplicatesResult,
+    out: str,
+    *,
+    thumbnails: str,
+    owner: Ownership = IN_MEMORY,
+    progress: Progress | None = None,
+) -> str:
+    """Write pages into the folder `out`, in place of those of an earlier run; return the one to open.
+
+    `thumbnails` keeps those that were made, from one report to the next.
+
+    Raises
+    ------
+    MissingExtra
+        Where the report's library is not installed.
+    ImgclusterError
+        Where `out` is not ours to replace, or cannot be written.
+    """
+    progress = progress or SilentProgress()
+    groups = [*result.groups, *result.look_alikes]
+    if len(groups) > _MOST_GROUPS:
+        progress.note(
+            f"the report shows the first {_MOST_GROUPS:,} of {len(groups):,} groups; --plan has all"
+        )
+        groups = groups[:_MOST_GROUPS]
+    compared = [_compared(group) for group in groups]
+    paths: dict[bytes, list[str]] = {}
+    for image in (image for _, images in compared for image in images[:MOST_SHOWN]):
+        paths.setdefault(bytes.fromhex(image.key), []).append(image.path)
+    make_thumbnails(thumbnails, paths, progress)
+    files = dict(duplicates_pages(compared, thumbnails))
+    folder = os.path.realpath(out)
+    if any(image.path.startswith(f"{folder}/") for _, images in compared for image in images):
+        raise ImgclusterError(f"{out} holds images: name another folder with --out")
+    build_folders(FolderPlan(folder, "copy", (), ()), extra_files=files, progress=progress, owner=owner)
+    return os.path.join(out, "report.html")
+
+
+def require_report_library() -> None:
+    """Raise MissingExtra where what the pages are made with is not installed."""
+    load_templates()
+
+
+def _compared(group: DuplicateGroup) -> tuple[str, Sequence[ComparedImage]]:
+    keep, kinds = group.keep, {copy.kind for copy in group.copies}
+    size = f"{keep.pixels / 1e6:.1f} megapixels, " if keep.pixels else ""
+    note = f"{size}{keep.size:,} bytes"
+    copies = (
+        ComparedImage(
+            copy.file.path,
+            copy.file.key.hex(),
+            f"cosine {copy.cosine:.3f} · difference {copy.difference:.1f} · {copy.file.size:,} bytes",
+            copy.kind,
+        )
+        for copy in group.copies
+    )
+    verb = "look like" if kinds == {"look-alike"} else "keep"
+    title = f"{verb} {os.path.basename(keep.path)}"
+    return title, (ComparedImage(keep.path, keep.key.hex(), note), *copies)
