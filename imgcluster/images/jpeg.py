@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ TRUNCATED = "cut short: the missing part is filled in"
 UNENDED = "lacks the mark of its end; all pixels are there"
 
 _END_OF_IMAGE = b"\xff\xd9"
-_START_OF_SCAN, _RESTART_INTERVAL, _APP1 = 0xDA, 0xDD, 0xE1
+_START_OF_SCAN, _RESTART_INTERVAL, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xDD, 0xE0, 0xE1, 0xE2, 0xEE
+_REMARKS = frozenset({*range(0xE0, 0xF0), 0xFE})
 _WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
@@ -37,6 +39,7 @@ class _Header:
     """Size as stored, samples, orientation, and where the image data begin.
 
     `plain`: one sequential scan of all components, nothing between the segments, no restart markers.
+    `segments` are the markers, and where their contents begin and end; `gaps`: something lies between them.
     """
 
     width: int
@@ -45,6 +48,8 @@ class _Header:
     orientation: int
     start: int
     plain: bool
+    gaps: bool
+    segments: tuple[tuple[int, int, int], ...]
 
 
 def decode_jpeg(data: bytes, kind: str, request: Request) -> Raw:
@@ -104,7 +109,8 @@ def _read_header(data: bytes) -> _Header:
     """Walk the segments up to the image data."""
     frame, content = b"", b""
     metadata: dict[bytes, bytes] = {}
-    marker, plain = 0, True
+    marker, plain, gaps = 0, True, False
+    segments = []
     expected = position = 2
     while marker != _START_OF_SCAN:
         position = data.find(b"\xff", position)
@@ -114,9 +120,10 @@ def _read_header(data: bytes) -> _Header:
         if marker in _WITHOUT_CONTENT:
             position += 1
             continue
-        plain = plain and position == expected
+        gaps = gaps or position != expected
         expected = position + 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
         content = data[position + 4 : expected]
+        segments.append((marker, position + 4, expected))
         position = expected
         plain = plain and _is_plain(marker, content)
         if marker in _FRAMES and len(content) >= 6:
@@ -126,10 +133,27 @@ def _read_header(data: bytes) -> _Header:
     if not frame:
         raise damaged("a damaged JPEG: its header states no size")
     # Further scans follow where the first has not all the components.
-    plain = plain and content[:1] == frame[5:6] and content[-3:] == _ALL_COEFFICIENTS
+    plain = plain and not gaps and content[:1] == frame[5:6] and content[-3:] == _ALL_COEFFICIENTS
     bits, height, width = struct.unpack_from(">BHH", frame)
     orientation = orientation_of(metadata.get(_EXIF), metadata.get(_XMP))
-    return _Header(width, height, bits, orientation, position, plain)
+    return _Header(width, height, bits, orientation, position, plain, gaps, tuple(segments))
+
+
+def picture_parts(data: bytes) -> Iterator[bytes | memoryview]:
+    """Yield all of a JPEG that makes its pixels; UnreadableImage where that is not beyond doubt."""
+    header = _read_header(data)
+    if header.gaps or data.rfind(_END_OF_IMAGE) < header.start:
+        raise damaged("a JPEG without an end, or with something between its segments")
+    yield b"JPEG %d %d" % (header.orientation, header.plain)
+    for marker, start, end in header.segments:
+        content = data[start:end]
+        if marker not in _REMARKS or (marker, content[:5]) == (_APP14, b"Adobe"):
+            yield bytes([marker]) + content
+        elif marker == _APP0 and content.startswith(b"JFIF\0"):
+            yield content[:6]  # with its version; what follows is about paper
+        elif marker == _APP2 and content.startswith(b"ICC_PROFILE\0"):
+            yield content
+    yield memoryview(data)[header.start :]
 
 
 def _is_plain(marker: int, content: bytes) -> bool:

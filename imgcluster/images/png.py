@@ -27,6 +27,7 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _COLOUR_OF_PIXEL_BYTES = {1: 0, 2: 4, 3: 2, 4: 6}
 # A band as it is unpacked, as a file, in Pillow, as an array, and all of it again for its colours.
 _COPIES_OF_BAND = 10
+_REMARKS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"})
 _ORIENTATION_CHUNK = re.compile(
     rb"eXIf|iTXtXML:com\.adobe\.xmp\0|(?:tEXt|zTXt)Raw profile type (?:exif|APP1)\0"
 )
@@ -107,8 +108,8 @@ def _taken_apart(data: bytes) -> _Png:
     for name, content in chunks:
         if name in {b"PLTE", b"tRNS"}:
             colours += _chunk(name, content if name == b"PLTE" else _transparency(png, content))
-        elif _ORIENTATION_CHUNK.match(name + content[:40]):
-            metadata += _chunk(name, content.replace(b"type APP1\0", b"type exif\0", 1))
+        else:
+            metadata += _orientation_chunk(name, content)
     return replace(png, colours=colours, metadata=metadata, rows=rows)
 
 
@@ -126,6 +127,23 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if name in {b"IHDR", b"PLTE", b"IDAT"} and _checksum(name, content) != data[position - 4 : position]:
             raise damaged(f"a damaged PNG: wrong checksum in its {name.decode()} data")
         yield name, content
+
+
+def picture_parts(data: bytes) -> Iterator[bytes | memoryview]:
+    """Yield all of a PNG that makes its pixels; UnreadableImage where that is not beyond doubt."""
+    position, name, metadata = len(_SIGNATURE), b"", b""
+    while name != b"IEND":
+        name = data[position + 4 : position + 8]
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        if len(name) < 4 or end > len(data):
+            raise damaged("a PNG without an end")
+        if name not in _REMARKS:
+            yield memoryview(data)[position:end]
+        else:
+            metadata += _orientation_chunk(name, data[position + 8 : end - 4])
+        position = end
+    yield memoryview(data)[position:]
+    yield b"PNG %d" % _orientation(metadata)
 
 
 def _checksum(name: bytes, content: bytes) -> bytes:
@@ -147,6 +165,13 @@ def _transparency(png: _Png, content: bytes) -> bytes:
     if (png.colour, png.bits, len(content)) == (_RGB, 16, 6):
         return struct.pack(">HHH", *content[:6:2])
     return content
+
+
+def _orientation_chunk(name: bytes, content: bytes) -> bytes:
+    """Give a chunk as Pillow reads it where it may state the orientation, nothing for any other."""
+    if not _ORIENTATION_CHUNK.match(name + content[:40]):
+        return b""
+    return _chunk(name, content.replace(b"type APP1\0", b"type exif\0", 1))
 
 
 def _orientation(metadata: bytes) -> int:

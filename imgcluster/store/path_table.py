@@ -16,11 +16,14 @@ import numpy as np
 from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
-from imgcluster.store.schema import CORRUPTION, RELATIVE, REMOVED, corrupted, open_table
+from imgcluster.store.schema import CORRUPTION, KEY_BYTES, RELATIVE, REMOVED, corrupted, open_table
 from imgcluster.store.table import Entries, append_entries, is_plain, make_entries, read_entries
 
 Item = TypeVar("Item")
 
+
+_NONE = bytes(KEY_BYTES)
+"""Stands in a store for no digest."""
 
 _Transaction = Callable[[], AbstractContextManager[None]]
 
@@ -32,6 +35,11 @@ class _Table:
         self._file, self._name, self._path, self._transaction = file, name, path, transaction
         home = os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path)
         self._prefix = os.fsencode(home).rstrip(b"/") + b"/"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the store has it: one of an earlier version may not."""
+        return self._name in self._file
 
     def read(self) -> Entries:
         """Read all entries, their paths absolute."""
@@ -125,8 +133,9 @@ class PathTables:
 
     def __init__(self, file: h5py.File, path: str, transaction: _Transaction = nullcontext) -> None:
         self.path = path
-        paths, failures, self._folders, self._runs = (
-            _Table(file, name, path, transaction) for name in ("paths", "failures", "folders", "runs")
+        paths, failures, self._folders, self._runs, self._picture_keys = (
+            _Table(file, name, path, transaction)
+            for name in ("paths", "failures", "folders", "runs", "picture_keys")
         )
         self._paths = _LatestByPath(paths, _pack_entries, _unpack_entries)
         self._failures = _LatestByPath(failures, _pack_failures, _unpack_failures)
@@ -188,9 +197,38 @@ class PathTables:
         """Remember how an extraction was run."""
         self._runs.append([json.dumps(asdict(run)).encode()])
 
+    @cached_property
+    def picture_keys(self) -> dict[bytes, bytes]:
+        """The digest of what makes the picture, for each key of which it is known; empty: it has none."""
+        if not self._picture_keys.is_there:
+            return {}
+        columns = self._picture_keys.read().columns
+        keys, pictures = (columns[name].tobytes() for name in ("key", "picture"))
+        places = range(0, len(keys), KEY_BYTES)
+        found = (pictures[at : at + KEY_BYTES] for at in places)
+        return {
+            keys[at : at + KEY_BYTES]: b"" if picture == _NONE else picture
+            for at, picture in zip(places, found, strict=True)
+        }
+
+    def record_picture_keys(self, pictures: Mapping[bytes, bytes]) -> None:
+        """Remember by their keys what makes the pictures; what is known stays as it is."""
+        known = self.picture_keys
+        new = {key: picture for key, picture in pictures.items() if key not in known}
+        if new:
+            self._picture_keys.append(
+                [b""] * len(new),
+                key=np.frombuffer(b"".join(new), np.uint8).reshape(-1, KEY_BYTES),
+                picture=np.frombuffer(b"".join(p or _NONE for p in new.values()), np.uint8).reshape(
+                    -1, KEY_BYTES
+                ),
+            )
+            known |= new
+
     def copy_history(self, source: PathTables) -> None:
-        """Take over which folders were scanned, and the runs."""
+        """Take over which folders were scanned, the runs, and which files show the same."""
         self.record_scanned(source.scanned_folders())
+        self.record_picture_keys(source.picture_keys)
         for run in source.runs():
             self.record_run(run)
 

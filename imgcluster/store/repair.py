@@ -20,7 +20,15 @@ from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
 from imgcluster.store.rows import append_rows, read_slab
-from imgcluster.store.schema import CORRUPTION, KEY_BYTES, KEYS, ROWS_PER_CHUNK, SPACES, TABLES
+from imgcluster.store.schema import (
+    CORRUPTION,
+    KEY_BYTES,
+    KEYS,
+    LATER_TABLES,
+    ROWS_PER_CHUNK,
+    SPACES,
+    TABLES,
+)
 from imgcluster.store.store_file import StoreFile, being_read, failed, has_signature, new_store
 from imgcluster.store.table import append_entries, read_entries
 
@@ -167,15 +175,21 @@ def _salvage(old: h5py.File, new: h5py.File | None, progress: Progress) -> _Find
     except CORRUPTION as error:
         findings.problems.append(f"what pictures look like: unreadable ({error})")
     for table in TABLES:
-        try:
-            entries = read_entries(schema.open_table(old, table))
-            if entries.damaged:
-                findings.problems.append(f"table of {table}: {entries.damaged} damaged entries")
-            if new is not None:
-                append_entries(new[table], with_codes(entries) if table == "failures" else entries)
-        except CORRUPTION as error:
-            findings.problems.append(f"table of {table}: unreadable ({error})")
+        _salvage_table(old, new, table, findings)
     return findings
+
+
+def _salvage_table(old: h5py.File, new: h5py.File | None, table: str, findings: _Findings) -> None:
+    try:
+        if table in LATER_TABLES and table not in old:
+            return
+        entries = read_entries(schema.open_table(old, table))
+        if entries.damaged:
+            findings.problems.append(f"table of {table}: {entries.damaged} damaged entries")
+        if new is not None:
+            append_entries(new[table], with_codes(entries) if table == "failures" else entries)
+    except CORRUPTION as error:
+        findings.problems.append(f"table of {table}: unreadable ({error})")
 
 
 def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings, progress: Progress) -> None:

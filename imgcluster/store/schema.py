@@ -41,8 +41,15 @@ TABLES: dict[str, np.dtype[np.void]] = {
     "failures": np.dtype(_HEAD + _STAT + _WHY + _TAIL),
     "folders": np.dtype(_HEAD + _TAIL),
     "runs": np.dtype(_HEAD + _TAIL),
+    "picture_keys": np.dtype([*_HEAD, ("key", "u1", (KEY_BYTES,)), ("picture", "u1", (KEY_BYTES,)), *_TAIL]),
 }
 """A table is a group: `entries` of this type, and `text`, the bytes that `offset` and `length` point to."""
+
+LATER_TABLES = frozenset({"picture_keys"})
+"""Those that stores of earlier versions lack."""
+
+WITHOUT_PATHS = frozenset({"runs", "picture_keys"})
+"""Tables whose texts do not begin with a path."""
 
 _EARLIER_TABLES = {"failures": np.dtype(_HEAD + _STAT + _TAIL)}
 """As stores of earlier versions have them; readers take them as they are."""

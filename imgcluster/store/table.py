@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode
-from imgcluster.store.schema import ENTRIES, RELATIVE, TABLES, TEXT, extend
+from imgcluster.store.schema import ENTRIES, RELATIVE, TABLES, TEXT, WITHOUT_PATHS, extend
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_entries(group: h5py.Group) -> Entries:
     texts = [blob[a:b] for a, b in zip(columns["offset"].tolist(), ends.tolist(), strict=True)]
     sound = _checksums(columns, texts) == columns["crc32"]
     table = group.name.rpartition("/")[2]
-    if table != "runs":
+    if table not in WITHOUT_PATHS:
         rooted = np.fromiter((text[:1] == b"/" for text in texts), np.bool_, len(texts))
         sound &= (rooted != (columns["flags"] & RELATIVE != 0)) & (columns["length"] > 0)
         if b".." in blob or b"\0" in blob:  # a look at each of them takes its time

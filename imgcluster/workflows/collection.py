@@ -139,10 +139,11 @@ def collect(
 
 def distinct_keys(images: Iterable[StoredImage]) -> Keys:
     """(N, 32) uint8: the distinct keys of images, sorted."""
-    return _stacked(sorted({image.key for image in images}))
+    return stacked(sorted({image.key for image in images}))
 
 
-def _stacked(keys: Sequence[bytes]) -> Keys:
+def stacked(keys: Sequence[bytes]) -> Keys:
+    """(N, 32) uint8: keys as rows."""
     return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
 
 
@@ -153,7 +154,7 @@ def _known(
     spaces: Sequence[StoredSpace],
 ) -> list[MovedImage]:
     """Leave out the moved images of other stores."""
-    keys = _stacked([image.key for image in moved])
+    keys = stacked([image.key for image in moved])
     embedded = np.zeros(len(moved), bool)
     for space in spaces:
         embedded |= store.contains(space.name, keys)
@@ -164,7 +165,7 @@ def _embedded(
     store: FeatureStore, spaces: Sequence[StoredSpace], images: Sequence[StoredImage]
 ) -> tuple[list[StoredImage], list[str]]:
     """Part the images that all spaces know from the paths of the others."""
-    keys = _stacked([image.key for image in images])
+    keys = stacked([image.key for image in images])
     known = np.ones(len(images), bool)
     for space in spaces:
         known &= store.contains(space.name, keys)

@@ -41,6 +41,7 @@ from imgcluster.store.in_flight import InFlight
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import Choose, choose_network
+from imgcluster.workflows.collection import stacked
 from imgcluster.workflows.extract_stats import ExtractStats
 from imgcluster.workflows.extraction_plan import plan_extraction
 from imgcluster.workflows.options import ExtractOptions
@@ -56,15 +57,17 @@ class ExtractResult(Tabular):
     """What an extraction did, counted in files: found = new + cached + duplicates + failed.
 
     `new` files were embedded, `cached` ones had their embedding in the store before, `duplicates` equal a new
-    one byte for byte. `newly_failed` counts failures of files that had not failed before as they are.
-    `images_per_second` counts from the first to the last whole batch. What was left out and what was not
-    looked at is counted as in `FoundImages`; `with_pages` files have pages beyond the first.
+    one byte for byte. Of `same_picture` files, counted among the two, only metadata differ. `newly_failed`
+    counts failures of files that had not failed before as they are. `images_per_second` counts from the first
+    to the last whole batch. What was left out and what was not looked at is counted as in `FoundImages`;
+    `with_pages` files have pages beyond the first.
     """
 
     found: int
     new: int
     cached: int
     duplicates: int
+    same_picture: int
     failed: int
     newly_failed: int
     hidden: int
@@ -140,7 +143,7 @@ def extract(
             source,
             ReadImages(_settings(source.space, options), reading),
             find_engine(engine),
-            KnownKeys(store.keys(source.space.name) if plan.to_read and plan.has_space else ()),
+            _known(store, source.space.name) if plan.to_read and plan.has_space else KnownKeys(),
             stopping=lambda: progress.stopping,
         )
         progress.begin("embedding", len(plan.to_read))
@@ -162,6 +165,7 @@ def extract(
         new=stats.new,
         cached=stats.cached,
         duplicates=stats.duplicates,
+        same_picture=stats.same_picture,
         failed=len(failures),
         newly_failed=sum(_which(failure) not in failed_before for failure in failures),
         hidden=found.hidden,
@@ -181,6 +185,10 @@ def extract(
 
 def _which(failure: Failure) -> tuple[str, int, int]:
     return failure.path, failure.size, failure.mtime_ns
+
+
+def _known(store: FeatureStore, space: str) -> KnownKeys:
+    return KnownKeys(store.keys(space), store.picture_keys)
 
 
 def _choose(options: ExtractOptions, choose: Choose, progress: Progress) -> NetworkSource:
@@ -281,12 +289,16 @@ def _embed_and_append(
             )
         with closing(replace(pipeline, watch=in_flight).run(files, suspects)) as batches:
             for batch in batches:
-                if batch.embeddings is not None:
+                if batch.embeddings is not None and batch.keys:
                     if not stats.new:
                         _check_first(batch.embeddings)
                     store.add_space(space, batch.embeddings.shape[1], dtype)
                     store.append(space.name, batch.key_rows, batch.embeddings)
                 store.record_pictures(batch.pictures)
+                if batch.copies:
+                    copies, shown = (stacked(keys) for keys in zip(*batch.copies, strict=True))
+                    store.append(space.name, copies, store.read(space.name, shown))
+                store.record_picture_keys(batch.picture_keys)
                 store.record_paths(batch.entries)
                 store.record_failures(batch.failures)
                 store.commit()

@@ -23,7 +23,7 @@ class ExtractStats:
     def __init__(self, cached: int, failures: Sequence[Failure], progress: Progress) -> None:
         self.cached = cached
         self.failures = [*failures]
-        self.new = self.duplicates = self.with_pages = 0
+        self.new = self.duplicates = self.with_pages = self.same_picture = 0
         self.provenance: Mapping[str, str] = {}
         self.progress = progress
         self._notes = 0
@@ -32,6 +32,8 @@ class ExtractStats:
     def count(self, batch: Batch, known: KnownKeys) -> None:
         """Add what became of the files of a batch."""
         cached = sum(known.is_stored(entry.key) for entry in batch.entries)
+        cached += sum(known.is_stored(shown) for _, shown in batch.copies)
+        self.same_picture += len(batch.copies)
         self.new += len(batch.keys)
         self.cached += cached
         self.duplicates += len(batch.entries) - cached - len(batch.keys)
@@ -47,6 +49,9 @@ class ExtractStats:
 
     def summarise_notes(self) -> None:
         """Say how many notes were not passed on, and how many files have more than what was looked at."""
+        if self.same_picture:
+            pictures = quantity(self.same_picture, "picture")
+            self.progress.note(f"{pictures} with other metadata than before: the embedding is the same")
         if self.with_pages:
             has = "has" if self.with_pages == 1 else "have"
             self.progress.note(

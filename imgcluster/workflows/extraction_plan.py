@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 
 import numpy as np
 
@@ -12,13 +13,18 @@ from imgcluster.errors import FailureCode
 from imgcluster.files import lies_below
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages
+from imgcluster.images.picture_key import may_have_picture_key
 from imgcluster.records import Failure, ImageFile, PathEntry
 from imgcluster.store.store import FeatureStore
+
+_FILLED_IN_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class ExtractionPlan:
     """The files that need nothing, and those that are to be read; `settled` ones do not fail any more.
+
+    Of the last to be read only the picture's digest is missing, in a store of an earlier version.
 
     `has_space` tells whether the store has any row of the feature space.
     """
@@ -71,7 +77,19 @@ def plan_extraction(
         else:
             to_read.append(file)
     settled &= failures.keys()
-    return ExtractionPlan(len(cached), tuple(still_failed), tuple(to_read), tuple(sorted(settled)), has_space)
+    incomplete = _without_picture_key(store, (entries[path] for path in sorted(cached)))
+    to_read += [file for file in found.files if file.path in incomplete]
+    known = len(cached) - len(incomplete)
+    return ExtractionPlan(known, tuple(still_failed), tuple(to_read), tuple(sorted(settled)), has_space)
+
+
+def _without_picture_key(store: FeatureStore, entries: Iterable[PathEntry]) -> set[str]:
+    """Choose some known files of whose picture there is no digest yet: one run reads only so many again."""
+    digests = store.picture_keys
+    lacking = (
+        entry.path for entry in entries if entry.key not in digests and may_have_picture_key(entry.path)
+    )
+    return set(islice(lacking, _FILLED_IN_AT_ONCE))
 
 
 def _over(paths: Iterable[str], found: FoundImages) -> set[str]:

@@ -59,25 +59,40 @@ _LAST_SECONDS = 0.5
 class KnownKeys:
     """The one who says which images need no network: those that are stored, and those under way in this run.
 
-    Threads may ask; only the loop of the pipeline claims.
+    Threads may ask, for keys and for digests of what makes a picture; only the loop of the pipeline claims.
+
+    Parameters
+    ----------
+    stored
+        The keys that have an embedding.
+    picture_keys
+        The digest of what makes the picture, for any keys of which it is known.
     """
 
-    def __init__(self, stored: Iterable[bytes] | Keys = ()) -> None:
+    def __init__(
+        self, stored: Iterable[bytes] | Keys = (), picture_keys: Mapping[bytes, bytes] | None = None
+    ) -> None:
         self._stored = frozenset(map(bytes, stored))
         self._claimed: set[bytes] = set()
+        known = (picture_keys or {}).items()
+        self._pictures = {picture: key for key, picture in known if picture and key in self._stored}
 
     def __contains__(self, key: object) -> bool:
-        return key in self._stored or key in self._claimed
+        return key in self._stored or key in self._claimed or key in self._pictures
 
     def is_stored(self, key: bytes) -> bool:
         """Whether the embedding was there before this run."""
         return key in self._stored
 
-    def claim(self, key: bytes) -> bool:
-        """Whether the embedding is still to be made; the first who asks is to make it."""
-        is_new = key not in self
+    def claim(self, key: bytes, picture: bytes = b"") -> bytes | None:
+        """Give the key whose embedding this image has; None where the first who asks is to make it."""
+        if key in self._stored or key in self._claimed:
+            return key
         self._claimed.add(key)
-        return is_new
+        if not picture:
+            return None
+        shown = self._pictures.setdefault(picture, key)
+        return None if shown == key else shown
 
 
 class Watch(Protocol):
@@ -120,7 +135,8 @@ _Read: TypeAlias = Outcome[ImageFile, ReadImage]
 class Batch:
     """Files that go through the stages together, each once: in `entries` or in `failures`.
 
-    `with_pages` is how many have further pages.
+    `with_pages` is how many have further pages, `picture_keys` what makes their pictures, by their keys.
+    `copies` are keys whose image is the same as that of another, with that one's key.
 
     Of the images that need the network, `keys` are gathered with their `pixels`, in whose place come
     `embeddings`, (n, D) float32, a row for each key. `pictures` are how those look that were decoded, by
@@ -131,6 +147,8 @@ class Batch:
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     with_pages: int = 0
+    picture_keys: dict[bytes, bytes] = field(default_factory=dict)
+    copies: list[tuple[bytes, bytes]] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     pixels: list[Pixels] = field(default_factory=list)
     embeddings: Embeddings | None = None
@@ -159,7 +177,8 @@ class Batch:
         if image.note:
             self.notes.append(f"{image.entry.path}: {image.note}")
         self.with_pages += image.pages > 1
-        if image.pixels is not None and known.claim(image.entry.key):
+        self.picture_keys[image.entry.key] = image.picture_key
+        if self._is_new(image.entry.key, known) and image.pixels is not None:
             self.keys.append(image.entry.key)
             self.pixels.append(image.pixels)
 
@@ -180,11 +199,21 @@ class Batch:
 
     def without(self, known: KnownKeys) -> Batch:
         """Leave out rows that others have brought since."""
-        new = [known.claim(key) for key in self.keys]
+        copies, self.copies = self.copies, []
+        new = [self._is_new(key, known) for key in self.keys]
+        for key, _ in copies:
+            self._is_new(key, known)
         if self.embeddings is not None and not all(new):
             self.keys = [key for key, is_new in zip(self.keys, new, strict=True) if is_new]
             self.embeddings = self.embeddings[new]
         return self
+
+    def _is_new(self, key: bytes, known: KnownKeys) -> bool:
+        """Whether an image is to be embedded; where another has its picture, that is gathered."""
+        shown = known.claim(key, self.picture_keys.get(key, b""))
+        if shown not in (None, key):
+            self.copies.append((key, shown))
+        return shown is None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
+from imgcluster.images.picture_key import picture_key
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.images.resize import side_needed, to_square
 from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, Placement
@@ -29,7 +30,8 @@ READING_SECONDS = 60.0
 class ReadImage:
     """A file that was read: its entry for the path table, and its pixels unless its embedding is known.
 
-    `picture`, one of `Pictures`, is how it looks.
+    `picture`, one of `Pictures`, is how it looks; `picture_key` the digest of what makes its pixels, if there
+    is one.
     """
 
     entry: PathEntry
@@ -37,6 +39,7 @@ class ReadImage:
     note: str = ""
     pages: int = 1
     picture: Pictures | None = None
+    picture_key: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class ReadSettings:
 
 
 def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings) -> ReadImage:
-    """Read a file once; hash it; decode it to the network's size unless its key is known.
+    """Read a file once; hash it; decode it to the network's size unless its key or picture is known.
 
     Raises
     ------
@@ -62,14 +65,15 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     data = read_file(file.path)
     key = content_key(data)
     entry = PathEntry(file.path, file.size, file.mtime_ns, read_ns, key)
-    if key in known:
-        return ReadImage(entry, None)
+    same = picture_key(data)
+    if key in known or same in known:
+        return ReadImage(entry, None, picture_key=same)
     decoded = decode(data, settings.limits, at_least=side_needed(settings.input_size, settings.crop))
     note = decoded.note or wrong_name(file.path, decoded.kind)
     pixels = to_square(
         decoded.pixels, settings.input_size, crop=settings.crop, interpolation=settings.interpolation
     )
-    return ReadImage(entry, pixels, note, decoded.pages, looks(data, decoded))
+    return ReadImage(entry, pixels, note, decoded.pages, looks(data, decoded), same)
 
 
 Reading: TypeAlias = Callable[[ImageFile, Container[bytes], ReadSettings], ReadImage]

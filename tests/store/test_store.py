@@ -489,14 +489,14 @@ def test_the_layout_is_what_the_documentation_says(path):
     fill(path, 3, folder="/photos")
     with h5py.File(path) as file:
         group = file["spaces"][SPACE.name]
-        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 3)
+        assert (file.attrs["format"], file.attrs["schema"]) == ("imgcluster feature store", 4)
         assert {name: (d.shape, d.dtype.str, d.chunks) for name, d in group.items()} == {
             "keys": ((3, 32), "|u1", (1024, 32)),
             "embeddings": ((3, DIMENSION), "<f4", (64, DIMENSION)),
             "crc32": ((3,), "<u4", (1024,)),
         }
         assert group.attrs["network"] == "fake"
-        assert set(file) == {"spaces", "pictures", "paths", "failures", "folders", "runs"}
+        assert set(file) == {"spaces", "pictures", "paths", "failures", "folders", "runs", "picture_keys"}
         assert {name: (d.shape, d.dtype, d.chunks) for name, d in file["pictures"].items()} == {
             "keys": ((0, 32), np.uint8, (1024, 32)),
             "looks": ((0,), PICTURE, (64,)),

@@ -264,7 +264,7 @@ def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
     desk.extract(folder)
     expected = paths(run(desk))
     with h5py.File(desk.store, "r+") as store:
-        del store["pictures"]
+        del store["pictures"], store["picture_keys"]
         store.attrs["schema"] = 2
     assert paths(run(desk)) == expected
     with FeatureStore(desk.store) as store:
@@ -279,7 +279,7 @@ def test_where_a_store_cannot_be_written_its_images_are_looked_at_all_the_same(d
     saved(folder / "half.jpg", image.resize((32, 32)))
     desk.extract(folder)
     with h5py.File(desk.store, "r+") as store:
-        del store["pictures"]
+        del store["pictures"], store["picture_keys"]
         store.attrs["schema"] = 2
     before = Path(desk.store).read_bytes()
     with closing(WriterLock(desk.store)):

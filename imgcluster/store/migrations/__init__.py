@@ -6,12 +6,18 @@ from collections.abc import Callable
 
 import h5py
 
-from imgcluster.store.migrations import m0001_spaces_and_tables, m0002_failure_codes, m0003_pictures
+from imgcluster.store.migrations import (
+    m0001_spaces_and_tables,
+    m0002_failure_codes,
+    m0003_pictures,
+    m0004_picture_keys,
+)
 
 MIGRATIONS: tuple[Callable[[h5py.File], None], ...] = (
     m0001_spaces_and_tables.migrate,
     m0002_failure_codes.migrate,
     m0003_pictures.migrate,
+    m0004_picture_keys.migrate,
 )
 """Step i leads from version i to version i + 1. Never change one that was released: add the next."""
 
