@@ -20,6 +20,11 @@ from typing import BinaryIO
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
 """The errors of a call that a file system, mostly one on a network, does not have."""
 
+# Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
+_SYSTEM_NAMES = frozenset(
+    {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "recycler", "system volume information"}
+    | {"lost+found", "@eadir", "@recycle", "#recycle", "#snapshot"}
+)
 _TEMPORARY = ".imgcluster-"
 _PART = ".part"
 _DEFAULT_MODE = 0o666  # less what the umask takes
@@ -127,6 +132,11 @@ def temporary_name(folder: str) -> str:
 def is_temporary(name: str) -> bool:
     """Whether a base name is one of `temporary_name`: what lies there is left over from a killed run."""
     return re.fullmatch(rf"{_TEMPORARY}[0-9a-f]{{16}}{re.escape(_PART)}", name) is not None
+
+
+def is_system_name(name: str) -> bool:
+    """Whether a base name is that of a hidden file, or of what systems leave beside photographs."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def sync(descriptor: int, *, data_only: bool = False) -> None:

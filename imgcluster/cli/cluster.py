@@ -85,5 +85,9 @@ def _show(result: ClusterResult) -> None:
         f"({result.mode}), silhouette {silhouette}, {result.seconds:.1f} s"
     )
     console.show_clusters(result.out or "", result.clusters)
+    if result.companions:
+        verb = "would go" if result.dry_run else "went"
+        companions = quantity(result.companions, "companion")
+        console.say(f"  {companions} (.xmp, .mov, raw …) {verb} with the images")
     if result.dry_run:
         console.say(f"  {quantity(result.bytes_to_copy, 'byte')} to copy; nothing was written")

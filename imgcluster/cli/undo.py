@@ -36,6 +36,8 @@ def undo(*, options: UndoOptions, json: Json = False) -> None:
     removed, returned = quantity(done.removed, "file"), quantity(done.returned, "image")
     would = "would be " if options.dry_run else ""
     console.say(f"{options.clusters}: {removed} {would}removed, {returned} {would}moved back")
+    if done.companions:
+        console.say(f"  {quantity(done.companions, 'companion')} {would}moved back with them")
     if done.missing:
         lost = quantity(done.missing, "moved image")
         console.say(f"  {lost} not found: put back into {options.clusters}, the next undo brings them home")

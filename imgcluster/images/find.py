@@ -11,18 +11,13 @@ from functools import cache
 from itertools import chain
 
 from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage, quantity
-from imgcluster.files import lies_below, open_regular
+from imgcluster.files import is_system_name, lies_below, open_regular
 from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.header import EXTENSIONS, image_type
 from imgcluster.images.reading import kind_of_special_file, reason_of
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress, mtime_ns
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
-# Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
-_SYSTEM_NAMES = frozenset(
-    {"thumbs.db", "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found"}
-    | {"@eadir", "@recycle", "#recycle", "#snapshot"}
-)
 # Folders in which photo managers keep pictures and their previews as they need them.
 _LIBRARIES = (
     *(".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".migratedaplibrary"),
@@ -239,7 +234,7 @@ def _sort_out(scan: _Scan, folder: _Folder, entries: list[os.DirEntry[str]]) -> 
     """Take the files of one folder and yield the folders in it."""
     for entry in entries:
         name = entry.name
-        if name.startswith(".") or name.lower() in _SYSTEM_NAMES:
+        if is_system_name(name):
             scan.counts["hidden"] += 1
             continue
         try:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imgcluster.files import is_temporary
+from imgcluster.files import is_system_name, is_temporary
+from imgcluster.output.companions import is_companion
 from imgcluster.output.file_system import is_folder, remove_if_empty
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.records import CLUSTERING_MARKER
@@ -22,12 +23,12 @@ KEPT = "kept"
 AWAY = ".imgcluster-away"
 """No folder: below it a marker lists images of an earlier clustering that have not come home."""
 
+# What file managers leave behind wherever somebody looks.
+_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
 # With what version 0.1 left of markers and journals that it was writing when it was killed.
 _BOOKKEEPING = frozenset(
     {CLUSTERING_MARKER, f"{CLUSTERING_MARKER}.part", JOURNAL, f"{JOURNAL}.part", UNFINISHED}
 )
-# What file managers leave behind wherever somebody looks: carried along, but no reason to stop.
-_FILE_MANAGERS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".directory"})
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Contents:
     ----------
     folder
         The folder.
+    is_ours
+        Whether it has a marker.
     owned
         Path to the path by which the marker knows the file; they differ where a person moved it.
     unowned
@@ -50,6 +53,7 @@ class Contents:
     """
 
     folder: str
+    is_ours: bool = True
     owned: dict[str, str] = field(default_factory=dict)
     unowned: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -87,15 +91,20 @@ class Contents:
                 yield now, then
 
     def in_the_way(self) -> Iterator[str]:
-        """Yield each unowned file that is a reason not to replace the folder."""
+        """Yield each unowned file that is a reason not to replace the folder.
+
+        What systems and programs leave beside photographs is none: it is carried along.
+        """
         for relative in self.unowned:
             path = os.path.join(self.folder, relative)
-            if relative == KEPT or os.path.basename(relative) in _FILE_MANAGERS:
+            name = os.path.basename(relative)
+            if relative == KEPT or (is_system_name(name) if self.is_ours else name in _FILE_MANAGERS):
                 continue
-            if not is_folder(path):
+            if is_folder(path):
+                below = (name for name in _files_below(self.folder, relative) if name not in self.owned)
+                yield from (name for name in below if not any(map(is_system_name, name.split("/"))))
+            elif not is_companion(relative, self.owned):
                 yield relative
-            else:
-                yield from (name for name in _files_below(self.folder, relative) if name not in self.owned)
 
     def remove_folders(self) -> None:
         """Remove our folders and those of images moved by hand, as far as they are empty."""
@@ -108,7 +117,7 @@ class Contents:
 def examine(folder: str, marker: Marker | None) -> Contents:
     """List what `folder` holds, and tell what is ours by `marker`. Links are never followed."""
     files = {} if marker is None else marker.files
-    contents, unclaimed = Contents(folder), []
+    contents, unclaimed = Contents(folder, marker is not None), []
     own_folders = set(_with_parents(os.path.dirname(path) for path in files))
     pending = [""]
     while pending:
@@ -129,7 +138,9 @@ def examine(folder: str, marker: Marker | None) -> Contents:
                 else:
                     unclaimed.append(relative)
     missing = {
-        path: own for path, own in files.items() if own.kind != "written" and path not in contents.owned
+        path: own
+        for path, own in files.items()
+        if own.kind not in {"companion", "written"} and path not in contents.owned
     }
     if missing:
         contents.owned |= _moved_by_hand(contents, unclaimed, missing)

@@ -30,7 +30,7 @@ class Copies:
         self._equal: defaultdict[str, list[OwnFile]] = defaultdict(list)
         for marker in markers:
             for own in {} if marker is None else marker.files.values():
-                if own.kind != "written":
+                if own.kind not in {"companion", "written"}:
                     self._equal[own.key].append(own)
         self._there: defaultdict[str, list[str]] = defaultdict(list)
         for relative, own in {} if there is None else there.files.items():
@@ -62,6 +62,10 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
     copies = Copies(out, (marker, new), there=new)
     kept = 0
     for own, path in owned_files(contents, marker):
+        if own.kind == "companion":
+            if not companion_goes_home(own, path, out):
+                carry(path, out, os.path.relpath(path, old))
+            continue
         if own.kind == "moved" and _return(own, path, out):
             continue
         if copies.is_last(own, path):
@@ -79,6 +83,12 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
             f"{quantity(kept, 'image')} with no other place any more {'is' if kept == 1 else 'are'} kept in "
             f"{os.path.join(out, KEPT)}"
         )
+
+
+def companion_goes_home(own: OwnFile, path: str, out: str) -> bool:
+    """Move a companion home; False, and nothing is done, where something lies there or it is no home more."""
+    original = own.original(out)
+    return not os.path.lexists(original) and move_home(path, original)
 
 
 def owned_files(contents: Contents, marker: Marker | None) -> Iterator[tuple[OwnFile, str]]:

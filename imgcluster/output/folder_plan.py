@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import Kind, read_marker
@@ -68,6 +69,10 @@ class FolderPlan:
         Paths of placements that are no files any more; they have no part in the plan.
     names
         Of the clusters that have one, by their numbers.
+    companions
+        Files that go with images that are moved.
+    staying
+        How many of those stay, because another image of their name does.
     """
 
     out: str
@@ -75,10 +80,18 @@ class FolderPlan:
     files: tuple[PlannedFile, ...]
     missing: tuple[str, ...]
     names: Mapping[int, str] = field(default_factory=dict)
+    companions: tuple[Companion, ...] = ()
+    staying: int = 0
 
     def folder(self, cluster: int) -> str:
         """Return the name of a cluster's folder."""
         return folder_name(cluster, self.names.get(cluster, ""))
+
+    @property
+    def moving(self) -> frozenset[str]:
+        """The files that leave their places."""
+        images = (file.source for file in self.files if file.moves)
+        return frozenset((*images, *(companion.source for companion in self.companions)))
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -108,6 +121,7 @@ def plan_folders(
     mode: str,
     names: Mapping[int, str] = _NONE,
     kept: Mapping[Image, KeptFile] = _NONE,
+    is_image: Callable[[str], bool] = lambda _: True,
 ) -> FolderPlan:
     """Decide on the name of every file below `out`; see `names.distinct_names`. Nothing is written.
 
@@ -119,6 +133,8 @@ def plan_folders(
         Of the clusters that have one, by their numbers.
     kept
         Links and copies of the clustering in `out` that are to be taken over.
+    is_image
+        Whether a name is that of an image: companions stay where one of their name does.
 
     Raises
     ------
@@ -126,7 +142,11 @@ def plan_folders(
         When `out` is a folder of images, or one above.
     """
     out, found, missing = _found(placements, out, mode, kept)
-    return FolderPlan(out, mode, _named(found, out, names), missing, names)
+    files = _named(found, out, names)
+    companions, staying = find_companions(
+        {file.source: file.relative for file in files if file.moves}, is_image
+    )
+    return FolderPlan(out, mode, files, missing, names, companions, staying)
 
 
 def check_output(

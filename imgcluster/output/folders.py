@@ -83,7 +83,7 @@ def build_folders(
         progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
     with _existing(parent), locked(plan.out, progress.note):
         settle(plan.out, progress.note, owner)
-        old = check_replaceable(plan.out, {f.source for f in plan.files if f.moves}, owner, force=force)
+        old = check_replaceable(plan.out, plan.moving, owner, force=force)
         try:
             placer = _Builder(plan, old, progress, owner).build(extra_files or {})
             check(new_tree(plan.out))
@@ -95,11 +95,14 @@ def build_folders(
             raise
         _sweep(plan.out, progress, owner)
         # Folders of somebody's own that held nothing but images of ours were carried along.
-        for folder in {os.path.dirname(f.source) for f in plan.files if f.moves} - {plan.out}:
+        for folder in {os.path.dirname(path) for path in plan.moving} - {plan.out}:
             if folder.startswith(f"{plan.out}/"):
                 remove_if_empty(folder)
     if placer.fallbacks:
         progress.note(placer.summary())
+    if plan.staying:
+        stay = "1 companion stays" if plan.staying == 1 else f"{plan.staying} companions stay"
+        progress.note(f"{stay} where images of the same name do")
     moved = sum(file.moves for file in plan.files)
     ways = dict(placer.used) | ({"move": moved} if moved else {})
     return BuiltFolders(plan.mode, ways, placer.fallbacks)
@@ -120,8 +123,17 @@ class _Builder:
         self._away = {} if old is None else _images_away(plan, old)
         self._texts = PathTexts(plan.out)
         self._placer = Placer(plan.mode)
-        self._moves = [PlannedMove(file.source, file.relative) for file in plan.files if file.moves]
         self._homes = {file.relative: self._home(file) for file in plan.files if file.moves}
+        self._companions = {
+            companion: home
+            for companion in plan.companions
+            for home in (companion.beside(self._homes[companion.image]),)
+            if home == companion.source or not os.path.lexists(home)
+        }
+        self._moves = [
+            *(PlannedMove(file.source, file.relative) for file in plan.files if file.moves),
+            *(PlannedMove(companion.source, companion.relative) for companion in self._companions),
+        ]
 
     def build(self, extra_files: Mapping[str, bytes]) -> Placer:
         os.mkdir(self._tree)
@@ -160,6 +172,11 @@ class _Builder:
                 self._progress.advance(_REPORT_EVERY)
             if self._progress.stopping:
                 raise KeyboardInterrupt
+        for companion, home in self._companions.items():
+            assert journal is not None  # noqa: S101 - they are moves
+            journal.move(PlannedMove(companion.source, companion.relative))
+            target = f"{self._tree}/{companion.relative}"
+            self._own[companion.relative] = OwnFile.at(target, "companion", "", self._texts.text(home))
         self._progress.advance(len(self._plan.files) % _REPORT_EVERY)
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:

@@ -19,7 +19,7 @@ SCHEMA = 1
 _MOST_BYTES = 1 << 30  # of a marker: some four million images
 _LONGEST_END = 100  # more than the signature at the end takes
 
-Kind = Literal["hardlink", "copy", "symlink", "moved", "written"]
+Kind = Literal["hardlink", "copy", "symlink", "moved", "companion", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class OwnFile:
     """One file that we put into a clustering.
 
     `source` tells where an image came from, as `PathTexts` writes it; `link` is what a symbolic link says.
-    `key` is the SHA-256 of its bytes.
+    `key` is the SHA-256 of its bytes; of a companion it is empty, for that is ours by its name, as programs
+    change it.
     """
 
     kind: Kind
@@ -44,6 +45,11 @@ class OwnFile:
         status = os.lstat(path)
         link = os.readlink(path) if kind == "symlink" else ""
         return cls(kind, key, status.st_size, status.st_mtime_ns, status.st_ino, source, link)
+
+    @property
+    def has_a_home(self) -> bool:
+        """Whether it is the file itself that was moved, an image or a companion of one."""
+        return self.kind in {"moved", "companion"}
 
     def original(self, folder: str) -> str:
         """Return the absolute path that the image came from; `folder` is the clustering."""
@@ -66,7 +72,7 @@ class OwnFile:
             return self.kind == "symlink" and os.readlink(path) == self.link
         if not stat.S_ISREG(found.st_mode) or self.kind == "symlink":
             return False
-        if self.is_exactly(found):
+        if self.is_exactly(found) or self.kind == "companion":
             return True
         if self.kind == "hardlink" and found.st_ino == self.inode and found.st_nlink > 1:
             return True

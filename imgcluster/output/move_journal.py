@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from imgcluster.files import lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
 from imgcluster.output.home import move_home
@@ -118,7 +119,7 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
         if _identity(status) not in known or not move_home(path, source, _move_to_free_name):
             complete = False
             continue
-        returned += not lies_below(source, [out])
+        returned += not (lies_below(source, [out]) or is_companion(source))
     return PutBack(returned, complete)
 
 

@@ -71,22 +71,22 @@ def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LI
     list of str
         One name per file, in the order of `files`.
     """
-    folded = [_folded(name) for name, _, _ in files]
-    wanted = Counter(folded)
-    plain = [wanted[folded[i]] == 1 and _fits(name, limit) for i, (name, _, _) in enumerate(files)]
+    forms = [folded(name) for name, _, _ in files]
+    wanted = Counter(forms)
+    plain = [wanted[forms[i]] == 1 and _fits(name, limit) for i, (name, _, _) in enumerate(files)]
     names = [name for name, _, _ in files]
-    taken = {folded[i] for i, is_plain in enumerate(plain) if is_plain}
+    taken = {forms[i] for i, is_plain in enumerate(plain) if is_plain}
     tried: defaultdict[str, int] = defaultdict(lambda: 1)
     crowded = [i for i, is_plain in enumerate(plain) if not is_plain]
-    for i in sorted(crowded, key=lambda i: (folded[i], files[i][1], files[i][2])):
+    for i in sorted(crowded, key=lambda i: (forms[i], files[i][1], files[i][2])):
         name, key, _ = files[i]
         tag = key[: _TAG_DIGITS // 2].hex()
         names[i] = tagged(name, tag, limit)
-        first = own = _folded(names[i])
+        first = own = folded(names[i])
         while own in taken:
             tried[first] += 1
             names[i] = tagged(name, f"{tag}-{tried[first]}", limit)
-            own = _folded(names[i])
+            own = folded(names[i])
         taken.add(own)
     return names
 
@@ -109,7 +109,8 @@ def _fits(name: str, limit: int) -> bool:
     return 4 * len(name) <= limit or len(os.fsencode(name)) <= limit
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return what names have in common that are one to some file system."""
     if name.isascii():
         return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -61,7 +61,7 @@ def _take_over(
     *,
     dry_run: bool,
 ) -> None:
-    moved = {name: own for name, own in marker.files.items() if own.kind == "moved"}
+    moved = {name: own for name, own in marker.files.items() if own.has_a_home}
     kept = {name: own for name, own in moved.items() if accepted(own.original(out))}
     planned = planned_homes(folder) if marker.building else []
     returning = len(kept) + sum(map(accepted, planned))
@@ -77,7 +77,7 @@ def _take_over(
     files = {
         name: _as_it_lies(own, os.path.join(folder, name), out)
         for name, own in marker.files.items()
-        if own.kind != "moved" or name in kept
+        if not own.has_a_home or name in kept
     }
     name = new_name()
     if marker.building:
@@ -87,7 +87,7 @@ def _take_over(
 
 def _as_it_lies(own: OwnFile, path: str, out: str) -> OwnFile:
     """Know a file of a copied folder by what it is here, and its home by where that really is."""
-    if own.kind == "moved":
+    if own.has_a_home:
         own = replace(own, source=_real(own.original(out)))
     if own.kind == "written" or not own.is_at(path):
         return own

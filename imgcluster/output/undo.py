@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.dismantle import Copies, owned_files, remove_rest
+from imgcluster.output.dismantle import Copies, companion_goes_home, owned_files, remove_rest
 from imgcluster.output.folder_plan import Image
 from imgcluster.output.home import is_still_home, move_home
 from imgcluster.output.life import Settled, locked, look, settle
@@ -39,6 +40,8 @@ class Undone(Tabular):
         Those of the clustering before, which stands again; None where all was taken away.
     steps
         How many more steps back there are.
+    companions
+        How many files that had gone with images went home with them.
     had_report
         Whether there was a report, which is about what was undone.
     """
@@ -50,6 +53,7 @@ class Undone(Tabular):
     clusters: tuple[NamedCluster, ...] | None = None
     steps: int = 0
     had_report: bool = False
+    companions: int = 0
 
 
 def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership = IN_MEMORY) -> Undone:
@@ -108,13 +112,20 @@ def send_home(out: str, images: Container[Image], progress: Progress, owner: Own
             raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
         contents = examine(out, found.marker)
         _check_returns(out, found.marker, contents, force=False)
-        return sum(
-            move_home(path, original)
-            for own, path in owned_files(contents, found.marker)
+        owned = list(owned_files(contents, found.marker))
+        home = [
+            original
+            for own, path in owned
             if own.kind == "moved"
             for original in (own.original(out),)
             if (original, bytes.fromhex(own.key)) in images and not os.path.lexists(original)
-        )
+            if move_home(path, original)
+        ]
+        stems = {*home, *(os.path.splitext(original)[0] for original in home)}
+        for own, path in owned:
+            if own.kind == "companion" and os.path.splitext(own.original(out))[0] in stems:
+                companion_goes_home(own, path, out)
+        return len(home)
 
 
 def would_undo(out: str) -> Undone:
@@ -130,9 +141,11 @@ def would_undo(out: str) -> Undone:
     if marker is None:
         raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
     contents = examine(out, marker)
-    moved = sum(own.kind == "moved" for own, _ in owned_files(contents, marker))
+    kinds = Counter(own.kind for own, _ in owned_files(contents, marker))
+    moved, companions = kinds["moved"], kinds["companion"]
     left = tuple(os.path.join(out, name) for name in contents.unowned)
-    return Undone(len(contents.owned) - moved, moved, left, len(_missing(out, marker, contents)))
+    removed, missing = len(contents.owned) - moved - companions, len(_missing(out, marker, contents))
+    return Undone(removed, moved, left, missing, companions=companions)
 
 
 def _nothing_there(out: str, settled: Settled) -> Undone:
@@ -162,14 +175,19 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
 
 
 def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress, owner: Ownership) -> Undone:
-    removed = returned = 0
+    removed = returned = companions = 0
     missing = _missing(out, marker, contents)
     last: list[str] = []
     copies = Copies(out, (marker,))
     progress.begin("taking the clusters away", len(contents.owned))
     for count, (own, path) in enumerate(owned_files(contents, marker), start=1):
         original = own.original(out) if own.kind == "moved" else ""
-        if original and not os.path.lexists(original) and move_home(path, original):
+        if own.kind == "companion":
+            if companion_goes_home(own, path, out):
+                companions += 1
+            else:
+                last.append(path)
+        elif original and not os.path.lexists(original) and move_home(path, original):
             returned += 1
         elif copies.is_last(own, path):
             # Two images may have been moved from one path, one after the other: one of them can go back.
@@ -185,7 +203,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress,
         contents.bookkeeping.remove(CLUSTERING_MARKER)
     remove_rest(contents)
     left = (path for name in contents.unowned if os.path.lexists(path := os.path.join(out, name)))
-    return Undone(removed, returned, (*left, *last), len(missing))
+    return Undone(removed, returned, (*left, *last), len(missing), companions=companions)
 
 
 def _missing(out: str, marker: Marker, contents: Contents) -> dict[str, OwnFile]:

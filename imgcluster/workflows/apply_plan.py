@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import has_digest
+from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, plan_folders, recover
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, Progress, SilentProgress
@@ -70,7 +71,7 @@ def apply_plan(
             progress.advance()
     if not going:
         raise ImgclusterError(f"nothing of {plan} can go{''.join(f': {p}: {why}' for p, why in left[:1])}")
-    files = plan_folders(going, out, "move")
+    files = plan_folders(going, out, "move", is_image=has_image_name)
     used = {place.cluster for place in going}
 
     def check(tree: str) -> None:

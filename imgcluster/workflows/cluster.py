@@ -16,6 +16,7 @@ from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
 from imgcluster.output.manifest import ClusteringManifest, read_manifest
@@ -67,6 +68,7 @@ class ClusterResult(ClusteredImages):
     bytes_to_copy: int
     fallbacks: int
     had_report: bool
+    companions: int = 0
 
 
 def cluster(
@@ -113,10 +115,11 @@ def cluster(
         progress.note(what_happened(kept))
     placements = place(collection, clustering, numbers)
     files = [placement.path for placement in placements]
-    bytes_to_copy = fallbacks = lost = 0
+    bytes_to_copy = fallbacks = lost = companions = 0
     if options.out is not None:
-        plan = plan_folders(placements, options.out, options.mode, names)
+        plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
         placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
+        companions = len(plan.companions)
         files = [file.source if options.dry_run else f"{plan.out}/{file.relative}" for file in plan.files]
         if not options.dry_run:
             manifest = _manifest(clustering, paths, options)
@@ -148,6 +151,7 @@ def cluster(
         silhouette=clustering.silhouette,
         seconds=time.perf_counter() - started,
         dry_run=options.dry_run,
+        companions=companions,
         bytes_to_copy=bytes_to_copy,
         fallbacks=fallbacks,
         had_report=before is not None and before.has_report,

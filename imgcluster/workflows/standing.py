@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.files import read_limited
+from imgcluster.images.find import has_image_name
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image, KeptFile
 from imgcluster.output.folders import build_folders, plan_folders, recover
@@ -246,7 +247,9 @@ def remake(
         for image in told.placements
         for where in (lies.get((image.original, image.key), image.original),)
     ]
-    plan = plan_folders(placements, standing.out, told.manifest.mode, told.manifest.names, kept)
+    plan = plan_folders(
+        placements, standing.out, told.manifest.mode, told.manifest.names, kept, has_image_name
+    )
     numbers = [cluster.number for cluster in told.manifest.clusters]
     files = told_files(plan, told.manifest, numbers, told.model) | history_files(steps)
     build_folders(plan, force=True, extra_files=files, progress=progress, owner=owner)

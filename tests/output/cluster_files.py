@@ -82,7 +82,7 @@ def make(
     owner: Ownership = IN_MEMORY,
 ) -> BuiltFolders:
     """Plan and build, with the manifest that later commands read."""
-    plan = plan_folders(placements, str(out), mode)
+    plan = plan_folders(placements, str(out), mode, is_image=lambda name: name.endswith((".jpg", ".heic")))
     files = [file.relative for file in plan.files]
     extra = {"assignments.csv": assignments_csv(plan.placements, str(out), files)} | dict(extra_files or {})
     progress = progress or SilentProgress()

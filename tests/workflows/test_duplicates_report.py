@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clusterings import Desk, desk_with_photos
+from fakes import FakeSource
 
 from imgcluster.analysis.duplicates import Copy, DuplicateFile, DuplicateGroup
 from imgcluster.errors import ImgclusterError
@@ -41,7 +42,8 @@ def test_each_group_stands_side_by_side_and_the_pages_are_made_again(desk: Desk)
     assert "default-src 'none'" in text
     assert "<b>" not in text
     assert len(list((desk.folder / "seen" / "report" / "thumbnails").rglob("*.jpg"))) == 5
-    assert extract([desk.folder / "seen", desk.photos], ExtractOptions(store=desk.store)).found == 20
+    everything = [desk.folder / "seen", desk.photos]
+    assert extract(everything, ExtractOptions(store=desk.store), source=FakeSource()).found == 20
     undo(str(desk.folder / "seen"), progress=desk.progress)
     assert not page.parent.exists()
 
