@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,14 +10,22 @@ import typer
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
-from imgcluster.workflows.options import ExportOptions, MergeOptions, PruneOptions, StoreOptions
+from imgcluster.workflows.options import (
+    ExportOptions,
+    MergeOptions,
+    PruneOptions,
+    ReadStoreOptions,
+    StoreOptions,
+)
 
 
-def info(*, options: StoreOptions, json: Json = False) -> None:
+def info(*, options: ReadStoreOptions, json: Json = False) -> None:
     """Tell what is in the store."""
     from imgcluster.workflows import store as workflow
 
-    found = workflow.info(options.store, lock=not options.no_lock, notify=console.note)
+    found = workflow.info(
+        options.store, lock=not options.no_lock, partial=options.partial, notify=console.note
+    )
     if json:
         spaces = [
             {
@@ -41,12 +50,14 @@ def info(*, options: StoreOptions, json: Json = False) -> None:
         console.say(f"{run.started}: {run.new} new in {run.seconds:.1f} s, {run.space} ({details})")
 
 
-def verify(*, options: StoreOptions, json: Json = False) -> None:
+def verify(*, options: ReadStoreOptions, json: Json = False) -> None:
     """Check structure and every checksum; exit 1 where something is wrong."""
     from imgcluster.workflows import store as workflow
 
     with console.progress() as progress:
-        found = workflow.verify(options.store, lock=not options.no_lock, progress=progress)
+        found = workflow.verify(
+            options.store, lock=not options.no_lock, partial=options.partial, progress=progress
+        )
     if json:
         console.show_json({"rows": found.rows, "problems": found.problems})
     else:
@@ -55,7 +66,8 @@ def verify(*, options: StoreOptions, json: Json = False) -> None:
         for problem in found.problems:
             console.say(f"  {problem}")
         if found.problems:
-            console.note(f"`imgcluster store repair --store {options.store}` keeps every sound row")
+            store = options.store if os.path.exists(options.store) else "FILE"
+            console.note(f"`imgcluster store repair --store {store}` keeps every sound row")
     if found.problems:
         raise typer.Exit(1)
 

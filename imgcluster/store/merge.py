@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
+from imgcluster.store.latest import Latest
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import copy_rows, read_rows
@@ -47,7 +48,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
         raise StoreError(f"{out} exists already: name a new file")
     room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
     with closing(WriterLock(out)) if lock else nullcontext(), new_store(out, room=room) as target:
-        tables, latest, shared = PathTables(target, out), _Latest(), 0
+        tables, latest, shared = PathTables(target, out), Latest(), 0
         for path in map(os.path.abspath, paths):
             with StoreFile(path, write=False, lock=lock, notify=progress.note) as file:
                 shared += _add_spaces(path, file.h5, out, target, progress)
@@ -55,7 +56,8 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
                 own_tables = PathTables(file.h5, path)
                 latest.learn(own_tables)
                 tables.copy_history(own_tables)
-        latest.write(tables)
+        tables.record_paths(latest.entries())
+        tables.record_failures(latest.failures())
         rows = sum(space.rows for space in schema.read_spaces(target, out).values())
     return Merged(rows, shared)
 
@@ -117,29 +119,3 @@ def _compare(mine: _Rows, theirs: _Rows, progress: Progress) -> None:
                 "before it: extract that image again in one of them"
             )
         progress.advance(len(rows))
-
-
-@dataclass
-class _Latest:
-    """Of each path the latest that any of the stores knows: which of them comes first makes no difference."""
-
-    entries: dict[str, PathEntry] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
-
-    def learn(self, source: PathTables) -> None:
-        for entry in source.paths():
-            known = self.entries.get(entry.path)
-            if known is None or known.read_ns <= entry.read_ns:
-                self.entries[entry.path] = entry
-        for failure in source.failures():
-            if failure.path not in self.failures or self.failures[failure.path].mtime_ns <= failure.mtime_ns:
-                self.failures[failure.path] = failure
-
-    def write(self, target: PathTables) -> None:
-        target.record_paths(self.entries.values())
-        # When a file failed is not known: it did after it had been read only if it was changed later.
-        target.record_failures(
-            failure
-            for failure in self.failures.values()
-            if failure.path not in self.entries or self.entries[failure.path].mtime_ns < failure.mtime_ns
-        )

@@ -170,7 +170,7 @@ class PathTables:
         latest = {_encoded(failure.path): failure for failure in failures}
         self._failures.record({path: f for path, f in latest.items() if known.get(path) != f})
         self._paths.forget(
-            [path for path, f in latest.items() if _has_changed(self._paths.items.get(path), f)]
+            [path for path, f in latest.items() if has_changed(self._paths.items.get(path), f)]
         )
 
     def settle_failures(self, paths: Iterable[str]) -> None:
@@ -287,7 +287,7 @@ def _unpack_run(text: bytes) -> Run:
     return Run(str(run["started"]), str(run["space"]), int(run["new"]), float(run["seconds"]), details)
 
 
-def _has_changed(entry: PathEntry | None, failure: Failure) -> bool:
+def has_changed(entry: PathEntry | None, failure: Failure) -> bool:
     """Whether `failure` tells of another file than the one that `entry` knew at the same path."""
     if entry is None or failure.code.temporary or failure.size < 0:
         return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, overload
+from typing import Literal, Self
 
 import h5py
 import numpy as np
@@ -28,6 +28,7 @@ from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
 from imgcluster.store.path_table import PathTables
+from imgcluster.store.reader import FeatureReader
 from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows, verified_rows
 from imgcluster.store.schema import CORRUPTION, KEYS, PICTURES, SPACES, corrupted
 from imgcluster.store.store_file import StoreFile
@@ -35,7 +36,7 @@ from imgcluster.store.store_file import StoreFile
 _PICTURES_AT_ONCE = 512
 
 
-class FeatureStore(PathTables):
+class FeatureStore(PathTables, FeatureReader):
     """A feature store, open for reading or as the one writer; a context manager.
 
     Embeddings by content, and with `PathTables` what is known of the files that they came from.
@@ -75,8 +76,8 @@ class FeatureStore(PathTables):
     ) -> None:
         self.path = os.path.abspath(os.fspath(path))
         self._file = StoreFile(self.path, write=mode == "a", lock=lock, wait=wait, notify=notify)
-        super().__init__(self._file.h5, self.path, self._file.transaction)
-        self._indices: dict[str, KeyIndex] = {}
+        PathTables.__init__(self, self._file.h5, self.path, self._file.transaction)
+        FeatureReader.__init__(self)
         try:
             self._spaces = schema.read_spaces(self._h5, self.path)
         except BaseException:
@@ -88,45 +89,17 @@ class FeatureStore(PathTables):
         """The version of the file's layout."""
         return schema_version(self._h5)
 
+    @property
+    def file_bytes(self) -> int:
+        """How long the file is."""
+        return os.path.getsize(self.path)
+
     # Feature spaces.
 
     @property
     def spaces(self) -> tuple[StoredSpace, ...]:
         """The feature spaces in the store, sorted by name."""
         return tuple(self._spaces[name] for name in sorted(self._spaces))
-
-    def find_space(
-        self, *, name: str | None = None, network: str | None = None, space: FeatureSpace | None = None
-    ) -> StoredSpace:
-        """Return the one feature space that fits what is given; with nothing given, the only one there is.
-
-        Raises
-        ------
-        StoreError
-            None fits, or several; the message lists those that are there.
-        """
-        found = [
-            stored
-            for stored in self.spaces
-            if name in (None, stored.name)
-            and network in (None, stored.space.network)
-            and space in (None, stored.space)
-        ]
-        if len(found) == 1:
-            return found[0]
-        wanted = name or network or (space.name if space else None)
-        listed = ", ".join(f"{s.name} ({s.rows} rows)" for s in found or self.spaces)
-        if found:
-            raise StoreError(
-                f"{self.path} has several feature spaces, name one with --space "
-                f"(or --network, where several are joined): {listed}"
-            )
-        if not listed:
-            raise StoreError(f"{self.path} holds no embeddings yet: run `imgcluster extract` first")
-        raise StoreError(
-            f"{self.path} has no feature space {wanted}, only {listed}: choose one with --space, "
-            "or run `imgcluster extract` for the missing one"
-        )
 
     def add_space(self, space: FeatureSpace, dimension: int, dtype: str = "float32") -> StoredSpace:
         """Return the feature space, making it if it is new; an existing one keeps its dtype.
@@ -155,17 +128,13 @@ class FeatureStore(PathTables):
 
     # Rows.
 
-    def keys(self, space: str) -> Keys:
+    def stored_keys(self, space: str) -> Keys:
         """Return all keys of a space in file order: (rows, 32) uint8."""
         try:
             keys: Keys = self._group(space)[KEYS][:]
         except CORRUPTION as error:
             raise corrupted(self.path, error) from error
         return keys
-
-    def contains(self, space: str, keys: Keys) -> NDArray[np.bool_]:
-        """Tell which keys have an embedding: (N, 32) uint8 to (N,) bool."""
-        return self._index(space).find(keys) >= 0
 
     def append(self, space: str, keys: Keys, embeddings: Embeddings) -> None:
         """Add rows; they are durable after the next `commit`. Rows whose key is there already are left out.
@@ -204,56 +173,15 @@ class FeatureStore(PathTables):
         """
         self._file.commit()
 
-    @overload
-    def read(self, space: str, keys: Keys) -> Embeddings: ...
-    @overload
-    def read(
-        self, space: str | None = None, keys: None = None
-    ) -> tuple[tuple[str, ...], Keys, Embeddings]: ...
-    def read(
-        self, space: str | None = None, keys: Keys | None = None
-    ) -> Embeddings | tuple[tuple[str, ...], Keys, Embeddings]:
-        """Read embeddings: those of `keys`, else all of a space together with the files that they are of.
+    def rows_at(self, space: str, rows: NDArray[np.int64]) -> Embeddings:
+        """Read rows by their numbers, ascending: (n,) to (n, D) float32."""
+        return read_rows(self._group(space), rows, self.path)
 
-        Parameters
-        ----------
-        space
-            A name; None: the only one.
-        keys
-            (N, 32) uint8.
-
-        Returns
-        -------
-        (N, D) float32 in the order of `keys`; or, for the N known files sorted by their paths, (paths, keys,
-        embeddings): a tuple of absolute paths, (N, 32) uint8 and (N, D) float32.
-
-        Raises
-        ------
-        StoreError
-            A key has no embedding, its checksum is wrong, or there is no such space.
-        """
-        if space is None or keys is None:
-            return self._read_files(self.find_space(name=space).name)
-        rows, places = np.unique(self._rows(space, keys), return_inverse=True)
-        return read_rows(self._group(space), rows, self.path)[places.reshape(-1)]
-
-    def _read_files(self, space: str) -> tuple[tuple[str, ...], Keys, Embeddings]:
-        known = frozenset(map(bytes, self.keys(space)))
-        files = [entry for entry in self.paths() if entry.key in known]
-        keys = np.frombuffer(b"".join(entry.key for entry in files), np.uint8).reshape(-1, schema.KEY_BYTES)
-        return tuple(entry.path for entry in files), keys, self.read(space, keys)
-
-    def source(self, space: str, keys: Keys, block_bytes: int = 16 << 20) -> EmbeddingSource:
-        """Return the embeddings of distinct keys block by block, in file order (see the source's own keys).
-
-        A block takes about `block_bytes` as float32.
-        """
-        rows = np.unique(self._rows(space, keys))
-        group = self._group(space)
+    def source_at(self, space: str, rows: NDArray[np.int64], block_rows: int) -> EmbeddingSource:
+        """Return rows by their numbers, ascending, block by block."""
         stored = self._spaces[space]
-        own = self.keys(space)[rows]
-        block_rows = max(1, block_bytes // (4 * stored.dimension))
-        return StoredEmbeddings(own, stored.dimension, group, rows, self.path, block_rows)
+        own = self.stored_keys(space)[rows]
+        return StoredEmbeddings(own, stored.dimension, self._group(space), rows, self.path, block_rows)
 
     # What images look like.
 
@@ -286,21 +214,6 @@ class FeatureStore(PathTables):
             with self._file.transaction():
                 append_rows(group, new, np.stack([pictures[bytes(key)] for key in new]))
             index.add(new)
-
-    def _rows(self, space: str, keys: Keys) -> NDArray[np.int64]:
-        rows = self._index(space).find(keys)
-        missing = np.flatnonzero(rows < 0)
-        if len(missing):
-            raise StoreError(
-                f"{self.path}: {space} lacks the embeddings of {len(missing)} of {len(keys)} images, first "
-                f"{keys[missing[0]].tobytes().hex()}: run `imgcluster extract` on them"
-            )
-        return rows
-
-    def _index(self, space: str) -> KeyIndex:
-        if space not in self._indices:
-            self._indices[space] = KeyIndex(self.keys(space))
-        return self._indices[space]
 
     def _group(self, space: str) -> h5py.Group:
         return self._h5[SPACES][self.find_space(name=space).name]

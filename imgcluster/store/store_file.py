@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import signal
@@ -94,6 +95,7 @@ class StoreFile:
             return h5py.File(self._log, "r+", libver="earliest")
 
     def _create(self) -> None:
+        refuse_set(self.path)
         for log in wal.log_paths(self.target):
             files.remove_if_there(log)  # it belonged to a store that someone removed
         with new_store(self.target, room=_EMPTY_STORE_BYTES):
@@ -250,8 +252,17 @@ class StoreFile:
 def require_store(path: str) -> None:
     """Raise StoreError where there is no file."""
     if not os.path.exists(path):
+        refuse_set(path)
         raise StoreError(
             f"no feature store at {path}: run `imgcluster extract` first, or name another by --store"
+        )
+
+
+def refuse_set(path: str) -> None:
+    """Raise StoreError where a name stands for stores, and not for one that may be made."""
+    if "*" in os.path.basename(path) or (glob.has_magic(path) and glob.glob(path)):
+        raise StoreError(
+            f"{path} stands for a set of stores, which is only read: name one of them by --store"
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from imgcluster.analysis.clustering import predict
 from imgcluster.analysis.embeddings import finite_rows
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import check_target, write_file
@@ -24,7 +26,8 @@ from imgcluster.records import (
     SilentProgress,
     StoredSpace,
 )
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.reader import FeatureReader
+from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect, embedding_blocks, with_keys
@@ -94,6 +97,9 @@ def assign(
     progress = progress or SilentProgress()
     model, manifest = read_model(options.clusters), read_manifest(options.clusters)
     store = options.store or manifest.store
+    if options.write_store is None and is_pattern(store):
+        raise UsageError(f"{store} is a set of stores: name one that keeps new embeddings with --write-store")
+    written = options.write_store or store
     if source is not None and source.space.name not in model.spaces:
         raise ImgclusterError(
             f"{options.clusters} was made of {' and '.join(model.spaces)}, and the source embeds in "
@@ -103,14 +109,17 @@ def assign(
         check_target(options.out, csv_bytes(_COLUMNS, ()), first_line=True)
     new = 0
     failures: dict[str, Failure] = {}
-    for stored in _networks(store, model, options, choose, progress):
+    reading = partial(open_features, lock=not options.no_lock, partial=options.partial, notify=progress.note)
+    writing = ExtractOptions(store=written, no_lock=options.no_lock)
+    with reading(store) as opened:
+        networks = _networks(opened, model, options, choose, progress)
+    for stored in networks:
         network = source if source is not None and source.space == stored.space else stored
-        result = extract(
-            paths, ExtractOptions(store=store, no_lock=options.no_lock), source=network, progress=progress
-        )
+        with reading(store) if written != store else nullcontext() as known:
+            result = extract(paths, writing, source=network, known=known, progress=progress)
         new += result.new
         failures |= {failure.path: failure for failure in result.failures}
-    with FeatureStore(store, lock=not options.no_lock, notify=progress.note) as opened:
+    with reading(*dict.fromkeys((store, written))) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress)
         keys, labels, distances = _predict(opened, spaces, collection.keys, model)
@@ -124,7 +133,7 @@ def assign(
 
 
 def _predict(
-    store: FeatureStore, spaces: Sequence[StoredSpace], keys: Keys, model: ClusterModel
+    store: FeatureReader, spaces: Sequence[StoredSpace], keys: Keys, model: ClusterModel
 ) -> tuple[Keys, NDArray[np.int32], NDArray[np.float32]]:
     """Give the keys whose embeddings are finite, in their order, their clusters and distances."""
     usable, found, start = [], [], 0
@@ -138,12 +147,10 @@ def _predict(
 
 
 def _networks(
-    store: str, model: ClusterModel, options: AssignOptions, choose: Choose, progress: Progress
+    store: FeatureReader, model: ClusterModel, options: AssignOptions, choose: Choose, progress: Progress
 ) -> list[StoredNetwork]:
     """Give for each feature space of a clustering the network that made it."""
-    with FeatureStore(store, lock=not options.no_lock, notify=progress.note) as opened:
-        spaces = [opened.find_space(name=name).space for name in model.spaces]
-        runs = opened.runs()
+    spaces, runs = [store.find_space(name=name).space for name in model.spaces], store.runs()
     return [
         StoredNetwork(
             space,

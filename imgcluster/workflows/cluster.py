@@ -24,7 +24,8 @@ from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.reader import FeatureReader
+from imgcluster.store.store_set import open_features
 from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
 from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
@@ -94,8 +95,12 @@ def cluster(
         take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner)
-    with FeatureStore(
-        options.store, lock=not options.no_lock, wait=options.wait, notify=progress.note
+    with open_features(
+        options.store,
+        lock=not options.no_lock,
+        partial=options.partial,
+        wait=options.wait,
+        notify=progress.note,
     ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, options.out or DEFAULT_CLUSTERS, progress)
@@ -172,7 +177,7 @@ def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> St
 
 
 def collect_for(
-    store: FeatureStore,
+    store: FeatureReader,
     spaces: Sequence[StoredSpace],
     paths: Sequence[str | os.PathLike[str]],
     options: FitOptions,
@@ -186,7 +191,7 @@ def collect_for(
 
 
 def _fit(
-    store: FeatureStore, collection: Collection, options: ClusterOptions, progress: Progress
+    store: FeatureReader, collection: Collection, options: ClusterOptions, progress: Progress
 ) -> Clustering:
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)

@@ -17,7 +17,7 @@ from imgcluster.workflows.pictures import PICTURES_IN_A_ROW, Pictured
 
 if TYPE_CHECKING:
     from imgcluster.records import ClusterModel, Placement
-    from imgcluster.store.store import FeatureStore
+    from imgcluster.store.reader import FeatureReader
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,7 +93,7 @@ def rows_of(
     }
 
 
-def points_of(store: FeatureStore, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
+def points_of(store: FeatureReader, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:
     """(N, d) float32: where a clustering has each image, computed block by block."""
     spaces = [store.find_space(name=name) for name in model.spaces]
     return np.concatenate([model_points(model, rows) for rows in embedding_blocks(store, spaces, keys)])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.reader import FeatureReader
+from imgcluster.store.store_set import open_features
 from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
 from imgcluster.workflows.options import SpaceOptions
 
@@ -51,16 +52,18 @@ class Collection:
 
 
 @contextmanager
-def open_space(options: SpaceOptions, notify: Notify) -> Iterator[tuple[FeatureStore, StoredSpace]]:
+def open_space(options: SpaceOptions, notify: Notify) -> Iterator[tuple[FeatureReader, StoredSpace]]:
     """Open the store for reading and find the space. Raises StoreError where there is none."""
-    with FeatureStore(options.store, lock=not options.no_lock, notify=notify) as store:
+    with open_features(
+        options.store, lock=not options.no_lock, partial=options.partial, notify=notify
+    ) as store:
         networks = (options.network,) if options.network else ()
         (space,) = choose_spaces(store, networks=networks, space=options.space)
         yield store, space
 
 
 def choose_spaces(
-    store: FeatureStore, *, networks: Sequence[str] = (), space: str | None = None
+    store: FeatureReader, *, networks: Sequence[str] = (), space: str | None = None
 ) -> tuple[StoredSpace, ...]:
     """Choose the only space, else the one that each network leaves, else the one with the name `space`.
 
@@ -89,7 +92,7 @@ def choose_spaces(
 
 
 def collect(
-    store: FeatureStore,
+    store: FeatureReader,
     spaces: Sequence[StoredSpace],
     paths: Sequence[str | os.PathLike[str]],
     clusters: str | os.PathLike[str],
@@ -150,7 +153,7 @@ def stacked(keys: Sequence[bytes]) -> Keys:
 def _known(
     moved: Sequence[MovedImage],
     entries: Mapping[str, PathEntry],
-    store: FeatureStore,
+    store: FeatureReader,
     spaces: Sequence[StoredSpace],
 ) -> list[MovedImage]:
     """Leave out the moved images of other stores."""
@@ -162,7 +165,7 @@ def _known(
 
 
 def _embedded(
-    store: FeatureStore, spaces: Sequence[StoredSpace], images: Sequence[StoredImage]
+    store: FeatureReader, spaces: Sequence[StoredSpace], images: Sequence[StoredImage]
 ) -> tuple[list[StoredImage], list[str]]:
     """Part the images that all spaces know from the paths of the others."""
     keys = stacked([image.key for image in images])
@@ -202,7 +205,7 @@ def _left_out(spaces: Sequence[StoredSpace], found: Existing, unembedded: Sequen
 
 
 def _why_none(
-    store: FeatureStore, paths: Sequence[str | os.PathLike[str]], left_out: Sequence[_LeftOut]
+    store: FeatureReader, paths: Sequence[str | os.PathLike[str]], left_out: Sequence[_LeftOut]
 ) -> str:
     where = f" below {', '.join(map(str, paths))}" if paths else ""
     if not left_out:
@@ -210,7 +213,7 @@ def _why_none(
     return f"no image is left: {'; '.join(map(str, left_out))}"
 
 
-def with_keys(store: FeatureStore, collection: Collection, keys: Keys, progress: Progress) -> Collection:
+def with_keys(store: FeatureReader, collection: Collection, keys: Keys, progress: Progress) -> Collection:
     """Leave out the images whose keys are not among `keys`, for their embeddings are not finite; name them.
 
     Raises
@@ -232,7 +235,7 @@ def with_keys(store: FeatureStore, collection: Collection, keys: Keys, progress:
     return replace(collection, images=images, keys=distinct_keys(images))
 
 
-def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSource, ...]:
+def sources(store: FeatureReader, collection: Collection) -> tuple[EmbeddingSource, ...]:
     """One source per feature space, the images in one order in all of them."""
     found = tuple(store.source(space.name, collection.keys) for space in collection.spaces)
     if all(np.array_equal(source.keys, found[0].keys) for source in found[1:]):
@@ -241,7 +244,7 @@ def sources(store: FeatureStore, collection: Collection) -> tuple[EmbeddingSourc
 
 
 def embedding_blocks(
-    store: FeatureStore, spaces: Sequence[StoredSpace], keys: Keys
+    store: FeatureReader, spaces: Sequence[StoredSpace], keys: Keys
 ) -> Iterator[list[Embeddings]]:
     """Yield the embeddings of keys in their order, a block of each space at a time."""
     rows = max(1, min(_BLOCK_ROWS, _BLOCK_BYTES // (4 * sum(space.dimension for space in spaces))))
@@ -253,7 +256,7 @@ def embedding_blocks(
 class _InOrderOfKeys:
     """Embeddings in the order of `keys`, for spaces that hold their rows in different orders."""
 
-    store: FeatureStore
+    store: FeatureReader
     space: StoredSpace
     keys: Keys
 

@@ -32,13 +32,16 @@ from imgcluster.records import (
     Failure,
     FeatureSpace,
     ImageFile,
+    Keys,
     NetworkSource,
     Progress,
     Run,
     SilentProgress,
 )
 from imgcluster.store.in_flight import InFlight
+from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_set import StoreSet
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.collection import stacked
@@ -47,6 +50,7 @@ from imgcluster.workflows.extraction_plan import plan_extraction
 from imgcluster.workflows.options import ExtractOptions
 from imgcluster.workflows.pipeline import KnownKeys, Pipeline, ReadImages
 from imgcluster.workflows.reading import Reading, ReadSettings, read_image
+from imgcluster.workflows.shard import Shard
 from imgcluster.workflows.stored_network import source_of
 
 _FAILURE_COLUMNS = ("path", "reason")
@@ -96,6 +100,7 @@ def extract(
     choose: Choose = choose_network,
     progress: Progress | None = None,
     engine: str | Engine = "local",
+    known: FeatureReader | None = None,
     reading: Reading = read_image,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
@@ -114,6 +119,8 @@ def extract(
         Told what happens; asked whether to stop.
     engine
         What spreads the work, or its name in the table of engines.
+    known
+        A store or a set of stores besides the one that is written: what these know is not embedded again.
     reading
         How a file becomes pixels; a function that a module defines, for a child process may have to find it.
 
@@ -132,10 +139,11 @@ def extract(
     if options.failures is not None:  # a place that cannot be written to shows before the long work
         check_target(options.failures, csv_bytes(_FAILURE_COLUMNS, ()), first_line=True)
     with FeatureStore(
-        options.store, "a", lock=not options.no_lock, wait=options.wait, notify=progress.note
+        options.store_path, "a", lock=not options.no_lock, wait=options.wait, notify=progress.note
     ) as store:
+        known = StoreSet(store.path, (known, store)) if known else store
         plan = plan_extraction(
-            store, found, source.space.name, _limits(options), retry_failed=options.retry_failed
+            known, found, source.space.name, _limits(options), options.part, retry_failed=options.retry_failed
         )
         failed_before = set(map(_which, store.failures()))
         stats = ExtractStats(plan.cached, [*found.failures, *plan.failures], progress)
@@ -143,12 +151,12 @@ def extract(
             source,
             ReadImages(_settings(source.space, options), reading),
             find_engine(engine),
-            _known(store, source.space.name) if plan.to_read and plan.has_space else KnownKeys(),
+            _known(known, source.space.name) if plan.to_read and plan.has_space else KnownKeys(),
             stopping=lambda: progress.stopping,
         )
         progress.begin("embedding", len(plan.to_read))
         with progress.graceful_interrupt():
-            _embed_and_append(store, plan.to_read, pipeline, options.dtype, stats)
+            _embed_and_append(store, known, plan.to_read, pipeline, options.dtype, stats)
             store.settle_failures(plan.settled)
             store.record_failures(found.failures)
             store.record_scanned(found.folders)
@@ -176,7 +184,7 @@ def extract(
         with_pages=stats.with_pages,
         seconds=seconds,
         images_per_second=stats.images_per_second,
-        store=options.store,
+        store=options.store_path,
         network=source.space.network,
         space=source.space.name,
         failures=failures,
@@ -187,14 +195,14 @@ def _which(failure: Failure) -> tuple[str, int, int]:
     return failure.path, failure.size, failure.mtime_ns
 
 
-def _known(store: FeatureStore, space: str) -> KnownKeys:
+def _known(store: FeatureReader, space: str) -> KnownKeys:
     return KnownKeys(store.keys(space), store.picture_keys)
 
 
 def _choose(options: ExtractOptions, choose: Choose, progress: Progress) -> NetworkSource:
-    if options.network is not None or not os.path.exists(options.store):
+    if options.network is not None or not os.path.exists(options.store_path):
         return source_of(options, (), (), choose, progress.note)
-    with FeatureStore(options.store, lock=not options.no_lock) as store:
+    with FeatureStore(options.store_path, lock=not options.no_lock) as store:
         spaces, runs = store.spaces, store.runs()
     return source_of(options, spaces, runs, choose, progress.note)
 
@@ -208,7 +216,10 @@ def _find(
     paths: Sequence[str | os.PathLike[str]], options: ExtractOptions, progress: Progress
 ) -> FoundImages:
     settings = ScanSettings(
-        options.follow_links, options.any_name, Exclusion(options.exclude), os.path.abspath(options.store)
+        options.follow_links,
+        options.any_name,
+        Exclusion(options.exclude),
+        os.path.abspath(options.store_path),
     )
     found = find_images([os.fspath(path) for path in paths], settings, progress=progress)
     if progress.stopping:
@@ -222,7 +233,16 @@ def _find(
         progress.note(
             f"not looked at, because of their names: {found.other_files} (--any-name looks into them)"
         )
-    return found
+    return _only(options.part, found)
+
+
+def _only(part: Shard, found: FoundImages) -> FoundImages:
+    """Leave the files of a part; a folder that cannot be read now concerns every part."""
+    return replace(
+        found,
+        files=tuple(file for file in found.files if part.holds(file.path)),
+        failures=tuple(f for f in found.failures if f.code.temporary or part.holds(f.path)),
+    )
 
 
 def _left_out(found: FoundImages) -> str:
@@ -258,8 +278,8 @@ def _raise_where_nothing_came_of_it(
 ) -> None:
     if progress.stopping:
         kept = quantity(stats.new, "new embedding")
-        raise Interrupted(f"stopped: {kept} kept in {options.store}; run the same command to go on")
-    if len(failures) == len(found.files) + len(found.failures):
+        raise Interrupted(f"stopped: {kept} kept in {options.store_path}; run the same command to go on")
+    if failures and len(failures) == len(found.files) + len(found.failures):
         raise NothingReadable([(failure.path, failure.reason) for failure in failures])
 
 
@@ -275,10 +295,15 @@ def _settings(space: FeatureSpace, options: ExtractOptions) -> ReadSettings:
 
 
 def _embed_and_append(
-    store: FeatureStore, files: Sequence[ImageFile], pipeline: Pipeline, dtype: str, stats: ExtractStats
+    store: FeatureStore,
+    known: FeatureReader,
+    files: Sequence[ImageFile],
+    pipeline: Pipeline,
+    dtype: str,
+    stats: ExtractStats,
 ) -> None:
     """Rows go into the store batch by batch, each durable at once."""
-    space, known = pipeline.source.space, pipeline.known
+    space = pipeline.source.space
     with InFlight(store.path) as in_flight:
         crashers = (f.path for f in store.failures() if f.code == FailureCode.CRASHED_DECODER)
         suspects = in_flight.suspects.union(crashers) & {file.path for file in files}
@@ -297,13 +322,25 @@ def _embed_and_append(
                 store.record_pictures(batch.pictures)
                 if batch.copies:
                     copies, shown = (stacked(keys) for keys in zip(*batch.copies, strict=True))
-                    store.append(space.name, copies, store.read(space.name, shown))
+                    rows = _read(store, known, space.name, shown)
+                    store.add_space(space, rows.shape[1], dtype)
+                    store.append(space.name, copies, rows)
                 store.record_picture_keys(batch.picture_keys)
                 store.record_paths(batch.entries)
                 store.record_failures(batch.failures)
                 store.commit()
                 in_flight.settle(batch.paths)
-                stats.count(batch, known)
+                stats.count(batch, pipeline.known)
+
+
+def _read(store: FeatureStore, known: FeatureReader, space: str, keys: Keys) -> Embeddings:
+    """Read rows from where they are; `known` does not see what was written since it was opened."""
+    if store is known:
+        return store.read(space, keys)
+    has_space = any(stored.name == space for stored in store.spaces)
+    here = store.contains(space, keys) if has_space else np.zeros(len(keys), np.bool_)
+    each = zip(keys, here, strict=True)
+    return np.concatenate([(store if its_own else known).read(space, key[None]) for key, its_own in each])
 
 
 def _check_first(embeddings: Embeddings) -> None:

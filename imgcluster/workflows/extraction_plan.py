@@ -15,7 +15,8 @@ from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages
 from imgcluster.images.picture_key import may_have_picture_key
 from imgcluster.records import Failure, ImageFile, PathEntry
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.reader import FeatureReader
+from imgcluster.workflows.shard import Shard
 
 _FILLED_IN_AT_ONCE = 1000
 
@@ -37,7 +38,13 @@ class ExtractionPlan:
 
 
 def plan_extraction(
-    store: FeatureStore, found: FoundImages, space: str, limits: DecodeLimits, *, retry_failed: bool
+    store: FeatureReader,
+    found: FoundImages,
+    space: str,
+    limits: DecodeLimits,
+    part: Shard,
+    *,
+    retry_failed: bool,
 ) -> ExtractionPlan:
     """Tell the files that need nothing from those to read.
 
@@ -46,11 +53,13 @@ def plan_extraction(
     store
         What was embedded and what failed before.
     found
-        What a finished scan gave.
+        What a finished scan gave, of the part that is meant.
     space
         The feature space that must have an embedding.
     limits
         What is decoded: a refusal that they lift does not hold any more.
+    part
+        Of the images: whatever else the store knows of others stays as it is.
     retry_failed
         Whether every file that failed is to be read again.
     """
@@ -65,7 +74,8 @@ def plan_extraction(
     cached = _embedded(store, space, unchanged) if has_space else set()
     to_read: list[ImageFile] = []
     still_failed: list[Failure] = []
-    settled = _over(failures.keys() - {file.path for file in found.files}, found)
+    others = failures.keys() - {file.path for file in found.files}
+    settled = _over(filter(part.holds, others), found)
     for file in found.files:
         failure = failures.get(file.path)
         holds = failure is not None and _still_holds(failure, file, limits)
@@ -125,7 +135,7 @@ def is_retryable(failure: Failure, limits: DecodeLimits) -> bool:
             return code.temporary
 
 
-def _embedded(store: FeatureStore, space: str, entries: Sequence[PathEntry]) -> set[str]:
+def _embedded(store: FeatureReader, space: str, entries: Sequence[PathEntry]) -> set[str]:
     keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
     known = store.contains(space, keys).tolist()
     return {entry.path for entry, has in zip(entries, known, strict=True) if has}

@@ -18,7 +18,7 @@ from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.existing import chooser, moved_into
 from imgcluster.workflows.options import InventoryOptions
@@ -150,7 +150,9 @@ def inventory(
 def _known(
     paths: Sequence[str | os.PathLike[str]], options: InventoryOptions, progress: Progress
 ) -> Iterator[_Known]:
-    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
+    with open_features(
+        options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
+    ) as store:
         entries = {entry.path: entry for entry in store.paths()}
         failures = {failure.path: failure for failure in store.failures()}
     moved = tuple(moved_into((options.clusters,), progress.note))

@@ -14,7 +14,8 @@ from imgcluster.images.decode import decode
 from imgcluster.images.looks import SIDE_NEEDED, looks
 from imgcluster.records import Keys, Pictures, Progress
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.options import StoreOptions
+from imgcluster.store.store_set import open_features
+from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS, read_known
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _KEPT_AT_ONCE = 512
 
 
 def pictures_of(
-    options: StoreOptions, images: Sequence[StoredImage], keys: Keys, engine: Engine, progress: Progress
+    options: ReadStoreOptions, images: Sequence[StoredImage], keys: Keys, engine: Engine, progress: Progress
 ) -> tuple[Pictures, NDArray[np.bool_]]:
     """Return how the images of (N,) keys look, and for which of them that is known.
 
@@ -37,7 +38,7 @@ def pictures_of(
     Interrupted
         Where `progress` asked to stop; what was seen is kept.
     """
-    with FeatureStore(options.store, lock=not options.no_lock, notify=lambda _: None) as store:
+    with open_features(options.store, lock=not options.no_lock, partial=options.partial) as store:
         pictures, known = store.pictures(keys)
     rows = {bytes(keys[row]): row for row in np.flatnonzero(~known)}
     paths: dict[bytes, list[str]] = {}
@@ -79,7 +80,7 @@ def _look(image: tuple[bytes, Sequence[str]]) -> Pictures:
 
 
 def _kept(
-    options: StoreOptions, seen: Iterator[tuple[bytes, Pictures]], progress: Progress
+    options: ReadStoreOptions, seen: Iterator[tuple[bytes, Pictures]], progress: Progress
 ) -> Iterator[tuple[bytes, Pictures]]:
     try:
         store = FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note)

@@ -7,6 +7,7 @@ from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
 from imgcluster.options import Option, Options, flag, option
+from imgcluster.workflows.shard import Shard
 
 FOLDERS = "folders"
 """Labels: the class of an image is the name of its folder."""
@@ -70,7 +71,9 @@ DEFAULT_CLUSTERS = "clusters"
 
 # What several commands share.
 _STORE = Option("The feature store.", metavar="FILE")
-_STORE_OF_CLUSTERS = replace(_STORE, unset="that of the clustering")
+_STORES = replace(_STORE, help="The feature store, or a set of them: 'shards/*.h5'.")
+_STORE_OF_CLUSTERS = replace(_STORES, unset="that of the clustering")
+_PARTIAL = Option("Read a set of stores whose names say that some are missing.", recorded=False)
 _CLUSTERS = Option("The folder that `cluster` made.", metavar="DIR")
 _TRUST = Option(
     "Accept a clustering that no run of yours is known to have made; only there and below DIR "
@@ -95,7 +98,15 @@ _WEIGHTS = Option(
 class ExtractOptions(Options):
     """The options of `extract`."""
 
-    store: str = option(_STORE, DEFAULT_STORE)
+    store: str | None = option(
+        replace(_STORE, unset=f"{DEFAULT_STORE}, of a shard such as 3/16 features-3-of-16.h5")
+    )
+    shard: str | None = option(
+        "Take only these of the images: of 16 equal parts the third, told apart by their paths.",
+        metavar="I/N",
+        parse=lambda text: str(Shard.parse(text)),
+        unset="all",
+    )
     network: str | None = option(
         "A name that `imgcluster networks` lists.", unset="the only one in the store, else inception_v3"
     )
@@ -138,6 +149,16 @@ class ExtractOptions(Options):
     wait: float = option(_WAIT, 0.0)
     no_lock: bool = flag(_NO_LOCK)
 
+    @property
+    def store_path(self) -> str:
+        """The store to write."""
+        return self.store or (self.part.store if self.shard else DEFAULT_STORE)
+
+    @property
+    def part(self) -> Shard:
+        """Which of the images are meant."""
+        return Shard.parse(self.shard or "1/1")
+
 
 class PrepareOptions(Options):
     """What all share that fit clusters: from which store, how embeddings are prepared, how k-means runs."""
@@ -179,6 +200,8 @@ class PrepareOptions(Options):
 class FitOptions(PrepareOptions):
     """What `cluster` and `sweep` share beyond that: which feature spaces, and where images were moved to."""
 
+    store: str = option(_STORES, DEFAULT_STORE)
+    partial: bool = flag(_PARTIAL)
     clusters: str | None = option(
         "The folder of an earlier `cluster --mode move`, where images lie now.", metavar="DIR"
     )
@@ -277,6 +300,10 @@ class AssignOptions(Options):
 
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
     store: str | None = option(_STORE_OF_CLUSTERS)
+    partial: bool = flag(_PARTIAL)
+    write_store: str | None = option(
+        "The store that keeps the embeddings of new images.", metavar="FILE", unset="--store, but for a set"
+    )
     weights: str | None = option(replace(_WEIGHTS, unset="what the clustering's embeddings were made with"))
     precision: str = option(_PRECISION, "auto")
     runtime: str = option(_RUNTIME, "auto")
@@ -325,13 +352,20 @@ class UndoOptions(Options):
 
 
 class StoreOptions(Options):
-    """The options of `store info`, `store verify` and `store repair`."""
+    """The options of `store repair`."""
 
     store: str = option(_STORE, DEFAULT_STORE)
     no_lock: bool = flag(_NO_LOCK)
 
 
-class SpaceOptions(StoreOptions):
+class ReadStoreOptions(StoreOptions):
+    """The options of `store info` and `store verify`."""
+
+    store: str = option(_STORES, DEFAULT_STORE)
+    partial: bool = flag(_PARTIAL)
+
+
+class SpaceOptions(ReadStoreOptions):
     """Which feature space of which store."""
 
     network: str | None = option("The feature space of this network.", unset="the only one")
@@ -380,7 +414,7 @@ class DuplicatesOptions(SpaceOptions):
             raise UsageError("--plan writes a plan and --apply carries one out: do one after the other")
 
 
-class InventoryOptions(StoreOptions):
+class InventoryOptions(ReadStoreOptions):
     """The options of `inventory`; images that were moved are found through `clusters`."""
 
     out: str | None = option("Write the table as CSV.", short="-o", metavar="FILE")

@@ -25,7 +25,7 @@ from imgcluster.output.report import (
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.clustered import points_of
 from imgcluster.workflows.labels import read_labels
@@ -103,7 +103,8 @@ def report(
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
     keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
-    with FeatureStore(store or manifest.store, lock=lock, notify=progress.note) as features:
+    where = store or manifest.store
+    with open_features(where, lock=lock, partial=True, notify=progress.note) as features:
         points = points_of(features, read_model(out), keys)
         failures, missing = features.failures(), _missing(features.paths(), placements, manifest)
     progress.begin("drawing the map")

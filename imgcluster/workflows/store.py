@@ -14,8 +14,10 @@ from imgcluster.records import CLUSTERING_MARKER, Progress, SilentProgress
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
-from imgcluster.store.repair import repair, verify
+from imgcluster.store.repair import Verification, repair
+from imgcluster.store.repair import verify as verify_store
 from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_set import find_stores, open_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +29,7 @@ __all__ = ["StoreInfo", "info", "merge", "prune", "repair", "verify"]
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What is in a store; `bytes` is the size of its file, `runs` the extractions, oldest first."""
+    """What is in a store or a set; `bytes` is the size of the files, `runs` the extractions, oldest first."""
 
     schema: int
     bytes: int
@@ -37,17 +39,31 @@ class StoreInfo:
     runs: tuple[Run, ...]
 
 
-def info(store: str, *, lock: bool = True, notify: Notify | None = None) -> StoreInfo:
-    """Describe a store. Raises StoreError where there is none."""
-    with FeatureStore(store, lock=lock, notify=notify) as features:
+def info(store: str, *, lock: bool = True, partial: bool = False, notify: Notify | None = None) -> StoreInfo:
+    """Describe a store or a set of stores. Raises StoreError where there is none."""
+    with open_features(store, lock=lock, partial=partial, notify=notify) as features:
         return StoreInfo(
             schema=features.schema,
-            bytes=os.path.getsize(store),
+            bytes=features.file_bytes,
             paths=len(features.paths()),
             failures=len(features.failures()),
             spaces=features.spaces,
             runs=features.runs(),
         )
+
+
+def verify(
+    store: str, *, lock: bool = True, partial: bool = False, progress: Progress | None = None
+) -> Verification:
+    """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
+    paths = find_stores(store, partial=partial)
+    found = [verify_store(path, lock=lock, progress=progress) for path in paths]
+    if paths == (store,):
+        return found[0]
+    problems = (
+        f"{path}: {problem}" for path, one in zip(paths, found, strict=True) for problem in one.problems
+    )
+    return Verification(sum(one.rows for one in found), tuple(problems))
 
 
 def prune(

@@ -11,7 +11,7 @@ from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.store.store import FeatureStore
+from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster import cluster_settings, collect_for, prepare_settings
 from imgcluster.workflows.collection import choose_spaces, sources, with_keys
@@ -57,7 +57,9 @@ def sweep(
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
         check_target(plot, PLOT_MARK)
-    with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
+    with open_features(
+        options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
+    ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
         collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress)
         ks = options.k
