@@ -137,13 +137,13 @@ def _answer() -> None:
     try:
         answer = _Answer(call.function(*call.arguments))
     except Exception as error:  # noqa: BLE001 - the parent's to handle
-        answer = _Answer(error=_portable(error))
+        answer = _Answer(error=portable(error))
     signal.setitimer(signal.ITIMER_REAL, 0)
     with open(descriptor, "wb") as file:
         pickle.dump(answer, file)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Give the error, or one that says the same where it cannot be handed over."""
     try:
         return error if type(pickle.loads(pickle.dumps(error))) is type(error) else _told(error)  # noqa: S301

@@ -15,6 +15,15 @@ _MEMORY_SHARE = 4
 """A quarter is for embeddings; the rest is for files, other programs and what else is computed."""
 
 
+_most = math.inf
+
+
+def use_at_most(count: int) -> None:
+    """Let `cores` give no more than that, in a process that shares its machine with others of its kind."""
+    global _most  # noqa: PLW0603 - as much a property of the process as the system's own limits
+    _most = max(count, 1)
+
+
 @cache
 def _quota(root: str) -> float:
     """Give how many cores' time the control groups allow; infinite where they set no limit."""
@@ -38,7 +47,7 @@ def cores(root: str = "/") -> int:
         Where ``proc`` and ``sys`` are.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(root)
+    quota = min(_quota(root), _most)
     return allowed if math.isinf(quota) else max(1, min(allowed, math.ceil(quota)))
 
 

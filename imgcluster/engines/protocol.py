@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -89,26 +90,31 @@ def stream(
     *,
     timeout: float = math.inf,
     stopping: Callable[[], bool] = lambda: False,
+    instead: Callable[[Outcome[Item, Result]], Iterable[Item]] = lambda _: (),
 ) -> Iterator[Outcome[Item, Result] | None]:
     """Do a job with each item; yield outcomes in the items' order, and None after a moment without one.
 
-    Once `stopping` says so, no more items are taken, and the outcomes that are there still come.
+    Once `stopping` says so, no more items are taken, and the outcomes that are there still come. Where
+    `instead` gives items for an outcome, they are done next in its place, and it is not told.
     """
-    left: Iterator[Item] | None = iter(items)
+    left, again = iter(items), deque[Item]()
     with closing(engine.start(job, timeout=timeout)) as workers:
         while True:
             stop = stopping()
-            while left is not None and not stop and workers.has_room():
+            while not stop and workers.has_room():
                 try:
-                    workers.submit(next(left))
+                    workers.submit(again.popleft() if again else next(left))
                 except StopIteration:
-                    left = None
+                    break
             if not workers.in_flight:
                 return
             outcome = workers.next(0 if stop else PATIENCE_SECONDS)
             if stop and outcome is None:
                 return
-            yield outcome
+            others = [*instead(outcome)] if outcome else []
+            again.extend(others)
+            if not others:
+                yield outcome
 
 
 def in_order(
@@ -118,8 +124,9 @@ def in_order(
     *,
     timeout: float = math.inf,
     stopping: Callable[[], bool] = lambda: False,
+    instead: Callable[[Outcome[Item, Result]], Iterable[Item]] = lambda _: (),
 ) -> Iterator[Outcome[Item, Result]]:
     """Do a job with each item; yield the outcomes in the items' order, as `stream` does."""
-    for outcome in stream(engine, job, items, timeout=timeout, stopping=stopping):
+    for outcome in stream(engine, job, items, timeout=timeout, stopping=stopping, instead=instead):
         if outcome is not None:
             yield outcome

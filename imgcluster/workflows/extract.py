@@ -99,7 +99,7 @@ def extract(
     source: NetworkSource | None = None,
     choose: Choose = choose_network,
     progress: Progress | None = None,
-    engine: str | Engine = "local",
+    engine: str | Engine | None = None,
     known: FeatureReader | None = None,
     reading: Reading = read_image,
 ) -> ExtractResult:
@@ -118,7 +118,7 @@ def extract(
     progress
         Told what happens; asked whether to stop.
     engine
-        What spreads the work, or its name in the table of engines.
+        What spreads the work, or its name in the table of engines, in place of what `options` choose.
     known
         A store or a set of stores besides the one that is written: what these know is not embedded again.
     reading
@@ -134,6 +134,7 @@ def extract(
     options = options or ExtractOptions()
     progress = progress or SilentProgress()
     started = time.perf_counter()
+    engine = find_engine(engine or options.engine, options.engine_settings)
     found = _find(paths, options, progress)
     source = source or _choose(options, choose, progress)
     if options.failures is not None:  # a place that cannot be written to shows before the long work
@@ -150,7 +151,7 @@ def extract(
         pipeline = Pipeline(
             source,
             ReadImages(_settings(source.space, options), reading),
-            find_engine(engine),
+            engine,
             _known(known, source.space.name) if plan.to_read and plan.has_space else KnownKeys(),
             stopping=lambda: progress.stopping,
         )

@@ -93,7 +93,7 @@ def plan_extraction(
     return ExtractionPlan(known, tuple(still_failed), tuple(to_read), tuple(sorted(settled)), has_space)
 
 
-def _without_picture_key(store: FeatureStore, entries: Iterable[PathEntry]) -> set[str]:
+def _without_picture_key(store: FeatureReader, entries: Iterable[PathEntry]) -> set[str]:
     """Choose some known files of whose picture there is no digest yet: one run reads only so many again."""
     digests = store.picture_keys
     lacking = (

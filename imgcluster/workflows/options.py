@@ -3,6 +3,7 @@
 import os
 from dataclasses import MISSING, replace
 
+from imgcluster.engines.table import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
@@ -95,7 +96,39 @@ _WEIGHTS = Option(
 )
 
 
-class ExtractOptions(Options):
+class EngineOptions(Options):
+    """What all share whose work can be spread over machines."""
+
+    engine: str = option("What spreads the work.", "local", choices=("local", "ray"), recorded=False)
+    ray_address: str | None = option(
+        "A running Ray cluster.",
+        metavar="HOST:PORT",
+        recorded=False,
+        unset="one is started, for this run alone",
+    )
+    workers: int | None = option(
+        "How many processes Ray runs.", least=1, recorded=False, unset="as many as there are CPUs"
+    )
+    cpus_per_worker: int = option("CPUs that each of them has to itself.", 1, least=1, recorded=False)
+    gpus_per_worker: float = option(
+        "GPUs that each of them has to itself; 0.5: two share one.", 0.0, least=0, recorded=False
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settings = self.engine_settings
+        if self.engine != "ray" and settings != EngineSettings():
+            raise UsageError(
+                "--ray-address, --workers, --cpus-per-worker and --gpus-per-worker need --engine ray"
+            )
+
+    @property
+    def engine_settings(self) -> EngineSettings:
+        """What is said about the engine."""
+        return EngineSettings(self.ray_address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
+
+
+class ExtractOptions(EngineOptions):
     """The options of `extract`."""
 
     store: str | None = option(

@@ -6,7 +6,9 @@ An engine reads the files, and two threads keep the network busy; one loop stand
 from __future__ import annotations
 
 import math
+import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -48,6 +50,11 @@ _FILES_PER_BATCH = 1024
 
 _FILES_PER_CALL = 64
 """How many files a worker that is far away gets at a time."""
+
+_PARTS = 4
+"""Into so many parts files are cut that ended their worker together: few rounds find the one that does."""
+
+_Files: TypeAlias = tuple[ImageFile, ...]
 
 _BATCHES_IN_FLIGHT = 4
 """Two on the network, so that it finds the next one ready when it ends one, while others are stored."""
@@ -199,10 +206,10 @@ class Batch:
 
     def without(self, known: KnownKeys) -> Batch:
         """Leave out rows that others have brought since."""
-        copies, self.copies = self.copies, []
+        self.copies = []
         new = [self._is_new(key, known) for key in self.keys]
-        for key, _ in copies:
-            self._is_new(key, known)
+        for entry in self.entries:
+            self._is_new(entry.key, known)
         if self.embeddings is not None and not all(new):
             self.keys = [key for key, is_new in zip(self.keys, new, strict=True) if is_new]
             self.embeddings = self.embeddings[new]
@@ -250,7 +257,7 @@ class Pipeline:
             with closing(self._images(apart, others)) as images:
                 yield from self._embedded(images)
         else:
-            yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1)
+            yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1, deaths=1)
             yield from self._done_elsewhere(self.engine, others)
 
     def _images(
@@ -296,21 +303,35 @@ class Pipeline:
         return next(map(_result, loading), None)
 
     def _done_elsewhere(
-        self, engine: Engine, files: Sequence[ImageFile], at_once: int = _FILES_PER_CALL
+        self, engine: Engine, files: Sequence[ImageFile], at_once: int = _FILES_PER_CALL, *, deaths: int = 2
     ) -> Iterator[Batch]:
-        """Let an engine's workers do both stages. Files that ended a worker are done again one by one."""
-        job = ReadAndEmbed(self.read, self.source)
-        calls = [tuple(files[at : at + at_once]) for at in range(0, len(files), at_once)]
+        """Let an engine's workers do both stages; a file that by itself ends so many of them is a failure."""
+        if not files:
+            return
+        job = ReadAndEmbed(replace(self.read, known=self.known), self.source)
         timeout = at_once * self.read.settings.timeout
-        for outcome in in_order(engine, job, calls, timeout=timeout, stopping=self.stopping):
+        died: Counter[_Files] = Counter()
+
+        def instead(outcome: Outcome[_Files, Batch]) -> Iterable[_Files]:
             if not isinstance(outcome.error, ChildDied | TimedOut):
-                yield _result(outcome).without(self.known)
-            elif at_once > 1:
-                yield from self._done_elsewhere(ProcessEngine(), outcome.item, at_once=1)
-            else:
+                return ()
+            died[outcome.item] += 1
+            if len(outcome.item) > 1:
+                return _cut(outcome.item, -(-len(outcome.item) // _PARTS))
+            return (outcome.item,) if died[outcome.item] < deaths else ()
+
+        calls = _cut(files, at_once)
+        for outcome in in_order(engine, job, calls, timeout=timeout, stopping=self.stopping, instead=instead):
+            if isinstance(outcome.error, ChildDied | TimedOut):
                 batch = Batch()
                 batch.add(Outcome(outcome.item[0], error=outcome.error), self.known)
                 yield batch
+            else:
+                yield _result(outcome).without(self.known)
+
+
+def _cut(files: Sequence[ImageFile], count: int) -> list[_Files]:
+    return [tuple(files[at : at + count]) for at in range(0, len(files), count)]
 
 
 def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
@@ -343,6 +364,10 @@ class ReadAndEmbed:
         batch, known = Batch(), KnownKeys()
         for image in in_order(LocalEngine(), self.read, files, timeout=self.read.settings.timeout):
             batch.add(image, known)
+        where = socket.gethostname()
+        batch.failures = [
+            replace(f, reason=f"{f.reason} (on {where})") if f.code.temporary else f for f in batch.failures
+        ]
         return _embed((network, batch))
 
 
