@@ -9,7 +9,7 @@ import pytest
 from store_helpers import DIMENSION, OTHER, SPACE, fill, rows
 
 from imgcluster.errors import FailureCode, StoreError
-from imgcluster.records import Failure, PathEntry
+from imgcluster.records import PICTURE, Failure, PathEntry
 from imgcluster.store.merge import merge
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import find_stores, is_pattern, open_features
@@ -31,6 +31,7 @@ def everything(store):
         "contains": store.contains(SPACE.name, rows(0, 120)[0]).tolist(),
         "paths": store.paths(),
         "failures": store.failures(),
+        "pictures": [part.tobytes() for part in store.pictures(rows(0, 120)[0])],
         "folders": store.scanned_folders(),
     }
 
@@ -51,6 +52,7 @@ def test_a_set_answers_as_the_merged_store_does(tmp_path, shards):
         if other:
             fill(path, count // 2, start=start, space=OTHER)
         with FeatureStore(path, "a") as store:
+            store.record_pictures({bytes(key): np.full((), number, PICTURE) for key in rows(start, 3)[0]})
             store.record_scanned([str(folder / "photos"), f"/{number}"])
             store.record_paths([PathEntry("/shared.jpg", number, 200, 1000 - number, bytes([number] * 32))])
             store.record_failures(

@@ -44,7 +44,12 @@ class PoolWorkers:
         return len(self._pending) < 4
 
     def submit(self, item: Any) -> None:
-        self._pending.append((item, self._pool.submit(_do, item)))
+        try:
+            future = self._pool.submit(_do, item)
+        except BrokenExecutor as error:  # by an item before, whose turn to be told of comes first
+            future = Future()
+            future.set_exception(error)
+        self._pending.append((item, future))
 
     def next(self, patience: float) -> Outcome[Any, Any] | None:
         item, future = self._pending[0]

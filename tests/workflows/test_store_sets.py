@@ -198,7 +198,7 @@ def test_a_damaged_row_names_its_store(sharded: Desk, tmp_path: Path) -> None:
     data = bad.read_bytes()
     assert data.count(row) == 1
     bad.write_bytes(data.replace(row, b"\1" + row[1:]))
-    with pytest.raises(StoreError, match=r"features-2-of-3.h5: 1 embeddings are damaged"):
+    with pytest.raises(StoreError, match=r"features-2-of-3.h5: 1 rows .* are damaged"):
         sweep((), SweepOptions(store=str(tmp_path / "*.h5"), k=(2,)))
     (problem,) = verify(str(tmp_path / "*.h5")).problems
     assert str(bad) in problem
