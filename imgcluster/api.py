@@ -104,7 +104,7 @@ def extract(
     where nothing came of it; single files that failed are in the result.
     """
     return extraction.extract(
-        paths or (".",), options, source=source, choose=choose_network, progress=progress
+        paths or (".",), options, source=source, choose=choose_network, owner=ownership(), progress=progress
     )
 
 
@@ -124,7 +124,7 @@ def cluster(
 @_command
 def sweep(*paths: Path, options: SweepOptions, progress: Progress | None = None) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; nothing is written but the `plot`, a PNG or SVG file."""
-    return sweeping.sweep(paths, options, progress=progress)
+    return sweeping.sweep(paths, options, owner=ownership(), progress=progress)
 
 
 @_command
@@ -132,7 +132,7 @@ def compare(
     *paths: Path, options: CompareOptions, progress: Progress | None = None
 ) -> comparing.CompareResult:
     """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    return comparing.compare(paths, options, choose=choose_network, progress=progress)
+    return comparing.compare(paths, options, choose=choose_network, owner=ownership(), progress=progress)
 
 
 @_command
@@ -146,7 +146,9 @@ def assign(
 
     A `source` that `extract` was given is to be given again, for new images.
     """
-    return assigning.assign(paths, options, source=source, choose=choose_network, progress=progress)
+    return assigning.assign(
+        paths, options, source=source, choose=choose_network, owner=ownership(), progress=progress
+    )
 
 
 @_command
@@ -154,7 +156,7 @@ def similar(
     image: Path, *, options: SimilarOptions, progress: Progress | None = None
 ) -> searching.SimilarImages:
     """List the images most similar to one that was extracted."""
-    return searching.similar(image, options, progress=progress)
+    return searching.similar(image, options, owner=ownership(), progress=progress)
 
 
 @_command
@@ -167,7 +169,7 @@ def duplicates(
     """
     if options.apply and options.trash:
         return apply_plan(options.apply, options.trash, owner=ownership(), progress=progress)
-    result = duplicating.duplicates(paths, options, progress=progress)
+    result = duplicating.duplicates(paths, options, owner=ownership(), progress=progress)
     if options.report:
         report_duplicates(
             result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress
@@ -180,7 +182,7 @@ def inventory(
     *paths: Path, options: InventoryOptions, progress: Progress | None = None
 ) -> listing.InventoryResult:
     """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
-    return listing.inventory(paths, options, progress=progress)
+    return listing.inventory(paths, options, owner=ownership(), progress=progress)
 
 
 @_command
@@ -201,7 +203,7 @@ def report(*, options: ReportOptions, progress: Progress | None = None) -> repor
 @_command
 def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = None) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
-    return make_contact_sheet(**vars(options), progress=progress)
+    return make_contact_sheet(**vars(options), owner=ownership(), progress=progress)
 
 
 @_command

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -76,6 +77,12 @@ def open_named(path: str, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def create(path: str, mode: int = _DEFAULT_MODE) -> BinaryIO:
+    """Open a new file for writing, with what the umask leaves of `mode`; never over another one."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, mode & _DEFAULT_MODE | 0o200), "wb")
+
+
 def read_limited(path: str, limit: int) -> bytes:
     """Read a whole regular file that is no link. OSError as of `open_regular`, or where it is too large."""
     with os.fdopen(open_regular(path), "rb") as file:
@@ -86,7 +93,9 @@ def read_limited(path: str, limit: int) -> bytes:
 
 
 @contextlib.contextmanager
-def replacing(path: str, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: str, *, private: bool = False, most: int = 0o777, durable: bool = True
+) -> Iterator[BinaryIO]:
     """Give a new file that takes the place of `path` when the block ends; after an exception it is gone.
 
     At every moment, also after a crash, `path` holds all of the old bytes or all of the new. A link at `path`
@@ -96,16 +105,17 @@ def replacing(path: str, *, private: bool = False, durable: bool = True) -> Iter
     ----------
     private
         The file is for this user alone. Otherwise it keeps the permissions of the one that it replaces.
+    most
+        The permissions that it may have.
     durable
         Wait until file and name are on the disk. Without, a power loss may leave an empty or partial file.
     """
     part = temporary_name(os.path.dirname(path))
-    mode = 0o600 if private else _mode(path)
+    old = 0o600 if private else _mode(path)
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            if mode != _DEFAULT_MODE and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-                os.fchmod(descriptor, mode)
+        with create(part, most if old is None else old & most) as file:
+            if old is not None:  # whatever the umask says
+                os.fchmod(file.fileno(), old & most)
             yield file
             file.flush()
             if durable:
@@ -118,9 +128,9 @@ def replacing(path: str, *, private: bool = False, durable: bool = True) -> Iter
         sync_file(os.path.dirname(path) or os.curdir)
 
 
-def write_durably(path: str, data: bytes, *, private: bool = False) -> None:
+def write_durably(path: str, data: bytes, *, private: bool = False, most: int = 0o777) -> None:
     """Write a file so that after a crash it holds either what it held before or all of `data`."""
-    with replacing(path, private=private) as file:
+    with replacing(path, private=private, most=most) as file:
         file.write(data)
 
 
@@ -168,16 +178,41 @@ def sync_file(path: str) -> None:
         os.close(descriptor)
 
 
+def is_folder(path: str) -> bool:
+    """Whether a folder lies at `path` itself, and no link to one."""
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def new_folder(parent: str) -> str:
+    """Make a folder in `parent` that this user alone can use, under a name that nobody can foresee."""
+    path = temporary_name(parent)
+    os.mkdir(path, 0o700)
+    return path
+
+
+def discard(path: str) -> None:
+    """Remove a file, a link or a whole folder, or find it gone."""
+    if is_folder(path):
+        shutil.rmtree(path)
+    else:
+        remove_if_there(path)
+
+
 def remove_if_there(path: str) -> None:
     """Remove a file or a link, or find it gone."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
-def file_digest(path: str, algorithm: str = "sha256") -> str:
-    """Return the digest of a file's bytes in hex. Links are followed; OSError where it is not regular."""
+def file_digest(path: str) -> str:
+    """Return the SHA-256 of a file's bytes in hex. Links are followed; OSError where it is not regular."""
+    return digest_and_status(path)[0].hex()
+
+
+def digest_and_status(path: str) -> tuple[bytes, os.stat_result]:
+    """Return the SHA-256 of a file's bytes, and the status of the very file; otherwise as `file_digest`."""
     with os.fdopen(open_named(path), "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+        return hashlib.file_digest(file, "sha256").digest(), os.fstat(file.fileno())
 
 
 def has_digest(path: str, digest: str) -> bool:
@@ -199,9 +234,10 @@ def path_filter(folders: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: f"{path}{os.sep}".startswith(prefixes)
 
 
-def _mode(path: str) -> int:
+def _mode(path: str) -> int | None:
+    """Return the permissions of a regular file; None where there is none."""
     try:
         status = os.lstat(path)
     except OSError:
-        return _DEFAULT_MODE
-    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else _DEFAULT_MODE
+        return None
+    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else None

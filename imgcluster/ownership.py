@@ -1,7 +1,8 @@
-"""What proves that this user's own runs made something: a secret key that signs it, and a record of it.
+"""What proves that this user's own runs made or read something: a secret key, and records.
 
-Both lie in a folder that is this user's alone. A signature says that a run of this user wrote the bytes; the
-record, one small file for each thing that was made, says which of several states of it is the last.
+They lie in a folder that is this user's alone. A signature says that a run of this user wrote the bytes; the
+record, one small file for each thing that was made, says which of several states of it is the last. Digests
+of what was read are kept in files that only grow.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import json
 import os
 import stat
 
-from imgcluster.files import read_limited, remove_if_there, sync_file, temporary_name, write_durably
+from imgcluster.files import (
+    open_regular,
+    read_limited,
+    remove_if_there,
+    sync_file,
+    temporary_name,
+    write_durably,
+)
 
 _KEY_BYTES = 32
 _MOST_BYTES = 1 << 16  # of a record
+_MOST_DIGESTS = 1 << 32  # bytes of them
 
 
 class Ownership:
@@ -36,6 +45,7 @@ class Ownership:
         self._prepared = False
         self._key: bytes | None = None
         self._records: dict[str, int] = {}
+        self._digests: dict[str, bytes] = {}
 
     def prepare(self) -> str:
         """Make the key where there is none; return why what is made now cannot be known later, or nothing."""
@@ -44,10 +54,8 @@ class Ownership:
         self._prepared = True
         try:
             self._key = _made_key(self._folder)
-            records = os.path.dirname(self._record(""))
-            os.makedirs(records, mode=0o700, exist_ok=True)
-            if not os.access(records, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, "cannot be written to", records)
+            if not os.access(self._folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "cannot be written to", self._folder)
         except OSError as error:
             self._keeps = False
             return f"{error.filename or self._folder}: {error.strerror}"
@@ -87,7 +95,7 @@ class Ownership:
             self._records[name] = generation
             return
         document = json.dumps({"generation": generation, "place": place})
-        write_durably(self._record(name), document.encode(), private=True)
+        write_durably(self._made(self._record(name)), document.encode(), private=True)
 
     def forget(self, name: str) -> None:
         """Forget what is no more; what is found of it later is not known for ours."""
@@ -96,9 +104,36 @@ class Ownership:
             with contextlib.suppress(OSError):
                 remove_if_there(self._record(name))
 
+    def digests(self, name: str) -> bytes:
+        """Return all that was added under `name`."""
+        if self._keeps and self._folder is not None:
+            with contextlib.suppress(OSError):
+                _key_in(self._folder)
+                return read_limited(self._readings(name), _MOST_DIGESTS)
+        return self._digests.get(name, b"")
+
+    def add_digests(self, name: str, digests: bytes) -> None:
+        """Keep digests in addition to those under `name`; where that cannot be, until the process ends."""
+        self.prepare()
+        if self._keeps:
+            with contextlib.suppress(OSError):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+                path = self._made(self._readings(name))
+                with os.fdopen(open_regular(path, flags, private=True), "ab") as file:
+                    file.write(digests)
+                return
+        self._digests[name] = self._digests.get(name, b"") + digests
+
+    @staticmethod
+    def _made(path: str) -> str:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return path
+
     def _record(self, name: str) -> str:
-        digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:32]
-        return os.path.join(self._folder or "", "clusterings", f"{digest}.json")
+        return os.path.join(self._folder or "", "clusterings", f"{_short(name)}.json")
+
+    def _readings(self, name: str) -> str:
+        return os.path.join(self._folder or "", "readings", _short(name))
 
 
 IN_MEMORY = Ownership()
@@ -108,6 +143,37 @@ IN_MEMORY = Ownership()
 def is_mine(status: os.stat_result) -> bool:
     """Whether a file or folder belongs to this user."""
     return status.st_uid == os.geteuid()
+
+
+def is_own_way(path: str) -> bool:
+    """Whether every link on the way to `path`, as far as that is there, is this user's, or root's.
+
+    Others could have put theirs there to lead somewhere else.
+    """
+    return existing_part(path) is not None
+
+
+def existing_part(path: str) -> str | None:
+    """Return how much of an absolute path is there; None where it is not `is_own_way`, or leads nowhere."""
+    folder = "/"
+    for name in filter(None, path.split("/")):
+        below = os.path.join(folder, name)
+        try:
+            found = os.lstat(below)
+            if stat.S_ISLNK(found.st_mode):
+                if found.st_uid not in {0, os.geteuid()}:
+                    return None
+                os.stat(below)
+        except FileNotFoundError:
+            break
+        except OSError:
+            return None
+        folder = below
+    return folder
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
 
 
 def _made_key(folder: str) -> bytes:

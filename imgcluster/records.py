@@ -90,7 +90,7 @@ class PathEntry:
 
     `read_ns` is the wall clock just before the bytes were read. A file whose modification time lies within
     the clock's granularity of that moment may have been changed again without a trace, so its entry is not
-    to be relied on ("racy git").
+    to be relied on ("racy git"). `inode` is that of the file that was read in this run, else 0.
     """
 
     path: str
@@ -98,6 +98,7 @@ class PathEntry:
     mtime_ns: int
     read_ns: int
     key: bytes
+    inode: int = field(default=0, compare=False)
 
     def describes(self, file: ImageFile) -> bool:
         """Whether `file` is certainly what was read: same size and time, no race with the clock."""

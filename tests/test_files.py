@@ -162,7 +162,6 @@ def test_a_digest_is_of_the_bytes_and_waits_for_nothing(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     digest = hashlib.sha256(b"data").hexdigest()
     assert file_digest(str(tmp_path / "link")) == digest
-    assert file_digest(str(tmp_path / "a"), "md5") == hashlib.md5(b"data").hexdigest()
     assert has_digest(str(tmp_path / "a"), digest)
     assert not any(has_digest(str(tmp_path / name), digest) for name in ("pipe", "gone", "."))
 

@@ -19,11 +19,11 @@ def assign(
     json: Json = False,
 ) -> None:
     """Tell which existing cluster each image belongs to; nothing is fitted again."""
-    from imgcluster.cli.places import choose_network
+    from imgcluster.cli.places import choose_network, ownership
     from imgcluster.workflows import assign as workflow
 
     with console.progress() as progress:
-        result = workflow.assign(paths, options, choose=choose_network, progress=progress)
+        result = workflow.assign(paths, options, choose=choose_network, owner=ownership(), progress=progress)
     failures = console.paths_and_reasons(result.failures)
     if json:
         images = [

@@ -27,11 +27,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
-    from imgcluster.cli.places import choose_network
+    from imgcluster.cli.places import choose_network, ownership
     from imgcluster.workflows import compare as workflow
 
     with console.progress() as progress:
-        result = workflow.compare(paths, options, choose=choose_network, progress=progress)
+        result = workflow.compare(paths, options, choose=choose_network, owner=ownership(), progress=progress)
     if json:
         head = {"images": result.images, "k": options.k, "seeds": options.seeds}
         rows = [_json_row(row) for row in result.rows]

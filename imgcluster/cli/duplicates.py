@@ -25,7 +25,7 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
     if options.report:
         reporting.require_report_library()  # before the long work
     with console.progress() as progress:
-        result, page = workflow.duplicates(paths or (), options, progress=progress), None
+        result, page = workflow.duplicates(paths or (), options, owner=ownership(), progress=progress), None
         if options.report:
             page = reporting.report_duplicates(
                 result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 def evaluate(*, options: EvaluateOptions, json: Json = False) -> None:
     """Compare the clusters with classes that a person made."""
+    from imgcluster.cli.places import ownership
     from imgcluster.workflows import evaluate as workflow
 
-    evaluation = workflow.evaluate(**vars(options))
+    with console.progress() as progress:
+        evaluation = workflow.evaluate(**vars(options), owner=ownership(), progress=progress)
     if json:
         measures = ("images", "accuracy", "errors", "ari", "nmi", "purity", "labels")
         confusion = [[int(count) for count in row] for row in evaluation.confusion]

@@ -29,11 +29,13 @@ def extract(
     json: Json = False,
 ) -> None:
     """Embed every image below PATHS that the store does not know yet."""
-    from imgcluster.cli.places import choose_network
+    from imgcluster.cli.places import choose_network, ownership
     from imgcluster.workflows import extract as workflow
 
     with console.progress() as progress:
-        result = workflow.extract(paths or ["."], options, choose=choose_network, progress=progress)
+        result = workflow.extract(
+            paths or ["."], options, choose=choose_network, owner=ownership(), progress=progress
+        )
     if json:
         failures = console.failures_json(console.paths_and_reasons(result.failures))
         console.show_json({**vars(result), "failures": failures})

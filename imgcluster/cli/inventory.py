@@ -10,10 +10,11 @@ from imgcluster.workflows.options import InventoryOptions
 
 def inventory(paths: Paths = None, *, options: InventoryOptions, json: Json = False) -> None:
     """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
+    from imgcluster.cli.places import ownership
     from imgcluster.workflows import inventory as workflow
 
     with console.progress() as progress:
-        result = workflow.inventory(paths or (), options, progress=progress)
+        result = workflow.inventory(paths or (), options, owner=ownership(), progress=progress)
     counts = {"embedded": result.embedded, "failed": result.failed, "gone": result.gone}
     if json:
         console.show_json({"files": len(result.files), **counts, "out": options.out})

@@ -19,10 +19,11 @@ def similar(
     json: Json = False,
 ) -> None:
     """List the images most similar to one, by the cosine of their embeddings."""
+    from imgcluster.cli.places import ownership
     from imgcluster.workflows import similar as workflow
 
     with console.progress() as progress:
-        found = workflow.similar(image, options, progress=progress)
+        found = workflow.similar(image, options, owner=ownership(), progress=progress)
     if json:
         console.show_json({"image": str(image.absolute()), "similar": found})
     else:

@@ -11,10 +11,11 @@ from imgcluster.workflows.options import SweepOptions
 
 def sweep(paths: Paths = None, *, options: SweepOptions, json: Json = False) -> None:
     """Try a range of cluster numbers and suggest one."""
+    from imgcluster.cli.places import ownership
     from imgcluster.workflows import sweep as workflow
 
     with console.progress() as progress:
-        result = workflow.sweep(paths or (), options, progress=progress)
+        result = workflow.sweep(paths or (), options, owner=ownership(), progress=progress)
     if json:
         console.show_json({"images": result.images, **vars(result.sweep)})
         return

@@ -48,7 +48,12 @@ def reason_of(error: OSError) -> tuple[str, FailureCode]:
 
 
 def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return all bytes of a regular file.
+    """Return all bytes of a regular file; UnreadableImage as of `read_with_status`."""
+    return read_with_status(path, max_bytes=max_bytes)[0]
+
+
+def read_with_status(path: str, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
+    """Return all bytes of a regular file, and the status of the very file that they are from.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         os.close(descriptor)
 
 
-def _read_all(descriptor: int, max_bytes: int) -> bytes:
+def _read_all(descriptor: int, max_bytes: int) -> tuple[bytes, os.stat_result]:
     status = os.fstat(descriptor)
     special = kind_of_special_file(status.st_mode)
     if special:
@@ -87,7 +92,7 @@ def _read_all(descriptor: int, max_bytes: int) -> bytes:
         raise UnreadableImage("changed while it was read", FailureCode.CHANGED)
     if not parts:
         raise UnreadableImage("an empty file", FailureCode.EMPTY)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts), status
 
 
 def content_key(data: bytes) -> bytes:

@@ -1,35 +1,47 @@
 """Models on disk: made once in a process of their own, then found by what went into them.
 
+A model is a program, so it runs only where a signed index in its folder has the digests of its files.
+
 A process of its own, because the memory that Keras and TensorFlow take to build a network goes with it. This
 process does not import Keras, and TensorFlow only to run a network on it.
 """
 
 from __future__ import annotations
 
-import atexit
 import hashlib
+import hmac
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from imgcluster.caches import claim, temporary_folder
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import file_digest, sync_file
+from imgcluster.files import (
+    discard,
+    file_digest,
+    is_folder,
+    new_folder,
+    open_regular,
+    read_limited,
+    sync_file,
+    write_durably,
+)
 from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
 from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.tensorflow_graph import GraphSettings
+from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import FeatureSpace, Notify, Pixels
 
 _FORMAT = 3  # to be raised when a model that `making` makes changes
+_INDEX = "index.json"
+_MOST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -104,46 +116,62 @@ def _identity(recipe: Recipe, *libraries: str) -> list[Any]:
 
 
 def _made(identity: list[Any], make: Callable[[str], None], models: str | None, notify: Notify) -> str:
-    """Give the folder named after `identity`, which `make` fills unless it is there."""
+    """Give the folder named after `identity`, which `make` fills unless it is there as it was made."""
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     if models is not None:
         try:
-            return _made_in(models, name, make)
+            for folder in (os.path.dirname(models), models):
+                claim(folder)
+            owner = Ownership(os.path.dirname(models))
+            if problem := owner.prepare():
+                raise OSError(None, problem)  # noqa: TRY301 - told below
+            return _made_in(models, name, make, owner, notify)
         except OSError as error:
             notify(f"cannot keep a converted model in {models}, so it is for this run only: {error.strerror}")
-    return _made_in(_own_folder(), name, make)
+    return _made_in(temporary_folder("models"), name, make, IN_MEMORY, notify)
 
 
-def _made_in(models: str, name: str, make: Callable[[str], None]) -> str:
+def _made_in(models: str, name: str, make: Callable[[str], None], owner: Ownership, notify: Notify) -> str:
     """Have a folder filled, so that it is there whole or not at all."""
     folder = os.path.join(models, name)
-    if os.path.isdir(folder):
+    if _is_as_made(folder, name, owner):
         return folder
-    os.makedirs(models, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix="new-", dir=models)
+    if os.path.lexists(folder):
+        notify(f"{folder} is not as imgcluster made it: it is made again")
+    temporary = new_folder(models)
     try:
         make(temporary)
-        for entry in (*os.scandir(temporary), temporary):  # what has its name is trusted from then on
+        write_durably(os.path.join(temporary, _INDEX), _index(temporary, name, owner), private=True)
+        for entry in (*os.scandir(temporary), temporary):  # what has its name is complete
             sync_file(os.fspath(entry))
-        _rename(temporary, folder)
+        if not _is_as_made(folder, name, owner):  # else another process was quicker
+            discard(folder)
+            os.rename(temporary, folder)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        discard(temporary)
     return folder
 
 
-@cache
-def _own_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="imgcluster-models-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def _rename(temporary: str, folder: str) -> None:
+def _is_as_made(folder: str, name: str, owner: Ownership) -> bool:
     try:
-        os.rename(temporary, folder)
+        if not is_folder(folder) or not is_mine(os.lstat(folder)):
+            return False
+        written = read_limited(os.path.join(folder, _INDEX), _MOST_BYTES)
+        return hmac.compare_digest(written, _index(folder, name, owner))
     except OSError:
-        if not os.path.isdir(folder):  # else another process was quicker
-            raise
+        return False
+
+
+def _index(folder: str, name: str, owner: Ownership) -> bytes:
+    """Write down the digests of all files in a folder, signed; the files are made this user's alone."""
+    digests = {}
+    for file in sorted(set(os.listdir(folder)) - {_INDEX}):
+        path = os.path.join(folder, file)
+        with os.fdopen(open_regular(path), "rb") as opened:
+            os.fchmod(opened.fileno(), 0o600)
+            digests[file] = hashlib.file_digest(opened, "sha256").hexdigest()
+    data = json.dumps([name, digests])
+    return json.dumps({"files": digests, "signature": owner.sign(b"model " + data.encode())}).encode()
 
 
 def _in_child(make: Callable[..., None], *arguments: object) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imgcluster.files import is_system_name, is_temporary
+from imgcluster.files import is_folder, is_system_name, is_temporary
 from imgcluster.output.companions import is_companion
-from imgcluster.output.file_system import is_folder, remove_if_empty
+from imgcluster.output.file_system import remove_if_empty
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.records import CLUSTERING_MARKER
 

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from imgcluster.errors import quantity
+from imgcluster.files import discard, is_folder
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.file_system import discard, is_folder, remove_if_empty, rename_new
+from imgcluster.output.file_system import remove_if_empty, rename_new
 from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import tagged

@@ -25,10 +25,14 @@ _PROJECTOR_FILES = (_METADATA, "tensors.tsv", "sprite.png", "projector_config.pb
 
 @dataclass(frozen=True)
 class Sprite:
-    """Thumbnails in one square PNG, left to right, top to bottom, in cells of `side` pixels."""
+    """Thumbnails in one square PNG, left to right, top to bottom, in cells of `side` pixels.
+
+    `mode` are the permissions that all of the images have.
+    """
 
     image: bytes
     side: int
+    mode: int = 0o666
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,8 @@ def _write_projector(exported: Exported, out: str, progress: Progress) -> None:
     os.makedirs(out, exist_ok=True)
     source = exported.source
 
-    def put(name: str, write: Callable[[BinaryIO], object]) -> None:
-        with replacing(os.path.join(out, name)) as file:
+    def put(name: str, write: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
+        with replacing(os.path.join(out, name), most=mode) as file:
             write(file)
 
     rows = (f"{_one_cell(exported.paths.get(bytes(k), ''))}\t{bytes(k).hex()}\n" for k in source.keys)
@@ -122,7 +126,7 @@ def _write_projector(exported: Exported, out: str, progress: Progress) -> None:
     config = 'embeddings {\n  tensor_path: "tensors.tsv"\n  metadata_path: "metadata.tsv"\n'
     sprite = exported.draw(source.keys)
     if sprite is not None:
-        put("sprite.png", lambda file: file.write(sprite.image))
+        put("sprite.png", lambda file: file.write(sprite.image), sprite.mode)
         side = f"    single_image_dim: {sprite.side}\n"
         config += f'  sprite {{\n    image_path: "sprite.png"\n{side}{side}  }}\n'
     put("projector_config.pbtxt", lambda file: file.write(f"{config}}}\n".encode()))

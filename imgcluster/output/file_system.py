@@ -101,11 +101,6 @@ def _copy_bytes(source: str, target: str) -> None:
         sync(written.fileno())
 
 
-def is_folder(path: str) -> bool:
-    """Whether a folder lies at `path` itself, and no link to one."""
-    return os.path.isdir(path) and not os.path.islink(path)
-
-
 def remove_if_empty(folder: str) -> None:
     """Remove a folder, unless something is in it."""
     try:
@@ -113,14 +108,6 @@ def remove_if_empty(folder: str) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
             raise
-
-
-def discard(path: str) -> None:
-    """Remove a file, a link or a whole folder, or find it gone."""
-    if is_folder(path):
-        shutil.rmtree(path)
-    else:
-        remove_if_there(path)
 
 
 def sync_all(folder: str) -> None:

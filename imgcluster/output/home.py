@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 
 from imgcluster.output.file_system import move_file
-from imgcluster.ownership import is_mine
+from imgcluster.ownership import existing_part, is_mine
 
 
 def move_home(path: str, original: str, move: Callable[[str, str], None] = move_file) -> bool:
@@ -30,19 +30,8 @@ def is_still_home(original: str, status: os.stat_result) -> bool:
     status
         That of the image.
     """
-    folder = ""
-    for name in os.path.dirname(original).split("/"):
-        below = f"{folder}/{name}" if name else folder or "/"
-        try:
-            found = os.lstat(below)
-            if stat.S_ISLNK(found.st_mode):
-                if found.st_uid not in {0, os.geteuid()}:
-                    return False
-                os.stat(below)
-        except FileNotFoundError:
-            break
-        except OSError:
-            return False
-        folder = below.rstrip("/")
-    found = os.stat(folder or "/")
+    folder = existing_part(os.path.dirname(original))
+    if folder is None:
+        return False
+    found = os.stat(folder)
     return stat.S_ISDIR(found.st_mode) and (is_mine(found) or found.st_uid == status.st_uid)

@@ -9,7 +9,8 @@ from typing import Literal
 
 from imgcluster.output.contents import examine
 from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
-from imgcluster.output.marker import Marker, OwnFile, read_marker
+from imgcluster.output.marker import Marker, OwnFile, is_own, read_marker
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement
 
 
@@ -17,16 +18,18 @@ from imgcluster.records import Placement
 class MovedImage:
     """An image that has left its folder.
 
-    `path` is where it lies now, or lay; `state` tells whether it is there as it was put there.
+    `path` is where it lies now, or lay; `state` tells whether it is there as it was put there. `proved`: a
+    run of this user put that very file there, and knew it to hold the bytes of `key`.
     """
 
     original: str
     path: str
     key: bytes
     state: Literal["here", "changed", "gone"]
+    proved: bool = False
 
 
-def moved_images(out: str) -> tuple[MovedImage, ...]:
+def moved_images(out: str, owner: Ownership = IN_MEMORY) -> tuple[MovedImage, ...]:
     """List the images that themselves lie in the clustering in `out`; none where there is no clustering.
 
     One that a person moved on to another cluster folder is found there.
@@ -43,7 +46,12 @@ def moved_images(out: str) -> tuple[MovedImage, ...]:
     marker = read_marker(out) if moved else None
     own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
     by_hand = {} if marker is None else moved_by_hand(out, marker)
-    return tuple(_moved(image, by_hand.get(image.path, image.path), own.get(image.path)) for image in moved)
+    trusted = marker is not None and is_own(out, marker, owner)
+    linked = _Linked()
+    return tuple(
+        _moved(image, by_hand.get(image.path, image.path), own.get(image.path), linked, trusted=trusted)
+        for image in moved
+    )
 
 
 def moved_by_hand(out: str, marker: Marker) -> Mapping[str, str]:
@@ -57,8 +65,18 @@ def moved_by_hand(out: str, marker: Marker) -> Mapping[str, str]:
     return {then: now for then, now in found if then in put and then != now}
 
 
-def _moved(image: Placement, path: str, own: OwnFile | None) -> MovedImage:
-    if not os.path.lexists(path):
+class _Linked(dict[str, bool]):
+    """Whether a link is on the way to a folder."""
+
+    def __missing__(self, folder: str) -> bool:
+        self[folder] = os.path.realpath(folder) != folder
+        return self[folder]
+
+
+def _moved(image: Placement, path: str, own: OwnFile | None, linked: _Linked, *, trusted: bool) -> MovedImage:
+    # What lies behind a link is not in the clustering.
+    if not os.path.lexists(path) or linked[os.path.dirname(path)]:
         return MovedImage(image.original, path, image.key, "gone")
     ours = own is None or own.is_at(path)
-    return MovedImage(image.original, path, image.key, "here" if ours else "changed")
+    proved = trusted and own is not None and own.key == image.key.hex() and own.is_exactly(os.lstat(path))
+    return MovedImage(image.original, path, image.key, "here" if ours else "changed", proved)

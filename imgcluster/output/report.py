@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import create, read_limited
 from imgcluster.output.marker import Marker
 from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map, require_bokeh
 from imgcluster.output.report_pages import Pages, load_templates
 from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
-from imgcluster.output.report_thumbnails import link_thumbnails, missing_thumbnails, save_thumbnail
+from imgcluster.output.report_thumbnails import copy_thumbnails, missing_thumbnails, save_thumbnail
 from imgcluster.output.staged_install import staged_install
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _FOLDER, _PAGE = "report", "report.html"
+_MOST_BYTES = 1 << 20  # of a file of our own
 
 
 def require_report_libraries() -> None:
@@ -53,7 +55,7 @@ def write_report(  # noqa: PLR0913
     out
         The folder, made where missing; paths in `images` may be relative to it.
     thumbnail_folder
-        Where the thumbnails lie (`save_thumbnail`); those of `images` are linked or copied into the report.
+        Where the thumbnails lie (`save_thumbnail`); those of `images` are copied into the report.
     map_limit
         How many points the map draws at most; of more images it draws a sample chosen by `seed`.
     expected_marker
@@ -75,8 +77,7 @@ def write_report(  # noqa: PLR0913
     try:
         with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner) as made:
             folder = os.path.join(made, _FOLDER)
-            keys = [image.key for image in images]
-            thumbnails = link_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), keys)
+            thumbnails = copy_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), _modes(images))
             located = [image for image in images if image.has_place]
             chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
             pages = Pages(environment, summary, images, thumbnails)
@@ -89,6 +90,14 @@ def write_report(  # noqa: PLR0913
             f"cannot write the report to {out}: {reason}; make room there or choose another folder"
         ) from error
     return os.path.join(out, _PAGE)
+
+
+def _modes(images: Sequence[ReportImage]) -> dict[str, int]:
+    """Give for each key the permissions that all of its files have."""
+    modes: dict[str, int] = {}
+    for image in images:
+        modes[image.key] = modes.get(image.key, image.mode) & image.mode
+    return modes
 
 
 def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progress) -> None:
@@ -111,11 +120,10 @@ def own_assets() -> dict[str, str]:
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "assets")
     assets = {}
     for name in sorted(os.listdir(folder)):
-        with open(os.path.join(folder, name), encoding="utf-8") as file:
-            assets[name] = file.read()
+        assets[name] = read_limited(os.path.join(folder, name), _MOST_BYTES).decode()
     return assets
 
 
 def _write_text(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with create(path) as file:
+        file.write(text.encode())

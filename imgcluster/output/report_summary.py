@@ -29,6 +29,8 @@ class ReportImage:
         `os.fsdecode` form, not percent-encoded.
     true_class
         What the labels say, where there are labels; `wrong` marks an image whose cluster stands for another.
+    mode
+        Permissions of the file: a thumbnail of it is no more public.
     x, y
         Place on the map; NaN leaves the image off it.
     """
@@ -44,6 +46,7 @@ class ReportImage:
     x: float = NAN
     y: float = NAN
     cluster_name: str = ""
+    mode: int = 0o666
 
     @property
     def has_place(self) -> bool:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from imgcluster.files import open_regular, replacing
-from imgcluster.output.file_system import NO_LINK
+from imgcluster.caches import claim
+from imgcluster.files import create, open_regular, read_limited, remove_if_there, replacing
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_MOST_BYTES = 1 << 20
 
 
 def thumbnail_name(key: str) -> str:
     """Return where the thumbnail of `key` (64 hex characters) lies below a folder of thumbnails."""
     return f"{key[:2]}/{key}.jpg"
+
+
+def claim_thumbnails(folder: str) -> None:
+    """Make a folder for thumbnails that this user alone can use; what others could have put there goes.
+
+    OSError where it cannot be used.
+    """
+    if not claim(folder):
+        for key in _present(folder):
+            remove_if_there(os.path.join(folder, thumbnail_name(key)))
 
 
 def missing_thumbnails(folder: str, keys: Iterable[str]) -> tuple[str, ...]:
@@ -30,22 +40,30 @@ def missing_thumbnails(folder: str, keys: Iterable[str]) -> tuple[str, ...]:
 def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
     """Put a thumbnail into `folder`; it is there whole or not at all, also with several writers."""
     target = os.path.join(folder, thumbnail_name(key))
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with replacing(target, durable=False) as file:
+    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    with replacing(target, private=True, durable=False) as file:
         file.write(jpeg)
 
 
-def link_thumbnails(source: str, target: str, keys: Iterable[str]) -> frozenset[str]:
-    """Bring the thumbnails of `keys` from one folder to another, new one, as hard links where possible.
+def copy_thumbnails(source: str, target: str, modes: Mapping[str, int]) -> frozenset[str]:
+    """Copy thumbnails to a new folder. They are no links, for others may write to that folder.
+
+    Parameters
+    ----------
+    modes
+        For each key the permissions that its thumbnail may have, less what the umask takes.
 
     Returns
     -------
     frozenset of str
         The keys that have a thumbnail in `target` now.
     """
-    found = _whole(source, keys)
+    found = _whole(source, modes)
     for key in found:
-        _link(os.path.join(source, thumbnail_name(key)), os.path.join(target, thumbnail_name(key)))
+        path = os.path.join(target, thumbnail_name(key))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with create(path, modes[key]) as file:
+            file.write(read_limited(os.path.join(source, thumbnail_name(key)), _MOST_BYTES))
     return found
 
 
@@ -82,13 +100,3 @@ def _present(folder: str) -> set[str]:
         for name in os.listdir(os.path.join(folder, part))
         if len(name) == 68 and name.startswith(part) and name.endswith(".jpg")
     }
-
-
-def _link(source: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in NO_LINK:
-            raise
-        shutil.copyfile(source, target)

@@ -12,7 +12,7 @@ from imgcluster.files import write_durably
 _HEAD_BYTES = 1 << 20
 
 
-def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
+def write_file(path: str, data: bytes, mark: bytes | None = None, *, most: int = 0o666) -> None:
     """Write a file, all or nothing, where there is none, an empty one, or one of an earlier run.
 
     Parameters
@@ -20,6 +20,8 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
     mark
         What files of the same command hold in their first mebibyte. None stands for a table: its files begin
         with the same line.
+    most
+        Permissions: a new file has no others.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def write_file(path: str, data: bytes, mark: bytes | None = None) -> None:
             with open(target, "wb") as device:  # such as /dev/stdout, which has nothing to lose
                 device.write(data)
         else:
-            write_durably(target, data)
+            write_durably(target, data, most=most)
     except OSError as error:
         raise _cannot_write(path, error) from error
 

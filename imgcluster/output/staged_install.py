@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import file_digest, lies_below, remove_if_there
+from imgcluster.files import discard, file_digest, is_folder, lies_below, remove_if_there
 from imgcluster.output.contents import UNFINISHED
-from imgcluster.output.file_system import discard, is_folder, rename_new, sync_all
+from imgcluster.output.file_system import rename_new, sync_all
 from imgcluster.output.life import locked, look
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from imgcluster.errors import quantity
 from imgcluster.files import path_filter
-from imgcluster.output.life import locked, look
-from imgcluster.output.marker import Marker, OwnFile, new_name, write_marker
+from imgcluster.output.life import Situation, locked, look
+from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
+from imgcluster.output.marker import Marker, OwnFile, is_own, new_name, read_marker, write_marker
 from imgcluster.output.move_journal import planned_homes, sign_again
 from imgcluster.output.paths import is_path
 from imgcluster.ownership import Ownership
@@ -35,15 +36,48 @@ def take_over(
         return
     with contextlib.nullcontext() if dry_run else locked(out, notify):
         found = look(out, owner)
-        below = path_filter((*map(os.path.realpath, trusted), out))
+        if found.marker is None and is_foreign(out, owner):
+            found = replace(found, marker=Marker(0, building=False), foreign=(out, *found.foreign))
+        accepted = _below(out, trusted)
         for folder, marker in ((out, found.marker), (found.tree, found.tree_marker)):
             if marker is not None and folder in found.foreign:
-                _take_over(folder, out, marker, _accepting(below), owner, notify, dry_run=dry_run)
+                _take_over(folder, out, marker, accepted, owner, notify, dry_run=dry_run)
 
 
-def _accepting(below: Callable[[str], bool]) -> Callable[[str], bool]:
+def as_trusted(found: Situation, trusted: Sequence[str]) -> Marker | None:
+    """Return the marker of a clustering as it would be once `take_over` had signed it."""
+    if found.marker is None or found.out not in found.foreign:
+        return found.marker
+    return _with_homes(found.marker, found.out, _below(found.out, trusted))
+
+
+def is_foreign(out: str, owner: Ownership) -> bool:
+    """Whether there is a clustering in `out` that no run of this user is known to have made."""
+    out = os.path.realpath(out)
+    marker = read_marker(out)
+    if marker is None:
+        return any(os.path.lexists(os.path.join(out, name)) for name in (ASSIGNMENTS, CLUSTERING))
+    return not is_own(out, marker, owner)
+
+
+def note_foreign(out: str, owner: Ownership, notify: Notify) -> None:
+    """Say of a clustering that is foreign that it is."""
+    if is_foreign(out, owner):
+        notify(f"{out} is not known to be made by a run of yours: it is only read")
+
+
+def _below(out: str, trusted: Sequence[str]) -> Callable[[str], bool]:
     """Say which homes are accepted, by where they lead through links."""
+    below = path_filter((*map(os.path.realpath, trusted), out))
     return lambda home: is_path(home) and below(_real(home))
+
+
+def _with_homes(marker: Marker, out: str, accepted: Callable[[str], bool]) -> Marker:
+    """Leave out moved images whose home is not accepted."""
+    files = marker.files.items()
+    return replace(
+        marker, files={n: own for n, own in files if not own.has_a_home or accepted(own.original(out))}
+    )
 
 
 def _real(home: str) -> str:
@@ -61,8 +95,9 @@ def _take_over(
     *,
     dry_run: bool,
 ) -> None:
-    moved = {name: own for name, own in marker.files.items() if own.has_a_home}
-    kept = {name: own for name, own in moved.items() if accepted(own.original(out))}
+    moved = [name for name, own in marker.files.items() if own.has_a_home]
+    trusted = _with_homes(marker, out, accepted)
+    kept = [name for name in moved if name in trusted.files]
     planned = planned_homes(folder) if marker.building else []
     returning = len(kept) + sum(map(accepted, planned))
     staying = len(moved) + len(planned) - returning
@@ -74,11 +109,7 @@ def _take_over(
     )
     if dry_run:
         return
-    files = {
-        name: _as_it_lies(own, os.path.join(folder, name), out)
-        for name, own in marker.files.items()
-        if not own.has_a_home or name in kept
-    }
+    files = {name: _as_it_lies(own, os.path.join(folder, name), out) for name, own in trusted.files.items()}
     name = new_name()
     if marker.building:
         sign_again(folder, name, owner, accepted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
@@ -13,7 +13,8 @@ from imgcluster.output.dismantle import Copies, companion_goes_home, owned_files
 from imgcluster.output.folder_plan import Image
 from imgcluster.output.home import is_still_home, move_home
 from imgcluster.output.life import Settled, locked, look, settle
-from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
+from imgcluster.output.marker import Marker, OwnFile, write_marker
+from imgcluster.output.trust import as_trusted
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import CLUSTERING_MARKER, NamedCluster, Progress
 from imgcluster.tabular import Tabular
@@ -128,16 +129,24 @@ def send_home(out: str, images: Container[Image], progress: Progress, owner: Own
         return len(home)
 
 
-def would_undo(out: str) -> Undone:
+def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undone:
     """Tell what `undo` would do to the clustering in `out` as it is; nothing is changed.
+
+    Parameters
+    ----------
+    trusted
+        Folders; with any, a foreign clustering is looked at as if `take_over` had been called.
 
     Raises
     ------
     ImgclusterError
-        When there is none.
+        When there is none, or a foreign one.
     """
     out = os.path.realpath(out)
-    marker = read_marker(out)
+    found = look(out, owner)
+    if not trusted:
+        found.refuse_foreign(out)
+    marker = as_trusted(found, trusted)
     if marker is None:
         raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
     contents = examine(out, marker)

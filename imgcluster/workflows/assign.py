@@ -17,6 +17,8 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
+from imgcluster.output.trust import is_foreign
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
     ClusterModel,
     Failure,
@@ -74,6 +76,7 @@ def assign(
     *,
     source: NetworkSource | None = None,
     choose: Choose = choose_network,
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> AssignResult:
     """Give every image below `paths` the cluster that `cluster` would have given it.
@@ -95,6 +98,11 @@ def assign(
     """
     options = options or AssignOptions()
     progress = progress or SilentProgress()
+    if options.store is None and options.write_store is None and is_foreign(options.clusters, owner):
+        raise ImgclusterError(
+            f"{options.clusters} is not known to be made by a run of yours, so it does not decide which "
+            "store is written: name one with --store"
+        )
     model, manifest = read_model(options.clusters), read_manifest(options.clusters)
     store = options.store or manifest.store
     if options.write_store is None and is_pattern(store):
@@ -116,12 +124,12 @@ def assign(
     for stored in networks:
         network = source if source is not None and source.space == stored.space else stored
         with reading(store) if written != store else nullcontext() as known:
-            result = extract(paths, writing, source=network, known=known, progress=progress)
+            result = extract(paths, writing, source=network, known=known, owner=owner, progress=progress)
         new += result.new
         failures |= {failure.path: failure for failure in result.failures}
     with reading(*dict.fromkeys((store, written))) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
-        collection = collect(opened, spaces, paths, options.clusters, progress)
+        collection = collect(opened, spaces, paths, options.clusters, progress, owner=owner)
         keys, labels, distances = _predict(opened, spaces, collection.keys, model)
         collection = with_keys(opened, collection, keys, progress)
     number_of = dict(enumerate(cluster.number for cluster in manifest.clusters)) | {-1: -1}

@@ -103,7 +103,16 @@ def cluster(
         notify=progress.note,
     ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, options.out or DEFAULT_CLUSTERS, progress)
+        collection = collect_for(
+            store,
+            spaces,
+            paths,
+            options,
+            options.out or DEFAULT_CLUSTERS,
+            progress,
+            owner=owner,
+            strict=options.out is not None,
+        )
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
             unplaced = [
                 Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images
@@ -183,11 +192,15 @@ def collect_for(
     options: FitOptions,
     out: str,
     progress: Progress,
+    *,
+    owner: Ownership,
+    strict: bool = False,
 ) -> Collection:
     """Collect the images; ImgclusterError where there are none, or `options.clusters` is not a clustering."""
     if options.clusters is not None:
         read_manifest(options.clusters)
-    return collect(store, spaces, paths, options.clusters or out, progress, also=out)
+    clusters = options.clusters or out
+    return collect(store, spaces, paths, clusters, progress, owner=owner, also=out, strict=strict)
 
 
 def _fit(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.readings import Readings
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import open_features
-from imgcluster.workflows.existing import Existing, StoredImage, chooser, existing, moved_into
+from imgcluster.workflows.existing import Check, Existing, StoredImage, chooser, existing, moved_into
 from imgcluster.workflows.options import SpaceOptions
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcluster.output.moved import MovedImage
+    from imgcluster.ownership import Ownership
     from imgcluster.records import Embeddings, EmbeddingSource, Keys, Notify, PathEntry, Progress, StoredSpace
 
 _BLOCK_BYTES = 64 << 20
@@ -98,7 +100,9 @@ def collect(
     clusters: str | os.PathLike[str],
     progress: Progress,
     *,
+    owner: Ownership,
     also: str | os.PathLike[str] | None = None,
+    strict: bool = False,
 ) -> Collection:
     """Collect the images below `paths` (all where there are none) that exist and have an embedding.
 
@@ -114,6 +118,10 @@ def collect(
         Clusterings: images that ``--mode move`` put there are found there.
     progress
         Told about images that are gone or changed.
+    owner
+        Knows which files were read before; others are read where that is needed.
+    strict
+        Whether every file must be known to hold the bytes of its key, for something is done with it.
 
     Raises
     ------
@@ -122,8 +130,9 @@ def collect(
     """
     entries = {entry.path: entry for entry in store.paths()}
     clusterings = dict.fromkeys((clusters, clusters if also is None else also))
-    moved = _known(tuple(moved_into(clusterings, progress.note)), entries, store, spaces)
-    found = existing(entries, moved, chooser(paths, moved))
+    moved = _known(tuple(moved_into(clusterings, owner, progress.note)), entries, store, spaces)
+    check = Check(Readings(owner, store.path), progress, strict=strict)
+    found = existing(entries, moved, chooser(paths, moved), check)
     images, unembedded = _embedded(store, spaces, found.images)
     left_out = _left_out(spaces, found, unembedded)
     if not images:

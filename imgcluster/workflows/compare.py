@@ -17,6 +17,7 @@ from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular
@@ -114,6 +115,7 @@ def compare(
     options: CompareOptions | None = None,
     *,
     choose: Choose = choose_network,
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> CompareResult:
     """Embed the images below `paths` with each network, cluster with each algorithm and seed, and evaluate.
@@ -140,7 +142,7 @@ def compare(
         find_network(name)
     for algorithm in options.algorithms:
         find_clusterer(algorithm)
-    embedder = _Embedder(paths, options, choose, progress)
+    embedder = _Embedder(paths, options, choose, progress, owner)
     rows: list[Comparison] = []
     unavailable: list[Unavailable] = []
     images = 0
@@ -153,7 +155,7 @@ def compare(
             continue
         with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
-            collection = collect(store, stored, paths, "", progress)
+            collection = collect(store, stored, paths, "", progress, owner=owner)
             classes = read_labels(options.labels, (image.original for image in collection.images))
             for algorithm in options.algorithms:
                 collection, evaluations, seconds = _over_seeds(
@@ -176,8 +178,9 @@ class _Embedder:
         options: CompareOptions,
         choose: Choose,
         progress: Progress,
+        owner: Ownership,
     ) -> None:
-        self._paths = paths
+        self._paths, self._owner = paths, owner
         self._options = options
         self._choose = choose
         self._progress = progress
@@ -214,7 +217,7 @@ class _Embedder:
             source = self._choose(NetworkChoice.of(options), self._progress.note)
         except ImgclusterError as error:
             raise NetworkUnavailable(str(error)) from error
-        result = extract(self._paths, options, source=source, progress=self._progress)
+        result = extract(self._paths, options, source=source, progress=self._progress, owner=self._owner)
         return source.space, Extraction(result.new, result.seconds)
 
 

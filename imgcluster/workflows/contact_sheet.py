@@ -12,8 +12,16 @@ from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.encode import encode_image
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import check_target, write_file
+from imgcluster.output.trust import note_foreign
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Pixels, Placement, Progress, SilentProgress
-from imgcluster.workflows.reading import READING_SECONDS, candidate_paths, decode_known
+from imgcluster.workflows.reading import (
+    READING_SECONDS,
+    candidate_paths,
+    decode_known,
+    permissions,
+    present_path,
+)
 
 _CELL = 160
 _REMARK = "imgcluster contact sheet"
@@ -27,6 +35,7 @@ def make_contact_sheet(
     count: int = 48,
     columns: int = 8,
     engine: str | Engine = "local",
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> int:
     """Draw the images of a cluster that lie nearest to its centre, the nearest first; tell how many.
@@ -39,24 +48,26 @@ def make_contact_sheet(
     """
     progress = progress or SilentProgress()
     check_target(out, _REMARK.encode())
+    note_foreign(os.fspath(clusters), owner, progress.note)
     members = [p for p in read_assignments(os.fspath(clusters)) if p.cluster == cluster]
     if not members:
         raise ImgclusterError(f"{clusters} has no cluster {cluster}: its folders are numbered from 0")
     members.sort(key=lambda placement: (placement.distance, os.fsencode(placement.path)))
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))
-    pictures = []
+    pictures, mode = [], 0o666
     for outcome in in_order(find_engine(engine), Call(_picture), shown, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:
             progress.note(f"left out: {outcome.item.path}: {outcome.error}")
         else:
             pictures.append(outcome.result)
+            mode &= permissions(present_path(outcome.item) or "")
     if not pictures:
         raise ImgclusterError(f"none of the images of cluster {cluster} in {clusters} can be read any more")
     sheet = contact_sheet(pictures, min(columns, len(pictures)), _CELL)
     picture = encode_image(sheet, Path(out).suffix or ".png", remark=_REMARK)
-    write_file(out, picture, _REMARK.encode())
+    write_file(out, picture, _REMARK.encode(), most=mode)
     return len(pictures)
 
 

@@ -28,6 +28,7 @@ from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import path_filter
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress, mtime_ns
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.collection import collect, open_space, with_keys
@@ -67,6 +68,7 @@ def duplicates(
     options: DuplicatesOptions | None = None,
     *,
     engine: str | Engine = "local",
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> DuplicatesResult:
     """Group files that are equal byte for byte, or whose pixels show the same picture.
@@ -85,7 +87,7 @@ def duplicates(
         check_target(options.plan, csv_bytes(PLAN_COLUMNS, ()), first_line=True)
     judged = tuple(_decisions(options.decisions)) if options.decisions else ()
     with open_space(options, progress.note) as (store, space):
-        collection = collect(store, (space,), paths, options.clusters, progress)
+        collection = collect(store, (space,), paths, options.clusters, progress, owner=owner, strict=True)
         keys = store.source(space.name, collection.keys).keys
     pictures, known = pictures_of(options, collection.images, keys, find_engine(engine), progress)
     with open_space(options, lambda _: None) as (store, space):

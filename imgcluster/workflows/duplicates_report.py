@@ -52,8 +52,8 @@ def report_duplicates(
     paths: dict[bytes, list[str]] = {}
     for image in (image for _, images in compared for image in images[:MOST_SHOWN]):
         paths.setdefault(bytes.fromhex(image.key), []).append(image.path)
-    make_thumbnails(thumbnails, paths, progress)
-    files = dict(duplicates_pages(compared, thumbnails))
+    kept = make_thumbnails(thumbnails, paths, progress).folder
+    files = dict(duplicates_pages(compared, kept))
     folder = os.path.realpath(out)
     if any(image.path.startswith(f"{folder}/") for _, images in compared for image in images):
         raise ImgclusterError(f"{out} holds images: name another folder with --out")

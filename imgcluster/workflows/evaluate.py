@@ -9,6 +9,9 @@ import numpy as np
 
 from imgcluster.analysis import scoring
 from imgcluster.output.manifest import read_assignments
+from imgcluster.output.trust import note_foreign
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.clustered import ClusteredImages
 from imgcluster.workflows.labels import Labels, labels_of
 from imgcluster.workflows.options import FOLDERS
@@ -18,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    labels: Labels = FOLDERS, *, clusters: str | os.PathLike[str] | ClusteredImages = "clusters"
+    labels: Labels = FOLDERS,
+    *,
+    clusters: str | os.PathLike[str] | ClusteredImages = "clusters",
+    owner: Ownership = IN_MEMORY,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Compare a clustering with classes; images without a label are left out.
 
@@ -38,6 +45,7 @@ def evaluate(
     if isinstance(clusters, ClusteredImages):
         paths, numbers = list(clusters.paths), clusters.labels
     else:
+        note_foreign(os.fspath(clusters), owner, (progress or SilentProgress()).note)
         placements = read_assignments(os.fspath(clusters))
         paths = [placement.original for placement in placements]
         numbers = np.array([placement.cluster for placement in placements], np.int32)

@@ -16,6 +16,7 @@ from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import Keys, Pixels, Progress, SilentProgress, StoredSpace
 from imgcluster.workflows.collection import open_space
 from imgcluster.workflows.options import ExportOptions
+from imgcluster.workflows.reading import permissions
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 
@@ -62,14 +63,15 @@ def _sprite(
     if thumbnails is None:
         return None
     shown = {bytes(key): paths.get(bytes(key), []) for key in keys}
-    make_thumbnails(thumbnails, shown, progress)
+    thumbnails = make_thumbnails(thumbnails, shown, progress).folder
     progress.begin("drawing the sprite", len(shown))
     drawn = sprite(_pictures(thumbnails, shown, progress), len(shown))
     if drawn is None:
         progress.note(f"{len(shown)} pictures are too many for a sprite: it is left out")
         return None
     sheet, side = drawn
-    return Sprite(encode_image(sheet, ".png"), side)
+    mode = permissions(*(path for named in shown.values() for path in named[:1]))
+    return Sprite(encode_image(sheet, ".png"), side, mode)
 
 
 def _pictures(thumbnails: str, keys: Iterable[bytes], progress: Progress) -> Iterator[Pixels | None]:

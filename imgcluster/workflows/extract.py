@@ -27,6 +27,8 @@ from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.readings import Readings
 from imgcluster.records import (
     Embeddings,
     Failure,
@@ -102,6 +104,7 @@ def extract(
     engine: str | Engine | None = None,
     known: FeatureReader | None = None,
     reading: Reading = read_image,
+    owner: Ownership = IN_MEMORY,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
 
@@ -123,6 +126,8 @@ def extract(
         A store or a set of stores besides the one that is written: what these know is not embedded again.
     reading
         How a file becomes pixels; a function that a module defines, for a child process may have to find it.
+    owner
+        Remembers which files were read, so that `cluster` need not read them again.
 
     Raises
     ------
@@ -142,9 +147,16 @@ def extract(
     with FeatureStore(
         options.store_path, "a", lock=not options.no_lock, wait=options.wait, notify=progress.note
     ) as store:
+        readings = Readings(owner, store.path)
         known = StoreSet(store.path, (known, store)) if known else store
         plan = plan_extraction(
-            known, found, source.space.name, _limits(options), options.part, retry_failed=options.retry_failed
+            known,
+            found,
+            source.space.name,
+            _limits(options),
+            options.part,
+            readings,
+            retry_failed=options.retry_failed,
         )
         failed_before = set(map(_which, store.failures()))
         stats = ExtractStats(plan.cached, [*found.failures, *plan.failures], progress)
@@ -157,7 +169,7 @@ def extract(
         )
         progress.begin("embedding", len(plan.to_read))
         with progress.graceful_interrupt():
-            _embed_and_append(store, known, plan.to_read, pipeline, options.dtype, stats)
+            _embed_and_append(store, known, plan.to_read, pipeline, options.dtype, stats, readings)
             store.settle_failures(plan.settled)
             store.record_failures(found.failures)
             store.record_scanned(found.folders)
@@ -302,6 +314,7 @@ def _embed_and_append(
     pipeline: Pipeline,
     dtype: str,
     stats: ExtractStats,
+    readings: Readings,
 ) -> None:
     """Rows go into the store batch by batch, each durable at once."""
     space = pipeline.source.space
@@ -330,6 +343,7 @@ def _embed_and_append(
                 store.record_paths(batch.entries)
                 store.record_failures(batch.failures)
                 store.commit()
+                readings.add((e.path, e.inode, e.size, e.mtime_ns, e.key) for e in batch.entries if e.inode)
                 in_flight.settle(batch.paths)
                 stats.count(batch, pipeline.known)
 

@@ -14,6 +14,7 @@ from imgcluster.files import lies_below
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.find import FoundImages
 from imgcluster.images.picture_key import may_have_picture_key
+from imgcluster.readings import Readings
 from imgcluster.records import Failure, ImageFile, PathEntry
 from imgcluster.store.reader import FeatureReader
 from imgcluster.workflows.shard import Shard
@@ -43,6 +44,7 @@ def plan_extraction(
     space: str,
     limits: DecodeLimits,
     part: Shard,
+    readings: Readings,
     *,
     retry_failed: bool,
 ) -> ExtractionPlan:
@@ -60,6 +62,8 @@ def plan_extraction(
         What is decoded: a refusal that they lift does not hold any more.
     part
         Of the images: whatever else the store knows of others stays as it is.
+    readings
+        Know of files which the store describes, and that held something else when they were read.
     retry_failed
         Whether every file that failed is to be read again.
     """
@@ -68,7 +72,9 @@ def plan_extraction(
     unchanged = [
         entries[file.path]
         for file in found.files
-        if file.path in entries and entries[file.path].describes(file)
+        if file.path in entries
+        and entries[file.path].describes(file)
+        and not readings.refute(file.path, file.size, file.mtime_ns, entries[file.path].key)
     ]
     has_space = any(stored.name == space for stored in store.spaces)
     cached = _embedded(store, space, unchanged) if has_space else set()

@@ -17,6 +17,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
@@ -100,6 +101,7 @@ def inventory(
     options: InventoryOptions | None = None,
     *,
     engine: str | Engine = "local",
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> InventoryResult:
     """List every file below `paths` (default: all) that `extract` ever looked at; headers are read again.
@@ -114,7 +116,7 @@ def inventory(
     columns = [each.name for each in fields(InventoriedFile)]
     if options.out is not None:
         check_target(options.out, csv_bytes(columns, ()), first_line=True)
-    known = list(_known(paths, options, progress))
+    known = list(_known(paths, options, owner, progress))
     clusters = _clusters(options.clusters)
     copies = Counter(file.key for file in known if file.key)
     numbers = {key: number for number, key in enumerate(key for key, count in copies.items() if count > 1)}
@@ -148,14 +150,14 @@ def inventory(
 
 
 def _known(
-    paths: Sequence[str | os.PathLike[str]], options: InventoryOptions, progress: Progress
+    paths: Sequence[str | os.PathLike[str]], options: InventoryOptions, owner: Ownership, progress: Progress
 ) -> Iterator[_Known]:
     with open_features(
         options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
     ) as store:
         entries = {entry.path: entry for entry in store.paths()}
         failures = {failure.path: failure for failure in store.failures()}
-    moved = tuple(moved_into((options.clusters,), progress.note))
+    moved = tuple(moved_into((options.clusters,), owner, progress.note))
     now = {image.original: image.path for image in moved}
     meant = chooser(paths, moved)
     for path in sorted({*entries, *failures}, key=os.fsencode):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from imgcluster.child import ChildDied, TimedOut
@@ -15,12 +14,12 @@ from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
 from imgcluster.images.picture_key import picture_key
-from imgcluster.images.reading import content_key, read_file
+from imgcluster.images.reading import content_key, read_file, read_with_status
 from imgcluster.images.resize import side_needed, to_square
-from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, Placement
+from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, Placement, mtime_ns
 
-KNOWN_LIMITS = DecodeLimits(max_pixels=sys.maxsize, accept_truncated=True)
-"""Whatever `extract` was told to take is taken again."""
+KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
+"""What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""
 
 READING_SECONDS = 60.0
 """How long one file may take to be read and decoded again."""
@@ -62,9 +61,11 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
         With the reason.
     """
     read_ns = time.time_ns()
-    data = read_file(file.path)
+    data, status = read_with_status(file.path)
     key = content_key(data)
     entry = PathEntry(file.path, file.size, file.mtime_ns, read_ns, key)
+    if entry.describes(ImageFile(file.path, status.st_size, mtime_ns(status))):
+        entry = replace(entry, inode=status.st_ino)
     same = picture_key(data)
     if key in known or same in known:
         return ReadImage(entry, None, picture_key=same)
@@ -130,6 +131,17 @@ def read_known(key: bytes, paths: Iterable[str]) -> bytes:
 def candidate_paths(placement: Placement) -> tuple[str, ...]:
     """Return where an image of a clustering may lie: its own place, and its copy or link there."""
     return (placement.path, placement.shown or placement.path)
+
+
+def permissions(*paths: str) -> int:
+    """Return the permissions that all of these files have; of one that is gone, those of its owner."""
+    mode = 0o666
+    for path in paths:
+        try:
+            mode &= os.stat(path).st_mode
+        except OSError:
+            mode &= 0o600
+    return mode
 
 
 def present_path(placement: Placement) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,14 +22,14 @@ from imgcluster.output.report import (
     require_report_libraries,
     write_report,
 )
-from imgcluster.output.trust import take_over
+from imgcluster.output.trust import is_foreign, take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.clustered import points_of
 from imgcluster.workflows.labels import read_labels
-from imgcluster.workflows.reading import candidate_paths, present_path
+from imgcluster.workflows.reading import candidate_paths, permissions, present_path
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def report(
     take_over(out, trust, owner, progress.note)
     recover(out, progress.note, owner)
     found = look(os.path.realpath(out), owner)
+    if found.marker is None and is_foreign(out, owner):
+        found = replace(found, foreign=(found.out,))
     found.refuse_foreign(found.out)
     manifest, placements = read_manifest(out), read_assignments(out)
     by_key = {placement.key: placement for placement in reversed(placements)}
@@ -121,12 +123,12 @@ def report(
         summary,
         _images(placements, keys, projection, labelled, out, names),
         progress,
-        thumbnail_folder=thumbnails,
+        thumbnail_folder=made.folder,
         seed=manifest.seed,
         expected_marker=found.marker,
         owner=owner,
     )
-    return ReportResult(page, len(placements), made, projection.method)
+    return ReportResult(page, len(placements), made.made, projection.method)
 
 
 def _missing(
@@ -217,6 +219,7 @@ def _images(
             x=float(places[placement.key][0]),
             y=float(places[placement.key][1]),
             cluster_name=names.get(placement.cluster, ""),
+            mode=permissions(path),
         )
         for placement in placements
         for path in (present_path(placement) or placement.path,)

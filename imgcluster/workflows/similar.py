@@ -12,6 +12,7 @@ from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.reading import content_key, read_file
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.tabular import columns_of
 from imgcluster.workflows.collection import collect, open_space, with_keys
@@ -49,6 +50,7 @@ def similar(
     image: str | os.PathLike[str],
     options: SimilarOptions | None = None,
     *,
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> SimilarImages:
     """Find the images most similar to one whose embedding is in the store, the most similar first.
@@ -66,7 +68,7 @@ def similar(
         key = key_of_file(image)
         if not store.contains(space.name, key)[0]:
             raise ImgclusterError(f"{image} is not in {options.store}: run `imgcluster extract` on it first")
-        collection = collect(store, (space,), (), options.clusters, progress)
+        collection = collect(store, (space,), (), options.clusters, progress, owner=owner)
         progress.begin("comparing images", len(collection.keys))
         source = Watched(store.source(space.name, collection.keys), progress)
         query = store.read(space.name, key)[0]

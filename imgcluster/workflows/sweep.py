@@ -10,6 +10,7 @@ from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
+from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
@@ -38,6 +39,7 @@ def sweep(
     paths: Sequence[str | os.PathLike[str]] = (),
     options: SweepOptions | None = None,
     *,
+    owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> SweepResult:
     """Cluster with every k of the options; measure each; suggest one. Nothing is written but the plot.
@@ -61,7 +63,7 @@ def sweep(
         options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
     ) as store:
         spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress)
+        collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress, owner=owner)
         ks = options.k
         if ks == SweepOptions.k:  # nobody asked for more clusters than there are images
             ks = tuple(k for k in ks if k <= len(collection.keys)) or (1,)

@@ -53,7 +53,7 @@ def undo(
     if standing is not None and standing.steps:
         return _step_back(standing, owner, progress, force=force, dry_run=dry_run)
     if dry_run:
-        return would_undo(out)
+        return would_undo(out, owner, trust)
     return take_away(out, force=force, progress=progress, owner=owner)
 
 

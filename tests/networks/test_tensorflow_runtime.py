@@ -1,6 +1,5 @@
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +16,6 @@ from imgcluster.networks.conversion import tensorflow_graph
 from imgcluster.networks.selection import choose
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.networks.tensorflow_runtime import _import_tensorflow, _refuse, without_chatter
-from imgcluster.networks.weights import NetworkPlaces
 
 
 def test_efficientnet_lite0_gives_the_reference_values(lite0):
@@ -63,16 +61,6 @@ def test_inception_v3_gives_the_reference_values_on_both_runtimes(inception_weig
     choice = NetworkChoice(weights=inception_weights, runtime=runtime, precision="float32", batch_size=8)
     network = choose(choice, print, places=places).load()
     assert_inception_v3(network.embed(checked_pixels(299)))
-
-
-def test_a_damaged_graph_is_named(lite0, places, tmp_path):
-    shutil.copytree(places.models, tmp_path / "models")
-    for weights in (tmp_path / "models").glob("*/weights.npz"):
-        weights.write_bytes(b"PK")
-    with pytest.raises(
-        ImgclusterError, match=f"^the converted model {tmp_path}/models/.* is damaged: delete it"
-    ):
-        choose(LITE0, print, places=NetworkPlaces(cache=str(tmp_path))).load()
 
 
 def test_loading_and_embedding_are_silent(lite0, places):

@@ -9,9 +9,12 @@ import pytest
 from cluster_files import contents, images, make, names_in, photograph, placed
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.output import move_journal
 from imgcluster.output.folders import recover
 from imgcluster.output.life import new_tree
+from imgcluster.output.marker import Marker, write_marker
 from imgcluster.output.undo import undo
+from imgcluster.ownership import IN_MEMORY
 from imgcluster.records import CLUSTERING_MARKER, SilentProgress
 
 
@@ -147,20 +150,37 @@ def test_a_marker_that_came_with_a_folder_moves_nothing_out_of_it(tmp_path, phot
     assert names_in(tmp_path) == ["photos", "unpacked"]
 
 
-@pytest.mark.parametrize("target", ["./../../secret.txt", "./0/a.jpg"])
-def test_a_crafted_journal_moves_nothing_out(tmp_path, photo, target):
+@pytest.mark.parametrize(
+    "target", ["./../secret.txt", "./../../secret.txt", "./0/../../secret.txt", "./0/a.jpg"]
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_crafted_journal_moves_nothing_out(tmp_path, photo, target, signed):
+    """Not even one that is signed: a line leads to no file outside the tree, nor to another than it says."""
     out = tmp_path / "clusters"
     make([placed(photo)], out, "copy")
     photograph(tmp_path / "secret.txt", b"secret")
     planted = new_tree(str(out))
-    shutil.copytree(out, planted)
-    edit_marker(planted, lambda document: document.update(building=True))
-    line = json.dumps([f"{tmp_path}/.profile", target, 12345, 5, 0]) + "\n"
+    photograph(os.path.join(planted, "0", "a.jpg"), b"bytes")
+    there = os.path.normpath(os.path.join(planted, target))
+    status = os.lstat(there if os.path.exists(there) and target != "./0/a.jpg" else photo)
+    fields = [f"{tmp_path}/.profile", target, status.st_ino, status.st_size, status.st_mtime_ns]
+    line = json.dumps(fields) + "\n"
+    if signed:
+        write_marker(planted, Marker(2, building=True, moves=1, name="planted"))
+        line = move_journal._Signing(planted, "planted", IN_MEMORY).line(fields)
+    else:
+        shutil.copy(out / CLUSTERING_MARKER, planted)
+        edit_marker(planted, lambda document: document.update(building=True))
     photograph(os.path.join(planted, ".imgcluster-moves"), line)
-    with pytest.raises(ImgclusterError, match="--trust"):
+    if signed:
         recover(str(out), lambda _: None)
+        assert not os.path.exists(planted)
+        assert (out / "kept" / "a.jpg").read_bytes() == b"bytes"
+    else:
+        with pytest.raises(ImgclusterError, match="--trust"):
+            recover(str(out), lambda _: None)
     assert not (tmp_path / ".profile").exists()
-    assert contents(tmp_path)["secret.txt"] == b"secret"
+    assert (tmp_path / "secret.txt").read_bytes() == b"secret"
 
 
 def test_a_foreign_tree_with_the_name_of_ours_is_left_alone(tmp_path, photo):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import signal
+import struct
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, Notes, desk_with_photos
+from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
 from fakes import FakeSource, write_image
 
-from imgcluster.errors import ImgclusterError, MissingExtra, StoreError
+from imgcluster.errors import ImgclusterError, MissingExtra, StoreError, UnreadableImage
 from imgcluster.workflows.extract import ExtractOptions, extract
+from imgcluster.workflows.reading import decode_known
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -225,14 +229,6 @@ def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:
     assert f"<bdi>{desk.photos / 'blue'}</bdi>" in text
 
 
-def test_thumbnails_that_cannot_be_kept_are_not_called_unreadable_images(desk: Desk) -> None:
-    folder = desk.folder / "thumbnails"
-    folder.write_text("a file where the folder would be")
-    with pytest.raises(ImgclusterError, match=f"cannot make thumbnails in {folder}: "):
-        run(desk)
-    assert not desk.progress.said("cannot be read")
-
-
 @pytest.mark.parametrize("library", ["jinja2", "bokeh"])
 def test_a_missing_library_shows_before_the_long_work(
     desk: Desk, library: str, monkeypatch: pytest.MonkeyPatch
@@ -246,3 +242,52 @@ def test_a_missing_library_shows_before_the_long_work(
 def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
     with pytest.raises(ImgclusterError, match="run `imgcluster cluster` first"):
         run(desk, desk.photos)
+
+
+@pytest.mark.parametrize("how", ["a file", "below a file", "another user's"])
+def test_a_cache_that_cannot_be_used_stops_no_report(desk: Desk, how: str) -> None:
+    """J17: the thumbnails are of this run alone, and a line says so."""
+    cache = desk.folder / "cache"
+    if how == "another user's":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a folder to another user")
+        cache.mkdir()
+        os.chown(cache, 12345, 12345)
+    else:
+        cache.write_text("a file")
+    thumbnails = str(cache / "thumbnails" if how == "below a file" else cache)
+    page = report(desk.out, thumbnails=thumbnails, progress=desk.progress)
+    assert page.images == IMAGES
+    assert desk.progress.said(f"cannot keep thumbnails in {thumbnails}")
+    assert len(list((desk.out / "report" / "thumbnails").rglob("*.jpg"))) == IMAGES
+    assert not desk.progress.said("cannot be read")
+    assert cache.is_file() or not list(cache.iterdir())
+
+
+def test_a_thumbnail_is_no_more_public_than_its_image(desk: Desk) -> None:
+    """S21."""
+    for number, path in enumerate(pictures(desk.photos)):
+        path.chmod(0o644 if number % 2 else 0o600)
+    desk.cluster(mode="copy")
+    report(desk.out, thumbnails=str(desk.folder / "thumbnails"), progress=desk.progress)
+    modes = [path.stat().st_mode & 0o777 for path in (desk.out / "report" / "thumbnails").rglob("*.jpg")]
+    assert sorted(modes) == [0o600] * ((IMAGES + 1) // 2) + [0o644] * (IMAGES // 2)
+    kept = (desk.folder / "thumbnails").rglob("*.jpg")
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+def test_the_limit_of_pixels_holds_where_images_are_shown(desk: Desk) -> None:
+    """S17: a file of half a megabyte that claims 600 million pixels."""
+    huge = desk.photos / "huge.png"
+    rows = zlib.compress(bytes(600_000_000 // 8 + 600_000), 1)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 1000, 600_000, 1, 0, 0, 0, 0)
+    huge.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    key = hashlib.sha256(huge.read_bytes()).digest()
+    with pytest.raises(UnreadableImage, match="more than the limit of 500,000,000"):
+        decode_known(key, [str(huge)], 160)

@@ -1,0 +1,58 @@
+"""What this user's own runs have read: the bytes of which key were in which file."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable
+
+from imgcluster.ownership import Ownership
+from imgcluster.records import mtime_ns
+
+_BYTES = 16
+
+
+class Readings:
+    """Files of one store as runs of this user read them; a store itself may be somebody else's work.
+
+    A reading holds for a path and for the file's inode, size and time: what agrees in all of them is the file
+    that was read. The digests of readings are kept where `owner` keeps its key.
+    """
+
+    def __init__(self, owner: Ownership, store: str) -> None:
+        self._owner, self._name = owner, _name(store)
+        self._known: set[bytes] = set()
+        for path in (store, *glob.glob(store)):  # those of a set of stores were read for one of them
+            kept = owner.digests(_name(path))
+            self._known.update(kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES))
+
+    def prove(self, path: str, status: os.stat_result, key: bytes) -> bool:
+        """Whether the file that `status` is of, at `path`, was read, and held the bytes of `key`."""
+        return _digest(path, status.st_ino, status.st_size, mtime_ns(status), key) in self._known
+
+    def refute(self, path: str, size: int, changed_ns: int, key: bytes) -> bool:
+        """Whether a file of that size and time, at `path`, was read, and did not hold the bytes of `key`."""
+        return _digest(path, 0, size, changed_ns, key, wrong=True) in self._known
+
+    def add(self, readings: Iterable[tuple[str, int, int, int, bytes]]) -> None:
+        """Remember of files path, inode, size, time and key."""
+        self._add({_digest(*reading) for reading in readings})
+
+    def add_wrong(self, readings: Iterable[tuple[str, int, int, bytes]]) -> None:
+        """Remember path, size, time and key of files that do not hold the bytes of that key."""
+        self._add({_digest(path, 0, size, time, key, wrong=True) for path, size, time, key in readings})
+
+    def _add(self, digests: set[bytes]) -> None:
+        if new := digests - self._known:
+            self._owner.add_digests(self._name, b"".join(new))
+            self._known |= new
+
+
+def _name(store: str) -> str:
+    return f"readings of {os.path.realpath(store)}"
+
+
+def _digest(path: str, inode: int, size: int, changed_ns: int, key: bytes, *, wrong: bool = False) -> bytes:
+    state = f"{inode} {size} {changed_ns} {wrong} ".encode()
+    return hashlib.blake2b(b"".join((state, key, os.fsencode(path))), digest_size=_BYTES).digest()

@@ -1,0 +1,249 @@
+"""Only a file that is known to hold the bytes of its key is linked, moved or advised to go."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
+from fakes import FakeSource
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.ownership import Ownership
+from imgcluster.records import STAT_GRANULARITY_NS, PathEntry
+from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.assign import assign
+from imgcluster.workflows.cluster import cluster
+from imgcluster.workflows.contact_sheet import make_contact_sheet
+from imgcluster.workflows.duplicates import duplicates
+from imgcluster.workflows.evaluate import evaluate
+from imgcluster.workflows.extract import extract
+from imgcluster.workflows.options import (
+    AssignOptions,
+    ClusterOptions,
+    DuplicatesOptions,
+    ExtractOptions,
+    SimilarOptions,
+)
+from imgcluster.workflows.similar import similar
+
+HOUR = 3600 * 10**9
+
+
+@dataclass
+class Reading(Notes):
+    """Counts the files that are read to be sure."""
+
+    read: int = 0
+    stage: str = field(default="")
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self.read += (total or 0) if what.startswith("reading images") else 0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = desk_with_photos(tmp_path)
+    desk.progress = Reading()
+    desk.extract()
+    return desk
+
+
+def read(desk: Desk) -> int:
+    assert isinstance(desk.progress, Reading)
+    number, desk.progress.read = desk.progress.read, 0
+    return number
+
+
+def plant(desk: Desk, path: Path) -> bytes:
+    """Let the store say that a file is one of the photographs; return its bytes."""
+    status = path.stat()
+    with FeatureStore(desk.store, "a") as store:
+        key = store.paths()[0].key
+        store.record_paths([PathEntry(str(path), status.st_size, status.st_mtime_ns, 2 * 10**18, key)])
+    return path.read_bytes()
+
+
+def test_what_a_run_of_ours_has_read_is_not_read_again(desk: Desk) -> None:
+    for mode in ("copy", "hardlink", "move", "symlink"):
+        assert desk.cluster(mode=mode).images == IMAGES
+    assert read(desk) == 0
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_store_gives_no_other_file_away(desk: Desk, mode: str, linked: bool) -> None:
+    """S12: size and time of a secret file agree with what the store says, but not its bytes."""
+    secret = desk.folder / "home" / "id_rsa"
+    secret.parent.mkdir()
+    secret.write_bytes(b"secret")
+    os.utime(secret, ns=(10**18, 10**18))
+    named = desk.folder / "album" / "a.png" if linked else secret
+    if linked:
+        named.parent.mkdir()
+        named.symlink_to(secret)
+    data = plant(desk, named)
+    result = desk.cluster(mode=mode)
+    assert (result.images, result.changed) == (IMAGES, 1)
+    assert secret.read_bytes() == data
+    assert not any(path.is_file() and path.read_bytes() == data for path in desk.out.rglob("*"))
+    assert desk.progress.said(f"changed since extraction, the first: {named}")
+
+
+def test_extract_reads_a_file_again_that_was_found_to_be_another(desk: Desk) -> None:
+    for other in (desk.photos / "red" / "other.png", desk.photos / "red" / "another.png"):
+        other.write_bytes((desk.photos / "green" / "green0.png").read_bytes())
+        os.utime(other, ns=(10**18, 10**18))
+        plant(desk, other)
+    assert desk.cluster(dry_run=True).changed == 2
+    desk.extract()
+    done = desk.cluster(dry_run=True)
+    assert (done.images, done.changed) == (IMAGES + 2, 0)
+
+
+def test_no_copy_is_advised_to_go_on_the_word_of_a_store(desk: Desk) -> None:
+    other = desk.folder / "other.png"
+    other.write_bytes(b"not that picture")
+    os.utime(other, ns=(10**18, 10**18))
+    plant(desk, other)
+    found = duplicates((), DuplicatesOptions(store=desk.store, threshold=0.999), progress=desk.progress)
+    assert str(other) not in str(found)
+
+
+def test_times_that_were_shifted_are_no_reason_to_stop(desk: Desk) -> None:
+    """J27: the files are read once, without the network."""
+    for path in pictures(desk.photos):
+        os.utime(path, ns=(10**18 + HOUR, 10**18 + HOUR))
+    assert desk.cluster().images == IMAGES
+    assert read(desk) == IMAGES
+    assert similar(pictures(desk.photos)[0], SimilarOptions(store=desk.store), progress=desk.progress)
+    assert desk.cluster().images == IMAGES
+    assert read(desk) == 0
+
+
+def test_folder_and_store_move_together(desk: Desk) -> None:
+    desk.photos.rename(desk.folder / "there")
+    (desk.folder / "there").rename(desk.photos)
+    assert desk.cluster().images == IMAGES
+    assert read(desk) == 0
+    new = desk.folder.with_name(f"{desk.folder.name}-moved")
+    desk.folder.rename(new)
+    moved = Desk(new, desk.progress)
+    for _ in range(2):
+        assert moved.cluster().images == IMAGES
+    assert read(desk) == IMAGES
+
+
+def test_what_was_changed_a_moment_ago_is_read_each_time(desk: Desk) -> None:
+    path = pictures(desk.photos)[0]
+    os.utime(path)
+    for _ in range(2):
+        assert desk.cluster().images == IMAGES
+        assert read(desk) == 1
+    assert STAT_GRANULARITY_NS > 0
+
+
+@pytest.mark.parametrize("size", [10**6, 1 << 45])
+def test_what_is_no_photograph_is_not_waited_for(desk: Desk, size: int) -> None:
+    huge = desk.folder / "huge.png"
+    with huge.open("wb") as file:
+        try:
+            file.truncate(size)
+        except OSError:
+            pytest.skip("no file may be so large here")
+    with FeatureStore(desk.store, "a") as store:
+        key, status = store.paths()[0].key, huge.stat()
+        store.record_paths([PathEntry(str(huge), size, status.st_mtime_ns, 2 * 10**18, key)])
+    assert desk.cluster().changed == 1
+
+
+def test_a_pipe_is_not_waited_for(desk: Desk) -> None:
+    os.mkfifo(desk.folder / "pipe.png")
+    with FeatureStore(desk.store, "a") as store:
+        entry = PathEntry(str(desk.folder / "pipe.png"), 0, 1, 2 * 10**18, store.paths()[0].key)
+        store.record_paths([entry])
+    assert desk.cluster().changed == 1
+
+
+def test_readings_outlive_the_process_and_are_of_one_user(desk: Desk) -> None:
+    state = desk.folder / "state"
+    extract(
+        [desk.photos],
+        ExtractOptions(store=desk.store, retry_failed=True),
+        source=FakeSource(),
+        owner=Ownership(str(state)),
+    )
+
+    def run(folder: Path) -> int:
+        options = ClusterOptions(
+            k=3, store=desk.store, out=str(desk.folder / "other"), restarts=3, dry_run=True
+        )
+        cluster((), options, owner=Ownership(str(folder)), progress=desk.progress)
+        return read(desk)
+
+    assert run(state) == IMAGES  # the store knew them: nothing was read by that run
+    assert run(state) == 0
+    assert run(desk.folder / "another") == IMAGES
+    files = [path for path in state.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+@pytest.mark.parametrize("marker", ["signed by another", "none"])
+def test_commands_that_read_a_foreign_clustering_say_so(desk: Desk, marker: str) -> None:
+    desk.cluster()
+    if marker == "none":
+        (desk.out / ".imgcluster.json").unlink()
+    stranger = Ownership()
+    commands = {
+        "evaluate": lambda notes: evaluate(clusters=desk.out, owner=stranger, progress=notes),
+        "contact-sheet": lambda notes: make_contact_sheet(
+            0, str(desk.folder / "sheet.png"), clusters=desk.out, owner=stranger, progress=notes
+        ),
+        "similar": lambda notes: similar(
+            pictures(desk.photos)[0],
+            SimilarOptions(store=desk.store, clusters=str(desk.out)),
+            owner=stranger,
+            progress=notes,
+        ),
+        "assign": lambda notes: assign(
+            [desk.photos],
+            AssignOptions(clusters=str(desk.out), store=desk.store),
+            owner=stranger,
+            progress=notes,
+        ),
+    }
+    for name, command in commands.items():
+        notes = Notes()
+        command(notes)
+        assert sum("not known to be made by a run of yours" in note for note in notes.notes) == 1, name
+
+
+def test_a_foreign_clustering_does_not_choose_the_store_that_is_written(desk: Desk) -> None:
+    desk.cluster()
+    before = Path(desk.store).read_bytes()
+    with pytest.raises(ImgclusterError, match="name one with --store"):
+        assign([desk.photos], AssignOptions(clusters=str(desk.out)), owner=Ownership())
+    assert Path(desk.store).read_bytes() == before
+
+
+def test_an_image_behind_a_link_is_not_in_the_clustering(desk: Desk) -> None:
+    """S3: a table that names photographs of another folder through a linked one."""
+    desk.cluster(mode="copy")
+    foreign, private = desk.folder / "foreign", desk.folder / "private"
+    desk.out.rename(foreign)
+    (foreign / ".imgcluster.json").unlink()
+    desk.photos.rename(private)
+    (foreign / "kept").symlink_to(private)
+    table = (foreign / "assignments.csv").read_text().splitlines()
+    rows = [line.split(",") for line in table[1:]]
+    for row in rows:
+        row[5], row[6] = f"./kept/{row[0].partition('photos/')[2]}", "yes"
+    (foreign / "assignments.csv").write_text("\r\n".join([table[0], *map(",".join, rows)]) + "\r\n")
+    before = sorted(path.read_bytes() for path in pictures(private))
+    with pytest.raises(ImgclusterError, match="no image is left"):
+        desk.cluster(mode="move", clusters=str(foreign))
+    assert sorted(path.read_bytes() for path in pictures(private)) == before
+    assert json.loads((foreign / "clustering.json").read_text())["images"] == IMAGES
