@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zipfile
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import read_limited
-from imgcluster.output.marker import Marker
+from imgcluster.output.marker import Marker, OwnFile
 
 _STEP = ".imgcluster-before-"
 _MOST_STEPS = 30
@@ -47,4 +48,15 @@ def read_steps(out: str, marker: Marker) -> tuple[bytes, ...]:
     """Read the steps of the clustering in `out`, the oldest first: those files that are as we wrote them."""
     places = sorted(name for name in marker.files if name.startswith(_STEP))
     paths = [(os.path.join(out, place), marker.files[place]) for place in places]
-    return tuple(read_limited(path, _MOST_BYTES) for path, own in paths if own.is_at(path))
+    return tuple(
+        data for path, own in paths if os.path.lexists(path) and (data := read_told(path, own)) is not None
+    )
+
+
+def read_told(path: str, own: OwnFile | None) -> bytes | None:
+    """Read a file of a clustering that decides what is done with images; None where it is not as we wrote it.
+
+    Inode, size and time are no proof here, for whoever may write to the folder can change bytes in place.
+    """
+    data = read_limited(path, _MOST_BYTES)
+    return data if own is not None and hashlib.sha256(data).hexdigest() == own.key else None

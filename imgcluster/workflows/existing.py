@@ -103,6 +103,15 @@ class Check:
         else:
             self.doubtful.append((image, status))
 
+    def changed(self, images: Iterable[tuple[str, str, bytes]]) -> list[str]:
+        """Of images (path, original, key), return the paths of those that are there and hold other bytes."""
+        found = Existing()
+        for path, original, key in images:
+            if status := _stat(path):
+                self.sort(StoredImage(path, original, key), status, None, found)
+        self.settle(found)
+        return found.changed
+
     def settle(self, found: Existing) -> None:
         """Read the files that are doubtful; what was read is not read again, also after Ctrl-C."""
         if not self.doubtful:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.files import read_limited
+from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image, KeptFile
 from imgcluster.output.folders import build_folders, plan_folders, recover
-from imgcluster.output.history import history_files, pack_step, read_steps
+from imgcluster.output.history import history_files, pack_step, read_steps, read_told
 from imgcluster.output.life import look, refuse_corrections
 from imgcluster.output.manifest import (
     ASSIGNMENTS,
@@ -28,7 +27,9 @@ from imgcluster.output.manifest import (
 from imgcluster.output.marker import Marker
 from imgcluster.output.model_file import MODEL
 from imgcluster.output.names import checked_name, folder_name, name_in_folder
+from imgcluster.readings import Readings
 from imgcluster.records import NamedCluster, Placement
+from imgcluster.workflows.existing import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from imgcluster.records import Progress
 
 REPORT = "report.html"
-_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -126,19 +126,23 @@ def find_standing(clusters: str | os.PathLike[str], owner: Ownership) -> Standin
     if found.marker is None or not os.path.lexists(os.path.join(out, ASSIGNMENTS)):
         return None
     found.refuse_foreign(out)
-    told = Told.parse({name: _read(out, name) for name in (CLUSTERING, ASSIGNMENTS, MODEL)}, out)
+    files = {name: _read(out, name, found.marker) for name in (CLUSTERING, ASSIGNMENTS, MODEL)}
+    told = Told.parse(files, out)
     contents = examine(out, found.marker)
     return Standing(out, found.marker, contents, _as_it_lies(told, contents), read_steps(out, found.marker))
 
 
-def _read(out: str, name: str) -> bytes:
+def _read(out: str, name: str, marker: Marker) -> bytes:
     path = os.path.join(out, name)
     try:
-        return read_limited(path, _MOST_BYTES)
+        data = read_told(path, marker.files.get(name))
     except OSError as error:
         raise ImgclusterError(
             f"cannot read {path}: {error.strerror}: run `imgcluster cluster` again"
         ) from error
+    if data is None:
+        raise ImgclusterError(f"{path} was changed since it was put there: run `imgcluster cluster` again")
+    return data
 
 
 def _as_it_lies(told: Told, contents: Contents) -> Told:
@@ -247,6 +251,7 @@ def remake(
         for image in told.placements
         for where in (lies.get((image.original, image.key), image.original),)
     ]
+    placements = _known(placements, standing, kept, progress, owner)
     plan = plan_folders(
         placements, standing.out, told.manifest.mode, told.manifest.names, kept, has_image_name
     )
@@ -254,3 +259,22 @@ def remake(
     files = told_files(plan, told.manifest, numbers, told.model) | history_files(steps)
     build_folders(plan, force=True, extra_files=files, progress=progress, owner=owner)
     return count_clusters(numbers, plan.names, plan.placements)[0]
+
+
+def _known(
+    placements: Sequence[Placement],
+    standing: Standing,
+    kept: Mapping[Image, KeptFile],
+    progress: Progress,
+    owner: Ownership,
+) -> list[Placement]:
+    """Leave out images whose file, one that would be linked, copied or moved, holds other bytes by now."""
+    inside = {os.path.join(standing.out, now) for now in standing.contents.owned}
+    check = Check(Readings(owner, standing.told.manifest.store), progress, strict=True)
+    outside = [p for p in placements if (p.original, p.key) not in kept and p.path not in inside]
+    changed = set(check.changed((p.path, p.original, p.key) for p in outside))
+    for path in sorted(changed, key=os.fsencode)[:1]:
+        progress.note(
+            f"left out: {quantity(len(changed), 'image')} changed since extraction, the first: {path}"
+        )
+    return [p for p in placements if p.path not in changed]

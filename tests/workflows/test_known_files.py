@@ -21,11 +21,13 @@ from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.duplicates import duplicates
 from imgcluster.workflows.evaluate import evaluate
 from imgcluster.workflows.extract import extract
+from imgcluster.workflows.name import name
 from imgcluster.workflows.options import (
     AssignOptions,
     ClusterOptions,
     DuplicatesOptions,
     ExtractOptions,
+    NameOptions,
     SimilarOptions,
 )
 from imgcluster.workflows.similar import similar
@@ -215,10 +217,10 @@ def test_commands_that_read_a_foreign_clustering_say_so(desk: Desk, marker: str)
             progress=notes,
         ),
     }
-    for name, command in commands.items():
+    for which, command in commands.items():
         notes = Notes()
         command(notes)
-        assert sum("not known to be made by a run of yours" in note for note in notes.notes) == 1, name
+        assert sum("not known to be made by a run of yours" in note for note in notes.notes) == 1, which
 
 
 def test_a_foreign_clustering_does_not_choose_the_store_that_is_written(desk: Desk) -> None:
@@ -247,3 +249,37 @@ def test_an_image_behind_a_link_is_not_in_the_clustering(desk: Desk) -> None:
         desk.cluster(mode="move", clusters=str(foreign))
     assert sorted(path.read_bytes() for path in pictures(private)) == before
     assert json.loads((foreign / "clustering.json").read_text())["images"] == IMAGES
+
+
+@pytest.mark.parametrize("mode", ["copy", "symlink", "move"])
+def test_a_table_that_others_wrote_names_no_file_to_a_step(desk: Desk, mode: str) -> None:
+    """Bytes changed in place, size and time as they were: the digest in the marker tells."""
+    secret = desk.folder / "home" / "x" / "red0.png"
+    secret.parent.mkdir(parents=True)
+    secret.write_bytes(b"secret")
+    desk.cluster(mode=mode)
+    table = desk.out / "assignments.csv"
+    status, data = table.stat(), table.read_bytes()
+    changed = data.replace(b"./../photos/red/red0.png", b"./../home/x/red0.png    ")
+    assert changed != data
+    with table.open("r+b") as file:
+        file.write(changed)
+    os.utime(table, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(ImgclusterError, match=r"assignments.csv was changed since it was put there"):
+        name(("0=cats",), NameOptions(clusters=str(desk.out)), progress=desk.progress)
+    assert secret.read_bytes() == b"secret"
+    assert not (desk.out / "0 cats").exists()
+
+
+def test_a_step_links_no_file_that_took_the_place_of_an_image(desk: Desk) -> None:
+    secret = desk.folder / "home" / "id_rsa"
+    secret.parent.mkdir()
+    secret.write_bytes(b"secret")
+    desk.cluster(mode="copy")
+    photo, shown = desk.photos / "red" / "red0.png", next(desk.out.rglob("red0.png"))
+    for path in (photo, shown):
+        path.unlink()
+    photo.symlink_to(secret)
+    name(("0=cats",), NameOptions(clusters=str(desk.out)), progress=desk.progress)
+    assert not any(path.is_file() and path.read_bytes() == b"secret" for path in desk.out.rglob("*"))
+    assert desk.progress.said(f"changed since extraction, the first: {photo}")
