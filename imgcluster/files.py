@@ -29,9 +29,11 @@ _SYSTEM_NAMES = frozenset(
 _TEMPORARY = ".imgcluster-"
 _PART = ".part"
 _DEFAULT_MODE = 0o666  # less what the umask takes
+_BLOCK = 1 << 20
+_FICLONE = 0x40049409
 
 
-def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) -> int:
+def open_regular(path: str, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> int:
     """Open a regular file that is no link, and return its descriptor; never waits for whatever lies there.
 
     Parameters
@@ -39,8 +41,8 @@ def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) 
     flags
         As `os.open` takes them. A file opened for writing must have no second name, for what is written in
         place is written under both.
-    private
-        A file that is made here is for this user alone.
+    mode
+        Permissions of a file that is made here, less what the umask takes.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY, *, private: bool = False) 
     """
     safe = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags & ~os.O_TRUNC | safe, 0o600 if private else 0o666)
+        descriptor = os.open(path, flags & ~os.O_TRUNC | safe, mode)
     except OSError as error:
         if error.errno == errno.ELOOP and os.path.islink(path):
             raise OSError(errno.ELOOP, "is a symbolic link", path) from None
@@ -81,6 +83,66 @@ def create(path: str, mode: int = _DEFAULT_MODE) -> BinaryIO:
     """Open a new file for writing, with what the umask leaves of `mode`; never over another one."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, mode & _DEFAULT_MODE | 0o200), "wb")
+
+
+def named(path: str) -> BinaryIO:
+    """Open a file as `open_named` does, for reading."""
+    return os.fdopen(open_named(path), "rb")
+
+
+def copy_new(source: str, target: str, *, through_link: bool = True, clone: bool = False) -> bool:
+    """Copy a file to a new name; tell whether its times and permissions could be kept.
+
+    Until it is complete, the copy is this user's alone.
+
+    Parameters
+    ----------
+    through_link
+        Whether `source` may be a link, which is followed.
+    clone
+        Let both share their blocks on the disk; OSError, and no file, where that cannot be.
+    """
+    descriptor = open_named(source) if through_link else open_regular(source)
+    try:
+        with os.fdopen(descriptor, "rb") as read, create(target, 0o600) as written:
+            if clone:
+                fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
+            else:
+                shutil.copyfileobj(read, written, _BLOCK)
+                written.flush()
+            status = os.fstat(descriptor)
+            try:
+                os.fchmod(written.fileno(), stat.S_IMODE(status.st_mode))
+                os.utime(written.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+            except OSError:  # a share that knows neither
+                return False
+            with contextlib.suppress(OSError, AttributeError):
+                for name in os.listxattr(descriptor):
+                    os.setxattr(written.fileno(), name, os.getxattr(descriptor, name))
+    except FileExistsError:
+        raise
+    except BaseException:
+        remove_if_there(target)
+        raise
+    return True
+
+
+def free_bytes(folder: str) -> int:
+    """Return how much room there is on the disk of a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def permissions_beside(path: str) -> int:
+    """Return the permissions of a new file that tells of the one at `path`: no more than that has."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode) & _DEFAULT_MODE
+    except OSError:
+        return _DEFAULT_MODE
+
+
+def open_folder(path: str) -> int:
+    """Open a folder, to lock it or to sync it, and return its descriptor."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def read_limited(path: str, limit: int) -> bytes:
@@ -132,6 +194,12 @@ def write_durably(path: str, data: bytes, *, private: bool = False, most: int = 
     """Write a file so that after a crash it holds either what it held before or all of `data`."""
     with replacing(path, private=private, most=most) as file:
         file.write(data)
+
+
+def write_to_device(path: str, data: bytes) -> None:
+    """Write to what is no regular file and has nothing to lose, such as /dev/stdout; waits for its reader."""
+    with open(path, "wb") as device:
+        device.write(data)
 
 
 def temporary_name(folder: str) -> str:

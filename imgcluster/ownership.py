@@ -119,7 +119,7 @@ class Ownership:
             with contextlib.suppress(OSError):
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 path = self._made(self._readings(name))
-                with os.fdopen(open_regular(path, flags, private=True), "ab") as file:
+                with os.fdopen(open_regular(path, flags, mode=0o600), "ab") as file:
                     file.write(digests)
                 return
         self._digests[name] = self._digests.get(name, b"") + digests

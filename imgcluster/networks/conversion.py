@@ -24,6 +24,7 @@ from imgcluster.caches import claim, temporary_folder
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import (
+    create,
     discard,
     file_digest,
     is_folder,
@@ -86,7 +87,8 @@ def int8_model(recipe: Recipe, models: str | None, notify: Notify, calibration: 
         notify(f"quantising {recipe.network.name} to int8, once: this takes about a minute")
         model = openvino_model(recipe, models, notify)
         images = os.path.join(folder, "images.npy")
-        np.save(images, np.concatenate(list(calibration.images(recipe.space))))
+        with create(images) as file:
+            np.save(file, np.concatenate(list(calibration.images(recipe.space))))
         _in_child(quantise, model, images, recipe.network.sensitive, folder)
         os.unlink(images)
 

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import named
 from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.tensorflow_graph import GraphSettings, write_graph
 
@@ -72,7 +73,8 @@ def quantise(model: str, images: str, sensitive: Collection[int], folder: str) -
     import openvino
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    samples = np.load(images, allow_pickle=False)
+    with named(images) as file:
+        samples = np.load(file, allow_pickle=False)
     graph = openvino.Core().read_model(model)
     nodes = graph.get_ordered_ops()
     convolutions = [node for node in nodes if node.get_type_name() == _CONVOLUTION]

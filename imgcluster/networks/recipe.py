@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from imgcluster.files import named
 from imgcluster.networks.catalog import Network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import Weights
@@ -54,8 +55,8 @@ def has_nvidia_gpu() -> bool:
 
 def _cpu_flags() -> frozenset[str]:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if line.startswith("flags")]
+        with named("/proc/cpuinfo") as file:
+            lines = [line.decode(errors="replace") for line in file if line.startswith(b"flags")]
     except OSError:  # not Linux: nothing is known, float32 is always right
         return frozenset()
     return frozenset(lines[0].split(":", 1)[-1].split()) if lines else frozenset()

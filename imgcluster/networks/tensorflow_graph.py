@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from imgcluster.files import create, named
+
 _GRAPH = "graph.pb"
 _WEIGHTS = "weights.npz"
 _PIXELS = "pixels"
@@ -53,8 +55,9 @@ def write_graph(build: Callable[[], Any], size: int, settings: GraphSettings, fo
     if settings.optimise:
         graph = _optimised(tf, graph, settings.precision)
     graph, weights = _without_weights(tf, graph)
-    np.savez(os.path.join(folder, _WEIGHTS), **weights)
-    with open(os.path.join(folder, _GRAPH), "wb") as file:
+    with create(os.path.join(folder, _WEIGHTS)) as file:
+        np.savez(file, **weights)
+    with create(os.path.join(folder, _GRAPH)) as file:
         file.write(graph.SerializeToString())
 
 
@@ -71,11 +74,11 @@ def _folded(tf: Any, model: Any, shape: tuple[int, ...]) -> Any:
 def read_graph(tf: Any, folder: str) -> tuple[Any, Any, Any]:
     """Read a graph that `write_graph` has written: it, its pixels and its embeddings (tf.Tensor)."""
     definition = tf.compat.v1.GraphDef()
-    with open(os.path.join(folder, _GRAPH), "rb") as file:
+    with named(os.path.join(folder, _GRAPH)) as file:
         definition.ParseFromString(file.read())
     dtypes = {node.name: node.attr["dtype"].type for node in definition.node if node.op == "Placeholder"}
     graph = tf.Graph()
-    with graph.as_default(), np.load(os.path.join(folder, _WEIGHTS)) as arrays:
+    with graph.as_default(), named(os.path.join(folder, _WEIGHTS)) as file, np.load(file) as arrays:
         weights = {
             f"{name}:0": tf.constant(
                 # NumPy's format does not know bfloat16 by name.

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import named
 
 _STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 _Tensor = tuple[str, int, tuple[int, ...], tuple[int, ...]]
@@ -65,7 +66,7 @@ def read_torch_file(path: str, sha256: str) -> dict[str, NDArray[Any]]:
         The digest differs, or the file holds anything but arrays of float32 and int64.
     """
     try:
-        with open(path, "rb") as file:
+        with named(path) as file:
             data = file.read()
     except OSError as error:
         raise ImgclusterError(f"cannot read {path}: {error.strerror}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
+from imgcluster.files import named
 from imgcluster.networks.catalog import (
     DEFAULT_NETWORK,
     OFFLINE_NETWORK,
@@ -216,7 +217,7 @@ def _digests(path: str, *algorithms: str) -> list[str]:
     """Return digests in hex of a file that is read once."""
     digests = [hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms]
     try:
-        with open(path, "rb") as file:
+        with named(path) as file:
             while block := file.read(_BLOCK):
                 for digest in digests:
                     digest.update(block)

@@ -8,10 +8,9 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 
-from imgcluster.files import UNSUPPORTED, open_regular, remove_if_there, sync, sync_file
+from imgcluster.files import UNSUPPORTED, copy_new, open_folder, remove_if_there, sync_file
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
@@ -80,25 +79,13 @@ def _copy_to_new(source: str, target: str) -> None:
         if os.path.islink(source):
             os.symlink(os.readlink(source), part)
         else:
-            _copy_bytes(source, part)
+            copy_new(source, part, through_link=False)
+            sync_file(part)
         rename_new(part, target)
         sync_file(folder)
     except BaseException:
         remove_if_there(part)
         raise
-
-
-def _copy_bytes(source: str, target: str) -> None:
-    """Copy a file to a new name, never through a link; wait until it is on the disk."""
-    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with (
-        os.fdopen(open_regular(source), "rb") as read,
-        os.fdopen(open_regular(target, new, private=True), "wb") as written,
-    ):
-        shutil.copyfileobj(read, written, 1 << 20)
-        written.flush()
-        shutil.copystat(source, target, follow_symlinks=False)
-        sync(written.fileno())
 
 
 def remove_if_empty(folder: str) -> None:
@@ -112,7 +99,7 @@ def remove_if_empty(folder: str) -> None:
 
 def sync_all(folder: str) -> None:
     """Wait until everything written to the file system of `folder` is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = open_folder(folder)
     try:
         syncfs = getattr(_libc, "syncfs", None)
         if syncfs is None:
@@ -127,7 +114,7 @@ def sync_all(folder: str) -> None:
 @contextlib.contextmanager
 def locked_folder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold a folder's lock, which dies with the process; `waiting` is called before a wait."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = open_folder(folder)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from imgcluster.files import copy_new
 from imgcluster.output.file_system import NO_LINK
 from imgcluster.output.marker import Kind
 from imgcluster.output.paths import relative_if_together
 
-_FICLONE = 0x40049409
 _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system that knows no reflinks
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
@@ -28,17 +26,11 @@ def _symlink(source: str, target: str, folder: str) -> None:
 
 
 def _reflink(source: str, target: str, _folder: str) -> None:
-    with open(source, "rb") as src, open(target, "xb") as dst:
-        try:
-            fcntl.ioctl(dst.fileno(), _FICLONE, src.fileno())
-        except OSError:
-            os.unlink(target)
-            raise
-    shutil.copystat(source, target)
+    copy_new(source, target, clone=True)
 
 
 def _copy(source: str, target: str, _folder: str) -> None:
-    shutil.copy2(source, target)
+    copy_new(source, target)
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,10 @@ class Placer:
         except OSError as error:
             if error.errno not in _FALL_BACK:
                 raise
-            shutil.copy2(source, target, follow_symlinks=False)
+            if os.path.islink(source):
+                os.symlink(os.readlink(source), target)
+            else:
+                copy_new(source, target)
 
     @property
     def fallbacks(self) -> int:

@@ -7,7 +7,7 @@ import os
 import stat
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import write_durably
+from imgcluster.files import named, write_durably, write_to_device
 
 _HEAD_BYTES = 1 << 20
 
@@ -35,8 +35,7 @@ def write_file(path: str, data: bytes, mark: bytes | None = None, *, most: int =
     target = os.path.realpath(path)  # where it is a link, that stays one
     try:
         if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "wb") as device:  # such as /dev/stdout, which has nothing to lose
-                device.write(data)
+            write_to_device(target, data)
         else:
             write_durably(target, data, most=most)
     except OSError as error:
@@ -88,5 +87,5 @@ def _first_line(data: bytes) -> bytes:
 
 
 def _head(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with named(path) as file:
         return file.read(_HEAD_BYTES)

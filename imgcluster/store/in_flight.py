@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from imgcluster.errors import StoreError
-from imgcluster.files import open_regular
+from imgcluster.files import open_regular, permissions_beside
 
 _MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096
@@ -36,7 +36,9 @@ class InFlight:
         self._lock = threading.Lock()
         self._closed = False
         try:
-            self._descriptor = open_regular(self.path, os.O_RDWR | os.O_CREAT)
+            self._descriptor = open_regular(
+                self.path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(os.fspath(store))
+            )
             self._count = -(-os.fstat(self._descriptor).st_size // _SLOT_BYTES)
             if self._count > _MOST_SLOTS:
                 os.close(self._descriptor)

@@ -9,7 +9,7 @@ import os
 import time
 
 from imgcluster.errors import StoreError, StoreLocked
-from imgcluster.files import open_regular
+from imgcluster.files import open_regular, permissions_beside
 from imgcluster.records import Notify
 
 _LOOK_AGAIN_SECONDS = 0.2
@@ -32,7 +32,7 @@ class WriterLock:
     def __init__(self, store: str, wait: float = 0.0, notify: Notify = lambda _: None) -> None:
         path = f"{store}.lock"
         try:
-            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(store))
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -109,7 +108,7 @@ def _rewrite(path: str, target: str, progress: Progress) -> Repair:
         try:
             os.link(target, keep)
         except OSError:
-            shutil.copy2(target, keep)
+            files.copy_new(target, keep)
         os.replace(new, target)
 
     with open_for_salvage(path, target) as old, new_store(target, put, room=os.path.getsize(target)) as new:
@@ -130,7 +129,7 @@ def open_for_salvage(path: str, target: str) -> Iterator[h5py.File]:
             file = h5py.File(target, "r")
         except CORRUPTION:
             try:
-                shutil.copyfile(target, copy)
+                files.copy_new(target, copy)
                 _extend_file(copy)
                 file = h5py.File(copy, "r")
             except CORRUPTION as error:
@@ -145,7 +144,7 @@ def open_for_salvage(path: str, target: str) -> Iterator[h5py.File]:
 
 def _extend_file(path: str) -> None:
     """Give a file the length that its superblock (version 0, addresses of 8 bytes) speaks of."""
-    with open(path, "r+b") as file:
+    with os.fdopen(files.open_regular(path, os.O_RDWR), "r+b") as file:
         start = file.read(48)
         length = struct.unpack_from("<Q", start, 40)[0] if len(start) == 48 else 0
         # A damaged length may be anything; no store has ever been cut to less than a 64th.

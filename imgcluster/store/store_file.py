@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import glob
 import os
-import shutil
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -278,7 +278,7 @@ def being_read(path: str) -> StoreError:
 
 def has_signature(path: str) -> bool:
     """Whether a file begins as HDF5 files do."""
-    with open(files.open_named(path), "rb") as file:
+    with files.named(path) as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
@@ -303,14 +303,15 @@ def new_store(
     folder = os.path.dirname(path)
     new = files.temporary_name(folder)
     try:
-        if shutil.disk_usage(folder).free < room:
+        if files.free_bytes(folder) < room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - explained below
-        os.close(files.open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        like = os.stat(path).st_mode if os.path.exists(path) else None
+        files.create(new, 0o666 if like is None else 0o600).close()
         with h5py.File(new, "w", libver="earliest") as file:
             migrations.migrate(file)
             yield file
-        if os.path.exists(path):
-            shutil.copymode(path, new)
+        if like is not None:
+            os.chmod(new, stat.S_IMODE(like))
         files.sync_file(new)
         put(new, path)
         files.sync_file(folder)

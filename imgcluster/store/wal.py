@@ -29,7 +29,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imgcluster.files import open_named, open_regular, sync, sync_file
+from imgcluster.files import open_named, open_regular, permissions_beside, sync, sync_file
 
 PAGE = 4096
 _MAGIC = b"pagelog1"
@@ -94,7 +94,7 @@ def newest_record(path: str, descriptor: int) -> Record | None:
     """
     records = []
     for log in log_paths(path):
-        with contextlib.suppress(FileNotFoundError), open(open_regular(log), "rb") as stream:
+        with contextlib.suppress(FileNotFoundError), os.fdopen(open_regular(log), "rb") as stream:
             pages = -(-os.fstat(descriptor).st_size // PAGE)
             record = Record.decode(stream.read(_RECORD_HEAD + pages * _RECORD_PAGE))
             if record is not None and record.size <= pages * PAGE:
@@ -145,7 +145,7 @@ class WriteAheadLog:
             self._visible_size = os.fstat(self._file).st_size
             if writable:
                 for log in log_paths(path):
-                    self._logs += (open_regular(log, os.O_RDWR | os.O_CREAT),)
+                    self._logs += (open_regular(log, os.O_RDWR | os.O_CREAT, mode=permissions_beside(path)),)
                 sync_file(os.path.dirname(path) or os.curdir)
                 self.checkpoint()
         except BaseException:

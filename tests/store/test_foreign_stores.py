@@ -262,3 +262,10 @@ def test_a_store_and_what_lies_beside_it_have_the_mode_that_the_user_asks_for(
         os.umask(before)
     assert len(modes) == 5
     assert set(modes.values()) == {0o666 & ~mask}
+    (tmp_path / "features.h5").chmod(0o600)
+    for name in set(modes) - {"features.h5"}:
+        (tmp_path / name).unlink(missing_ok=True)
+    with FeatureStore(tmp_path / "features.h5", "a"), InFlight(tmp_path / "features.h5") as watch:
+        watch.start("/a.jpg")
+        private = {name: (tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)}
+    assert private == dict.fromkeys(modes, 0o600)
