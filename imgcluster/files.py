@@ -251,6 +251,17 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
+class Direct(dict[str, bool]):
+    """Whether absolute paths of folders, as far as they exist, pass through no link; each is looked at once.
+
+    Below a folder of ours somebody may have put links that lead out of it.
+    """
+
+    def __missing__(self, folder: str) -> bool:
+        self[folder] = os.path.realpath(folder) == folder
+        return self[folder]
+
+
 def new_folder(parent: str) -> str:
     """Make a folder in `parent` that this user alone can use, under a name that nobody can foresee."""
     path = temporary_name(parent)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from imgcluster.errors import quantity
-from imgcluster.files import discard, is_folder
+from imgcluster.files import Direct, discard, is_folder
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.file_system import remove_if_empty, rename_new
 from imgcluster.output.home import move_home
@@ -151,7 +151,7 @@ def _make_folder(folder: str) -> bool:
         os.makedirs(folder, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         return False
-    return os.path.realpath(folder) == folder
+    return Direct()[folder]
 
 
 def _return(own: OwnFile, path: str, out: str) -> bool:

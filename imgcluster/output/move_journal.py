@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgcluster.files import lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.files import Direct, lies_below, open_regular, read_limited, sync, write_durably
 from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
@@ -104,13 +104,13 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
     """
     moves, complete = _read(os.path.join(folder, JOURNAL), _Signing(folder, marker.name, owner).check)
     complete = complete and (marker.moves is None or len(moves) == marker.moves)
-    returned = 0
+    returned, direct = 0, Direct()
     for (source, relative), known in moves.items():
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
         parent, status = os.path.dirname(path), os.lstat(path)
-        if os.path.realpath(parent) != parent:  # somebody put a link there
+        if not direct[parent]:  # somebody put a link there
             complete = False
             continue
         if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import discard, file_digest, is_folder, lies_below, remove_if_there
+from imgcluster.files import Direct, discard, file_digest, is_folder, lies_below, remove_if_there
 from imgcluster.output.contents import UNFINISHED
 from imgcluster.output.file_system import rename_new, sync_all
 from imgcluster.output.life import locked, look
@@ -72,7 +72,8 @@ class _StagedInstall:
         self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
         files = {} if marker is None else marker.files
         self._known = [name for name in files if lies_below(name, places)]
-        self._old = [name for name in self._known if files[name].is_at(os.path.join(out, name))]
+        self._direct = Direct()
+        self._old = [name for name in self._known if self._is_there(name, files[name])]
 
     def install(self) -> None:
         self._refuse_unowned()
@@ -84,7 +85,7 @@ class _StagedInstall:
         }
         try:
             _move_all(self._old, self._out, self._aside)
-            _remove_emptied(self._out, self._known)
+            _remove_emptied(self._out, self._old)
             if self._marker is not None:
                 files = _besides(self._marker, self._places) | own
                 write_marker(self._out, replace(self._marker, files=files), self._owner)
@@ -92,6 +93,10 @@ class _StagedInstall:
         except BaseException:
             self._take_back()
             raise
+
+    def _is_there(self, name: str, own: OwnFile) -> bool:
+        path = os.path.join(self._out, name)
+        return self._direct[os.path.dirname(path)] and own.is_at(path)
 
     def _refuse_unowned(self) -> None:
         """Refuse to go on where files of others have our names, or stand where our folders go."""
@@ -101,7 +106,7 @@ class _StagedInstall:
                 raise ImgclusterError(_in_the_way(f"{self._out}/{name}"))
         for folder in {os.path.dirname(name) for name in self._new} - {""}:
             path = f"{self._out}/{folder}"
-            if os.path.lexists(path) and not is_folder(path):
+            if not self._direct[path] or (os.path.lexists(path) and not is_folder(path)):
                 raise ImgclusterError(_in_the_way(path))
 
     def _take_back(self) -> None:

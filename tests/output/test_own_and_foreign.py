@@ -216,6 +216,35 @@ def test_an_old_journal_cannot_be_played_again(tmp_path, photos, owner, monkeypa
     refuses_everything(tmp_path, owner, photos[:0])
 
 
+@pytest.mark.parametrize("at", ["report", "report/thumbnails", "report/thumbnails/ab"])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_report_goes_behind_no_link(tmp_path, photos, owner, at, before):
+    """Unpacking an archive over a clustering may put links there that lead out of it."""
+    out, victim = tmp_path / "clusters", tmp_path / "home"
+    make([placed(p) for p in photos], out, owner=owner)
+
+    def write():
+        with staged_install(str(out), ("report",), look(str(out), owner).marker, quiet, owner) as made:
+            photograph(f"{made}/report/thumbnails/ab/x.jpg", "thumbnail")
+            photograph(f"{made}/report/page.html", "page")
+
+    if before:
+        write()
+        shutil.copytree(out / at, victim)
+        shutil.rmtree(out / at)
+    else:
+        photograph(victim / "mine")
+        (victim / "thumbnails" / "ab").mkdir(parents=True)
+        (out / at).parent.mkdir(parents=True, exist_ok=True)
+    os.symlink(victim, out / at)
+    there = sorted(map(str, victim.rglob("*"))), contents(victim)
+    with pytest.raises(ImgclusterError, match="was not put there by imgcluster"):
+        write()
+    assert (sorted(map(str, victim.rglob("*"))), contents(victim)) == there
+    take_away(out, owner)
+    assert (sorted(map(str, victim.rglob("*"))), contents(victim)) == there
+
+
 def test_a_signature_holds_for_one_folder(tmp_path, photos, owner):
     for number, name in enumerate(("clusters", "other")):
         make([placed(photos[number])], tmp_path / name, owner=owner)
