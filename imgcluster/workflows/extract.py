@@ -94,7 +94,7 @@ class ExtractResult(Tabular):
         return columns_of(self.failures, Failure)
 
 
-def extract(
+def extract(  # noqa: PLR0913
     paths: Sequence[str | os.PathLike[str]],
     options: ExtractOptions | None = None,
     *,
