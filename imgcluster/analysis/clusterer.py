@@ -32,6 +32,9 @@ class ClusterSettings:
         How many; None: as many as a fixed budget of work allows. 1: one run, as it comes.
     memory
         Bytes that embeddings and points may take; what takes more lies in a file. None: no limit.
+    leave_out
+        Share of the images that fit nowhere; 0: those in clusters of strangers, if there are any. None: every
+        image is in a cluster, if the algorithm has it so.
     """
 
     k: int
@@ -39,6 +42,7 @@ class ClusterSettings:
     seed: int = 0
     restarts: int | None = None
     memory: int | None = None
+    leave_out: float | None = None
 
 
 class ClustererModel(Protocol):

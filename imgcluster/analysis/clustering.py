@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,8 @@ from imgcluster.analysis.clusterer import (
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.features import Features, load_features, transform_all
 from imgcluster.analysis.scoring import silhouette
-from imgcluster.analysis.spaces import Spaces
+from imgcluster.analysis.spaces import Space, Spaces
+from imgcluster.analysis.strangers import EXTRA, SAMPLE, WithinReach, stray_clusters
 from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.records import (
@@ -159,19 +160,47 @@ def fit(features: Features, weights: NDArray[np.int64], settings: ClusterSetting
     fuse
         Whether the spaces become one whose directions are chosen, and chosen again by the clusters found.
     """
-    clusterer = find_clusterer(settings.algorithm).make(settings)
-    rows = features.rows
-    if not fuse:
-        labels, model = clusterer.fit(rows, weights)
-        return Fitted(*_numbered(labels, weights), model, None, rows, rows)
-    spaces = Spaces(rows, settings.k, settings.memory)
-    plain = spaces.plain
-    if isinstance(clusterer, SpacesClusterer):
-        found = clusterer.fit_spaces(spaces, weights)
-    else:
-        found = FoundIn(*clusterer.fit(plain.points, weights), plain)
+    spaces = Spaces(features.rows, settings.k, settings.memory)
+    find = _found if settings.leave_out is None else _found_but_for_strangers
+    found = find(spaces, weights, settings, fuse=fuse)
+    plain = spaces.plain.points if fuse else spaces.rows
     numbered = _numbered(found.labels, weights)
-    return Fitted(*numbered, found.model, found.space.step, found.space.points, plain.points)
+    return Fitted(*numbered, found.model, found.space.step, found.space.points, plain)
+
+
+def _found(spaces: Spaces, weights: NDArray[np.int64], settings: ClusterSettings, *, fuse: bool) -> FoundIn:
+    clusterer = find_clusterer(settings.algorithm).make(settings)
+    if fuse and isinstance(clusterer, SpacesClusterer):
+        return clusterer.fit_spaces(spaces, weights)
+    space = spaces.plain if fuse else Space(spaces.rows)
+    return FoundIn(*clusterer.fit(space.points, weights), space)
+
+
+def _found_but_for_strangers(
+    spaces: Spaces, weights: NDArray[np.int64], settings: ClusterSettings, *, fuse: bool
+) -> FoundIn:
+    """Find more clusters, and leave out those that are strangers'; then what is far, up to a share."""
+    share, count = settings.leave_out or 1.0, len(spaces.rows)
+    found = None
+    for extra in EXTRA if not find_clusterer(settings.algorithm).finds_k else ():
+        k = settings.k + extra
+        if k > count:
+            continue
+        each = _found(replace(spaces, k=k), weights, replace(settings, k=k), fuse=fuse)
+        few = spaces.sample(SAMPLE)
+        points = replace(few, k=k).plain.points if fuse else few.rows
+        strays = np.isin(each.labels, stray_clusters(few.rows, points, each.labels[:SAMPLE], extra))
+        if len(np.unique(each.labels[strays])) == extra and strays.mean() <= share:
+            found = replace(each, labels=np.where(strays, NOWHERE, each.labels).astype(np.int32))
+            break
+    found = found or _found(spaces, weights, settings, fuse=fuse)
+    outside = found.labels < 0
+    far = round(share * count) - int(outside.sum())
+    if not settings.leave_out or far < 1 or outside.all():
+        return found
+    model = WithinReach.of(found.model, found.space.points, found.labels, far)
+    labels = np.where(outside, NOWHERE, model.predict(found.space.points)).astype(np.int32)
+    return FoundIn(labels, model, found.space)
 
 
 def predict(
@@ -194,7 +223,8 @@ def predict(
         (N,) float32, Euclidean, to the own centroid; of an image that fits nowhere, to the nearest.
     """
     points = model_points(model, embeddings)
-    found = find_clusterer(model.algorithm).load(model.fitted).predict(points)
+    clusterer = find_clusterer(model.algorithm).load(model.fitted)
+    found = WithinReach.load(clusterer, model.fitted).predict(points)
     labels = np.full(len(points), NOWHERE, np.int32)
     for number, label in enumerate(model.numbers):
         labels[found == label] = number

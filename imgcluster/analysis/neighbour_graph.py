@@ -22,10 +22,15 @@ def neighbour_graph(points: NDArray[np.float32], neighbours: int = NEIGHBOURS) -
 
 def normalised_cut(graph: csr_array, labels: NDArray[np.int32]) -> float:
     """Give the share of a cluster's edges that leave it, in the mean of the clusters (Shi and Malik 2000)."""
+    return float(np.nanmean(cluster_cuts(graph, labels)))
+
+
+def cluster_cuts(graph: csr_array, labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Give for each cluster the share of its edges that leave it: (k,), NaN for one without edges."""
     edges = graph.tocoo()
     k = int(labels.max()) + 1
     ends = labels[edges.row]
     volumes = np.bincount(ends, edges.data, k)
     inside = np.bincount(ends, edges.data * (ends == labels[edges.col]), k)
-    used = volumes > 0
-    return float(np.mean(1 - inside[used] / volumes[used]))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(1 - inside / volumes, np.float64)

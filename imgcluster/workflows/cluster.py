@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -226,7 +226,8 @@ def _fit(
         )
     copies = Counter(image.key for image in collection.images)
     weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
-    return find_clusters(embeddings, names, prepare, cluster_settings(k, options), progress, weights)
+    settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
+    return find_clusters(embeddings, names, prepare, settings, progress, weights)
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:
@@ -268,6 +269,8 @@ def _manifest(
     others = {name: value for name, value in options.recorded().items() if name not in own_fields}
     if options.k is None:
         others["k"] = "auto"
+    if options.leave_out is not None:
+        others["leave_out"] = options.leave_out or "auto"
     if options.clusters is not None:
         others["clusters"] = os.path.abspath(options.clusters)
     return ClusteringManifest(

@@ -31,6 +31,19 @@ def _number_or_auto(text: str) -> int | None:
     return k
 
 
+def _share_or_auto(text: str) -> float:
+    """Parse a share of the images, or ``auto``: 0."""
+    if text == "auto":
+        return 0.0
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 0.5:
+        raise ValueError(f"{text} is neither a share from 0 to 0.5 nor auto")
+    return share
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     """Parse ``2:12`` (both ends count) or ``2,5,8``."""
     try:
@@ -271,6 +284,15 @@ class ClusterOptions(FitOptions):
     out: str | None = option("The folder to make.", DEFAULT_CLUSTERS, metavar="DIR", recorded=False)
     mode: str = option(
         "How files come into the folders.", "auto", choices=("auto", "hardlink", "symlink", "copy", "move")
+    )
+    leave_out: float | None = option(
+        "Put into unsorted/ what fits nowhere: auto, or a share of the images such as 0.05.",
+        metavar="auto|SHARE",
+        parse=_share_or_auto,
+        least=0,
+        most=0.5,
+        unset="nothing",
+        recorded=False,
     )
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)

@@ -8,7 +8,7 @@ but one have that share, or that one alone has it, or sizes fall by equal steps.
 more, of another set, that count as no class. Algorithms: those of imgcluster, and `turtle` and `hdbscan on a
 map` as published. The table has a line for each cell: accuracy, with the 95 % interval of its mean over sets,
 networks and draws, balanced accuracy, ARI, and how far seeds differ. What lies in the file of results is not
-computed again.
+computed again. With ` --leave-out auto` after its name an algorithm leaves strangers out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from imgcluster.records import Embeddings, SilentProgress
 EVEN = "even"
 SHAPES = (EVEN, "skewed 0.15", "skewed 0.05")
 OTHER_SHAPES = ("one large 0.15", "one small 0.15", "steps 0.1")
+LEAVING_OUT = " --leave-out auto"
 STRANGERS = 0.1
 NO_STRANGERS = {"cats_dogs": {"natural"}, "natural": {"cats_dogs"}}
 """Natural holds cats, dogs and people, so to each other these two are no strangers."""
@@ -125,20 +126,25 @@ def draw(sets: Sets, name: str, cell: Cell, number: int) -> Draw:
     return Draw(labels[rows], [Rows(keys, each) for each in sources], max(1, len(classes) + cell.k_off))
 
 
-def measures(drawn: Draw, algorithm: str, seed: int) -> tuple[float, float, float]:
-    """Accuracy, balanced accuracy and ARI; strangers are clustered, and not judged."""
+def measures(drawn: Draw, algorithm: str, seed: int) -> tuple[float, ...]:
+    """Accuracy, balanced accuracy and ARI of all but strangers; shares of strangers and others left out."""
+    name = algorithm.removesuffix(LEAVING_OUT)
     if algorithm in PUBLISHED:
         labels = PUBLISHED[algorithm](drawn.sources, drawn.k, seed)
     else:
-        names = [str(number) for number in range(len(drawn.sources))]
-        settings = ClusterSettings(drawn.k, algorithm, seed)
-        labels = cluster(drawn.sources, names, PrepareSettings(), settings, SilentProgress()).labels
+        spaces = [str(number) for number in range(len(drawn.sources))]
+        settings = ClusterSettings(drawn.k, name, seed, leave_out=None if name == algorithm else 0)
+        labels = cluster(drawn.sources, spaces, PrepareSettings(), settings, SilentProgress()).labels
+    outside = labels < 0
     judged = evaluate(labels[: len(drawn.labels)], [str(each) for each in drawn.labels])
     counts = np.array(judged.confusion)
     right = [
         counts[row, judged.columns.index(c)] if c is not None else 0 for row, c in enumerate(judged.matched)
     ]
-    return judged.accuracy, float(np.mean(right / np.maximum(counts.sum(axis=1), 1))), judged.ari
+    balanced = float(np.mean(right / np.maximum(counts.sum(axis=1), 1)))
+    count = len(drawn.labels)
+    strangers_out = float(outside[count:].mean()) if len(outside) > count else 0.0
+    return judged.accuracy, balanced, judged.ari, strangers_out, float(outside[:count].mean())
 
 
 def cells(options: argparse.Namespace, networks: Sequence[str]) -> Iterator[Cell]:
@@ -192,12 +198,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     options = parser.parse_args()
     sets, results = Sets.load(options.features), Results(options.results)
-    print(
-        "| cell | "
-        + " | ".join(f"{name}: accuracy | balanced | ARI | seeds" for name in options.algorithms)
-        + " |"
-    )
-    print("| --- |" + " --- |" * 4 * len(options.algorithms))
+    heads = [f"{name}: {head}" for name in options.algorithms for head in measured_of(name)]
+    print(f"| cell | {' | '.join(heads)} |")
+    print("| --- |" + " --- |" * len(heads))
     for cell in cells(options, sets.networks):
         if options.cells not in str(cell):
             continue
@@ -216,17 +219,26 @@ def main() -> None:
                     for name in sorted(sets.labels)
                 ]
             )
-            columns.append(column(found))
+            columns.append(column(found, leaving_out=algorithm.endswith(LEAVING_OUT)))
         print(f"| {cell} | {' | '.join(columns)} |", flush=True)
 
 
-def column(found: NDArray[np.float64]) -> str:
+def measured_of(algorithm: str) -> list[str]:
+    """Name the columns of an algorithm."""
+    heads = ["accuracy", "balanced", "ARI", "seeds"]
+    return [*heads, "strangers out", "others out"] if algorithm.endswith(LEAVING_OUT) else heads
+
+
+def column(found: NDArray[np.float64], *, leaving_out: bool) -> str:
     """Summarise (sets, draws, seeds, measures)."""
     accuracies = found[..., 0].mean(axis=2).ravel()
     interval = 1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies))
     spread = np.ptp(found[..., 0], axis=2).mean()
     balanced, ari = found[..., 1].mean(), found[..., 2].mean()
-    return f"{accuracies.mean():.3f} ± {interval:.3f} | {balanced:.3f} | {ari:.3f} | {spread:.3f}"
+    line = f"{accuracies.mean():.3f} ± {interval:.3f} | {balanced:.3f} | {ari:.3f} | {spread:.3f}"
+    if not leaving_out:
+        return line
+    return f"{line} | {found[..., 3].mean():.3f} | {found[..., 4].mean():.3f}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from imgcluster.output.life import new_tree
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.marker import Marker, write_marker
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
+from imgcluster.workflows.options import ClusterOptions
 from imgcluster.workflows.undo import undo
 
 WRITTEN = ("assignments.csv", "clustering.json", "model.npz")
@@ -424,3 +425,16 @@ def test_only_images_that_all_spaces_know_are_joined_and_a_line_says_so(desk: De
 def test_a_store_without_images_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="run `imgcluster extract` first"):
         Desk(tmp_path).cluster()
+
+
+def test_a_share_that_fits_nowhere_lies_unsorted_and_the_manifest_says_so(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path)
+    desk.extract()
+    result = desk.cluster(3, leave_out="0.2")
+    assert (result.images, result.unsorted, sum(result.sizes)) == (IMAGES, 3, IMAGES - 3)
+    assert len(list((desk.out / "unsorted").iterdir())) == 3
+    assert read_manifest(str(desk.out)).options["leave_out"] == 0.2
+    desk.cluster(3, leave_out="auto")
+    assert read_manifest(str(desk.out)).options["leave_out"] == "auto"
+    with pytest.raises(UsageError, match="--leave-out"):
+        ClusterOptions(leave_out="0.9")  # type: ignore[arg-type]

@@ -1,0 +1,120 @@
+"""What fits nowhere: clusters that are small, set apart and sparse, and images far from their centroid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.centroids import distances_to, means_of
+from imgcluster.analysis.clusterer import NOWHERE, ClustererModel
+from imgcluster.analysis.neighbour_graph import cluster_cuts, neighbour_graph
+from imgcluster.analysis.parallel import alone
+
+EXTRA = (2, 1)
+"""So many clusters of strangers are looked for, besides those that are asked for."""
+LARGEST = {1: 1.0, 2: 0.6}
+"""Where so many are looked for, none is larger than that part of a cluster's mean size."""
+SAMPLE = 1 << 12
+_SET_APART = 0.08
+"""Of the edges to its images' neighbours, a stranger's cluster has at most that share to other clusters."""
+_SPARSE = 1.08
+_REACH = "reach"
+
+
+def stray_clusters(
+    rows: NDArray[np.float32], points: NDArray[np.float32], labels: NDArray[np.int32], extra: int
+) -> NDArray[np.intp]:
+    """Find `extra` clusters that no class is likely to be, or fewer.
+
+    Strangers are of many kinds, few of each. So the distance from one to its n / 3k-th and n / 6k-th
+    neighbour, the third and the sixth part of a cluster, is large, though its cluster may lie well apart.
+
+    Parameters
+    ----------
+    rows
+        (N, w) features.
+    points
+        (N, d), in whose neighbour graph clusters are apart.
+    labels
+        (N,) of more clusters, by `extra`, than there shall be.
+    extra
+        How many.
+    """
+    count, k = len(rows), int(labels.max()) + 1
+    sizes = np.bincount(labels, minlength=k)
+    near = [max(count // (part * max(k - extra, 1)), 1) for part in (3, 6)]
+    if count <= near[0] + 1:
+        return np.zeros(0, np.intp)
+    sparse = np.ones(k)
+    for radii in _distances_to_neighbours(rows, near):
+        sparse *= np.bincount(labels, radii, k) / np.maximum(sizes, 1) / max(radii.mean(), 1e-12)
+    stray = sizes <= LARGEST[extra] * count / k
+    stray &= cluster_cuts(neighbour_graph(points), labels) <= _SET_APART
+    stray &= (sparse >= _SPARSE) & (sizes > 0)
+    found = np.flatnonzero(stray)
+    return found[np.argsort(-sparse[found], kind="stable")][:extra]
+
+
+def _distances_to_neighbours(rows: NDArray[np.float32], which: list[int]) -> NDArray[np.float64]:
+    """(len(which), N): how far each row's first, second … neighbour is."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=max(which)).fit(rows)
+    distances, _ = alone(index.kneighbors)
+    return np.asarray(distances[:, [number - 1 for number in which]].T, np.float64)
+
+
+@dataclass(frozen=True)
+class WithinReach:
+    """A model whose clusters reach only so far (a `ClustererModel`).
+
+    Attributes
+    ----------
+    model
+        That predicts the cluster.
+    centroids
+        (c, d) float32, one for each label of the model.
+    reach
+        Points that are farther from their centroid fit nowhere.
+    """
+
+    model: ClustererModel
+    centroids: NDArray[np.float32]
+    reach: float
+
+    @classmethod
+    def of(
+        cls, model: ClustererModel, points: NDArray[np.float32], labels: NDArray[np.int32], count: int
+    ) -> WithinReach:
+        """Choose the reach so that as many more points are outside as `count` says."""
+        inside = labels >= 0
+        points, labels = points[inside], labels[inside]
+        centroids = means_of(points, labels, int(labels.max()) + 1)
+        far = np.sort(distances_to(points, centroids, labels))[::-1]
+        count = min(count, len(far) - 1)
+        reach = float(far[count - 1] + far[count]) / 2 if count else np.inf  # rounding decides nothing
+        return cls(model, centroids, reach)
+
+    @classmethod
+    def load(cls, model: ClustererModel, arrays: Mapping[str, NDArray[np.generic]]) -> ClustererModel:
+        """Make it of the inner model and the arrays of both; without a reach in them, give the inner one."""
+        if _REACH not in arrays:
+            return model
+        centroids = np.asarray(arrays[f"{_REACH}_centroids"], np.float32)
+        return cls(model, centroids, float(arrays[_REACH]))
+
+    def predict(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Give the model's label, or -1."""
+        labels = self.model.predict(points)
+        known = (labels >= 0) & (labels < len(self.centroids))
+        far = np.ones(len(points), np.bool_)
+        far[known] = distances_to(points[known], self.centroids, labels[known]) > self.reach
+        return np.where(far, NOWHERE, labels).astype(np.int32)
+
+    def arrays(self) -> Mapping[str, NDArray[np.generic]]:
+        """Give those of the model, and the reach."""
+        own = {_REACH: np.array(self.reach), f"{_REACH}_centroids": self.centroids}
+        return {**self.model.arrays(), **own}
