@@ -31,11 +31,11 @@ _answer()
 
 
 class ChildDied(Exception):
-    """The process ended without an answer; the message says how, `killed` whether by SIGKILL."""
+    """The process ended without an answer; the message says how, `signal` by which one, if any."""
 
-    def __init__(self, how: str, *, killed: bool = False) -> None:
+    def __init__(self, how: str, signal: int | None = None) -> None:
         super().__init__(how)
-        self.killed = killed
+        self.signal = signal
 
 
 class TimedOut(Exception):
@@ -97,7 +97,7 @@ def call_in_child(
     if timeout is not None and done.returncode == -signal.SIGALRM:
         raise TimedOut(timeout)
     if done.returncode:
-        raise ChildDied(_how(done.returncode), killed=done.returncode == -signal.SIGKILL)
+        raise ChildDied(_how(done.returncode), max(-done.returncode, 0) or None)
     answer: _Answer = pickle.loads(done.stdout)  # noqa: S301 - our own child's
     if answer.error is not None:
         raise answer.error

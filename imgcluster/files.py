@@ -21,6 +21,8 @@ from typing import BinaryIO
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
 """The errors of a call that a file system, mostly one on a network, does not have."""
 
+_NOT_OF_FOLDERS = UNSUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTTY, errno.EROFS}
+
 # Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
 _SYSTEM_NAMES = frozenset(
     {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "recycler", "system volume information"}
@@ -238,10 +240,21 @@ def sync(descriptor: int, *, data_only: bool = False) -> None:
 
 
 def sync_file(path: str) -> None:
-    """Do as `sync` for the file or folder at `path`; of a folder, the names in it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Do as `sync` for the file or folder at `path`; of a folder, the names in it.
+
+    Folders that may be written but not listed cannot be synced, nor can any on some shares.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NOT_OF_FOLDERS and os.path.isdir(path):
+            return
+        raise
     try:
         sync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OF_FOLDERS or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise
     finally:
         os.close(descriptor)
 

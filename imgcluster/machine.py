@@ -5,9 +5,11 @@ Containers are limited by control groups: version 2 has one tree of them, versio
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -38,14 +40,34 @@ def _quota(root: str) -> float:
     return min(quotas)
 
 
-def cores(root: str = "/") -> int:
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+@contextlib.contextmanager
+def using_threads(number: int | None) -> Iterator[None]:
+    """Have `cores` give this number in the block and in threads that take its context; None: as before."""
+    token = _threads.set(number or _threads.get())
+    try:
+        yield
+    finally:
+        _threads.reset(token)
+
+
+def cores(root: str = "/", *, least: int = 1) -> int:
     """Give the number of cores that this process may use: the one answer for all who start threads.
 
     Parameters
     ----------
     root
         Where ``proc`` and ``sys`` are.
+    least
+        How many threads it takes where nobody has said how many.
     """
+    chosen = _threads.get()
+    return max(least, _available(root)) if chosen is None else chosen
+
+
+def _available(root: str) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = min(_quota(root), _most)
     return allowed if math.isinf(quota) else max(1, min(allowed, math.ceil(quota)))

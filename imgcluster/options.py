@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
 from imgcluster.errors import UsageError
+from imgcluster.machine import using_threads
 
 _Result = TypeVar("_Result")
 
@@ -219,7 +220,9 @@ def spread(
         values = {name: given.pop(name) for name in known if name in given}
         for name in [name for name, value in values.items() if value is None and not known[name].takes_none]:
             del values[name]
-        return function(*arguments, options=kind(**values), **given)
+        options = kind(**values)
+        with using_threads(getattr(options, "threads", None)):
+            return function(*arguments, options=options, **given)
 
     shown = sorted([*map(parameter, known.values()), *own.values()], key=lambda each: each.kind)
     with_keywords.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]

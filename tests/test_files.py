@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 
 import pytest
 from interruption import Interruption
@@ -22,6 +23,7 @@ from imgcluster.files import (
     temporary_name,
     write_durably,
 )
+from imgcluster.store.store import FeatureStore
 
 
 def planted(folder, what):
@@ -181,3 +183,45 @@ def test_a_digest_is_of_the_bytes_and_waits_for_nothing(tmp_path):
 def test_a_path_lies_below_a_folder_by_whole_names(path, folder, below):
     assert lies_below(path, ["/else", folder]) is below
     assert not lies_below(path, [])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS],
+)
+@pytest.mark.parametrize("when", ["open", "sync"])
+def test_a_folder_that_the_system_will_not_sync_is_no_reason_to_fail(tmp_path, monkeypatch, number, when):
+    """As on shares, and where a folder may be written but not listed."""
+    opened, synced = os.open, os.fsync
+
+    def refuse_open(path, flags, *more):
+        if os.path.isdir(path) and when == "open":
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, flags, *more)
+
+    def refuse_sync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and when == "sync":
+            raise OSError(number, os.strerror(number))
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "open", refuse_open)
+    monkeypatch.setattr(os, "fsync", refuse_sync)
+    write_durably(str(tmp_path / "a"), b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    with FeatureStore(tmp_path / "features.h5", "a") as store:
+        store.commit()
+    assert FeatureStore(tmp_path / "features.h5").spaces == ()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_folder_whose_disk_fails_is_told_about(tmp_path, monkeypatch, number):
+    synced = os.fsync
+
+    def fail(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        synced(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        write_durably(str(tmp_path / "a"), b"whole")

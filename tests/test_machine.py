@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from imgcluster.machine import cores, default_memory
+from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.engines.local import LocalEngine
+from imgcluster.engines.protocol import Call, in_order
+from imgcluster.machine import cores, default_memory, using_threads
 
 ALL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -81,3 +86,28 @@ def test_a_containers_share_of_the_processor_counts(
     for file, text in files.items():
         write(tmp_path / "sys/fs/cgroup" / file, f"{text}\n")
     assert cores(str(tmp_path)) == most
+
+
+def test_who_says_how_many_threads_gets_so_many_everywhere_and_nobody_else_does() -> None:
+    before = cores()
+    with using_threads(1):
+        assert (cores(), cores(least=2), LocalEngine().threads) == (1, 1, 1)
+        with using_threads(None):
+            assert cores() == 1
+        (seen,) = in_order(LocalEngine(), Call(lambda _: cores()), [None])
+        assert seen.result == 1
+        busy = [0, 0]
+
+        def work(_: int) -> None:
+            busy[0] += 1
+            busy[1] = max(busy)
+            time.sleep(0.01)
+            busy[0] -= 1
+
+        on_all_cores(work, range(5))
+        assert busy[1] == 1
+    with using_threads(3):
+        assert LocalEngine().threads == 3
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(cores).result() == before
+    assert cores() == before

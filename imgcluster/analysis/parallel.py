@@ -52,7 +52,8 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
             _worker.busy = False
 
     with _one_thread:
-        pieces = [_pool().submit(alone, item) for item in items]
+        pool = _pool(cores())
+        pieces = [pool.submit(alone, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
         _, left = wait(pieces, return_when=FIRST_EXCEPTION)
         for piece in left:
@@ -129,8 +130,8 @@ _worker = threading.local()
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), "analysis")
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "analysis")
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from imgcluster.records import Failure, NamedCluster  # loads NumPy
 
 MOST_FAILURES_SHOWN = 20
+LINE_SECONDS = 60.0
+"""How often a line tells where a command is that has no terminal for a bar."""
 
 
 def printable(text: str) -> str:
@@ -206,12 +209,15 @@ def _literal(stream: TextIO) -> Console:
 
 
 class ConsoleProgress:
-    """Progress as bars on stderr; no bars where stderr is no terminal."""
+    """Progress as bars on stderr; where that is no terminal, as a line a minute."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._task: TaskID | None = None
-        self._failed = 0
+        self._what = ""
+        self._total: int | None = None
+        self._done = self._failed = 0
+        self._began = 0.0
         self.stopping = False
 
     def begin(self, what: str, total: int | None = None) -> None:
@@ -219,13 +225,15 @@ class ConsoleProgress:
         _write_down(what if total is None else f"{what}: {total}")
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._failed = 0
+        self._what, self._total, self._began = what, total, time.monotonic()
+        self._done = self._failed = 0
         self._task = self._bars.add_task(what, total=total, failures="")
 
     def advance(self, steps: int = 1, *, failed: int = 0) -> None:
         """Move the bar."""
         if self._task is None:
             return
+        self._done += steps
         self._failed += failed
         self._bars.update(
             self._task, advance=steps, failures=f"{self._failed} failed" if self._failed else ""
@@ -238,6 +246,21 @@ class ConsoleProgress:
         console = self._bars.console
         if not _voice.quiet:
             console.print(message if console.is_terminal else _timed(message), soft_wrap=True)
+
+    def say_where(self) -> None:
+        """Print a line on how far the stage is."""
+        if self._task is None:
+            return
+        parts = [f"{self._what}: {self._done:,}" if self._done or self._total else self._what]
+        if self._total:
+            parts[0] += f" of {self._total:,}"
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        passed = time.monotonic() - self._began
+        if self._total and 0 < self._done < self._total:
+            left = passed * (self._total - self._done) / self._done
+            parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
+        self._bars.console.print(_timed(printable(", ".join(parts))), soft_wrap=True)
 
     def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
         """Let Ctrl-C set `stopping`."""
@@ -270,4 +293,22 @@ def progress() -> Iterator[ConsoleProgress]:
         console = _stderr()
         shown = (console.is_terminal or console.is_jupyter) and not _voice.quiet
         with Bars(*columns, console=console, disable=not shown, transient=True) as bars:
-            yield ConsoleProgress(bars)
+            progress = ConsoleProgress(bars)
+            with contextlib.nullcontext() if shown or _voice.quiet else _lines(progress):
+                yield progress
+
+
+@contextlib.contextmanager
+def _lines(progress: ConsoleProgress) -> Iterator[None]:
+    """Have a line printed again and again while the block runs, whatever it is at."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(LINE_SECONDS):
+            progress.say_where()
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -28,7 +29,7 @@ class LocalEngine:
     that is waiting has timed out.
     """
 
-    threads: int = field(default_factory=lambda: max(2, cores()))
+    threads: int = field(default_factory=lambda: cores(least=2))
     max_in_flight: int = 128
     shares_memory = True
 
@@ -77,7 +78,7 @@ class _Threads(Generic[Item, Result]):
 
     def _add_thread(self) -> None:
         self._active += 1
-        self._threads.append(_Thread(target=self._work, daemon=True))
+        self._threads.append(_Thread(target=copy_context().run, args=(self._work,), daemon=True))
         self._threads[-1].start()
 
     @property

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ from imgcluster.files import (
     write_durably,
 )
 from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
-from imgcluster.networks.recipe import Recipe
+from imgcluster.networks.recipe import Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import FeatureSpace, Notify, Pixels
@@ -180,9 +181,15 @@ def _in_child(make: Callable[..., None], *arguments: object) -> None:
     try:
         call_in_child(make, *arguments)
     except ChildDied as death:
-        why = (
-            "most likely because there was too little memory: close other programs"
-            if death.killed
-            else "most likely because this processor lacks what TensorFlow is built for, such as AVX"
-        )
-        raise ImgclusterError(f"the process that prepares the network died ({death}), {why}") from death
+        raise ImgclusterError(f"the process that prepares the network died ({death}){_why(death)}") from death
+
+
+def _why(death: ChildDied) -> str:
+    """Say what is known of the cause, and what to do."""
+    if death.signal == signal.SIGKILL:
+        return ", most likely because there was too little memory: close other programs"
+    if lacks_avx():
+        return ": this processor lacks AVX, which TensorFlow is built for: take a machine that has it"
+    if death.signal == signal.SIGILL:
+        return ": this processor lacks an instruction that TensorFlow or OpenVINO uses: take a newer machine"
+    return ": a fault in TensorFlow or OpenVINO: try the other with --runtime, or install them again"

@@ -48,6 +48,12 @@ def has_native_bfloat16() -> bool:
     return bool(_NATIVE_BFLOAT16 & _cpu_flags())
 
 
+def lacks_avx() -> bool:
+    """Whether the processor is known to have no AVX."""
+    flags = _cpu_flags()
+    return bool(flags) and "sse" in flags and "avx" not in flags
+
+
 def has_nvidia_gpu() -> bool:
     """Whether there is an NVIDIA GPU with its driver; whether it can be used, TensorFlow knows."""
     return os.path.exists("/dev/nvidia0")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.conversion import reading
 from imgcluster.networks.recipe import Recipe
@@ -49,7 +50,10 @@ class TensorFlowNetwork:
         folder = make_graph(settings)
         with reading(folder):
             graph, pixels, embeddings = read_graph(tensorflow, folder)
-        session = tensorflow.compat.v1.Session(graph=graph, config=session_config(tensorflow, settings))
+        config = session_config(tensorflow, settings)
+        # TensorFlow itself counts the cores of the machine, not the share of a container.
+        config.intra_op_parallelism_threads = config.inter_op_parallelism_threads = cores()
+        session = tensorflow.compat.v1.Session(graph=graph, config=config)
         self._embed = session.make_callable(embeddings, [pixels])
         self.dimension = int(embeddings.shape[-1])
         self.provenance = recipe.provenance(

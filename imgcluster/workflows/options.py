@@ -95,6 +95,13 @@ _TRUST = Option(
     metavar="DIR",
     recorded=False,
 )
+_THREADS = Option(
+    "Threads that decode and compute.",
+    least=1,
+    most=1024,
+    unset="as many as there are cores to use",
+    recorded=False,
+)
 _NO_LOCK = Option("For file systems without locks.", recorded=False)
 _WAIT = Option(
     "Seconds to wait for another run that writes the store.", metavar="SECONDS", least=0, recorded=False
@@ -193,6 +200,7 @@ class ExtractOptions(EngineOptions):
     timeout: float = option("Seconds to read and decode one file.", 60.0, least=0.1)
     failures: str | None = option("Write the failed files as CSV.", metavar="FILE")
     wait: float = option(_WAIT, 0.0)
+    threads: int | None = option(_THREADS)
     no_lock: bool = flag(_NO_LOCK)
 
     @property
@@ -235,6 +243,7 @@ class PrepareOptions(Options):
         least=1,
         unset="a quarter of the machine's",
     )
+    threads: int | None = option(_THREADS)
     no_lock: bool = flag(_NO_LOCK)
 
     def __post_init__(self) -> None:
@@ -365,6 +374,7 @@ class AssignOptions(Options):
     out: str | None = option(
         "Write a CSV file with the columns path,key,cluster,distance.", short="-o", metavar="FILE"
     )
+    threads: int | None = option(_THREADS)
     no_lock: bool = flag(_NO_LOCK)
 
 
@@ -375,6 +385,7 @@ class ReportOptions(Options):
     store: str | None = option(_STORE_OF_CLUSTERS)
     labels: str | None = option(replace(_LABELS, help=f"{_LABELS.help} Marks the wrong images."))
     trust: tuple[str, ...] = option(_TRUST, ())
+    threads: int | None = option(_THREADS)
     no_lock: bool = flag(_NO_LOCK)
 
 
@@ -460,6 +471,7 @@ class DuplicatesOptions(SpaceOptions):
         metavar="FILE",
     )
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    threads: int | None = option(_THREADS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

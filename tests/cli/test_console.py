@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from imgcluster.cli import console
@@ -52,3 +54,45 @@ def test_json_is_written_whole_or_not_at_all(capsys: pytest.CaptureFixture[str])
 def test_a_number_that_is_not_defined_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     console.show_json({"rows": [{"silhouette": float("nan")}]})
     assert capsys.readouterr().out == '{"rows": [{"silhouette": null}]}\n'
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
+
+
+def lines_within(seconds: float, capsys: pytest.CaptureFixture[str], *, failed: int = 0) -> list[str]:
+    with console.progress() as progress:
+        progress.begin("embedding", 4000)
+        progress.advance(1000, failed=failed)
+        time.sleep(seconds)
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.usefixtures("often")
+def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = lines_within(0.2, capsys, failed=3)
+    assert len(lines) >= 2
+    assert all("embedding: 1,000 of 4,000, 3 failed, about 1 minute left" in line for line in lines)
+    time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+
+
+def test_that_is_a_line_a_minute_and_none_in_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.LINE_SECONDS == 60
+    assert lines_within(0.05, capsys) == []
+
+
+@pytest.mark.usefixtures("often")
+def test_a_stage_whose_length_is_not_known_is_told_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress() as progress:
+        time.sleep(0.05)
+        progress.begin("finding images")
+        time.sleep(0.1)
+        progress.advance(2000)
+        time.sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("finding images")
+    assert lines[-1].endswith("finding images: 2,000")

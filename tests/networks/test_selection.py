@@ -1,12 +1,13 @@
 import io
 import pickle
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.networks import selection
+from imgcluster.networks import conversion, selection
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.recipe import Recipe, has_native_bfloat16
@@ -127,3 +128,23 @@ def test_a_precision_that_was_asked_for_is_kept():
 def recipe(**options):
     weights = Weights("weights.h5", "", "")
     return Recipe(NetworkChoice(**options), find_network("vgg16"), weights, FeatureSpace("vgg16", "", 224))
+
+
+@pytest.mark.parametrize(
+    ("number", "flags", "says"),
+    [
+        (signal.SIGILL, "sse avx", "lacks an instruction"),
+        (signal.SIGILL, "sse sse2", "lacks AVX"),
+        (signal.SIGABRT, "sse sse2", "lacks AVX"),
+        (signal.SIGABRT, "sse avx", "a fault in TensorFlow or OpenVINO"),
+        (signal.SIGSEGV, "", "a fault in TensorFlow or OpenVINO"),
+        (signal.SIGKILL, "sse avx", "too little memory"),
+    ],
+)
+def test_of_a_process_that_died_is_said_what_it_lacked(
+    number: signal.Signals, flags: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcluster.networks.recipe._cpu_flags", lambda: frozenset(flags.split()))
+    with pytest.raises(ImgclusterError, match=f"{number.name}.*{says}") as died:
+        conversion._in_child(signal.raise_signal, number)
+    assert ("memory" in str(died.value)) == (number == signal.SIGKILL)
