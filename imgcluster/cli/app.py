@@ -27,7 +27,7 @@ from imgcluster.cli.networks import networks
 from imgcluster.cli.options import with_options
 from imgcluster.cli.report import report
 from imgcluster.cli.similar import similar
-from imgcluster.cli.store import export, info, merge, prune, repair, verify
+from imgcluster.cli.store import cache, export, info, merge, prune, repair, verify
 from imgcluster.cli.sweep import sweep
 from imgcluster.cli.undo import undo
 from imgcluster.engines.local import threads_left
@@ -125,7 +125,7 @@ _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
         *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
         *(name, undo, similar, duplicates, inventory, networks, demo_images),
     ),
-    _store: (info, verify, repair, prune, merge, export),
+    _store: (info, verify, repair, prune, merge, export, cache),
 }
 for owner, commands in _COMMANDS.items():
     for command in commands:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def thumbnail_folder() -> str:
     """Return where thumbnails are kept from one report to the next."""
-    return os.path.join(_cache(), "thumbnails")
+    return os.path.join(cache_folder(), "thumbnails")
 
 
 def ownership() -> Ownership:
@@ -34,7 +34,7 @@ def network_places() -> NetworkPlaces:
 
     keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     weights = os.environ.get("IMGCLUSTER_WEIGHTS")
-    return NetworkPlaces(keras_home, _cache(), weights=weights and os.path.expanduser(weights))
+    return NetworkPlaces(keras_home, cache_folder(), weights=weights and os.path.expanduser(weights))
 
 
 def choose_network(choice: NetworkChoice, notify: Notify) -> NetworkSource:
@@ -44,5 +44,6 @@ def choose_network(choice: NetworkChoice, notify: Notify) -> NetworkSource:
     return workflow.choose_network(choice, notify, network_places())
 
 
-def _cache() -> str:
+def cache_folder() -> str:
+    """Return where is kept what can be made again: thumbnails and converted models."""
     return platformdirs.user_cache_dir("imgcluster")

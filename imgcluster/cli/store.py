@@ -11,6 +11,7 @@ from imgcluster.cli import console
 from imgcluster.cli.options import Json
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import (
+    CacheOptions,
     ExportOptions,
     MergeOptions,
     PruneOptions,
@@ -91,6 +92,7 @@ def repair(*, options: StoreOptions, json: Json = False) -> None:
 
 def prune(*, options: PruneOptions, json: Json = False) -> None:
     """Forget paths that are gone and rows that no path leads to; the file shrinks."""
+    from imgcluster.cli.places import thumbnail_folder
     from imgcluster.workflows import store as workflow
 
     with console.progress() as progress:
@@ -99,6 +101,7 @@ def prune(*, options: PruneOptions, json: Json = False) -> None:
             clusters=options.clusters,
             force=options.force,
             lock=not options.no_lock,
+            thumbnails=thumbnail_folder(),
             progress=progress,
         )
     if json:
@@ -108,6 +111,22 @@ def prune(*, options: PruneOptions, json: Json = False) -> None:
     console.say(
         f"{options.store}: removed {gone}; {done.bytes_before:,} bytes before, {done.bytes_after:,} now"
     )
+
+
+def cache(*, options: CacheOptions, json: Json = False) -> None:
+    """Tell how much room thumbnails and converted networks take, all stores' together."""
+    from imgcluster import caches
+    from imgcluster.cli.places import cache_folder
+
+    folder = cache_folder()
+    parts = caches.clear(folder) if options.clear else caches.usage(folder)
+    if json:
+        console.show_json({"folder": folder, "cleared": options.clear, "parts": parts})
+        return
+    rows = [(part.name, f"{part.files:,}", f"{part.bytes:,}", part.path) for part in parts]
+    console.show_table(("cache", "files", "bytes", "folder"), rows, numbers=(1, 2))
+    if options.clear:
+        console.say("removed")
 
 
 def merge(

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcluster.caches import claim, temporary_folder
+from imgcluster.caches import PARTS, claim, temporary_folder, trim
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import (
@@ -150,6 +150,8 @@ def _made_in(models: str, name: str, make: Callable[[str], None], owner: Ownersh
         if not _is_as_made(folder, name, owner):  # else another process was quicker
             discard(folder)
             os.rename(temporary, folder)
+            if os.path.basename(models) in PARTS:
+                trim(models)
     finally:
         discard(temporary)
     return folder

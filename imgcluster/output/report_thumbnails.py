@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from imgcluster.caches import claim
+from imgcluster.caches import PARTS, claim, trim
 from imgcluster.files import create, open_regular, read_limited, remove_if_there, replacing
 
 THUMBNAIL_SIDE = 160
@@ -25,6 +25,8 @@ def claim_thumbnails(folder: str) -> None:
 
     OSError where it cannot be used.
     """
+    if os.path.basename(folder) in PARTS:
+        trim(folder)
     if not claim(folder):
         for key in _present(folder):
             remove_if_there(os.path.join(folder, thumbnail_name(key)))

@@ -431,6 +431,12 @@ class ReadStoreOptions(StoreOptions):
     partial: bool = flag(_PARTIAL)
 
 
+class CacheOptions(Options):
+    """The options of `store cache`."""
+
+    clear: bool = flag("Remove it; what is needed is made again.")
+
+
 class SpaceOptions(ReadStoreOptions):
     """Which feature space of which store."""
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import remove_if_there
 from imgcluster.output.life import is_unfinished
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
+from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import CLUSTERING_MARKER, Progress, SilentProgress
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
@@ -72,6 +74,7 @@ def prune(
     clusters: Sequence[str] = (),
     force: bool = False,
     lock: bool = True,
+    thumbnails: str | None = None,
     progress: Progress | None = None,
 ) -> Pruned:
     """Remove from a store what belongs to images that are gone.
@@ -83,6 +86,8 @@ def prune(
     ----------
     clusters
         Other clusterings that images were moved into.
+    thumbnails
+        A folder of thumbnails: those of the images that are gone go, too.
 
     Raises
     ------
@@ -94,6 +99,7 @@ def prune(
         read_manifest(folder)
     with FeatureStore(store, lock=lock, notify=progress.note) as features:
         places = (os.path.dirname(features.path), os.getcwd(), *features.scanned_folders())
+        before = _keys(features)
     known = dict.fromkeys(map(os.path.realpath, (*clusters, *_clusterings_in(places))))
     moved = [
         (image.original, image.key)
@@ -101,7 +107,16 @@ def prune(
         for image in moved_images(folder)
         if image.state != "gone"
     ]
-    return prune_store(store, moved=moved, force=force, lock=lock, progress=progress)
+    pruned = prune_store(store, moved=moved, force=force, lock=lock, progress=progress)
+    if thumbnails is not None and pruned.rows:
+        with FeatureStore(store, lock=lock, notify=lambda _: None) as features:
+            for key in before - _keys(features):
+                remove_if_there(os.path.join(thumbnails, thumbnail_name(key.hex())))
+    return pruned
+
+
+def _keys(store: FeatureStore) -> set[bytes]:
+    return {bytes(key) for space in store.spaces for key in store.keys(space.name)}
 
 
 def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
