@@ -113,11 +113,7 @@ def copy_new(source: str, target: str, *, through_link: bool = True, clone: bool
                 shutil.copyfileobj(read, written, _BLOCK)
                 written.flush()
             status = os.fstat(descriptor)
-            try:
-                os.fchmod(written.fileno(), stat.S_IMODE(status.st_mode))
-                os.utime(written.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-            except OSError:  # a share that knows neither
-                return False
+            kept = _like(written.fileno(), status)
             with contextlib.suppress(OSError, AttributeError):
                 for name in os.listxattr(descriptor):
                     os.setxattr(written.fileno(), name, os.getxattr(descriptor, name))
@@ -126,7 +122,21 @@ def copy_new(source: str, target: str, *, through_link: bool = True, clone: bool
     except BaseException:
         remove_if_there(target)
         raise
-    return True
+    return kept
+
+
+def _like(descriptor: int, status: os.stat_result) -> bool:
+    """Give a file the permissions and times of another; False where a share refuses some of them."""
+    kept = True
+    try:
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    except OSError:
+        kept = False
+    try:
+        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+    except OSError:
+        kept = False
+    return kept
 
 
 def free_bytes(folder: str) -> int:
@@ -179,7 +189,8 @@ def replacing(
     try:
         with create(part, most if old is None else old & most) as file:
             if old is not None:  # whatever the umask says
-                os.fchmod(file.fileno(), old & most)
+                with contextlib.suppress(*(() if private else (PermissionError,))):  # shares may refuse it
+                    os.fchmod(file.fileno(), old & most)
             yield file
             file.flush()
             if durable:

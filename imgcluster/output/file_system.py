@@ -8,6 +8,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 
 from imgcluster.files import UNSUPPORTED, copy_new, open_folder, remove_if_there, sync_file
@@ -26,6 +27,9 @@ NO_LINK = frozenset(
     }
 )
 """The errors of a link that is not to be had where a copy is."""
+
+NAME_REFUSED = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENOENT})
+"""The errors of a file system that does not take a name."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,24 +57,27 @@ def rename_new(source: str, target: str) -> None:
         os.rename(source, target)
 
 
-def move_file(source: str, target: str, copied: Callable[[os.stat_result], None] | None = None) -> None:
+def move_file(source: str, target: str, copied: Callable[[os.stat_result], None] | None = None) -> bool:
     """Move a file without ever replacing one, also to another file system.
 
     There, the copy is complete and on the disk before it gets its name, and has its name before the source
-    goes. `copied` is told of the copy just before the source goes.
+    goes. `copied` is told of the copy just before the source goes. False where the times or permissions of
+    the copy are others.
     """
     try:
         rename_new(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _copy_to_new(source, target)
+        kept = _copy_to_new(source, target)
         if copied is not None:
             copied(os.lstat(target))
         os.unlink(source)
+        return kept
+    return True
 
 
-def _copy_to_new(source: str, target: str) -> None:
+def _copy_to_new(source: str, target: str) -> bool:
     folder, name = os.path.split(target)
     # The name is always the same, so that the next attempt clears what a killed one left.
     part = os.path.join(folder, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
@@ -78,14 +85,28 @@ def _copy_to_new(source: str, target: str) -> None:
         remove_if_there(part)
         if os.path.islink(source):
             os.symlink(os.readlink(source), part)
+            kept = True
         else:
-            copy_new(source, part, through_link=False)
+            kept = copy_new(source, part, through_link=False)
             sync_file(part)
         rename_new(part, target)
         sync_file(folder)
     except BaseException:
         remove_if_there(part)
         raise
+    return kept
+
+
+def is_mount_point(path: str) -> bool:
+    """Whether another file system, or another folder, is mounted at `path`, a path without links."""
+    if os.path.ismount(path):
+        return True
+    try:
+        with open("/proc/self/mountinfo", "rb") as table:
+            mounted = {line.split()[4] for line in table}
+    except OSError:
+        return False
+    return re.sub(rb"[ \t\n\\]", lambda c: b"\\%03o" % c[0][0], os.fsencode(path)) in mounted
 
 
 def remove_if_empty(folder: str) -> None:
@@ -93,7 +114,7 @@ def remove_if_empty(folder: str) -> None:
     try:
         os.rmdir(folder)
     except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY}:  # a mount point
             raise
 
 

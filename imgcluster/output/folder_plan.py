@@ -12,6 +12,7 @@ from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.companions import Companion, find_companions
+from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES
 from imgcluster.output.marker import Kind, read_marker
@@ -170,6 +171,7 @@ def _found(
     if mode not in MODES:
         raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
     out = os.path.realpath(out)
+    _refuse_place(out)
     inside = any(placement.path.startswith(f"{out}/") for placement in placements)
     moved = _moved_before(out) if inside else frozenset()
     found, missing = [], []
@@ -228,6 +230,18 @@ def _named(files: list[PlannedFile], out: str, names: Mapping[int, str]) -> tupl
             placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
             named[i] = replace(file, relative=relative, placement=placement)
     return tuple(named)
+
+
+def _refuse_place(out: str) -> None:
+    """Refuse a folder that nothing can be put in the place of."""
+    if is_mount_point(out):
+        raise ImgclusterError(
+            f"{out} is a mount point, which nothing can take the place of: name a folder in it"
+        )
+    parent = _nearest_folder(os.path.dirname(out))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        within = f", such as one in {out}" if os.access(out, os.W_OK | os.X_OK) else ""
+        raise ImgclusterError(f"{parent} cannot be written to: name another folder{within}")
 
 
 def _refuse_image_folders(out: str, folders: set[str]) -> None:

@@ -9,9 +9,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
+from imgcluster.output.companions import Companion
 from imgcluster.output.contents import AWAY
 from imgcluster.output.file_system import remove_if_empty, sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
@@ -25,9 +27,10 @@ from imgcluster.output.life import (
     settle,
     swap_in,
 )
-from imgcluster.output.link_modes import Placer
+from imgcluster.output.link_modes import Placer, is_refused_name
 from imgcluster.output.marker import Kind, Marker, OwnFile, new_name, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
+from imgcluster.output.names import portable_name, tagged
 from imgcluster.output.paths import PathTexts, below
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
@@ -35,6 +38,7 @@ from imgcluster.records import Progress
 __all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
 
 _REPORT_EVERY = 64
+_NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,28 @@ class BuiltFolders:
     """What was made: how many files went each way.
 
     The ways are ``hardlink``, ``reflink``, ``symlink``, ``copy`` and ``move``. `fallbacks` counts those that
-    could not go the way that the mode asks for first.
+    could not go the way that the mode asks for first. `plan` has the names that the file system took.
     """
 
     mode: str
     ways: dict[str, int]
     fallbacks: int
+    plan: FolderPlan
 
 
 def build_folders(
     plan: FolderPlan,
     *,
     force: bool = False,
-    extra_files: Mapping[str, bytes] | None = None,
+    extra_files: Mapping[str, bytes] | Callable[[FolderPlan], Mapping[str, bytes]] = _NO_FILES,
     progress: Progress,
     owner: Ownership = IN_MEMORY,
-    check: Callable[[str], None] = lambda _: None,
+    check: Callable[[str, FolderPlan], None] = lambda _tree, _plan: None,
 ) -> BuiltFolders:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
+
+    Where the file system does not take a name, another stands in its place, and `extra_files`, if it is a
+    function, is told the plan as it was carried out.
 
     All or nothing: the old clusters stay as they were until the new ones are complete, then the two change
     places. Only what our marker says is ours is ever removed.
@@ -69,7 +77,8 @@ def build_folders(
     force
         Replace also where others' files lie in the output folder; they are moved along.
     check
-        Is given the finished tree before it takes its place; after an exception, nothing is changed.
+        Is given the finished tree, and what was planned, before it takes its place; after an exception,
+        nothing is changed.
 
     Raises
     ------
@@ -85,8 +94,9 @@ def build_folders(
         settle(plan.out, progress.note, owner)
         old = check_replaceable(plan.out, plan.moving, owner, force=force)
         try:
-            placer = _Builder(plan, old, progress, owner).build(extra_files or {})
-            check(new_tree(plan.out))
+            builder = _Builder(plan, old, progress, owner)
+            plan = builder.build(extra_files if callable(extra_files) else lambda _: extra_files)
+            check(new_tree(plan.out), plan)
             swap_in(plan.out)
         except BaseException as error:
             give_up(plan.out, progress.note, owner)
@@ -97,15 +107,19 @@ def build_folders(
         # Folders of somebody's own that held nothing but images of ours were carried along.
         for folder in {os.path.dirname(path) for path in plan.moving} - {plan.out}:
             if folder.startswith(f"{plan.out}/"):
-                remove_if_empty(folder)
+                with contextlib.suppress(OSError):  # all is in place: an empty folder more does no harm
+                    remove_if_empty(folder)
+    placer = builder.placer
     if placer.fallbacks:
         progress.note(placer.summary())
+    for remark in placer.remarks():
+        progress.note(remark)
     if plan.staying:
         stay = "1 companion stays" if plan.staying == 1 else f"{plan.staying} companions stay"
         progress.note(f"{stay} where images of the same name do")
     moved = sum(file.moves for file in plan.files)
     ways = dict(placer.used) | ({"move": moved} if moved else {})
-    return BuiltFolders(plan.mode, ways, placer.fallbacks)
+    return BuiltFolders(plan.mode, ways, placer.fallbacks, plan)
 
 
 class _Builder:
@@ -120,9 +134,10 @@ class _Builder:
         self._marker = Marker(generation, building=True, replaces=replaced, name=new_name())
         self._progress = progress
         self._own: dict[str, OwnFile] = {}
+        self._journal: MoveJournal | None = None
         self._away = {} if old is None else _images_away(plan, old)
         self._texts = PathTexts(plan.out)
-        self._placer = Placer(plan.mode)
+        self.placer = Placer(plan.mode)
         self._homes = {file.relative: self._home(file) for file in plan.files if file.moves}
         self._companions = {
             companion: home
@@ -135,49 +150,88 @@ class _Builder:
             *(PlannedMove(companion.source, companion.relative) for companion in self._companions),
         ]
 
-    def build(self, extra_files: Mapping[str, bytes]) -> Placer:
+    def build(self, extra_files: Callable[[FolderPlan], Mapping[str, bytes]]) -> FolderPlan:
         os.mkdir(self._tree)
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in self._plan.sizes:
             os.mkdir(f"{self._tree}/{self._plan.folder(cluster)}")
-        self._place_files()
-        for relative, data in extra_files.items():
+        files, companions = self._place_files()
+        plan = replace(self._plan, files=files, companions=companions)
+        for relative, data in extra_files(plan).items():
             self._write(below(f"./{relative}"), data)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             os.chmod(self._tree, stat.S_IMODE(os.stat(self._plan.out).st_mode))
-        if self._placer.used["copy"]:
+        if self.placer.used["copy"]:
             sync_all(self._tree)
         finished = replace(self._marker, building=False, files=self._own | self._away)
         write_marker(self._tree, finished, self._owner)
-        return self._placer
+        return plan
 
-    def _place_files(self) -> None:
-        journal = None
+    def _place_files(self) -> tuple[tuple[PlannedFile, ...], tuple[Companion, ...]]:
+        """Place all, and return the files and companions as they lie."""
         if self._moves:
-            journal = MoveJournal(self._tree, self._marker.name, self._moves, self._owner)
+            self._journal = MoveJournal(self._tree, self._marker.name, self._moves, self._owner)
         self._progress.begin("making the cluster folders", len(self._plan.files))
+        placed: dict[str, PlannedFile] = {}
         for count, file in enumerate(self._plan.files, start=1):
-            target = f"{self._tree}/{file.relative}"
-            if journal is not None and file.moves:
-                journal.move(PlannedMove(file.source, file.relative))
-                self._note(file, target, "moved")
-            else:
-                folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
-                if file.kept:
-                    self._placer.keep(file.source, target)
-                    self._note(file, target, file.kept.kind)
-                else:
-                    self._note(file, target, self._placer.place(file.source, target, folder, file.device))
+            placed[file.relative] = self._place(file)
             if count % _REPORT_EVERY == 0:
                 self._progress.advance(_REPORT_EVERY)
             if self._progress.stopping:
                 raise KeyboardInterrupt
+        companions = []
         for companion, home in self._companions.items():
-            assert journal is not None  # noqa: S101 - they are moves
-            journal.move(PlannedMove(companion.source, companion.relative))
-            target = f"{self._tree}/{companion.relative}"
-            self._own[companion.relative] = OwnFile.at(target, "companion", "", self._texts.text(home))
+            image = placed[companion.image].relative
+            relative = companion.relative if image == companion.image else companion.beside(image)
+            companions.append(replace(companion, relative=relative, image=image))
+            self._move(companion.source, relative, changed=relative != companion.relative)
+            self._own[relative] = OwnFile.at(
+                f"{self._tree}/{relative}", "companion", "", self._texts.text(home)
+            )
         self._progress.advance(len(self._plan.files) % _REPORT_EVERY)
+        return tuple(placed.values()), tuple(companions)
+
+    def _place(self, file: PlannedFile) -> PlannedFile:
+        """Put a file in its place, under another name where its own is refused."""
+        try:
+            self._put(file)
+        except OSError as error:
+            if not is_refused_name(file.relative, error):
+                raise
+            file = self._renamed(file)
+            self._put(file, changed=True)
+            self.placer.renamed += 1
+        return file
+
+    def _renamed(self, file: PlannedFile) -> PlannedFile:
+        folder, name = os.path.split(file.relative)
+        tag, attempt = file.placement.key.hex()[:8], 1
+        relative = f"{folder}/{tagged(portable_name(name), tag)}"
+        while os.path.lexists(f"{self._tree}/{relative}"):
+            attempt += 1
+            relative = f"{folder}/{tagged(portable_name(name), f'{tag}-{attempt}')}"
+        path = f"{self._plan.out}/{relative}" if file.moves else file.placement.path
+        self._homes[relative] = self._homes.get(file.relative, "")
+        return replace(file, relative=relative, placement=replace(file.placement, path=path))
+
+    def _put(self, file: PlannedFile, *, changed: bool = False) -> None:
+        target = f"{self._tree}/{file.relative}"
+        if file.moves:
+            self._move(file.source, file.relative, changed=changed)
+            self._note(file, target, "moved")
+        elif file.kept:
+            self.placer.keep(file.source, target)
+            self._note(file, target, file.kept.kind)
+        else:
+            folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
+            self._note(file, target, self.placer.place(file.source, target, folder, file.device))
+
+    def _move(self, source: str, relative: str, *, changed: bool) -> None:
+        assert self._journal is not None  # noqa: S101 - it is there where something moves
+        move = PlannedMove(source, relative)
+        if changed:
+            self._journal.change(move)
+        self.placer.changed += not self._journal.move(move)
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
         placement = file.placement

@@ -10,7 +10,7 @@ from imgcluster.output.file_system import move_file
 from imgcluster.ownership import existing_part, is_mine
 
 
-def move_home(path: str, original: str, move: Callable[[str, str], None] = move_file) -> bool:
+def move_home(path: str, original: str, move: Callable[[str, str], object] = move_file) -> bool:
     """Move the image at `path` to `original`; False, and nothing is done, where that is no home any more."""
     if not is_still_home(original, os.lstat(path)):
         return False

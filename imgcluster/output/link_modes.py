@@ -5,39 +5,51 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from imgcluster.errors import quantity
 from imgcluster.files import copy_new
-from imgcluster.output.file_system import NO_LINK
+from imgcluster.output.file_system import NAME_REFUSED, NO_LINK
 from imgcluster.output.marker import Kind
+from imgcluster.output.names import portable_name
 from imgcluster.output.paths import relative_if_together
 
 _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system that knows no reflinks
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
 
-def _hardlink(source: str, target: str, _folder: str) -> None:
+def _hardlink(source: str, target: str, _folder: str) -> bool:
     os.link(source, target)
+    return True
 
 
-def _symlink(source: str, target: str, folder: str) -> None:
+def _symlink(source: str, target: str, folder: str) -> bool:
     os.symlink(link_text(source, folder), target)
+    return True
 
 
-def _reflink(source: str, target: str, _folder: str) -> None:
-    copy_new(source, target, clone=True)
+def _reflink(source: str, target: str, _folder: str) -> bool:
+    try:
+        return copy_new(source, target, clone=True)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise OSError(errno.ENOTTY, error.strerror) from None  # that other ones are for names
 
 
-def _copy(source: str, target: str, _folder: str) -> None:
-    copy_new(source, target)
+def _copy(source: str, target: str, _folder: str) -> bool:
+    return copy_new(source, target)
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a file gets into a cluster folder, what is said of it afterwards, and what the marker calls it."""
+    """How a file gets into a cluster folder, what is said of it afterwards, and what the marker calls it.
 
-    place: Callable[[str, str, str], None]
+    `place` tells whether times and permissions are those of the source.
+    """
+
+    place: Callable[[str, str, str], bool]
     past: str
     kind: Kind
 
@@ -59,6 +71,12 @@ MODES: dict[str, tuple[str, ...]] = {
 """The ways that each mode tries, in order. `move` renames, see `move_journal`."""
 
 
+def is_refused_name(path: str, error: OSError) -> bool:
+    """Whether the file system may refuse a file for its name, which another would take."""
+    name = os.path.basename(path)
+    return error.errno in NAME_REFUSED and portable_name(name) != name
+
+
 def link_text(source: str, folder: str) -> str:
     """Return what a symbolic link in `folder` (its final place) says: relative where both lie together."""
     return relative_if_together(source, folder) or source
@@ -71,6 +89,8 @@ class Placer:
     mode: str
     used: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
 
     def place(self, source: str, target: str, folder: str, device: int) -> Kind:
@@ -80,9 +100,9 @@ class Placer:
             if (way, device) in self._refused:
                 continue
             try:
-                WAYS[way].place(source, target, folder)
+                self.changed += not WAYS[way].place(source, target, folder)
             except OSError as error:
-                if way == ways[-1] or error.errno not in _FALL_BACK:
+                if is_refused_name(target, error) or way == ways[-1] or error.errno not in _FALL_BACK:
                     raise
                 if way == ways[0]:
                     self.reasons[os.strerror(error.errno or 0)] += 1
@@ -104,6 +124,15 @@ class Placer:
                 os.symlink(os.readlink(source), target)
             else:
                 copy_new(source, target)
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a line about what the file system did not take as it was."""
+        if self.changed:
+            copies = quantity(self.changed, "copy", "copies")
+            yield f"times or permissions of {copies} could not be kept there"
+        if self.renamed:
+            names = "1 name is" if self.renamed == 1 else f"{self.renamed} names are"
+            yield f"{names} not possible there: digits of the image's key stand in it; `undo` restores it"
 
     @property
     def fallbacks(self) -> int:

@@ -58,14 +58,18 @@ class MoveJournal:
         lines = [self._line(move, os.lstat(move.source)) for move in moves]
         write_durably(self._path, "".join(lines).encode())
 
-    def move(self, move: PlannedMove) -> None:
-        """Move one of the planned files."""
+    def move(self, move: PlannedMove) -> bool:
+        """Move one of the planned files; False where its times or permissions could not be kept."""
         target = os.path.join(self._folder, move.relative)
-        move_file(move.source, target, lambda copy: self._record_copy(move, copy))
+        return move_file(move.source, target, lambda copy: self._record(move, copy))
 
-    def _record_copy(self, move: PlannedMove, copy: os.stat_result) -> None:
+    def change(self, move: PlannedMove) -> None:
+        """Plan another place for a file."""
+        self._record(move, os.lstat(move.source))
+
+    def _record(self, move: PlannedMove, status: os.stat_result) -> None:
         with os.fdopen(open_regular(self._path, os.O_WRONLY | os.O_APPEND), "ab") as file:
-            file.write(self._line(move, copy).encode())
+            file.write(self._line(move, status).encode())
             file.flush()
             sync(file.fileno())
 
@@ -103,7 +107,7 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
         That of `folder`.
     """
     moves, complete = _read(os.path.join(folder, JOURNAL), _Signing(folder, marker.name, owner).check)
-    complete = complete and (marker.moves is None or len(moves) == marker.moves)
+    complete = complete and (marker.moves is None or len({source for source, _ in moves}) == marker.moves)
     returned, direct = 0, Direct()
     for (source, relative), known in moves.items():
         path = os.path.join(folder, relative)

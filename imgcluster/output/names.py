@@ -18,6 +18,7 @@ NOT = "not "
 _LONGEST_EXTENSION = 20
 _LONGEST_NAME = 120  # bytes; with a number, some file systems take no more
 _REFUSED = '/\\:*?"<>|'
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)", re.IGNORECASE)
 _TAG_DIGITS = 8
 
 
@@ -45,10 +46,21 @@ def checked_name(name: str) -> str:
 
 def _safe(name: str) -> str:
     """Make a name such that every file system takes it behind a number."""
-    text = "".join(c if c.isprintable() and c not in _REFUSED else "_" for c in name)
+    text = _without_refused(name)
     while len(text.encode()) > _LONGEST_NAME:
         text = text[:-1]
     return text
+
+
+def portable_name(name: str) -> str:
+    """Return what every file system takes in place of a name: mostly the name itself."""
+    text = _without_refused(os.fsencode(name).decode("utf-8", "replace").replace("\ufffd", "_"))
+    stem = text.rstrip(" .")
+    return f"_{stem}" if _DEVICES.match(stem) or not stem else stem + "_" * (len(text) - len(stem))
+
+
+def _without_refused(name: str) -> str:
+    return "".join(c if c.isprintable() and c not in _REFUSED else "_" for c in name)
 
 
 def distinct_names(files: Sequence[tuple[str, bytes, str]], limit: int = NAME_LIMIT) -> list[str]:

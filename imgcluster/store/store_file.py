@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -311,7 +311,8 @@ def new_store(
             migrations.migrate(file)
             yield file
         if like is not None:
-            os.chmod(new, stat.S_IMODE(like))
+            with suppress(PermissionError):  # shares may refuse it
+                os.chmod(new, stat.S_IMODE(like))
         files.sync_file(new)
         put(new, path)
         files.sync_file(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import has_digest
 from imgcluster.images.find import has_image_name
-from imgcluster.output.folders import build_folders, plan_folders, recover
+from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, Progress, SilentProgress
 from imgcluster.tabular import Tabular
@@ -74,8 +74,8 @@ def apply_plan(
     files = plan_folders(going, out, "move", is_image=has_image_name)
     used = {place.cluster for place in going}
 
-    def check(tree: str) -> None:
-        for file in files.files:
+    def check(tree: str, made: FolderPlan) -> None:
+        for file in made.files:
             if not has_digest(os.path.join(tree, file.relative), file.placement.key.hex()):
                 raise ImgclusterError(f"{file.source} was changed while it was moved; {_ALL_BACK}")
         for copies in (kept[number] for number in used):

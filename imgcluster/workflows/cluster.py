@@ -134,16 +134,21 @@ def cluster(
         plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
         placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
         companions = len(plan.companions)
-        files = [file.source if options.dry_run else f"{plan.out}/{file.relative}" for file in plan.files]
+        files = [file.source for file in plan.files]
         if not options.dry_run:
             manifest = _manifest(clustering, paths, options)
-            extra = told_files(plan, manifest, numbers, model_npz(clustering.model))
-            if before is not None:
-                extra |= history_files((*before.steps, before.as_step()))
+            model = model_npz(clustering.model)
+            history = history_files((*before.steps, before.as_step())) if before is not None else {}
             built = build_folders(
-                plan, force=options.force, extra_files=extra, progress=progress, owner=owner
+                plan,
+                force=options.force,
+                extra_files=lambda made: told_files(made, manifest, numbers, model) | history,
+                progress=progress,
+                owner=owner,
             )
-            fallbacks = built.fallbacks
+            fallbacks, plan = built.fallbacks, built.plan
+            placements = plan.placements
+            files = [f"{plan.out}/{file.relative}" for file in plan.files]
     clusters, unsorted = count_clusters(numbers, names, placements)
     return ClusterResult(
         **rows_of(placements, files, points),

@@ -256,8 +256,14 @@ def remake(
         placements, standing.out, told.manifest.mode, told.manifest.names, kept, has_image_name
     )
     numbers = [cluster.number for cluster in told.manifest.clusters]
-    files = told_files(plan, told.manifest, numbers, told.model) | history_files(steps)
-    build_folders(plan, force=True, extra_files=files, progress=progress, owner=owner)
+    history = history_files(steps)
+    build_folders(
+        plan,
+        force=True,
+        extra_files=lambda made: told_files(made, told.manifest, numbers, told.model) | history,
+        progress=progress,
+        owner=owner,
+    )
     return count_clusters(numbers, plan.names, plan.placements)[0]
 
 

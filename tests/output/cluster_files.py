@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imgcluster.output.folders import BuiltFolders, build_folders, plan_folders
+from imgcluster.output.folders import BuiltFolders, FolderPlan, build_folders, plan_folders
 from imgcluster.output.manifest import assignments_csv
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, SilentProgress
@@ -83,8 +83,12 @@ def make(
 ) -> BuiltFolders:
     """Plan and build, with the manifest that later commands read."""
     plan = plan_folders(placements, str(out), mode, is_image=lambda name: name.endswith((".jpg", ".heic")))
-    files = [file.relative for file in plan.files]
-    extra = {"assignments.csv": assignments_csv(plan.placements, str(out), files)} | dict(extra_files or {})
+
+    def extra(made: FolderPlan) -> dict[str, bytes]:
+        files = [file.relative for file in made.files]
+        table = assignments_csv(made.placements, str(out), files)
+        return {"assignments.csv": table, **(extra_files or {})}
+
     progress = progress or SilentProgress()
     return build_folders(plan, force=force, extra_files=extra, progress=progress, owner=owner)
 

@@ -11,6 +11,7 @@ from cluster_files import Recorder, contents, make, photograph, placed
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.folder_plan import plan_folders
 from imgcluster.output.undo import undo, would_undo
+from imgcluster.ownership import IN_MEMORY
 
 
 def is_image(name: str) -> bool:
@@ -39,7 +40,7 @@ def test_companions_go_along_and_come_back(photos: Path, tmp_path: Path) -> None
     make(placements(photos, a=0, b=1), out, "move")
     assert sorted(contents(photos)) == ["A.mov", "b.txt", "c.xmp"]
     assert {"0/a.xmp", "0/a.jpg.xmp", "0/a.CR2", "1/b.AAE", "1/b.jpg.json"} <= contents(out).keys()
-    told = would_undo(str(out))
+    told = would_undo(str(out), IN_MEMORY)
     assert (told.returned, told.companions) == (2, 5)
     done = undo(str(out), progress=Recorder())
     assert (done.returned, done.companions, done.left) == (2, 5, ())

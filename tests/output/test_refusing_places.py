@@ -1,0 +1,178 @@
+"""Shares, sticks and mounted folders refuse things; what can be done there is done, and the rest is said."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cluster_files import Recorder, contents, images, make, photograph, placed
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output import file_system
+from imgcluster.output.folder_plan import check_output
+from imgcluster.output.manifest import read_assignments
+from imgcluster.output.names import portable_name
+from imgcluster.output.undo import undo
+
+
+def refusing(
+    function: Callable[..., object], refuses: Callable[[str], bool], number: int
+) -> Callable[..., object]:
+    def refuse(*arguments: object, **more: object) -> object:
+        if any(refuses(os.fsdecode(path)) for path in arguments if isinstance(path, str | bytes)):
+            raise OSError(number, os.strerror(number))
+        return function(*arguments, **more)
+
+    return refuse
+
+
+def never(*_arguments: object, **_more: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.fixture
+def exfat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on a file system that refuses some names, as exFAT, NTFS and SMB do."""
+
+    def refuses(path: str) -> bool:
+        return path.startswith(f"{tmp_path}/stick/") and bool(set(os.path.basename(path)) & set(':?*"<>|'))
+
+    for module, name in (
+        *((os, name) for name in ("link", "open", "rename", "symlink")),
+        (file_system, "_renameat2"),
+    ):
+        monkeypatch.setattr(module, name, refusing(getattr(module, name), refuses, errno.EINVAL))
+    (tmp_path / "stick").mkdir()
+    return tmp_path / "stick"
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "copy", "symlink", "move"])
+def test_a_name_that_is_refused_is_replaced_and_undo_restores_it(
+    tmp_path: Path, exfat: Path, mode: str
+) -> None:
+    files = ("12:30.jpg", "why?.jpg", "why*.jpg", "plain.jpg")
+    for name in files:
+        photograph(tmp_path / "photos" / name, b"same" if "why" in name else name)
+    if mode == "move":
+        photograph(tmp_path / "photos" / "12:30.xmp")
+    before, progress = contents(tmp_path / "photos"), Recorder()
+    sources = [placed(str(tmp_path / "photos" / name)) for name in files]
+    make(sources, exfat / "clusters", mode, progress=progress)
+    key, same = sources[0].key.hex()[:8], sources[1].key.hex()[:8]
+    expected = {f"12_30-{key}.jpg", f"why_-{same}.jpg", f"why_-{same}-2.jpg", "plain.jpg"}
+    expected |= {f"12_30-{key}.xmp"} if mode == "move" else set()
+    assert {os.path.basename(name) for name in images(exfat / "clusters")} == expected
+    (said,) = [note for note in progress.notes if "not possible there" in note]
+    assert said.startswith("3 names are not possible there")
+    assert not any("instead" in note for note in progress.notes)
+    assert all(os.path.exists(image.shown) for image in read_assignments(str(exfat / "clusters")))
+    if mode == "move":
+        assert all(os.path.exists(image.path) for image in read_assignments(str(exfat / "clusters")))
+    undo(str(exfat / "clusters"), progress=Recorder())
+    assert contents(tmp_path / "photos") == before
+
+
+def test_an_interrupted_move_to_other_names_is_undone_as_well(
+    tmp_path: Path, exfat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [placed(photograph(tmp_path / "photos" / name)) for name in ("a:.jpg", "b:.jpg", "c.jpg")]
+    before, progress = contents(tmp_path / "photos"), Recorder()
+    monkeypatch.setattr("imgcluster.output.folders.swap_in", refusing(print, lambda _: True, errno.EIO))
+    with pytest.raises(ImgclusterError, match="Input/output error"):
+        make(sources, exfat / "clusters", "move", progress=progress)
+    assert contents(tmp_path / "photos") == before
+    assert progress.notes == ["3 images moved back: all images are where they were"]
+
+
+@pytest.mark.parametrize(
+    ("name", "portable"),
+    [
+        ("plain é.jpg", "plain é.jpg"),
+        ('a<b>c:d"e|f?g*h.jpg', "a_b_c_d_e_f_g_h.jpg"),
+        ("ends. ", "ends__"),
+        ("con", "_con"),
+        ("LPT1.jpg", "_LPT1.jpg"),
+        ("two\nlines", "two_lines"),
+        ("   ", "_"),
+        (os.fsdecode(b"caf\xe9.jpg"), "caf_.jpg"),
+    ],
+)
+def test_portable_names(name: str, portable: str) -> None:
+    assert portable_name(name) == portable
+    assert portable_name(portable) == portable
+
+
+@pytest.mark.parametrize("refused", [("utime",), ("fchmod",), ("utime", "fchmod", "chmod")])
+@pytest.mark.parametrize("mode", ["copy", "auto"])
+def test_times_and_permissions_that_a_share_refuses_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, refused: tuple[str, ...]
+) -> None:
+    for name in refused:
+        monkeypatch.setattr(os, name, never)
+    monkeypatch.setattr(os, "link", refusing(os.link, lambda _: True, errno.EXDEV))
+    sources = [placed(photograph(tmp_path / "photos" / f"{n}.jpg")) for n in range(3)]
+    progress = Recorder()
+    make(sources, tmp_path / "clusters", mode, progress=progress)
+    assert len(images(tmp_path / "clusters")) == 3
+    assert "times or permissions of 3 copies could not be kept there" in progress.notes
+    make(sources, tmp_path / "clusters", mode)
+    undo(str(tmp_path / "clusters"), progress=Recorder())
+    assert not (tmp_path / "clusters").exists()
+
+
+def test_so_are_those_of_images_that_move_to_another_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [placed(photograph(tmp_path / "photos" / f"{n}.jpg")) for n in range(3)]
+    before, progress = contents(tmp_path / "photos"), Recorder()
+    rename = file_system._renameat2
+
+    def across(source: str, target: str, flags: int) -> None:
+        if ("/photos/" in source) != ("/photos/" in target):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target, flags)
+
+    monkeypatch.setattr(file_system, "_renameat2", across)
+    monkeypatch.setattr(os, "utime", never)
+    make(sources, tmp_path / "clusters", "move", progress=progress)
+    assert "times or permissions of 3 copies could not be kept there" in progress.notes
+    undo(str(tmp_path / "clusters"), progress=Recorder())
+    assert contents(tmp_path / "photos") == before
+
+
+@contextmanager
+def mounted(*arguments: str) -> Iterator[None]:
+    if os.geteuid() or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", arguments[-1]], check=True)
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+def test_a_mount_point_is_refused_before_any_work(tmp_path: Path, kind: str) -> None:
+    source = placed(photograph(tmp_path / "photos" / "a.jpg"))
+    out, other = tmp_path / "the volume", tmp_path / "other"
+    out.mkdir()
+    other.mkdir()
+    options = ("-t", "tmpfs", "none") if kind == "tmpfs" else ("--bind", str(other))
+    with mounted(*options, str(out)):
+        with pytest.raises(ImgclusterError, match=r"is a mount point, .*name a folder in it"):
+            check_output([source], str(out), "copy", force=False)
+        make([source], out / "clusters", "copy")
+        undo(str(out / "clusters"), progress=Recorder())
+
+
+def test_a_parent_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    source = placed(photograph(tmp_path / "photos" / "a.jpg"))
+    (tmp_path / "parent").mkdir()
+    with mounted("-t", "tmpfs", "-o", "ro", "none", str(tmp_path / "parent")):
+        for out in (tmp_path / "parent" / "clusters", tmp_path / "parent" / "new" / "clusters"):
+            with pytest.raises(ImgclusterError, match="parent cannot be written to: name another folder"):
+                check_output([source], str(out), "auto", force=False)
