@@ -77,10 +77,13 @@ def write_report(  # noqa: PLR0913
     try:
         with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner) as made:
             folder = os.path.join(made, _FOLDER)
-            thumbnails = copy_thumbnails(thumbnail_folder, os.path.join(folder, "thumbnails"), _modes(images))
+            kept, modes = os.path.join(folder, "thumbnails"), _modes(images)
+            thumbnails, previews = (
+                copy_thumbnails(thumbnail_folder, kept, modes, preview=preview) for preview in (False, True)
+            )
             located = [image for image in images if image.has_place]
-            chart = draw_map(located, thumbnails, limit=map_limit, seed=seed) if located else None
-            pages = Pages(environment, summary, images, thumbnails)
+            pages = Pages(environment, summary, images, thumbnails, previews)
+            chart = draw_map(located, pages.row, limit=map_limit, seed=seed) if located else None
             _write_assets(os.path.join(folder, "assets"), {**own_assets(), **(scripts if chart else {})})
             _write_pages(folder, pages, chart, progress)
             _write_text(os.path.join(made, _PAGE), pages.overview())
@@ -105,6 +108,7 @@ def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progres
     for name, text in pages.contact_sheets():
         _write_text(os.path.join(folder, name), text)
         progress.advance()
+    _write_text(os.path.join(folder, "images.html"), pages.search())
     if chart:
         _write_text(os.path.join(folder, "map.html"), pages.map(chart))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from imgcluster.errors import MissingExtra
-from imgcluster.output.report_names import shown
+from imgcluster.output.report_names import script_json
 from imgcluster.output.report_summary import LegendEntry, Map, ReportImage
 
 MAP_LIMIT = 50_000
@@ -32,9 +31,11 @@ COLOURS = (
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
 
 
-def draw_map(
-    images: Sequence[ReportImage], thumbnails: frozenset[str], *, limit: int = MAP_LIMIT, seed: int = 0
-) -> Map:
+Row = Callable[[ReportImage], Mapping[str, Any]]
+"""Gives what a point shows of its image."""
+
+
+def draw_map(images: Sequence[ReportImage], row: Row, *, limit: int = MAP_LIMIT, seed: int = 0) -> Map:
     """Draw `images` (all of them with a place) as one layer of points per cluster.
 
     Above `limit` images a sample is drawn that depends on `seed` only.
@@ -50,9 +51,7 @@ def draw_map(
     for number, count in zip(numbers.tolist(), sizes.tolist(), strict=True):
         members = [image for image in drawn if image.cluster == number]
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
-        _add_layer(
-            plot, members, thumbnails, name=f"cluster-{number}", colour=colour, marker=marker, size=size
-        )
+        _add_layer(plot, members, row, name=f"cluster-{number}", colour=colour, marker=marker, size=size)
         legend.append(LegendEntry(number, colour, marker, len(members), count))
     return Map(_json(plot), tuple(legend), len(drawn), len(images))
 
@@ -88,7 +87,6 @@ def _empty_plot() -> Any:
         name="map",
         sizing_mode="stretch_both",
         output_backend="webgl",
-        match_aspect=True,
         toolbar_location=None,
         tools=[
             pan,
@@ -116,7 +114,7 @@ def _empty_plot() -> Any:
 def _add_layer(
     plot: Any,
     images: Sequence[ReportImage],
-    thumbnails: frozenset[str],
+    row: Row,
     *,
     name: str,
     colour: str,
@@ -124,16 +122,11 @@ def _add_layer(
     size: int,
 ) -> None:
     """Add one cluster. Everything that a point shows stands in its own row, and filtering moves no rows."""
-    columns = {
+    rows = [row(image) for image in images]
+    columns: dict[str, Any] = {
         "x": np.array([image.x for image in images], np.float32),
         "y": np.array([image.y for image in images], np.float32),
-        "key": [image.key if image.key in thumbnails else "" for image in images],
-        "name": [image.name for image in images],
-        "path": [shown(image.path) for image in images],
-        "copy": ["" if image.copy == shown(image.path) else image.copy for image in images],
-        "link": [image.link("../") for image in images],
-        "note": [image.note for image in images],
-        "wrong": [int(image.wrong) for image in images],
+        **{each: [row[each] for row in rows] for each in (rows[0] if rows else ())},
     }
     plot.scatter(
         "x",
@@ -154,8 +147,7 @@ def _add_layer(
 def _json(plot: Any) -> str:
     from bokeh.embed import json_item
 
-    # No "<" inside the script element: no name can end it.
-    return json.dumps(json_item(plot, "map"), separators=(",", ":")).replace("<", "\\u003c")
+    return script_json(json_item(plot, "map"))
 
 
 def require_bokeh() -> None:

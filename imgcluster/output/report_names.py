@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from urllib.parse import quote
@@ -30,6 +31,11 @@ def decodable(text: str) -> str:
 def shown(text: str) -> str:
     """Return `text` for reading: on one line, in one direction, every character visible."""
     return _UNSHOWABLE.sub(_picture, decodable(text))
+
+
+def script_json(value: object) -> str:
+    """Write JSON to stand inside a script element: without ``<``, so that no name can end it."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def url(file: str) -> str:

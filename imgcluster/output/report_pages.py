@@ -7,11 +7,11 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcluster.errors import MissingExtra
 from imgcluster.output.names import UNSORTED
-from imgcluster.output.report_names import shown
+from imgcluster.output.report_names import script_json, shown
 from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
 from imgcluster.records import NamedCluster
@@ -26,7 +26,9 @@ GROUP_SIZE = 24
 """How many images of a cluster are shown as its most typical, and how many as its least sure."""
 
 FAILURES_SHOWN = 200
-_SAMPLES_IN_ALL = 360
+CLEAR = 0.25
+"""The mean silhouette from which a cluster is called clear, else mixed."""
+_COVER_PICTURES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,12 @@ class Tile:
     link: str
     thumbnail: str
     name: str
+    folder: str
     path: str
     copy: str
     note: str
     mark: str
+    preview: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,12 @@ class Cluster:
     shown: int
     wrong: int
     pages: tuple[str, ...]
-    samples: tuple[Group, ...]
+    cover: tuple[Tile, ...]
+
+    @property
+    def word(self) -> str:
+        """How well it holds together, in a word; empty where that is not defined."""
+        return "" if math.isnan(self.silhouette) else "clear" if self.silhouette >= CLEAR else "mixed"
 
 
 def by_confidence(
@@ -96,8 +105,9 @@ class Pages:
         From `load_templates`.
     summary, images
         What to show.
-    thumbnails
-        Keys that have a thumbnail; an image without one is shown by its name.
+    thumbnails, previews
+        Keys that have a thumbnail, and those that have a preview because browsers cannot show the file; an
+        image without a thumbnail is shown by its name.
     """
 
     def __init__(
@@ -106,10 +116,13 @@ class Pages:
         summary: ReportSummary,
         images: Sequence[ReportImage],
         thumbnails: frozenset[str],
+        previews: frozenset[str] = frozenset(),
     ) -> None:
         self._environment = environment
         self._summary = summary
+        self._images = images
         self._thumbnails = thumbnails
+        self._previews = previews
         self._with_map = any(image.has_place for image in images)
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
         for image in images:
@@ -125,6 +138,7 @@ class Pages:
             "overview.html",
             here="",
             below="report/",
+            clear=CLEAR,
             settings=[(label, shown(value)) for label, value in summary.settings],
             failures=[(shown(f.path), shown(f.reason)) for f in summary.failures[:FAILURES_SHOWN]],
             confusion=_confusion_rows(summary.confusion),
@@ -156,6 +170,26 @@ class Pages:
         """Return ``map.html``."""
         return self._fill("map.html", here="../", below="", chart=chart)
 
+    def search(self) -> str:
+        """Return ``images.html``, where all images are searched and sorted."""
+        rows = [self.row(image) | {"cluster": image.cluster, "date": image.date} for image in self._images]
+        columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+        return self._fill("images.html", here="../", below="", columns=script_json(columns))
+
+    def row(self, image: ReportImage) -> dict[str, Any]:
+        """Give what scripts make a tile of."""
+        return {
+            "key": image.key if image.key in self._thumbnails else "",
+            "preview": int(image.key in self._previews),
+            "name": image.name,
+            "folder": image.folder,
+            "path": shown(image.path),
+            "copy": "" if image.copy == shown(image.path) else image.copy,
+            "link": image.link("../"),
+            "note": image.note,
+            "wrong": int(image.wrong),
+        }
+
     def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
         return self._environment.get_template(template).render(
             summary=self._summary,
@@ -172,8 +206,8 @@ class Pages:
         summary, number, size = self._summary, cluster.number, cluster.size
         typical, doubtful, others = self._ordered[number]
         here = len(typical) + len(doubtful) + len(others)
-        count = max(4, min(16, _SAMPLES_IN_ALL // max(1, summary.k)))
-        samples = self._groups(number, "", "report/", typical[:count], doubtful[: count // 2], [])
+        members = list({image.key: image for image in (*typical, *others, *doubtful)}.values())
+        spread = members[:: max(1, len(members) // _COVER_PICTURES)][:_COVER_PICTURES]
         pages = max(1, math.ceil(here / PAGE_SIZE))
         name = f"cluster-{number}" if number >= 0 else UNSORTED
         return Cluster(
@@ -185,7 +219,7 @@ class Pages:
             shown=here,
             wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
             pages=tuple(f"{name}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
-            samples=tuple(samples),
+            cover=tuple(self._tile(image, "", "report/") for image in spread),
         )
 
     def _groups(
@@ -210,11 +244,16 @@ class Pages:
         ]
 
     def _tile(self, image: ReportImage, here: str, below: str) -> Tile:
-        there = image.key in self._thumbnails
+        def kept(keys: frozenset[str], *, preview: bool) -> str:
+            name = thumbnail_name(image.key, preview=preview)
+            return f"{below}thumbnails/{name}" if image.key in keys else ""
+
         return Tile(
             link=image.link(here),
-            thumbnail=f"{below}thumbnails/{thumbnail_name(image.key)}" if there else "",
+            thumbnail=kept(self._thumbnails, preview=False),
+            preview=kept(self._previews, preview=True),
             name=image.name,
+            folder=image.folder,
             path=shown(image.path),
             copy=image.copy,
             note=image.note,

@@ -33,6 +33,8 @@ class ReportImage:
         Permissions of the file: a thumbnail of it is no more public.
     x, y
         Place on the map; NaN leaves the image off it.
+    date
+        When the file was last changed, as text that sorts; may be empty.
     """
 
     key: str
@@ -47,6 +49,7 @@ class ReportImage:
     y: float = NAN
     cluster_name: str = ""
     mode: int = 0o666
+    date: str = ""
 
     @property
     def has_place(self) -> bool:
@@ -57,6 +60,11 @@ class ReportImage:
     def name(self) -> str:
         """Its file name, for reading."""
         return shown(os.path.basename(self.path))
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that it lies in, for reading."""
+        return shown(os.path.basename(os.path.dirname(self.path)))
 
     @property
     def copy(self) -> str:
@@ -73,6 +81,8 @@ class ReportImage:
             parts.append(f"silhouette {self.silhouette:.2f}".replace("-", "\u2212"))
         if self.true_class is not None:
             parts.append(f"label {shown(self.true_class)}")
+        if self.date:
+            parts.append(self.date)
         return " · ".join(parts)
 
     def link(self, here: str) -> str:

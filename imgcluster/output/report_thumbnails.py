@@ -1,4 +1,4 @@
-"""Thumbnails kept by content key, so that a second report makes none."""
+"""Thumbnails kept by content key, so that a second report makes none; previews for what browsers lack."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from imgcluster.files import create, open_regular, read_limited, remove_if_there
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
 
+PREVIEW_SIDE = 1200
+"""Long side in pixels of what is shown in place of a file that browsers cannot show."""
+
+_PREVIEW = f"-{PREVIEW_SIDE}"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 4 << 20
 
 
-def thumbnail_name(key: str) -> str:
-    """Return where the thumbnail of `key` (64 hex characters) lies below a folder of thumbnails."""
-    return f"{key[:2]}/{key}.jpg"
+def thumbnail_name(key: str, *, preview: bool = False) -> str:
+    """Return where the thumbnail (or preview) of `key`, 64 hex characters, lies below a folder of them."""
+    return f"{key[:2]}/{key}{_PREVIEW if preview else ''}.jpg"
 
 
 def claim_thumbnails(folder: str) -> None:
@@ -28,26 +32,29 @@ def claim_thumbnails(folder: str) -> None:
     if os.path.basename(folder) in PARTS:
         trim(folder)
     if not claim(folder):
-        for key in _present(folder):
-            remove_if_there(os.path.join(folder, thumbnail_name(key)))
+        for preview in (False, True):
+            for key in _present(folder, preview=preview):
+                remove_if_there(os.path.join(folder, thumbnail_name(key, preview=preview)))
 
 
-def missing_thumbnails(folder: str, keys: Iterable[str]) -> tuple[str, ...]:
+def missing_thumbnails(folder: str, keys: Iterable[str], *, preview: bool = False) -> tuple[str, ...]:
     """Return those of `keys` that have no whole thumbnail in `folder`, each once, in their order."""
     wanted = dict.fromkeys(keys)
-    here = _whole(folder, wanted)
+    here = _whole(folder, wanted, preview=preview)
     return tuple(key for key in wanted if key not in here)
 
 
-def save_thumbnail(folder: str, key: str, jpeg: bytes) -> None:
+def save_thumbnail(folder: str, key: str, jpeg: bytes, *, preview: bool = False) -> None:
     """Put a thumbnail into `folder`; it is there whole or not at all, also with several writers."""
-    target = os.path.join(folder, thumbnail_name(key))
+    target = os.path.join(folder, thumbnail_name(key, preview=preview))
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     with replacing(target, private=True, durable=False) as file:
         file.write(jpeg)
 
 
-def copy_thumbnails(source: str, target: str, modes: Mapping[str, int]) -> frozenset[str]:
+def copy_thumbnails(
+    source: str, target: str, modes: Mapping[str, int], *, preview: bool = False
+) -> frozenset[str]:
     """Copy thumbnails to a new folder. They are no links, for others may write to that folder.
 
     Parameters
@@ -60,22 +67,25 @@ def copy_thumbnails(source: str, target: str, modes: Mapping[str, int]) -> froze
     frozenset of str
         The keys that have a thumbnail in `target` now.
     """
-    found = _whole(source, modes)
+    found = _whole(source, modes, preview=preview)
     for key in found:
-        path = os.path.join(target, thumbnail_name(key))
+        name = thumbnail_name(key, preview=preview)
+        path = os.path.join(target, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with create(path, modes[key]) as file:
-            file.write(read_limited(os.path.join(source, thumbnail_name(key)), _MOST_BYTES))
+            file.write(read_limited(os.path.join(source, name), _MOST_BYTES))
     return found
 
 
-def _whole(folder: str, keys: Iterable[str]) -> frozenset[str]:
+def _whole(folder: str, keys: Iterable[str], *, preview: bool) -> frozenset[str]:
     """Return those of `keys` whose thumbnail lies in `folder`, from the first byte to the last.
 
     Thumbnails are not synced one by one: after a power loss some may be empty, or end early.
     """
-    here = _present(folder).intersection(keys)
-    return frozenset(key for key in here if _is_whole(os.path.join(folder, thumbnail_name(key))))
+    here = _present(folder, preview=preview).intersection(keys)
+    return frozenset(
+        key for key in here if _is_whole(os.path.join(folder, thumbnail_name(key, preview=preview)))
+    )
 
 
 def _is_whole(path: str) -> bool:
@@ -91,14 +101,15 @@ def _is_whole(path: str) -> bool:
         return False
 
 
-def _present(folder: str) -> set[str]:
-    """Return the keys that have a thumbnail in `folder`: one listing per subfolder, no stat per file."""
+def _present(folder: str, *, preview: bool) -> set[str]:
+    """Return the keys that have a thumbnail (or preview) in `folder`: one listing per subfolder, no stats."""
+    end = f"{_PREVIEW if preview else ''}.jpg"
     if not os.path.isdir(folder):
         return set()
     return {
-        name.removesuffix(".jpg")
+        name.removesuffix(end)
         for part in os.listdir(folder)
         if len(part) == 2
         for name in os.listdir(os.path.join(folder, part))
-        if len(name) == 68 and name.startswith(part) and name.endswith(".jpg")
+        if len(name) == 64 + len(end) and name.startswith(part) and name.endswith(end)
     }

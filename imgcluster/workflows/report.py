@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -197,6 +198,14 @@ def _in_words(value: str | float | Sequence[str]) -> str:
     return str(value) if isinstance(value, str | float | int) else ", ".join(value)
 
 
+def _date(path: str) -> str:
+    try:
+        changed = time.localtime(os.stat(path).st_mtime)
+    except (OSError, OverflowError, ValueError):  # gone, or a time that no calendar has
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M", changed)
+
+
 def _images(
     placements: Sequence[Placement],
     keys: Keys,
@@ -220,6 +229,7 @@ def _images(
             y=float(places[placement.key][1]),
             cluster_name=names.get(placement.cluster, ""),
             mode=permissions(path),
+            date=_date(path),
         )
         for placement in placements
         for path in (present_path(placement) or placement.path,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import quantity
 from imgcluster.images.encode import thumbnail_jpeg
+from imgcluster.images.header import EXTENSIONS
 from imgcluster.output.report_thumbnails import (
+    PREVIEW_SIDE,
     THUMBNAIL_SIDE,
     claim_thumbnails,
     missing_thumbnails,
@@ -18,6 +21,10 @@ from imgcluster.output.report_thumbnails import (
 )
 from imgcluster.records import Progress
 from imgcluster.workflows.reading import READING_SECONDS, decode_known
+
+_NOT_IN_BROWSERS = tuple(
+    suffix for kind in ("TIFF", "HEIC", "JPEG 2000", "PNM", "DIB") for suffix in EXTENSIONS[kind]
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ def make_thumbnails(
     *,
     engine: str | Engine = "local",
 ) -> Thumbnails:
-    """Make the thumbnails that `folder` lacks; where that cannot be used, they are of this run alone.
+    """Make the thumbnails that `folder` lacks, with previews of what browsers cannot show.
+
+    Where the folder cannot be used, they are of this run alone.
 
     Parameters
     ----------
@@ -60,14 +69,17 @@ def make_thumbnails(
 
 
 def _make(folder: str, paths: Mapping[bytes, Iterable[str]], progress: Progress, engine: str | Engine) -> int:
-    wanted = [bytes.fromhex(key) for key in missing_thumbnails(folder, map(bytes.hex, paths))]
+    unshown = [key.hex() for key, places in paths.items() if any(map(_is_unshown, places))]
+    small = missing_thumbnails(folder, map(bytes.hex, paths))
+    large = frozenset(missing_thumbnails(folder, unshown, preview=True))
+    wanted = [(bytes.fromhex(key), key in large) for key in dict.fromkeys((*small, *sorted(large)))]
     progress.begin("making thumbnails", len(wanted))
     made = 0
     lost: list[str] = []
     outcomes = in_order(
         find_engine(engine),
         Call(_thumbnail),
-        ((key, tuple(paths[key])) for key in wanted),
+        ((key, tuple(paths[key]), preview) for key, preview in wanted),
         timeout=READING_SECONDS,
         stopping=lambda: progress.stopping,
     )
@@ -75,7 +87,9 @@ def _make(folder: str, paths: Mapping[bytes, Iterable[str]], progress: Progress,
         if outcome.result is None:
             lost.append(str(outcome.error))
         else:
-            save_thumbnail(folder, outcome.item[0].hex(), outcome.result)
+            for jpeg, preview in zip(outcome.result, (False, True), strict=True):
+                if jpeg is not None:
+                    save_thumbnail(folder, outcome.item[0].hex(), jpeg, preview=preview)
             made += 1
         progress.advance()
     if lost:
@@ -84,5 +98,12 @@ def _make(folder: str, paths: Mapping[bytes, Iterable[str]], progress: Progress,
     return made
 
 
-def _thumbnail(image: tuple[bytes, tuple[str, ...]]) -> bytes:
-    return thumbnail_jpeg(decode_known(*image, THUMBNAIL_SIDE), THUMBNAIL_SIDE)
+def _is_unshown(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in _NOT_IN_BROWSERS
+
+
+def _thumbnail(image: tuple[bytes, tuple[str, ...], bool]) -> tuple[bytes, bytes | None]:
+    key, paths, preview = image
+    side = PREVIEW_SIDE if preview else THUMBNAIL_SIDE
+    pixels = decode_known(key, paths, side)
+    return thumbnail_jpeg(pixels, THUMBNAIL_SIDE), thumbnail_jpeg(pixels, side) if preview else None

@@ -5,35 +5,8 @@ const CHOSEN_LIMIT = 200;
 const layers = new Map(); // cluster number -> Bokeh renderer
 let plot = null;
 
-function thumbnailUrl(key) {
-  return `thumbnails/${key.slice(0, 2)}/${key}.jpg`;
-}
-
 function rowOf(source, index) {
   return Object.fromEntries(Object.entries(source.data).map(([name, column]) => [name, column[index]]));
-}
-
-function tileOf(row) {
-  const tile = document.createElement("a");
-  tile.className = row.wrong ? "tile wrong" : "tile";
-  tile.href = row.link;
-  tile.title = row.path;
-  tile.dataset.note = row.note;
-  if (row.copy) tile.dataset.copy = row.copy;
-  if (row.key) {
-    const image = new Image(80, 80);
-    image.loading = "lazy";
-    image.alt = row.name;
-    image.src = thumbnailUrl(row.key);
-    tile.append(image);
-  }
-  const name = document.createElement("span");
-  name.className = "name";
-  name.textContent = row.name;
-  tile.append(name);
-  const item = document.createElement("li");
-  item.append(tile);
-  return item;
 }
 
 function chosenRows() {
@@ -62,7 +35,7 @@ function listChosen() {
     rows.length === 0 ? "none" : rows.length > shown.length ? `${shown.length} of ${count} listed` : count;
   document.getElementById("chosen-hint").hidden = rows.length > 0;
   document.getElementById("chosen-buttons").hidden = rows.length === 0;
-  document.getElementById("chosen").replaceChildren(...shown.map(([source, index]) => tileOf(rowOf(source, index))));
+  document.getElementById("chosen").replaceChildren(...shown.map(([source, index]) => tileOf(rowOf(source, index), 80)));
 }
 
 // A selection touches every layer: list once, after the last.
@@ -83,9 +56,12 @@ const inspected = new Map(); // source -> indices
 
 function showHover() {
   const hit = [...layers.values()].find((layer) => layer.visible && inspected.get(layer.data_source)?.length);
-  hover.hidden = !hit;
-  if (!hit) return;
-  const row = rowOf(hit.data_source, inspected.get(hit.data_source)[0]);
+  showRow(hit && rowOf(hit.data_source, inspected.get(hit.data_source)[0]));
+}
+
+function showRow(row) {
+  hover.hidden = !row;
+  if (!row) return;
   const image = hover.querySelector("img");
   image.hidden = !row.key;
   if (row.key) image.src = thumbnailUrl(row.key);
@@ -93,11 +69,175 @@ function showHover() {
   hover.querySelector(".note").textContent = row.note;
 }
 
-function placeHover(event) {
+function onPointer(event) {
+  const box = place.getBoundingClientRect();
+  const hit = pictureAt(event.clientX - box.left, event.clientY - box.top);
+  if (hit) showRow(rowOf(hit.layer.data_source, hit.index));
+  else if (onPointer.hit) showHover();
+  onPointer.hit = hit;
+  placeHover(event.clientX, event.clientY);
+}
+
+function placeHover(clientX, clientY) {
   const box = document.querySelector(".plotside").getBoundingClientRect();
-  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  const [x, y] = [clientX - box.left, clientY - box.top];
   hover.style.left = `${x < box.width / 2 ? x + 16 : x - 16 - (hover.offsetWidth || 180)}px`;
   hover.style.top = `${y < box.height / 2 ? y + 16 : y - 16 - (hover.offsetHeight || 220)}px`;
+}
+
+// --- what lies over the points: names of groups, and pictures where there is room for them ----------------
+
+const place = document.getElementById("map");
+const over = document.getElementById("over");
+const POINTS_WITH_PICTURES = 600;
+const SIDE = 52;
+let pictures = []; // { layer, index, x, y }
+let cursor = null; // [layer, index]: where the keyboard is
+
+function screenOf(x, y) {
+  const frame = Bokeh.index.get_by_id(plot.id).frame;
+  return [frame.x_scale.compute(x), frame.y_scale.compute(y)];
+}
+
+const pointOf = (layer, index) => screenOf(layer.data_source.data.x[index], layer.data_source.data.y[index]);
+
+const isInView = ([x, y]) => x >= 0 && y >= 0 && x <= place.clientWidth && y <= place.clientHeight;
+
+const pictureAt = (x, y) =>
+  pictures.find((each) => Math.abs(each.x - x) <= SIDE / 2 && Math.abs(each.y - y) <= SIDE / 2);
+
+function mark(kind, [x, y], element = "span") {
+  const made = document.createElement(element);
+  made.className = kind;
+  made.style.left = `${x}px`;
+  made.style.top = `${y}px`;
+  over.append(made);
+  return made;
+}
+
+// Takes places one after the other, and refuses those that would cover one that is taken.
+function withoutOverlap(width, height) {
+  const taken = new Map();
+  return ([x, y]) => {
+    const [column, row] = [Math.floor(x / width), Math.floor(y / height)];
+    for (let i = column - 1; i <= column + 1; i += 1) {
+      for (let j = row - 1; j <= row + 1; j += 1) {
+        const other = taken.get(`${i},${j}`);
+        if (other && Math.abs(other[0] - x) < width && Math.abs(other[1] - y) < height) return false;
+      }
+    }
+    taken.set(`${column},${row}`, [x, y]);
+    return true;
+  };
+}
+
+function pointsInView() {
+  const { x_range: across, y_range: up } = plot;
+  const found = [];
+  for (const layer of layers.values()) {
+    if (!layer.visible) continue;
+    const { x, y, key } = layer.data_source.data;
+    for (let index = 0; index < x.length; index += 1) {
+      if (x[index] < across.start || x[index] > across.end || y[index] < up.start || y[index] > up.end) continue;
+      found.push([layer, index, key[index]]);
+      if (found.length > POINTS_WITH_PICTURES) return [];
+    }
+  }
+  return found;
+}
+
+function drawOver() {
+  over.replaceChildren();
+  pictures = [];
+  const hasRoom = withoutOverlap(SIDE + 2, SIDE + 2);
+  for (const [layer, index, key] of pointsInView()) {
+    const [x, y] = pointOf(layer, index);
+    if (!key || !hasRoom([x, y])) continue;
+    const picture = mark("picture", [x, y], "img");
+    picture.alt = "";
+    picture.src = thumbnailUrl(key);
+    picture.style.borderColor = layer.glyph.fill_color.value ?? layer.glyph.fill_color;
+    pictures.push({ layer, index, x, y });
+  }
+  const isFree = withoutOverlap(30, 22);
+  const bySize = [...layers.entries()].sort(([, a], [, b]) => b.data_source.data.x.length - a.data_source.data.x.length);
+  for (const [number, layer] of bySize) {
+    if (!layer.visible) continue;
+    layer.middle ??= ["x", "y"].map((axis) => [...layer.data_source.data[axis]].sort((a, b) => a - b));
+    const at = screenOf(...layer.middle.map((values) => values[values.length >> 1]));
+    if (!isInView(at) || !isFree(at)) continue;
+    mark("groupname", at).textContent = document.querySelector(`[data-cluster="${number}"]`).dataset.label;
+  }
+  if (cursor && cursor[0].visible) mark("ring", pointOf(...cursor));
+}
+
+function drawSoon() {
+  cancelAnimationFrame(drawSoon.request);
+  drawSoon.request = requestAnimationFrame(drawOver);
+}
+
+function light(cluster) {
+  if (cluster === null) {
+    dimOthers(chosenRows().length > 0);
+    return;
+  }
+  for (const [number, layer] of layers) {
+    layer.glyph.fill_alpha = number === cluster ? 1 : layer.nonselection_glyph.fill_alpha;
+  }
+}
+
+// --- the keyboard goes from point to point, through one cluster after the other -----------------------------
+
+function moveTo(layer, index) {
+  cursor = [layer, index];
+  const { x: xs, y: ys } = layer.data_source.data;
+  for (const [range, value] of [[plot.x_range, xs[index]], [plot.y_range, ys[index]]]) {
+    if (value >= range.start && value <= range.end) continue;
+    const half = (range.end - range.start) / 2;
+    range.setv({ start: value - half, end: value + half });
+  }
+  const row = rowOf(layer.data_source, index);
+  const [x, y] = pointOf(layer, index);
+  const box = place.getBoundingClientRect();
+  showRow(row);
+  placeHover(box.left + x, box.top + y);
+  document.getElementById("at").textContent = `${row.name}, ${row.note}`;
+  drawSoon();
+}
+
+function onKey(event) {
+  const there = [...layers.values()].filter((layer) => layer.visible);
+  if (!there.length || event.ctrlKey || event.metaKey || event.altKey) return;
+  const last = (layer) => layer.data_source.data.x.length - 1;
+  if (!cursor || !cursor[0].visible) cursor = [there[0], -1];
+  const [layer, index] = cursor;
+  const at = there.indexOf(layer);
+  const [before, after] = [there.at(at - 1), there[(at + 1) % there.length]];
+  const moves = {
+    ArrowRight: () => (index < last(layer) ? moveTo(layer, index + 1) : moveTo(after, 0)),
+    ArrowLeft: () => (index > 0 ? moveTo(layer, index - 1) : moveTo(before, last(before))),
+    ArrowDown: () => moveTo(index < 0 ? layer : after, 0),
+    ArrowUp: () => moveTo(before, 0),
+    Home: () => moveTo(there[0], 0),
+    End: () => moveTo(there.at(-1), last(there.at(-1))),
+    Enter: () => index >= 0 && show(tileOf(rowOf(layer.data_source, index), 80).firstChild),
+    " ": () => index >= 0 && choose(layer, index, true),
+    "+": () => toolOf("ZoomInTool").do.emit(),
+    "-": () => toolOf("ZoomOutTool").do.emit(),
+    0: () => toolOf("ResetTool").do.emit(),
+    Escape: () => { cursor = null; showRow(null); drawSoon(); },
+  };
+  if (!moves[event.key]) return;
+  event.preventDefault();
+  moves[event.key]();
+}
+
+function choose(layer, index, more) {
+  if (!more) clearChosen();
+  const { selected } = layer.data_source;
+  const others = selected.indices.filter((each) => each !== index);
+  selected.indices = more && others.length < selected.indices.length ? others : [...others, index];
+  listSoon();
 }
 
 // --- tools and legend -----------------------------------------------------------------------------------
@@ -109,6 +249,7 @@ function toolOf(type) {
 function setVisible(cluster, visible) {
   layers.get(cluster).visible = visible;
   document.querySelector(`[data-cluster="${cluster}"]`).setAttribute("aria-pressed", visible);
+  drawSoon();
 }
 
 function onClick(event) {
@@ -147,10 +288,23 @@ async function start() {
       showHover();
     });
   }
-  const place = document.getElementById("map");
-  place.addEventListener("pointermove", placeHover);
+  place.addEventListener("pointermove", onPointer);
   place.addEventListener("pointerleave", () => { hover.hidden = true; });
+  place.addEventListener("click", (event) => {
+    const box = place.getBoundingClientRect();
+    const hit = pictureAt(event.clientX - box.left, event.clientY - box.top);
+    if (hit && !chosenRows().length) choose(hit.layer, hit.index, false);
+  });
+  place.addEventListener("keydown", onKey);
+  place.addEventListener("blur", () => { if (!viewer.open) showRow(null); });
+  for (const range of [plot.x_range, plot.y_range]) range.change.connect(drawSoon);
+  new ResizeObserver(drawSoon).observe(place);
+  for (const button of document.querySelectorAll("[data-cluster]")) {
+    for (const kind of ["mouseenter", "focus"]) button.addEventListener(kind, () => light(Number(button.dataset.cluster)));
+    for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => light(null));
+  }
   document.querySelector(".mapper").addEventListener("click", onClick);
+  drawSoon();
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -30,27 +30,65 @@ async function copyText(text, what) {
 
 const pathOf = (tile) => tile.dataset.copy || tile.title;
 
+const thumbnailUrl = (key, end = "") => `thumbnails/${key.slice(0, 2)}/${key}${end}.jpg`;
+
+// A tile as the templates make it, of one image's row in the data of a page.
+function tileOf(row, side) {
+  const tile = document.createElement("a");
+  tile.className = row.wrong ? "tile wrong" : "tile";
+  tile.href = row.link;
+  tile.title = row.path;
+  tile.dataset.note = row.note;
+  if (row.copy) tile.dataset.copy = row.copy;
+  if (row.preview) tile.dataset.preview = thumbnailUrl(row.key, "-1200");
+  if (row.key) {
+    const image = new Image(side, side);
+    image.loading = "lazy";
+    image.alt = row.name;
+    image.src = thumbnailUrl(row.key);
+    tile.append(image);
+  }
+  for (const part of ["name", "folder"]) {
+    const text = document.createElement("span");
+    text.className = part;
+    text.textContent = row[part];
+    tile.append(text);
+  }
+  const item = document.createElement("li");
+  item.append(tile);
+  return item;
+}
+
 function show(tile) {
   current = tile;
   picture.hidden = false;
   viewer.querySelector(".unshown").hidden = true;
   picture.alt = tile.querySelector(".name").textContent;
-  picture.src = tile.href;
+  picture.src = tile.dataset.preview || tile.href;
   viewer.querySelector(".path").textContent = tile.title;
   viewer.querySelector(".note").textContent = tile.dataset.note;
   viewer.querySelector("[data-do=open]").href = tile.href;
+  const tiles = allTiles();
+  const count = tiles.includes(tile) ? `${tiles.indexOf(tile) + 1} of ${tiles.length.toLocaleString("en")}` : "";
+  viewer.querySelector("[data-count]").textContent = count;
   if (!viewer.open) viewer.showModal();
 }
 
+const allTiles = () => [...document.querySelectorAll("a.tile")];
+
+function goTo(tile) {
+  if (!tile) return;
+  tile.scrollIntoView({ block: "nearest" });
+  show(tile);
+}
+
 function step(by) {
-  const tiles = [...document.querySelectorAll("a.tile")];
-  const next = tiles[tiles.indexOf(current) + by];
-  if (!next) return;
-  next.scrollIntoView({ block: "nearest" });
-  show(next);
+  const tiles = allTiles();
+  goTo(tiles[tiles.indexOf(current) + by]);
 }
 
 picture.addEventListener("error", () => {
+  if (!picture.hasAttribute("src")) return;
   const thumbnail = current && current.querySelector("img");
   viewer.querySelector(".unshown").hidden = false;
   if (thumbnail && picture.src !== thumbnail.src) picture.src = thumbnail.src;
@@ -75,6 +113,22 @@ viewer.addEventListener("click", (event) => {
 viewer.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") step(-1);
   else if (event.key === "ArrowRight") step(1);
+  else if (event.key === "Home") goTo(allTiles()[0]);
+  else if (event.key === "End") goTo(allTiles().at(-1));
+  else return;
+  event.preventDefault();
+});
+
+// A swipe to the side goes on; with two fingers, or where the picture is zoomed in, it is none.
+let touched = null;
+viewer.addEventListener("touchstart", (event) => {
+  touched = event.touches.length === 1 && window.visualViewport.scale < 1.01 ? event.touches[0] : null;
+}, { passive: true });
+viewer.addEventListener("touchend", (event) => {
+  if (!touched) return;
+  const [x, y] = ["clientX", "clientY"].map((name) => event.changedTouches[0][name] - touched[name]);
+  touched = null;
+  if (Math.abs(x) > 40 && Math.abs(x) > 2 * Math.abs(y)) step(x < 0 ? 1 : -1);
 });
 
 viewer.addEventListener("close", () => {
