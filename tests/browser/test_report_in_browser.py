@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import pytest
 from report_sample import HOSTILE_NAMES, Sample
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("report.html", "report/cluster-1.html", "report/map.html")
+PAGES = ("report.html", "report/cluster-1.html", "report/map.html", "report/images.html")
 
 # The place of a point on the screen.
 POINT = """
@@ -93,9 +95,11 @@ def test_thumbnails_appear_and_move_nothing(
 ) -> None:
     browser = open_browser()
     browser.open(path_of(sample, page))
-    for tile in browser.driver.find_elements("css selector", "a.tile"):
-        browser.look("arguments[0].scrollIntoView()", tile)
-        browser.wait("return arguments[0].querySelector('img').naturalWidth === 160", tile)
+    pictures = browser.driver.find_elements("css selector", "main img[loading=lazy]")
+    assert len(pictures) >= 10
+    for picture in pictures:
+        browser.look("arguments[0].scrollIntoView()", picture)
+        browser.wait("return arguments[0].naturalWidth === 160", picture)
     shifts = """
       return new Promise((done) => {
         new PerformanceObserver((list) => done(list.getEntries().map((entry) => entry.value)))
@@ -151,7 +155,7 @@ def test_a_file_that_the_browser_cannot_show_is_replaced_by_its_thumbnail(
     (tmp_path / "pictures" / "scan.tif").write_bytes(b"II*\0")
     sample.write()
     browser = open_browser()
-    browser.open(path_of(sample, "report.html"))
+    browser.open(path_of(sample, "report/cluster-0.html"))
     browser.click("a.tile")
     browser.wait("return picture.naturalWidth === 160 && !viewer.querySelector('.unshown').hidden")
 
@@ -227,6 +231,178 @@ def test_zooming_and_resetting(sample: Sample, open_browser: Callable[..., Brows
     browser.wait(f"{span} < arguments[0]", before)
     browser.click("[data-action=ResetTool]")
     browser.wait(f"{span} === arguments[0]", before)
+
+
+KEY = (
+    "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: arguments[0], bubbles: true }))"
+)
+SEEN = "return viewer.querySelector('[data-count]').textContent"
+
+
+def test_the_viewer_counts_goes_to_both_ends_and_blows_nothing_up(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/cluster-0.html"))
+    browser.click("a.tile")
+    browser.wait("return viewer.open && picture.naturalWidth === 160")
+    assert browser.look(SEEN) == "1 of 10"
+    assert browser.look("return [picture.clientWidth, picture.clientHeight]") == [160, 120]
+    for key, count in (
+        ("End", "10 of 10"),
+        ("ArrowRight", "10 of 10"),
+        ("ArrowLeft", "9 of 10"),
+        ("Home", "1 of 10"),
+    ):
+        browser.look(KEY, key)
+        assert browser.look(SEEN) == count
+
+
+def test_a_large_image_fits_into_the_viewer(tmp_path: Path, open_browser: Callable[..., Browser]) -> None:
+    sample = Sample(tmp_path, k=1).add(["large.png"])
+    large = cv2.imencode(".png", np.zeros((3000, 5000, 3), np.uint8))[1]
+    (tmp_path / "pictures" / "large.png").write_bytes(large.tobytes())
+    sample.write()
+    browser = open_browser(width=390, height=800)
+    browser.open(path_of(sample, "report/cluster-0.html"))
+    browser.click("a.tile")
+    browser.wait("return picture.naturalWidth === 5000")
+    inside = "const [p, s] = [picture, picture.parentElement].map((e) => e.getBoundingClientRect());"
+    assert browser.look(
+        f"{inside} return p.width > 300 && p.right <= s.right + 1 && p.bottom <= s.bottom + 1"
+    )
+
+
+def test_a_swipe_goes_to_the_next_image(sample: Sample, open_browser: Callable[..., Browser]) -> None:
+    browser = open_browser(width=390, height=800)
+    browser.open(path_of(sample, "report/cluster-0.html"))
+    browser.click("a.tile")
+    browser.wait("return viewer.open")
+
+    def swipe(start: int, end: int) -> None:
+        touch = "Input.dispatchTouchEvent"
+        browser.driver.execute_cdp_cmd(touch, {"type": "touchStart", "touchPoints": [{"x": start, "y": 300}]})
+        browser.driver.execute_cdp_cmd(touch, {"type": "touchMove", "touchPoints": [{"x": end, "y": 305}]})
+        browser.driver.execute_cdp_cmd(touch, {"type": "touchEnd", "touchPoints": []})
+
+    swipe(300, 100)
+    browser.wait(f"{SEEN} === '2 of 10'")
+    swipe(100, 110)
+    swipe(100, 300)
+    browser.wait(f"{SEEN} === '1 of 10'")
+
+
+def test_images_are_found_by_name_and_put_in_order(
+    tmp_path: Path, open_browser: Callable[..., Browser]
+) -> None:
+    sample = Sample(tmp_path).add([f"img{i}.jpg" for i in (10, 9, 1)])
+    sample.images = [replace(image, date=f"200{i}-01-01") for i, image in enumerate(sample.images)]
+    sample.write()
+    browser = open_browser()
+    names = "return [...document.querySelectorAll('#found .name')].map((name) => name.textContent).join(' ')"
+    for choice, expected in (
+        ("order=name", "img1.jpg img9.jpg img10.jpg"),
+        ("order=new", "img1.jpg img9.jpg img10.jpg"),
+        ("order=old", "img10.jpg img9.jpg img1.jpg"),
+        ("within=1", "img9.jpg"),
+        ("q=IMG1+2002", "img1.jpg"),
+    ):
+        browser.driver.get("about:blank")
+        browser.driver.get(f"file://{path_of(sample, 'report/images.html')}#{choice}")
+        assert browser.look(names) == expected
+    browser.look("query.value = 'nothing'; query.dispatchEvent(new Event('input'))")
+    browser.wait("return document.getElementById('count').textContent === '0 of 3 images.'")
+    browser.click("#query")
+    browser.driver.switch_to.active_element.clear()
+    browser.driver.switch_to.active_element.send_keys("img9")
+    browser.wait(f"{names} === 'img9.jpg'")
+    browser.click("#found a")
+    browser.wait("return viewer.open && picture.naturalWidth === 160")
+    assert browser.complaints() == []
+
+
+def test_the_keyboard_reaches_every_point_of_the_map(
+    sample: Sample, open_browser: Callable[..., Browser]
+) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    browser.look("document.getElementById('map').focus()")
+    reached = set()
+    browser.look(KEY, "Home")
+    for _ in sample.images:
+        reached.add(browser.look("return document.getElementById('at').textContent.split(',')[0]"))
+        browser.look(KEY, "ArrowRight")
+    assert reached == {image.name for image in sample.images}
+    browser.look(KEY, "ArrowDown")
+    assert browser.look(HOVER) == "1.jpg"
+    browser.look(KEY, "Enter")
+    browser.wait("return viewer.open && picture.naturalWidth === 160")
+    browser.look("viewer.close()")
+    browser.look("document.getElementById('map').focus()")
+    browser.look(KEY, " ")
+    browser.wait(f"{CHOSEN} === '1'")
+    browser.look("plot.x_range.setv({ start: 100, end: 110 })")
+    browser.look(KEY, "ArrowRight")
+    assert browser.look("return plot.x_range.start") < 50  # what the keyboard reaches is brought into view
+
+
+def test_pictures_stand_for_points_where_there_is_room_and_groups_have_names(
+    tmp_path: Path, open_browser: Callable[..., Browser]
+) -> None:
+    sample = Sample(tmp_path, k=2).add([f"{i}.jpg" for i in range(4)])
+    shown_key = sample.images[0].key
+    sample.images = [
+        replace(sample.images[0], path=f"/p/{i}.jpg", cluster=i % 2, x=float(i % 40), y=float(i // 40))
+        for i in range(1600)
+    ]
+    sample.write()
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    pictures = "return document.querySelectorAll('#over .picture').length"
+    browser.wait("return document.querySelectorAll('#over .groupname').length > 0")
+    assert browser.look(pictures) == 0
+    browser.look("plot.x_range.setv({ start: -1, end: 5 }); plot.y_range.setv({ start: -1, end: 5 })")
+    browser.wait(f"{pictures} > 5")
+    box = browser.look(
+        "const b = document.querySelector('#over .picture').getBoundingClientRect(); return [b.x, b.y]"
+    )
+    browser.mouse("Moved", box[0] + 45, box[1] + 45)  # beside the point, on its picture
+    browser.wait("return !hover.hidden && hover.querySelector('img').src.includes(arguments[0])", shown_key)
+
+
+def test_a_row_of_the_legend_lights_its_points(sample: Sample, open_browser: Callable[..., Browser]) -> None:
+    browser = open_browser()
+    browser.open(path_of(sample, "report/map.html"))
+    alphas = (
+        "return [...layers.values()].map((layer) => layer.glyph.fill_alpha.value ?? layer.glyph.fill_alpha)"
+    )
+    before = browser.look(alphas)
+    browser.look("document.querySelector('[data-cluster=\"1\"]').focus()")
+    lit = browser.look(alphas)
+    assert lit[1] > 2 * max(lit[0], lit[2])
+    browser.look("document.activeElement.blur()")
+    assert browser.look(alphas) == before
+
+
+@pytest.mark.parametrize(("width", "height", "screens"), [(1280, 900, 6), (390, 800, 9)])
+def test_forty_clusters_of_three_thousand_images_are_seen_without_long_scrolling(
+    tmp_path: Path, open_browser: Callable[..., Browser], width: int, height: int, screens: int
+) -> None:
+    sample = Sample(tmp_path, k=40).add([f"{i}.jpg" for i in range(120)])
+    sample.images = [
+        replace(sample.images[i % 120], path=f"/p/{i}.jpg", cluster=i % 40, silhouette=0.3)
+        for i in range(3000)
+    ]
+    sample.write()
+    browser = open_browser(width, height)
+    browser.open(path_of(sample, "report.html"))
+    assert browser.look("return document.documentElement.scrollHeight") < screens * height
+    assert browser.look("return document.documentElement.scrollWidth") <= width
+    reached = set()
+    for _ in range(60):
+        browser.driver.switch_to.active_element.send_keys("\ue004")  # Tab
+        reached.add(browser.look("return document.activeElement.id"))
+    assert {f"cluster-{n}" for n in range(40)} <= reached
 
 
 def test_hostile_names_run_nothing_and_their_images_open(

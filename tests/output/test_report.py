@@ -12,10 +12,10 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from report_sample import HOSTILE_NAMES, Sample
+from report_sample import HOSTILE_NAMES, Sample, square
 
 from imgcluster.errors import FailureCode, ImgclusterError, MissingExtra
-from imgcluster.output.report import ConfusionTable, ReportImage
+from imgcluster.output.report import ConfusionTable, ReportImage, save_thumbnail
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, by_confidence
 from imgcluster.records import CLUSTERING_MARKER, Failure
@@ -81,7 +81,8 @@ def test_the_report_is_one_page_to_open_and_a_folder(sample: Sample) -> None:
     assert page == os.path.join(sample.out, "report.html")
     assert sorted(os.listdir(sample.out)) == [CLUSTERING_MARKER, "report", "report.html"]
     assert sorted(os.listdir(os.path.join(sample.out, "report"))) == [
-        "assets", "cluster-0.html", "cluster-1.html", "cluster-2.html", "images.html", "map.html", "thumbnails",
+        "assets", "cluster-0.html", "cluster-1.html", "cluster-2.html",
+        "images.html", "map.html", "thumbnails",
     ]  # fmt: skip
 
 
@@ -127,6 +128,47 @@ def test_few_images_make_a_report_too(tmp_path: Path, count: int) -> None:
     pictures = [image for image in page.all("img") if image.get("src")]
     assert len(pictures) == count
     assert os.path.exists(os.path.join(sample.out, "report", "map.html")) == (count > 0)
+
+
+def test_the_overview_is_a_cover_for_each_cluster_with_its_count_and_a_word(sample: Sample) -> None:
+    page = read(sample.write(sample.summary(silhouettes=(0.5, 0.1, float("nan")))))
+    covers = page.all("a", "cover")
+    assert [cover["href"] for cover in covers] == [f"report/cluster-{n}.html" for n in range(3)]
+    assert len([image for image in page.all("img") if image.get("src")]) == 12
+    assert len(page.all("span", "clear")) == len(page.all("span", "mixed")) == 1
+    assert page.text.count("10 images") == 3
+    assert read(Path(sample.out, "report", "cluster-1.html")).all("span", "mixed")
+
+
+def test_a_tile_names_the_folder_too(sample: Sample) -> None:
+    sample.write()
+    page = read(Path(sample.out, "report", "cluster-0.html"))
+    assert len(page.all("span", "folder")) == len(page.all("a", "tile")) == 10
+    assert page.text.split().count("pictures") == 10
+
+
+def test_all_images_are_in_the_data_that_is_searched(sample: Sample) -> None:
+    sample.images = [replace(image, date="2024-05-01 10:00") for image in sample.images]
+    sample.write()
+    page = Path(sample.out, "report", "images.html").read_text(encoding="utf-8")
+    found = re.search(r'id="columns">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    columns = json.loads(found[1])
+    assert columns["name"] == [image.name for image in sample.images]
+    assert columns["cluster"] == [image.cluster for image in sample.images]
+    assert set(columns["date"]) == {"2024-05-01 10:00"}
+
+
+def test_a_preview_stands_for_a_file_that_browsers_do_not_show(sample: Sample) -> None:
+    key = sample.images[0].key
+    save_thumbnail(sample.cache, key, square(0), preview=True)
+    sample.write()
+    previews = [
+        tile.get("data-preview") for tile in read(Path(sample.out, "report/cluster-0.html")).all("a", "tile")
+    ]
+    assert [preview for preview in previews if preview] == [f"thumbnails/{key[:2]}/{key}-1200.jpg"]
+    assert Path(sample.out, "report", f"thumbnails/{key[:2]}/{key}-1200.jpg").is_file()
+    assert map_columns(sample.out)["preview"].count(1) == 1
 
 
 def test_typical_images_come_first_then_those_least_sure() -> None:
@@ -197,7 +239,7 @@ def test_a_path_is_copied_as_it_is_and_as_its_url_where_it_is_no_text(tmp_path: 
     tiles = read(Path(sample.out, "report", "cluster-0.html")).all("a", "tile")
     folder = tmp_path / "pictures"
     copied = {tile.get("data-copy", tile["title"]) for tile in tiles}
-    assert copied == {f"{folder}/line\nbreak.jpg", f"file://{folder}/%FF.jpg", f"{folder}/plain.jpg"}
+    assert copied == {f"file://{folder}/line%0Abreak.jpg", f"file://{folder}/%FF.jpg", f"{folder}/plain.jpg"}
 
 
 def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
