@@ -1,4 +1,4 @@
-"""Every command in the README runs, in the order in which it stands there."""
+"""Every command in the README and in docs/photographs.md runs, in the order in which it stands there."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import write_images
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PHOTOGRAPHS = (ROOT / "docs" / "photographs.md").read_text(encoding="utf-8")
 
 
-def commands(program: str) -> list[str]:
+def commands(program: str, page: str = README) -> list[str]:
     """The commands in console blocks that start with `program`."""
-    blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
     lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
     return [line.split("  #")[0].strip() for line in lines if line.split()[0] == program]
 
@@ -47,14 +52,24 @@ def run(folder: Path, *lines: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_commands_of_the_readme_run_one_after_the_other(tmp_path: Path) -> None:
-    found = commands("imgcluster")
+@pytest.mark.parametrize("page", [README, pytest.param(PHOTOGRAPHS, marks=pytest.mark.slow)])
+def test_the_commands_of_a_page_run_one_after_the_other(tmp_path: Path, page: str) -> None:
+    found = commands("imgcluster", page)
     assert len(found) >= 3
     run(tmp_path, "imgcluster demo-images photos")
     for photograph in (tmp_path / "photos").iterdir():
         for view in sorted(photograph.iterdir())[VIEWS:]:
             view.unlink()
     run(tmp_path, *found)
+
+
+def test_the_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "photos", 2, {f"c{i}": (25 * i, 250 - 25 * i, 60 * (i % 4)) for i in range(8)})
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block.replace("found.to_frame()", "found.table()"), names)  # without pandas or polars
+    assert names["found"].points.shape[0] == 16
 
 
 def test_every_make_target_that_is_named_exists() -> None:

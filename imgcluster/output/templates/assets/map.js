@@ -90,6 +90,8 @@ function placeHover(clientX, clientY) {
 const place = document.getElementById("map");
 const over = document.getElementById("over");
 const POINTS_WITH_PICTURES = 600;
+const ZOOMED_IN = 0.75; // of the width that all points take
+let fullWidth = 0;
 const SIDE = 52;
 let pictures = []; // { layer, index, x, y }
 let cursor = null; // [layer, index]: where the keyboard is
@@ -134,6 +136,7 @@ function withoutOverlap(width, height) {
 function pointsInView() {
   const { x_range: across, y_range: up } = plot;
   const found = [];
+  if (across.end - across.start > ZOOMED_IN * fullWidth) return found;
   for (const layer of layers.values()) {
     if (!layer.visible) continue;
     const { x, y, key } = layer.data_source.data;
@@ -304,6 +307,7 @@ async function start() {
     for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => light(null));
   }
   document.querySelector(".mapper").addEventListener("click", onClick);
+  fullWidth = plot.x_range.end - plot.x_range.start;
   drawSoon();
   document.documentElement.dataset.ready = "yes";
 }
