@@ -99,4 +99,13 @@ def _pages(
 def _tile(image: ComparedImage, below: str, has_thumbnail: bool) -> Tile:  # noqa: FBT001 - one of its parts
     file = ReportImage(image.key, image.path, image.path, 0)
     thumbnail = f"{below}thumbnails/{thumbnail_name(image.key)}" if has_thumbnail else ""
-    return Tile(file.link(""), thumbnail, file.name, shown(image.path), file.copy, image.note, image.mark)
+    return Tile(
+        link=file.link(""),
+        thumbnail=thumbnail,
+        name=file.name,
+        folder=file.folder,
+        path=shown(image.path),
+        copy=file.copy,
+        note=image.note,
+        mark=image.mark,
+    )

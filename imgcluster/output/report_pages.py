@@ -43,7 +43,7 @@ class Tile:
     copy: str
     note: str
     mark: str
-    preview: str
+    preview: str = ""
 
 
 @dataclass(frozen=True)
