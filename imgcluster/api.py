@@ -20,6 +20,7 @@ from imgcluster.records import NetworkSource, Progress
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
+from imgcluster.workflows import correct as correcting
 from imgcluster.workflows import duplicates as duplicating
 from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import inventory as listing
@@ -38,6 +39,7 @@ from imgcluster.workflows.options import (
     ClusterOptions,
     CompareOptions,
     ContactSheetOptions,
+    CorrectOptions,
     DuplicatesOptions,
     ExtractOptions,
     InventoryOptions,
@@ -57,11 +59,13 @@ __all__ = [
     "cluster",
     "compare",
     "contact_sheet",
+    "correct",
     "demo_images",
     "duplicates",
     "evaluate",
     "extract",
     "inventory",
+    "merge",
     "name",
     "networks",
     "report",
@@ -204,6 +208,18 @@ def report(*, options: ReportOptions, progress: Progress | None = None) -> repor
 def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = None) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
     return make_contact_sheet(**vars(options), owner=ownership(), progress=progress)
+
+
+@_command
+def correct(*, options: CorrectOptions, progress: Progress | None = None) -> correcting.Corrected:
+    """Keep what was moved between cluster folders by hand as a file for ``cluster(edits=...)``."""
+    return correcting.correct(options, owner=ownership(), progress=progress)
+
+
+@_command
+def merge(*clusters_to_merge: str, options: NameOptions, progress: Progress | None = None) -> naming.Changed:
+    """Make one cluster of several, given by numbers or names; the first takes the others."""
+    return correcting.merge(clusters_to_merge, options, owner=ownership(), progress=progress)
 
 
 @_command

@@ -92,6 +92,10 @@ class UnreadableImage(ImgclusterError):
         return type(self), (str(self), self.code, self.pixels)
 
 
+class NoImages(ImgclusterError):
+    """There was not one image where some were looked for."""
+
+
 class NothingReadable(ImgclusterError):
     """There were images, but none of them could be read; `failures` are their paths and reasons."""
 

@@ -18,6 +18,7 @@ from imgcluster.analysis.clusterer import (
     SpacesClusterer,
 )
 from imgcluster.analysis.clusterers import find_clusterer
+from imgcluster.analysis.constraints import Constraints, constrain
 from imgcluster.analysis.features import Features, load_features, transform_all
 from imgcluster.analysis.scoring import silhouette
 from imgcluster.analysis.spaces import Space, Spaces
@@ -85,6 +86,7 @@ def cluster(
     settings: ClusterSettings,
     progress: Progress,
     weights: NDArray[np.int64] | None = None,
+    constraints: Constraints | None = None,
 ) -> Clustering:
     """Cluster images by their embeddings.
 
@@ -105,6 +107,8 @@ def cluster(
         Told about stages, and in one line where there are fewer distinct images than clusters asked for.
     weights
         (N,) how many files show each image, one where it is not said: clusters are numbered by their files.
+    constraints
+        What people say of the N images. Its groups' clusters are those whose `numbers` are the groups'.
 
     Raises
     ------
@@ -120,7 +124,8 @@ def cluster(
     check_count(settings.k, len(features.rows))
     progress.begin("finding clusters")
     weights = np.ones(len(keys), np.int64) if weights is None else weights
-    found = fit(features, weights[features.order], settings, fuse=prepare.automatic)
+    constraints = None if constraints is None else constraints.of(features.order)
+    found = fit(features, weights[features.order], settings, constraints, fuse=prepare.automatic)
     count = len(found.numbers)
     if finds_k:
         progress.note(f"{settings.algorithm} found {quantity(count, 'cluster')}: it does not look at k")
@@ -139,14 +144,21 @@ def cluster(
             transforms=features.transforms,
             fusion=found.fusion,
             centroids=found.centroids,
-            algorithm=settings.algorithm,
+            algorithm=settings.algorithm if constraints is None else "kmeans",
             fitted=found.model.arrays(),
             numbers=found.numbers,
         ),
     )
 
 
-def fit(features: Features, weights: NDArray[np.int64], settings: ClusterSettings, *, fuse: bool) -> Fitted:
+def fit(
+    features: Features,
+    weights: NDArray[np.int64],
+    settings: ClusterSettings,
+    constraints: Constraints | None = None,
+    *,
+    fuse: bool,
+) -> Fitted:
     """Find the clusters of features, and number them.
 
     Parameters
@@ -163,6 +175,8 @@ def fit(features: Features, weights: NDArray[np.int64], settings: ClusterSetting
     spaces = Spaces(features.rows, settings.k, settings.memory)
     find = _found if settings.leave_out is None else _found_but_for_strangers
     found = find(spaces, weights, settings, fuse=fuse)
+    if constraints is not None:
+        found = constrain(spaces, found.labels, constraints, fuse=fuse)
     plain = spaces.plain.points if fuse else spaces.rows
     numbered = _numbered(found.labels, weights)
     return Fitted(*numbered, found.model, found.space.step, found.space.points, plain)

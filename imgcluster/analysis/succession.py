@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,11 @@ class Heritage:
 
 
 def inherit(
-    before: NDArray[np.integer], after: NDArray[np.integer], k: int, favoured: Container[int] = ()
+    before: NDArray[np.integer],
+    after: NDArray[np.integer],
+    k: int,
+    favoured: Container[int] = (),
+    settled: Mapping[int, int | None] | None = None,
 ) -> tuple[Heritage, ...]:
     """Find for each old cluster the new one that holds more than half of its images, one to one.
 
@@ -44,17 +48,21 @@ def inherit(
         (N,) rows of their new clusters, below `k`, or -1.
     favoured
         Old clusters that go before others where two fall together; else the one with more images there does.
+    settled
+        Of rows whose old cluster is known otherwise that cluster, or None where they are none of them.
     """
+    settled = settled or {}
     numbers = np.unique(before[before >= 0])
     counts = {
         number: np.bincount(after[(before == number) & (after >= 0)], minlength=k) for number in numbers
     }
     totals = {number: np.count_nonzero(before == number) for number in numbers}
     rights = sorted(numbers, key=lambda number: (number not in favoured, -counts[number].max(), number))
-    heirs: dict[int, int] = {}
+    heirs = {number: row for row, number in settled.items() if number is not None}
     for number in rights:
         row = int(counts[number].argmax())
-        if 2 * counts[number][row] > totals[number] and row not in heirs.values():
+        taken = number in heirs or row in settled or row in heirs.values()
+        if 2 * counts[number][row] > totals[number] and not taken:
             heirs[int(number)] = row
     return tuple(
         Heritage(
@@ -70,9 +78,8 @@ def inherit(
     )
 
 
-def inherited_numbers(heritage: tuple[Heritage, ...], k: int) -> NDArray[np.int32]:
-    """(k,): heirs keep the numbers of their clusters, the others get the lowest that are free."""
-    kept = {each.heir: each.number for each in heritage if each.heir is not None}
+def fill_numbers(kept: Mapping[int, int], k: int) -> NDArray[np.int32]:
+    """(k,): rows keep the numbers that they have, the others get the lowest that are free."""
     free = iter(sorted(set(range(k + len(kept))) - set(kept.values())))
     return np.array([kept[row] if row in kept else next(free) for row in range(k)], np.int32)
 

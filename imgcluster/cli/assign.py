@@ -8,6 +8,7 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.options import Json
+from imgcluster.cli.report import report_again
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import AssignOptions
 
@@ -24,6 +25,7 @@ def assign(
 
     with console.progress() as progress:
         result = workflow.assign(paths, options, choose=choose_network, owner=ownership(), progress=progress)
+        page = report_again(options.clusters, progress) if result.had_report else None
     failures = console.paths_and_reasons(result.failures)
     if json:
         images = [
@@ -34,6 +36,8 @@ def assign(
             {
                 "clusters": options.clusters,
                 "new": result.new,
+                "placed": result.placed,
+                "report": page,
                 "failed": len(failures),
                 "images": images,
                 "failures": console.failures_json(failures),
@@ -43,5 +47,6 @@ def assign(
     rows = [(str(image.cluster), f"{image.distance:.3f}", image.path) for image in result.images]
     console.show_table(("cluster", "distance", "path"), rows, numbers=(0, 1))
     failed = f", {len(failures)} failed" if failures else ""
-    console.say(f"{quantity(len(rows), 'image')}{failed}")
+    placed = f", {result.placed} placed in {options.clusters}" if options.place else ""
+    console.say(f"{quantity(len(rows), 'image')}{placed}{failed}")
     console.show_failures(failures)

@@ -151,7 +151,13 @@ def plan_folders(
 
 
 def check_output(
-    placements: Sequence[Placement], out: str, mode: str, *, force: bool, owner: Ownership = IN_MEMORY
+    placements: Sequence[Placement],
+    out: str,
+    mode: str,
+    *,
+    force: bool,
+    corrected: bool = False,
+    owner: Ownership = IN_MEMORY,
 ) -> None:
     """Refuse before the long work what making the folders would refuse after it; no names are decided.
 
@@ -161,7 +167,8 @@ def check_output(
         When `out` is a folder of images, or one above, or holds what is not ours.
     """
     out, found, _ = _found(placements, out, mode)
-    check_replaceable(out, {file.source for file in found if file.moves}, owner, force=force)
+    moving = {file.source for file in found if file.moves}
+    check_replaceable(out, moving, owner, force=force, corrected=corrected)
 
 
 def _found(

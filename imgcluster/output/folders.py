@@ -59,6 +59,7 @@ def build_folders(
     plan: FolderPlan,
     *,
     force: bool = False,
+    corrected: bool = False,
     extra_files: Mapping[str, bytes] | Callable[[FolderPlan], Mapping[str, bytes]] = _NO_FILES,
     progress: Progress,
     owner: Ownership = IN_MEMORY,
@@ -76,6 +77,8 @@ def build_folders(
     ----------
     force
         Replace also where others' files lie in the output folder; they are moved along.
+    corrected
+        The plan knows what was moved by hand.
     check
         Is given the finished tree, and what was planned, before it takes its place; after an exception,
         nothing is changed.
@@ -92,7 +95,7 @@ def build_folders(
         progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
     with _existing(parent), locked(plan.out, progress.note):
         settle(plan.out, progress.note, owner)
-        old = check_replaceable(plan.out, plan.moving, owner, force=force)
+        old = check_replaceable(plan.out, plan.moving, owner, force=force, corrected=corrected)
         try:
             builder = _Builder(plan, old, progress, owner)
             plan = builder.build(extra_files if callable(extra_files) else lambda _: extra_files)

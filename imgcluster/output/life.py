@@ -161,10 +161,13 @@ def give_up(out: str, notify: Notify, owner: Ownership) -> None:
         notify(f"{quantity(settled.returned, 'image')} moved back: all images are where they were")
 
 
-def check_replaceable(out: str, moving: AbstractSet[str], owner: Ownership, *, force: bool) -> Marker | None:
+def check_replaceable(
+    out: str, moving: AbstractSet[str], owner: Ownership, *, force: bool, corrected: bool = False
+) -> Marker | None:
     """Return the marker of what lies at `out`, if any, when it may be replaced.
 
-    `moving` are files in there that will have a place in the new clustering.
+    `moving` are files in there that will have a place in the new clustering; `corrected`: what was moved by
+    hand is known.
 
     Raises
     ------
@@ -182,7 +185,8 @@ def check_replaceable(out: str, moving: AbstractSet[str], owner: Ownership, *, f
     if force:
         return marker
     contents = examine(out, marker)
-    refuse_corrections(contents)
+    if not corrected:
+        refuse_corrections(contents)
     unowned = next((path for path in contents.in_the_way() if f"{out}/{path}" not in moving), None)
     if unowned is None:
         return marker

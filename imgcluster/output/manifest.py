@@ -38,8 +38,11 @@ class ClusteringManifest:
     sizes
         Files per cluster, in the order of `clusters`.
     clusters
-        In the order of their numbers, which may have gaps, and of the model. Where they are not told, as by
+        In the order of their numbers, which may have gaps. Where they are not told, as by
         earlier versions, the numbers have none, and nor are there names.
+    rows
+        For each row of the model the number of its cluster, where clusters were merged since; else the rows
+        are those of `clusters`.
     paths
         Files and folders that images were taken from, absolute; none where all of the store were.
     options
@@ -66,7 +69,13 @@ class ClusteringManifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     unsorted: int = 0
     clusters: tuple[NamedCluster, ...] = ()
+    rows: tuple[int, ...] = ()
     schema: int = SCHEMA
+
+    @property
+    def number_of(self) -> dict[int, int]:
+        """The number of the cluster that each row of the model is of; -1, no row, is none."""
+        return dict(enumerate(self.rows or (cluster.number for cluster in self.clusters))) | {-1: -1}
 
     def __post_init__(self) -> None:
         if not self.clusters:
@@ -209,6 +218,7 @@ def parse_manifest(data: bytes, out: str) -> ClusteringManifest:
             "inertia": _number(document["inertia"]),
             "silhouette": _number(document["silhouette"]),
             "clusters": _clusters(document),
+            "rows": tuple(map(int, document.get("rows", ()))),
         }
         return ClusteringManifest(**document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.clustering import predict
+from imgcluster.analysis.clustering import model_points, predict
 from imgcluster.analysis.embeddings import finite_rows
-from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.output.manifest import read_manifest
+from imgcluster.errors import ImgclusterError, NoImages, UsageError
+from imgcluster.files import path_filter
+from imgcluster.output.manifest import ClusteringManifest, read_manifest
 from imgcluster.output.model_file import read_model
+from imgcluster.output.moved import moved_images
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.output.trust import is_foreign
@@ -24,6 +27,7 @@ from imgcluster.records import (
     Failure,
     Keys,
     NetworkSource,
+    Placement,
     Progress,
     SilentProgress,
     StoredSpace,
@@ -33,13 +37,14 @@ from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.collection import collect, embedding_blocks, with_keys
+from imgcluster.workflows.edits import kept_edits
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import AssignOptions, ExtractOptions
+from imgcluster.workflows.standing import read_standing, reference, remake
 from imgcluster.workflows.stored_network import StoredNetwork, weights_of
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from imgcluster.workflows.choose_network import Choose
     from imgcluster.workflows.collection import Collection
@@ -59,11 +64,16 @@ class Assigned:
 
 @dataclass(frozen=True)
 class AssignResult(Tabular):
-    """Where each image belongs, how many embeddings were made for that, and the files that gave none."""
+    """Where each image belongs, how many embeddings were made for that, and the files that gave none.
+
+    `placed` counts those that were put into the folders; `had_report` whether a report is outdated by that.
+    """
 
     images: tuple[Assigned, ...]
     new: int
     failures: tuple[Failure, ...]
+    placed: int = 0
+    had_report: bool = False
 
     def table(self) -> dict[str, list[Any]]:
         """Give a row for each image."""
@@ -85,6 +95,8 @@ def assign(
 
     Parameters
     ----------
+    owner
+        Whose clustering it is, for ``--place``.
     source
         The network of its feature space, in place of one that is chosen.
     choose
@@ -123,32 +135,85 @@ def assign(
         networks = _networks(opened, model, options, choose, progress)
     for stored in networks:
         network = source if source is not None and source.space == stored.space else stored
-        with reading(store) if written != store else nullcontext() as known:
-            result = extract(paths, writing, source=network, known=known, owner=owner, progress=progress)
+        try:
+            with reading(store) if written != store else nullcontext() as known:
+                result = extract(paths, writing, source=network, known=known, owner=owner, progress=progress)
+        except NoImages:
+            if not (options.place and _have_moved(paths, options.clusters)):
+                raise
+            continue
         new += result.new
         failures |= {failure.path: failure for failure in result.failures}
     with reading(*dict.fromkeys((store, written))) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
         collection = collect(opened, spaces, paths, options.clusters, progress, owner=owner)
-        keys, labels, distances = _predict(opened, spaces, collection.keys, model)
+        allowed = _allowed(options.clusters, manifest)
+        keys, labels, distances = _predict(opened, spaces, collection.keys, model, allowed)
         collection = with_keys(opened, collection, keys, progress)
-    number_of = dict(enumerate(cluster.number for cluster in manifest.clusters)) | {-1: -1}
-    numbers = [number_of[label] for label in labels.tolist()]
+    numbers = [manifest.number_of[label] for label in labels.tolist()]
     images = _in_order_of_paths(collection, numbers, distances.tolist())
     if options.out is not None:
         _write_table(options.out, images)
-    return AssignResult(images, new, tuple(failures.values()))
+    answer = AssignResult(images, new, tuple(failures.values()))
+    return _place(answer, collection, options.clusters, owner, progress) if options.place else answer
+
+
+def _place(
+    result: AssignResult, collection: Collection, clusters: str, owner: Ownership, progress: Progress
+) -> AssignResult:
+    """Put images that the clustering does not hold yet into its folders; all else stays where it is."""
+    standing = read_standing(clusters, owner, progress)
+    there = {(image.original, image.key) for image in standing.told.placements}
+    added = tuple(
+        Placement(image.path, image.original, image.key, assigned.cluster, assigned.distance)
+        for image, assigned in zip(collection.images, result.images, strict=True)
+        if (image.original, image.key) not in there
+    )
+    if added:
+        told = replace(standing.told, placements=standing.told.placements + added)
+        remake(standing, told, (*standing.steps, standing.as_step()), progress, owner)
+    return replace(result, placed=len(added), had_report=bool(added) and standing.has_report)
+
+
+def _have_moved(paths: Sequence[str | os.PathLike[str]], clusters: str) -> bool:
+    """Whether images of every path lie in the clustering themselves: then there need be no others."""
+    originals = [image.original for image in moved_images(clusters)]
+    return all(any(map(path_filter([os.path.abspath(path)]), originals)) for path in paths)
+
+
+def _allowed(clusters: str, manifest: ClusteringManifest) -> dict[bytes, NDArray[np.bool_]]:
+    """Tell for each image that edits speak of the rows of the model that it may be in."""
+    numbers = np.array([manifest.number_of[row] for row in range(len(manifest.number_of) - 1)])
+    called = {reference(cluster): cluster.number for cluster in manifest.clusters}
+    allowed: dict[bytes, NDArray[np.bool_]] = {}
+    for edit in kept_edits(clusters).images:
+        if edit.cluster in called:
+            those = numbers == called[edit.cluster]
+            before = allowed.get(edit.key, np.ones(len(numbers), bool))
+            allowed[edit.key] = before & (~those if edit.barred else those)
+    return allowed
 
 
 def _predict(
-    store: FeatureReader, spaces: Sequence[StoredSpace], keys: Keys, model: ClusterModel
+    store: FeatureReader,
+    spaces: Sequence[StoredSpace],
+    keys: Keys,
+    model: ClusterModel,
+    allowed: Mapping[bytes, NDArray[np.bool_]],
 ) -> tuple[Keys, NDArray[np.int32], NDArray[np.float32]]:
     """Give the keys whose embeddings are finite, in their order, their clusters and distances."""
     usable, found, start = [], [], 0
     for blocks in embedding_blocks(store, spaces, keys):
         finite = np.logical_and.reduce([finite_rows(block) for block in blocks])
         usable.append(keys[start : start + len(finite)][finite])
-        found.append(predict(model, [block[finite] for block in blocks]))
+        whole = [block[finite] for block in blocks]
+        labels, distances = predict(model, whole)
+        for row, key in enumerate(map(bytes, usable[-1])):
+            if key in allowed and not (labels[row] >= 0 and allowed[key][labels[row]]):
+                point = model_points(model, [block[row : row + 1] for block in whole])
+                gaps = np.where(allowed[key], np.linalg.norm(model.centroids - point, axis=1), np.inf)
+                labels[row], distances[row] = gaps.argmin(), gaps.min()
+        found.append((labels, distances))
         start += len(finite)
     labels, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     return np.concatenate(usable), labels, distances

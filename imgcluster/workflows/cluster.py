@@ -28,12 +28,14 @@ from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import open_features
 from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
 from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
+from imgcluster.workflows.corrections import all_edits, constraints_of, covers
+from imgcluster.workflows.edits import Edits, refuse_too_many
 from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
 from imgcluster.workflows.standing import Standing, count_clusters, find_standing, told_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from imgcluster.records import StoredSpace
 
@@ -113,25 +115,35 @@ def cluster(
             owner=owner,
             strict=options.out is not None,
         )
+        before = _before(options, owner, progress)
+        edits, given_names = all_edits(
+            before, options.edits, _key_of(store, before), _is_known(store, spaces, before)
+        )
+        if before is not None and given_names:
+            before = before.renamed(given_names)
+            edits = edits.renamed(before.references)
+        corrected = covers(edits, before)
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
             unplaced = [
                 Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images
             ]
-            check_output(unplaced, options.out, options.mode, force=options.force, owner=owner)
-        before = _before(options, owner, progress)
-        clustering = _fit(store, collection, options, progress)
+            check_output(
+                unplaced, options.out, options.mode, force=options.force, corrected=corrected, owner=owner
+            )
+        clustering, spoken = _fit(store, collection, options, edits, before, progress)
         collection = with_keys(store, collection, clustering.keys, progress)
         points = None
         if options.out is None:
             points = clustering.keys, points_of(store, clustering.model, clustering.keys)
-    clustering, numbers, names, kept = keep_identities(before, clustering, renumber=options.renumber)
-    if kept:
-        progress.note(what_happened(kept))
+    those = keep_identities(before, clustering, spoken, renumber=options.renumber)
+    clustering, numbers, edits = those.clustering, those.numbers, edits.renamed(those.called)
+    if those.kept:
+        progress.note(what_happened(those.kept))
     placements = place(collection, clustering, numbers)
     files = [placement.path for placement in placements]
     bytes_to_copy = fallbacks = lost = companions = 0
     if options.out is not None:
-        plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
+        plan = plan_folders(placements, options.out, options.mode, those.names, is_image=has_image_name)
         placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
         companions = len(plan.companions)
         files = [file.source for file in plan.files]
@@ -142,14 +154,15 @@ def cluster(
             built = build_folders(
                 plan,
                 force=options.force,
-                extra_files=lambda made: told_files(made, manifest, numbers, model) | history,
+                corrected=corrected,
+                extra_files=lambda made: told_files(made, manifest, numbers, model, edits) | history,
                 progress=progress,
                 owner=owner,
             )
             fallbacks, plan = built.fallbacks, built.plan
             placements = plan.placements
             files = [f"{plan.out}/{file.relative}" for file in plan.files]
-    clusters, unsorted = count_clusters(numbers, names, placements)
+    clusters, unsorted = count_clusters(numbers, those.names, placements)
     return ClusterResult(
         **rows_of(placements, files, points),
         k=clustering.k,
@@ -159,7 +172,7 @@ def cluster(
         unembedded=len(collection.unembedded),
         sizes=tuple(cluster.size for cluster in clusters),
         clusters=clusters,
-        kept=kept,
+        kept=those.kept,
         unsorted=unsorted,
         out=options.out,
         mode=options.mode,
@@ -208,9 +221,33 @@ def collect_for(
     return collect(store, spaces, paths, clusters, progress, owner=owner, also=out, strict=strict)
 
 
+def _key_of(store: FeatureReader, before: Standing | None) -> Callable[[str], bytes | None]:
+    """Tell the key of the image that was extracted from a path, or lies there in the clustering."""
+    placements = () if before is None else before.told.placements
+    keys = {path: image.key for image in placements for path in (image.original, image.path, image.shown)}
+    keys |= {entry.path: entry.key for entry in store.paths()}
+    return keys.get
+
+
+def _is_known(
+    store: FeatureReader, spaces: Sequence[StoredSpace], before: Standing | None
+) -> Callable[[bytes], bool]:
+    placed = frozenset() if before is None else {image.key for image in before.told.placements}
+    return lambda key: (
+        key in placed
+        or any(store.contains(space.name, np.frombuffer(key, np.uint8)[None]).any() for space in spaces)
+    )
+
+
 def _fit(
-    store: FeatureReader, collection: Collection, options: ClusterOptions, progress: Progress
-) -> Clustering:
+    store: FeatureReader,
+    collection: Collection,
+    options: ClusterOptions,
+    edits: Edits,
+    before: Standing | None,
+    progress: Progress,
+) -> tuple[Clustering, dict[int, str]]:
+    """Find the clusters, and which of them the edits speak of, by their rows."""
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
     embeddings = sources(store, collection)
@@ -229,10 +266,17 @@ def _fit(
         progress.note(
             f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
         )
+    references, constraints = constraints_of(edits, before, embeddings[0].keys)
+    if options.k is None:
+        k = min(max(k, len(references)), len(collection.keys))
+    refuse_too_many(references, k)
     copies = Counter(image.key for image in collection.images)
     weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
     settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
-    return find_clusters(embeddings, names, prepare, settings, progress, weights)
+    found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints)
+    return found, {
+        row: references[label] for row, label in enumerate(found.model.numbers) if label < len(references)
+    }
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:

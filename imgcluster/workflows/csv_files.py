@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def read_table(file: str, columns: Sequence[str]) -> Iterator[tuple[int, tuple[str | None, ...]]]:
-    """Yield for each row its line number and its cells in `columns`; None where the row is too short.
+def read_table(
+    file: str, columns: Sequence[str], optional: Sequence[str] = (), data: bytes | None = None
+) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """Yield for each row its line number and its cells in `columns` and `optional`; None for a missing one.
 
-    Bytes that are not UTF-8 come as surrogate escapes, as in names of files.
+    `data` is what is in the file, where that was read before. Bytes that are not UTF-8 come as surrogate
+    escapes, as in names of files.
 
     Raises
     ------
@@ -25,16 +28,17 @@ def read_table(file: str, columns: Sequence[str]) -> Iterator[tuple[int, tuple[s
     """
     wanted = " and ".join(columns)
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig", "surrogateescape")
+        read = Path(file).read_bytes() if data is None else data
     except OSError as error:
         raise ImgclusterError(
             f"{file}: {error.strerror}: name a CSV file with the columns {wanted}"
         ) from error
+    text = read.decode("utf-8-sig", "surrogateescape")
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
         if not set(columns) <= set(reader.fieldnames or ()):
             raise ImgclusterError(f"{file} needs the columns {wanted} in its first line")
         for row in reader:
-            yield reader.line_num, tuple(row[column] for column in columns)
+            yield reader.line_num, tuple(row.get(column) for column in (*columns, *optional))
     except csv.Error as error:
         raise ImgclusterError(f"{file}, line {reader.line_num + 1}, is not CSV: {error}") from error

@@ -16,9 +16,9 @@ from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import (
     FailureCode,
-    ImgclusterError,
     Interrupted,
     NetworkUnavailable,
+    NoImages,
     NothingReadable,
     quantity,
 )
@@ -238,7 +238,7 @@ def _find(
     if progress.stopping:
         raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:
-        raise ImgclusterError(_why_none(paths, found))
+        raise NoImages(_why_none(paths, found))
     left_out = _left_out(found)
     if left_out:
         progress.note(f"left out: {left_out}")

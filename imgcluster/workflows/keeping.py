@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.succession import inherit, inherited_numbers, reorder
+from imgcluster.analysis.succession import fill_numbers, inherit, reorder
 from imgcluster.errors import quantity
 from imgcluster.records import Clustering
+from imgcluster.workflows.corrections import numbers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from imgcluster.workflows.standing import Standing
 
@@ -48,33 +49,58 @@ class Successor:
         return f"{who}: {verb} {self.now} ({first.share:.0%}".replace("%", " %)") + (where and f", {where}")
 
 
+@dataclass(frozen=True)
+class Identities:
+    """Clusters in the order of their numbers.
+
+    Attributes
+    ----------
+    numbers
+        Of the clusters, in this order; they may have gaps.
+    names
+        Of those that have one, by their numbers.
+    kept
+        What became of each old cluster.
+    called
+        What edits call clusters from now on, by what they called them before.
+    """
+
+    clustering: Clustering
+    numbers: list[int]
+    names: dict[int, str]
+    kept: tuple[Successor, ...]
+    called: dict[str, str]
+
+
 def keep_identities(
-    before: Standing | None, clustering: Clustering, *, renumber: bool
-) -> tuple[Clustering, list[int], dict[int, str], tuple[Successor, ...]]:
+    before: Standing | None, clustering: Clustering, spoken: Mapping[int, str], *, renumber: bool
+) -> Identities:
     """Give new clusters the numbers and names of the old ones that they are.
 
     Parameters
     ----------
+    spoken
+        What edits call the clusters of some rows: names, or numbers as text.
     renumber
         Names alone.
 
-    Returns
-    -------
-    tuple
-        The clusters in the order of their numbers, the numbers, the names, and what became of the old ones.
     """
-    if before is None:
-        return clustering, list(range(clustering.k)), {}, ()
-    old_names = before.told.manifest.names
-    known = {image.key: image.cluster for image in before.told.placements}
+    numbers_spoken = numbers_of(tuple(spoken.values()), before)
+    settled = {row: numbers_spoken.get(name) for row, name in spoken.items()}
+    old_names = {} if before is None else before.told.manifest.names
+    placements = () if before is None else before.told.placements
+    known = {image.key: image.cluster for image in placements}
     old = np.array([known.get(bytes(key), -1) for key in clustering.keys], np.int32)
-    heritage = inherit(old, clustering.labels, clustering.k, old_names)
-    numbers = np.arange(clustering.k) if renumber else inherited_numbers(heritage, clustering.k)
+    heritage = inherit(old, clustering.labels, clustering.k, old_names, settled)
+    kept_numbers = {row: number for row, number in settled.items() if number is not None}
+    kept_numbers |= {each.heir: each.number for each in heritage if each.heir is not None}
+    numbers = fill_numbers({} if renumber else kept_numbers, clustering.k)
     names = {
         int(numbers[each.heir]): old_names[each.number]
         for each in heritage
         if each.heir is not None and each.number in old_names
     }
+    names |= {int(numbers[row]): name for row, name in spoken.items() if name != str(settled[row])}
     kept = tuple(
         Successor(
             each.number,
@@ -85,7 +111,8 @@ def keep_identities(
         for each in heritage
     )
     order = np.argsort(numbers)
-    return reorder(clustering, order), numbers[order].tolist(), names, kept
+    called = {name: names.get(int(numbers[row]), str(numbers[row])) for row, name in spoken.items()}
+    return Identities(reorder(clustering, order), numbers[order].tolist(), names, kept, called)
 
 
 def what_happened(kept: Sequence[Successor]) -> str:

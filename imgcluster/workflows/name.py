@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import UsageError, quantity
@@ -10,7 +10,7 @@ from imgcluster.output.names import checked_name
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import NamedCluster, Progress, SilentProgress
 from imgcluster.workflows.options import NameOptions
-from imgcluster.workflows.standing import read_standing, remake, with_names
+from imgcluster.workflows.standing import read_standing, remake, rename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,9 +61,8 @@ def name(
         if number in names:
             raise UsageError(f"cluster {number} was given two names")
         names[number] = checked_name(wanted)
-    manifest = with_names(told.manifest, told.manifest.names | names)
-    steps = (*standing.steps, standing.as_step())
-    clusters = remake(standing, replace(told, manifest=manifest), steps, progress, owner)
+    renamed = rename(told, told.manifest.names | names)
+    clusters = remake(standing, renamed, (*standing.steps, standing.as_step()), progress, owner)
     return Changed(clusters, standing.has_report)
 
 

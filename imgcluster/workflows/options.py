@@ -306,6 +306,11 @@ class ClusterOptions(FitOptions):
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
     wait: float = option(_WAIT, 0.0)
+    edits: str | None = option(
+        "A CSV file of corrections with the columns key or path, and cluster: a name, or `not NAME`. "
+        "Images stay where it puts them.",
+        metavar="FILE",
+    )
     renumber: bool = flag(
         "Number clusters by their size, not as those that the folder held before; names stay.", recorded=False
     )
@@ -375,6 +380,7 @@ class AssignOptions(Options):
         "Write a CSV file with the columns path,key,cluster,distance.", short="-o", metavar="FILE"
     )
     threads: int | None = option(_THREADS)
+    place: bool = flag("Put them into the folders, in the clustering's mode; `undo` takes that back.")
     no_lock: bool = flag(_NO_LOCK)
 
 
@@ -397,6 +403,13 @@ class ContactSheetOptions(Options):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
     count: int = option("How many images, the nearest to the centre first.", 48, least=1)
     columns: int = option("Images per row.", 8, least=1)
+
+
+class CorrectOptions(Options):
+    """The options of `correct`."""
+
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    out: str = option("The file of edits to write, or to add to.", "edits.csv", short="-o", metavar="FILE")
 
 
 class NameOptions(Options):

@@ -29,6 +29,7 @@ from imgcluster.output.model_file import MODEL
 from imgcluster.output.names import checked_name, folder_name, name_in_folder
 from imgcluster.readings import Readings
 from imgcluster.records import NamedCluster, Placement
+from imgcluster.workflows.edits import EDITS, NO_EDITS, Edits, edits_csv, parse_kept_edits, paths_of
 from imgcluster.workflows.existing import Check
 
 if TYPE_CHECKING:
@@ -47,12 +48,14 @@ class Told:
     manifest: ClusteringManifest
     placements: tuple[Placement, ...]
     model: bytes
+    edits: Edits = NO_EDITS
 
     @classmethod
     def parse(cls, files: Mapping[str, bytes], out: str) -> Told:
         """Read it from the files that tell it. ImgclusterError where they are damaged."""
         manifest = parse_manifest(files[CLUSTERING], out)
-        return cls(manifest, parse_assignments(files[ASSIGNMENTS], out), files[MODEL])
+        edits = parse_kept_edits(files, out)
+        return cls(manifest, parse_assignments(files[ASSIGNMENTS], out), files[MODEL], edits)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Standing:
         What its folder holds.
     steps
         The clusterings that it held before, as `history` keeps them, the oldest first.
+    marked
+        What it says about itself as it was made, without names given by hand.
     """
 
     out: str
@@ -75,6 +80,17 @@ class Standing:
     contents: Contents
     told: Told
     steps: tuple[bytes, ...]
+    marked: ClusteringManifest
+
+    @property
+    def references(self) -> dict[str, str]:
+        """What edits call its clusters now, by what they called them when it was made."""
+        now = {each.number: reference(each) for each in self.told.manifest.clusters}
+        return {reference(each): now[each.number] for each in self.marked.clusters}
+
+    def renamed(self, names: Mapping[int, str]) -> Standing:
+        """Give it other names."""
+        return replace(self, told=rename(self.told, self.told.manifest.names | dict(names)))
 
     @property
     def has_report(self) -> bool:
@@ -126,10 +142,11 @@ def find_standing(clusters: str | os.PathLike[str], owner: Ownership) -> Standin
     if found.marker is None or not os.path.lexists(os.path.join(out, ASSIGNMENTS)):
         return None
     found.refuse_foreign(out)
-    files = {name: _read(out, name, found.marker) for name in (CLUSTERING, ASSIGNMENTS, MODEL)}
-    told = Told.parse(files, out)
+    names = [CLUSTERING, ASSIGNMENTS, MODEL, *([EDITS] if EDITS in found.marker.files else [])]
+    told = Told.parse({name: _read(out, name, found.marker) for name in names}, out)
     contents = examine(out, found.marker)
-    return Standing(out, found.marker, contents, _as_it_lies(told, contents), read_steps(out, found.marker))
+    steps = read_steps(out, found.marker)
+    return Standing(out, found.marker, contents, _as_it_lies(told, contents), steps, told.manifest)
 
 
 def _read(out: str, name: str, marker: Marker) -> bytes:
@@ -146,7 +163,8 @@ def _read(out: str, name: str, marker: Marker) -> bytes:
 
 
 def _as_it_lies(told: Told, contents: Contents) -> Told:
-    names = told.manifest.names
+    old = told.manifest.names
+    names = dict(old)
     for cluster in told.manifest.clusters:
         by_hand = contents.renamed.get(folder_name(cluster.number, cluster.name))
         if by_hand is not None:
@@ -157,7 +175,20 @@ def _as_it_lies(told: Told, contents: Contents) -> Told:
         replace(image, path=os.path.join(contents.folder, now[image.path])) if image.path in now else image
         for image in told.placements
     )
-    return replace(told, manifest=with_names(told.manifest, names), placements=placements)
+    return replace(rename(told, names), placements=placements)
+
+
+def rename(told: Told, names: Mapping[int, str]) -> Told:
+    """Give clusters other names, of which their edits speak then. UsageError as of `with_names`."""
+    manifest = with_names(told.manifest, names)
+    before = {cluster.number: reference(cluster) for cluster in told.manifest.clusters}
+    now = {before[cluster.number]: reference(cluster) for cluster in manifest.clusters}
+    return replace(told, manifest=manifest, edits=told.edits.renamed(now))
+
+
+def reference(cluster: NamedCluster) -> str:
+    """Give what edits call a cluster: its name or, without one, its number."""
+    return cluster.name or str(cluster.number)
 
 
 def with_names(manifest: ClusteringManifest, names: Mapping[int, str]) -> ClusteringManifest:
@@ -182,14 +213,18 @@ def count_clusters(
 
 
 def told_files(
-    plan: FolderPlan, manifest: ClusteringManifest, numbers: Iterable[int], model: bytes
+    plan: FolderPlan,
+    manifest: ClusteringManifest,
+    numbers: Iterable[int],
+    model: bytes,
+    edits: Edits = NO_EDITS,
 ) -> dict[str, bytes]:
     """Give what the clustering of `plan` says about itself: how many files there are is told by the plan.
 
     Parameters
     ----------
     numbers
-        Of the clusters, in the order of the model.
+        Of the clusters, in their order.
     """
     clusters, unsorted = count_clusters(numbers, plan.names, plan.placements)
     manifest = replace(
@@ -200,13 +235,15 @@ def told_files(
         unsorted=unsorted,
         images=len(plan.files),
     )
-    told = Told(manifest, plan.placements, model)
+    told = Told(manifest, plan.placements, model, edits)
     return _told_files(told, plan.out, [os.path.join(plan.out, f.relative) for f in plan.files])
 
 
 def _told_files(told: Told, out: str, shown: Sequence[str]) -> dict[str, bytes]:
     files = [os.path.relpath(path, out) for path in shown]
-    return {
+    paths = paths_of(((image.key, image.original) for image in told.placements), out)
+    edits = {EDITS: edits_csv(told.edits, paths)} if told.edits.images else {}
+    return edits | {
         ASSIGNMENTS: assignments_csv(told.placements, out, files, told.manifest.names),
         CLUSTERING: manifest_json(told.manifest, out),
         MODEL: told.model,
@@ -260,7 +297,7 @@ def remake(
     build_folders(
         plan,
         force=True,
-        extra_files=lambda made: told_files(made, told.manifest, numbers, told.model) | history,
+        extra_files=lambda made: told_files(made, told.manifest, numbers, told.model, told.edits) | history,
         progress=progress,
         owner=owner,
     )

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from clusterings import COLOURS, IMAGES, Desk, desk_with_photos, pictures
-from fakes import write_image
+from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.workflows.assign import assign
+from imgcluster.workflows.correct import correct, merge
 from imgcluster.workflows.name import name
-from imgcluster.workflows.options import NameOptions
+from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions
 from imgcluster.workflows.undo import undo
 
 
@@ -169,3 +171,131 @@ def test_all_is_taken_away_at_once_where_that_is_wanted(desk: Desk) -> None:
     assert undo(desk.out, all=True, dry_run=True).removed > IMAGES
     undo(desk.out, all=True)
     assert not desk.out.exists()
+
+
+def put_right(desk: Desk, **options: object) -> Path:
+    file = desk.folder / "edits.csv"
+    correct(CorrectOptions(clusters=str(desk.out), out=str(file)))
+    desk.cluster(options.pop("k", 3), edits=str(file), **options)
+    return file
+
+
+@pytest.mark.parametrize("mode", ["symlink", "copy", "move"])
+def test_what_was_moved_by_hand_stays_whatever_comes_next(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    give(desk, "0=cats")
+    moved = pictures(desk.out / "1")[:2]
+    (desk.out / "mine").mkdir()
+    moved[0].rename(desk.out / "0 cats" / moved[0].name)
+    moved[1].rename(desk.out / "mine" / moved[1].name)
+    file = put_right(desk, k=4, mode=mode)
+    assert len(file.read_text().splitlines()) == 3
+    for k in (4, 3, 5):
+        there = {path.name: path.parent.name for path in pictures(desk.out)}
+        assert there[moved[0].name] == "0 cats"
+        assert there[moved[1].name].endswith(" mine")
+        assert sum(name == "0 cats" for name in there.values()) >= 2
+        desk.cluster(k, mode=mode)
+    assert read_manifest(str(desk.out)).images == IMAGES
+
+
+def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
+    desk.cluster()
+    give(desk, "0=cats")
+    image = pictures(desk.out / "0 cats")[0].name
+    original = next(path for path in pictures(desk.photos) if path.name == image)
+    edits = desk.folder / "mine.csv"
+    edits.write_text(f"path,cluster\nphotos/{original.parent.name}/{image},not cats\n")
+    desk.cluster(edits=str(edits))
+    assert image not in {path.name for path in pictures(desk.out / "0 cats")}
+    original.rename(desk.photos / "renamed.png")
+    desk.extract()
+    desk.cluster()
+    assert "renamed.png" not in {path.name for path in pictures(desk.out / "0 cats")}
+    assert len(pictures(desk.out / "0 cats")) == 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["photos/red/red0.png,cats", "photos/red/red0.png,dogs"], "line 3 dogs of the same image"),
+        (["photos/red/red0.png,cats", "photos/red/red0.png,not cats"], "line 3 not cats of the same image"),
+        (["photos/nowhere.png,cats"], "line 2: no image"),
+        (["photos/red/red0.png,a/b"], "line 2: a/b is a path"),
+        (["photos/red/red0.png,"], "line 2: a name cannot be empty"),
+        (["photos/red/red0.png,not cats"], "no cluster is called cats"),
+        ([f"photos/red/red{i}.png,{i}a" for i in range(4)], "choose --k 4"),
+    ],
+)
+def test_edits_that_cannot_be_change_nothing(desk: Desk, rows: list[str], said: str) -> None:
+    desk.cluster()
+    before = everything(desk.out)
+    file = desk.folder / "wrong.csv"
+    file.write_text("\n".join(["path,cluster", *rows]))
+    with pytest.raises(ImgclusterError) as error:
+        desk.cluster(edits=str(file))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert everything(desk.out) == before
+
+
+def test_merged_clusters_stay_together_and_take_their_new_images(desk: Desk) -> None:
+    desk.cluster()
+    give(desk, "1=grass")
+    merge(["0", "grass"], NameOptions(clusters=str(desk.out)))
+    assert set(folders(desk)) == {"0 grass", "2"}
+    manifest = read_manifest(str(desk.out))
+    assert [(each.number, each.size) for each in manifest.clusters] == [(0, 10), (2, 5)]
+    assigned = assign([desk.photos], AssignOptions(clusters=str(desk.out)))
+    assert {each.cluster for each in assigned.images} == {0, 2}
+    desk.cluster(4)
+    assert len(folders(desk)["0 grass"]) == 2
+    undo(desk.out)
+    undo(desk.out)
+    assert set(folders(desk)) == {"0", "1 grass", "2"}
+    for wrong in (["0"], ["0", "0"], ["0", "9"]):
+        with pytest.raises(UsageError):
+            merge(wrong, NameOptions(clusters=str(desk.out)))
+
+
+def test_where_nothing_was_moved_there_is_nothing_to_keep(desk: Desk) -> None:
+    desk.cluster()
+    with pytest.raises(UsageError, match=r"nothing .* was moved"):
+        correct(CorrectOptions(clusters=str(desk.out), out=str(desk.folder / "edits.csv")))
+
+
+@pytest.mark.parametrize("mode", ["symlink", "copy", "move"])
+def test_new_images_are_placed_once_and_taken_back_by_undo(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    give(desk, "0=cats")
+    colour = next(iter(folders(desk)["0 cats"]))
+    before = {path.relative_to(desk.out): path.lstat().st_ino for path in pictures(desk.out)}
+    for number in range(2):
+        write_image(desk.folder / "new" / f"{colour}{70 + number}.png", COLOURS[colour], noise=70 + number)
+    for placed in (2, 0):
+        done = assign(
+            [desk.folder / "new"],
+            AssignOptions(clusters=str(desk.out), place=True),
+            source=FakeSource(),
+        )
+        assert done.placed == placed
+        assert {each.cluster for each in done.images} == {0}
+        assert len(pictures(desk.out / "0 cats")) == 7
+    after = {path.relative_to(desk.out): path.lstat().st_ino for path in pictures(desk.out)}
+    assert before.items() <= after.items()
+    undo(desk.out)
+    assert len(pictures(desk.folder / "new")) == 2
+    assert len(pictures(desk.out)) == IMAGES
+
+
+def test_an_edit_holds_for_assign_too(desk: Desk) -> None:
+    desk.cluster()
+    image = pictures(desk.photos / "red")[0]
+    was = {p.original: p.cluster for p in read_assignments(str(desk.out))}[str(image)]
+    file = desk.folder / "edits.csv"
+    for cluster in (f"not {was}", str((was + 1) % 3)):
+        file.write_text(f"path,cluster\n{image},{cluster}\n")
+        desk.cluster(edits=str(file))
+        made = {p.original: p.cluster for p in read_assignments(str(desk.out))}[str(image)]
+        (assigned,) = assign([image], AssignOptions(clusters=str(desk.out))).images
+        assert assigned.cluster == made != was

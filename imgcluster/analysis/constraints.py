@@ -1,0 +1,167 @@
+"""Clusters that hold what people say: seeded k-means with constraints (Basu, Banerjee and Mooney 2002).
+
+It goes on from the clusters that any clusterer found. Each group of seeds takes the cluster that most of them
+are in, or one of its own; then seeds stay where they were put, and count more than others in the means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
+from imgcluster.analysis.clusterer import NOWHERE, FoundIn
+from imgcluster.analysis.kmeans import NearestCentroid
+from imgcluster.analysis.spaces import Space, Spaces
+
+_ROUNDS = 3
+_ITERATIONS = 50
+_SEED_WEIGHT = 5.0
+"""So many times an image counts in the mean of its cluster where a person put it there."""
+_PIN_VOTES = 3
+"""So many times more than one that was there before, a seed counts where groups choose their clusters."""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What people say about images, one row for each of N.
+
+    Attributes
+    ----------
+    pinned
+        (N,) int32: the group whose cluster an image is in, or -1.
+    barred
+        (N, groups) bool: the groups in whose clusters an image must not be.
+    before
+        (N,) int32: the group in whose cluster an image was before, or -1; it need not stay there.
+    """
+
+    pinned: NDArray[np.int32]
+    barred: NDArray[np.bool_]
+    before: NDArray[np.int32]
+
+    @property
+    def groups(self) -> int:
+        """How many there are."""
+        return int(self.barred.shape[1])
+
+    def of(self, rows: NDArray[np.intp]) -> Constraints:
+        """Give those of some images, in their order."""
+        return Constraints(self.pinned[rows], self.barred[rows], self.before[rows])
+
+
+def constrain(
+    spaces: Spaces, labels: NDArray[np.int32], constraints: Constraints, *, fuse: bool = True
+) -> FoundIn:
+    """Go on from the labels of clusters until the constraints hold.
+
+    Parameters
+    ----------
+    spaces
+        Their k is at least the number of groups.
+    labels
+        (N,) ints, -1 for what fits nowhere.
+    fuse
+        Whether directions are chosen again by the clusters found.
+
+    Returns
+    -------
+    FoundIn
+        Group g is cluster g; the other clusters follow.
+    """
+    inside = (labels >= 0) | (constraints.pinned >= 0)
+    if not inside.all():
+        part = replace(spaces, rows=spaces.rows[inside])
+        found = constrain(part, labels[inside], constraints.of(np.flatnonzero(inside)), fuse=fuse)
+        everywhere = np.full(len(labels), NOWHERE, np.int32)
+        everywhere[inside] = found.labels
+        return FoundIn(everywhere, found.model, spaces.made(found.space.step))
+    space = spaces.plain if fuse else Space(spaces.rows)
+    centroids = _start(space.points, labels, constraints, spaces.k)
+    labels, centroids = _lloyd(space.points, centroids, constraints)
+    for _ in range(_ROUNDS if fuse else 0):
+        space = spaces.narrowed(labels)
+        labels, centroids = _lloyd(space.points, _means(space.points, labels, constraints, None), constraints)
+    used = np.unique(np.concatenate([np.arange(constraints.groups), labels]))
+    return FoundIn(np.searchsorted(used, labels).astype(np.int32), NearestCentroid(centroids[used]), space)
+
+
+def _start(
+    points: NDArray[np.float32], labels: NDArray[np.int32], constraints: Constraints, k: int
+) -> NDArray[np.float32]:
+    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes."""
+    count, groups = int(labels.max(initial=-1)) + 1, constraints.groups
+    votes = np.zeros((groups, max(count, 1)))
+    for said, weight in ((constraints.pinned, _PIN_VOTES), (constraints.before, 1)):
+        both = (said >= 0) & (labels >= 0)
+        np.add.at(votes, (said[both], labels[both]), weight)
+    inside = labels >= 0
+    means = means_of(points[inside], labels[inside], count)
+    sizes = np.bincount(labels[inside], minlength=count)
+    taken: dict[int, int] = {}
+    for place in np.argsort(-votes, axis=None, kind="stable"):
+        group, cluster = divmod(int(place), votes.shape[1])
+        enough = votes[group, cluster] and 2 * votes[group, cluster] >= votes[group].sum()
+        if enough and group not in taken and cluster not in taken.values():
+            taken[group] = cluster
+    left = [cluster for cluster in range(count) if cluster not in taken.values()]
+    own = []
+    for group in range(groups):
+        seeds = points[constraints.pinned == group]
+        if group in taken:
+            own.append(means[taken[group]])
+        elif len(seeds):
+            own.append(seeds.mean(axis=0))
+        else:
+            own.append(points[constraints.before == group].mean(axis=0))
+    while len(left) > max(k - groups, 0):
+        others = np.stack([*own, *means[left]])
+        left.pop(_least_missed(means[left], sizes[left], others))
+    return np.concatenate([np.stack(own), means[left]]).astype(np.float32)
+
+
+def _least_missed(means: NDArray[np.float32], sizes: NDArray[np.integer], others: NDArray[np.float32]) -> int:
+    """Give the cluster whose images lie nearest to another one: what they would lose (Ward 1963)."""
+    gaps = np.sum((means[:, None] - others[None]) ** 2, axis=2)
+    gaps[gaps == 0] = np.inf
+    return int(np.argmin(sizes * gaps.min(axis=1)))
+
+
+def _lloyd(
+    points: NDArray[np.float32], centroids: NDArray[np.float32], constraints: Constraints
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    barred = np.flatnonzero(constraints.barred.any(axis=1))
+    pinned = constraints.pinned >= 0
+    before = None
+    for _ in range(_ITERATIONS):
+        labels = find_nearest(points, centroids).labels
+        if len(barred):
+            gaps = np.sum((points[barred][:, None] - centroids[None]) ** 2, axis=2)
+            gaps[:, : constraints.groups][constraints.barred[barred]] = np.inf
+            labels[barred] = gaps.argmin(axis=1)
+        labels[pinned] = constraints.pinned[pinned]
+        if before is not None and np.array_equal(labels, before):
+            break
+        before = labels
+        centroids = _means(points, labels, constraints, centroids)
+    return labels, centroids
+
+
+def _means(
+    points: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    constraints: Constraints,
+    centroids: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    """Give the means of clusters, seeds counting more; empty ones keep their centroids."""
+    k = len(centroids) if centroids is not None else max(int(labels.max()) + 1, constraints.groups)
+    pinned = constraints.pinned >= 0
+    extra = _SEED_WEIGHT - 1
+    sums = cluster_sums(points, labels, k) + extra * cluster_sums(points[pinned], labels[pinned], k)
+    counts = np.bincount(labels, minlength=k) + extra * np.bincount(labels[pinned], minlength=k)
+    means = sums / np.maximum(counts, 1)[:, None]
+    if centroids is not None:
+        means[counts == 0] = centroids[counts == 0]
+    return means.astype(np.float32)
