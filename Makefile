@@ -18,7 +18,7 @@ export IMAGES K NETWORK STORE OUT
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz kills check extract cluster bench clean
+.PHONY: help demo test test-slow fuzz kills attack check extract cluster bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -64,6 +64,9 @@ fuzz: $(VENV)/.installed-dev ## decode thousands of damaged files; IMGCLUSTER_FU
 
 kills: $(VENV)/.installed-dev ## kill writers of stores and moves of images by the hundred
 	@$(BIN)/python -m pytest -m long tests/store tests/output
+
+attack: $(VENV)/.installed-dev ## forge states of folders by the thousand, and run every command on them; IMGCLUSTER_ATTACKS=9 takes fewer
+	@$(BIN)/python -m pytest -m long tests/cli/test_attacks.py
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict and the rules of the house
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.header import image_type
@@ -153,11 +154,12 @@ def _stated_sizes(data: bytes, kind: str) -> list[tuple[int, int]]:
     if kind not in _SIZES:
         return []
     pattern, form = _SIZES[kind]
-    sizes = (struct.unpack(form, found[1]) for found in pattern.finditer(data))
+    sizes = (struct.unpack(form, found[1]) for found in islice(pattern.finditer(data), _MOST_SIZES))
     return [(abs(width), abs(height)) for width, height in sizes]  # a BMP may be negative, from the top down
 
 
 # Where headers that Pillow takes too literally state the size.
+_MOST_SIZES = 64
 _SIZES = {
     "BMP": (re.compile(rb"\ABM.{16}(.{8})", re.DOTALL), "<ii"),
     "JPEG 2000": (re.compile(rb"(?=\xff\x4f\xff\x51.{4}(.{8}))", re.DOTALL), ">II"),

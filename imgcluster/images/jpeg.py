@@ -25,6 +25,7 @@ _REMARKS = frozenset({*range(0xE0, 0xF0), 0xFE})
 _WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
+_MOST_SEGMENTS = 1 << 16
 _ALL_COEFFICIENTS = b"\0\x3f\0"
 _SEGMENT = re.compile(rb"\xff[\xc4\xda\xdb\xdd\xe0-\xef\xfe](..)", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0]")
@@ -124,11 +125,13 @@ def _read_header(data: bytes) -> _Header:
         expected = position + 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
         content = data[position + 4 : expected]
         segments.append((marker, position + 4, expected))
+        if len(segments) > _MOST_SEGMENTS:
+            raise damaged(f"a damaged JPEG: more than {_MOST_SEGMENTS:,} segments before the picture")
         position = expected
         plain = plain and _is_plain(marker, content)
         if marker in _FRAMES and len(content) >= 6:
             frame = frame or content
-        elif marker == _APP1:
+        elif marker == _APP1 and content[:5] in {_EXIF, _XMP}:
             metadata.setdefault(content[:5], content)
     if not frame:
         raise damaged("a damaged JPEG: its header states no size")

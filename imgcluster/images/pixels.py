@@ -16,6 +16,7 @@ from imgcluster.records import MOST, Pixels
 
 # Pictures above the second size come at a reduced scale; conversions take one block of the first at a time.
 BLOCK_PIXELS, LARGE_PIXELS = 4 << 20, 16 << 20
+_MOST_SIDE = 10_000_000
 _LONGEST_SIDE, _LARGEST_SCALE = 1 << 16, 256
 
 Scale = tuple[int, int]
@@ -59,6 +60,12 @@ class Request:
                 "(`imgcluster extract --max-pixels` raises it)",
                 FailureCode.TOO_LARGE,
                 min(width * height, MOST),
+            )
+
+        if max(width, height) > _MOST_SIDE:
+            raise UnreadableImage(
+                f"{width} x {height} pixels: no side may have more than {_MOST_SIDE:,}",
+                FailureCode.UNSUPPORTED,
             )
 
     def power_of_two(self, width: int, height: int) -> int:

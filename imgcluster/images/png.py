@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from imgcluster.records import Pixels
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Deflate cannot press more than this into one byte, so a header that promises more is a lie.
 _BEST_COMPRESSION = 1032
+# A photograph of 2 GiB in pieces of 8 KiB has a quarter of that; a chunk takes 12 bytes, and in Python 150.
+_MOST_CHUNKS, _MOST_METADATA = 1 << 20, 1 << 20
 _GREY, _RGB = 0, 2
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # A row's filter knows bytes, not colours: any picture with as many bytes per pixel undoes it alike.
@@ -92,7 +95,9 @@ def decode_png(data: bytes, kind: str, request: Request) -> Raw:
 
 
 def _taken_apart(data: bytes) -> _Png:
-    chunks = list(_chunks(data))
+    chunks = list(islice(_chunks(data), _MOST_CHUNKS + 1))
+    if len(chunks) > _MOST_CHUNKS:
+        raise damaged(f"a damaged PNG: more than {_MOST_CHUNKS:,} chunks")
     header = next((content for name, content in chunks if name == b"IHDR"), b"")
     if len(header) != 13:
         raise damaged("a damaged PNG: its header is missing or cut short")
@@ -106,6 +111,8 @@ def _taken_apart(data: bytes) -> _Png:
         raise damaged(f"a PNG that claims {width} x {height} pixels but holds far fewer")
     colours, metadata = b"", b""
     for name, content in chunks:
+        if len(colours) + len(metadata) > _MOST_METADATA:
+            continue
         if name in {b"PLTE", b"tRNS"}:
             colours += _chunk(name, content if name == b"PLTE" else _transparency(png, content))
         else:
@@ -139,7 +146,7 @@ def picture_parts(data: bytes) -> Iterator[bytes | memoryview]:
             raise damaged("a PNG without an end")
         if name not in _REMARKS:
             yield memoryview(data)[position:end]
-        else:
+        elif len(metadata) <= _MOST_METADATA:
             metadata += _orientation_chunk(name, data[position + 8 : end - 4])
         position = end
     yield memoryview(data)[position:]

@@ -18,6 +18,7 @@ from imgcluster.images.pillow import open_image, reasons
 from imgcluster.images.pixels import Box, Raw, Request, damaged, scaled_size, to_rgb
 
 _MOST_DIRECTORIES, _MOST_ENTRIES, _MOST_VALUES = 4096, 4096, 256
+_MOST_STRIPS = 1 << 24
 _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SIZES = {**{kind: struct.calcsize(f"={form}") for kind, form in _FORMS.items()}, 2: 1, 5: 8, 7: 1, 10: 8}
 _SIZES |= {11: 4, 12: 8}
@@ -115,7 +116,7 @@ class Directory:
         if entry is None or entry.kind not in _FORMS:
             return np.empty(0)
         kind = np.dtype(self.file.order + _FORMS[entry.kind])
-        data = self.file.data[entry.at : entry.at + entry.count * kind.itemsize]
+        data = self.file.data[entry.at : entry.at + min(entry.count, _MOST_STRIPS) * kind.itemsize]
         return np.frombuffer(data[: len(data) // kind.itemsize * kind.itemsize], kind).astype(np.float64)
 
     def number(self, tag: int, default: int) -> int:

@@ -76,7 +76,7 @@ def look(out: str, owner: Ownership = IN_MEMORY) -> Situation:
         When a newer imgcluster made something there, or a marker cannot be read.
     """
     built, aside = new_tree(out), _beside(out, "old")
-    marker, new = read_marker(out), read_marker(built)
+    marker, new = read_marker(out, owner), read_marker(built, owner)
     there = os.path.lexists(out)
     tree = next(filter(os.path.lexists, (aside, built)), "")
     if tree == aside:
@@ -91,7 +91,7 @@ def look(out: str, owner: Ownership = IN_MEMORY) -> Situation:
         state = State.BUILDING
     else:
         state = State.EXCHANGED if there else State.BUILT
-    tree_marker = new if tree == built else read_marker(tree) if tree else None
+    tree_marker = new if tree == built else read_marker(tree, owner) if tree else None
     foreign = tuple(
         folder
         for folder, its in ((tree, tree_marker), (out, marker))

@@ -19,7 +19,7 @@ from imgcluster.records import NamedCluster, Placement, json_number
 ASSIGNMENTS = "assignments.csv"
 CLUSTERING = "clustering.json"
 SCHEMA = 1
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = {"assignments.csv": 1 << 29, "clustering.json": 1 << 24}
 
 _COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved", "name")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -241,7 +241,7 @@ def _number(value: float | None) -> float:
 def _read(out: str, name: str) -> bytes:
     path = os.path.join(out, name)
     try:
-        return read_limited(path, _MOST_BYTES)
+        return read_limited(path, _MOST_BYTES[name])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImgclusterError(f"no clustering in {out}: run `imgcluster cluster` first") from error
     except OSError as error:

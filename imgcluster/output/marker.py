@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,6 +18,9 @@ from imgcluster.records import CLUSTERING_MARKER
 
 SCHEMA = 1
 _MOST_BYTES = 1 << 30  # of a marker: some four million images
+_MOST_FOREIGN_BYTES = (
+    1 << 26
+)  # a quarter of a million; what anybody may write takes up to 24 times that in memory
 _LONGEST_END = 100  # more than the signature at the end takes
 
 Kind = Literal["hardlink", "copy", "symlink", "moved", "companion", "written"]
@@ -188,8 +192,13 @@ def _bound(folder: str, data: bytes) -> bytes:
     return b"marker %d %b" % (os.lstat(folder).st_ino, data)
 
 
-def read_marker(folder: str) -> Marker | None:
+def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
     """Read the marker of `folder`; None where there is none or it is not one of ours.
+
+    Parameters
+    ----------
+    owner
+        Tells a large one that is foreign before it takes memory; not needed for one that was read before.
 
     Raises
     ------
@@ -199,6 +208,8 @@ def read_marker(folder: str) -> Marker | None:
     path = os.path.join(folder, CLUSTERING_MARKER)
     try:
         data = read_limited(path, _MOST_BYTES)
+        if owner is not None and len(data) > _MOST_FOREIGN_BYTES and not _is_signed(folder, data, owner):
+            raise OSError(errno.EFBIG, f"is larger than {_MOST_FOREIGN_BYTES:,} bytes, and not yours", path)  # noqa: TRY301
         document = json.loads(data)
         if document["schema"] > SCHEMA:
             raise ImgclusterError(
@@ -224,12 +235,19 @@ def read_marker(folder: str) -> Marker | None:
 
 
 def _seal(data: bytes, document: dict[str, Any]) -> _Seal | None:
+    parts, edition = _signature(data), document.get("edition")
+    return _Seal(parts[0], edition, parts[1]) if parts and isinstance(edition, int) else None
+
+
+def _signature(data: bytes) -> tuple[bytes, str] | None:
+    """Return what was signed, and the signature."""
     signature = re.search(rb', "signature": "([0-9a-f]{64})"}\Z', data[-_LONGEST_END:])
-    edition = document.get("edition")
-    if signature is None or not isinstance(edition, int):
-        return None
-    end = len(signature[0])
-    return _Seal(data[:-end] + b"}", edition, signature[1].decode())
+    return signature and (data[: -len(signature[0])] + b"}", signature[1].decode())
+
+
+def _is_signed(folder: str, data: bytes, owner: Ownership) -> bool:
+    parts = _signature(data)
+    return parts is not None and owner.has_signed(_bound(folder, parts[0]), parts[1])
 
 
 def _own_file(fields: list[Any]) -> OwnFile:

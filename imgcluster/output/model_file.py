@@ -67,6 +67,7 @@ def read_model(out: str) -> ClusterModel:
     path = os.path.join(os.path.realpath(out), MODEL)
     try:
         with os.fdopen(open_regular(path), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            _check_sizes(arrays.zip, os.fstat(file.fileno()).st_size)
             schema = int(arrays["schema"])
             if schema > SCHEMA:
                 raise ImgclusterError(f"{path} was written by a newer imgcluster: update imgcluster")
@@ -89,6 +90,13 @@ def read_model(out: str) -> ClusterModel:
         raise ImgclusterError(f"no model in {out}: run `imgcluster cluster` first") from error
     except _DAMAGE as error:
         raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
+
+
+def _check_sizes(archive: zipfile.ZipFile | None, most: int) -> None:
+    """Raise BadZipFile where arrays would be larger in memory than in the file: ours are not compressed."""
+    members = [] if archive is None else archive.infolist()
+    if any(member.compress_type for member in members) or sum(m.file_size for m in members) > most:
+        raise zipfile.BadZipFile("arrays that are not as imgcluster writes them")
 
 
 def _arrays(transform: FeatureTransform, which: str) -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ def moved_images(out: str, owner: Ownership = IN_MEMORY) -> tuple[MovedImage, ..
     if not os.path.exists(os.path.join(out, ASSIGNMENTS)):
         return ()
     moved = [placement for placement in read_assignments(out) if placement.path != placement.original]
-    marker = read_marker(out) if moved else None
+    marker = read_marker(out, owner) if moved else None
     own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
     by_hand = {} if marker is None else moved_by_hand(out, marker)
     trusted = marker is not None and is_own(out, marker, owner)

@@ -54,7 +54,7 @@ def as_trusted(found: Situation, trusted: Sequence[str]) -> Marker | None:
 def is_foreign(out: str, owner: Ownership) -> bool:
     """Whether there is a clustering in `out` that no run of this user is known to have made."""
     out = os.path.realpath(out)
-    marker = read_marker(out)
+    marker = read_marker(out, owner)
     if marker is None:
         return any(os.path.lexists(os.path.join(out, name)) for name in (ASSIGNMENTS, CLUSTERING))
     return not is_own(out, marker, owner)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cluster_files import contents, make, photograph, placed
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +19,8 @@ from imgcluster.output import folders, life
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.folders import recover
 from imgcluster.output.life import look, new_tree
+from imgcluster.output.manifest import read_assignments
+from imgcluster.output.model_file import read_model
 from imgcluster.output.staged_install import staged_install
 from imgcluster.output.trust import take_over
 from imgcluster.output.undo import undo
@@ -366,3 +370,55 @@ def test_no_forged_state_changes_what_lies_around(tmp_path_factory, states):
     assert sorted(os.listdir(root / "home")) == ["a"]
     assert life.is_unfinished(os.path.basename(tree))
     shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("how", ["pipe", "zeros", "sparse"])
+@pytest.mark.parametrize("where", [MARKER, JOURNAL, "assignments.csv"])
+def test_no_state_is_waited_for_or_takes_memory(tmp_path, photos, owner, how, where):
+    """S9, S11: a pipe, a link to /dev/zero, a file of many gigabytes."""
+    out = tmp_path / "clusters"
+    make([placed(p) for p in photos], out, "move", owner=owner)
+    (out / where).unlink(missing_ok=True)
+    if how == "pipe":
+        os.mkfifo(out / where)
+    elif how == "zeros":
+        (out / where).symlink_to("/dev/zero")
+    else:
+        (out / where).touch()
+        os.truncate(out / where, 1 << 36)
+    if where != "assignments.csv":
+        # What says of a journal that none was finished is the marker: then it is nothing but left over.
+        with pytest.raises(ImgclusterError) if where == MARKER else contextlib.nullcontext():
+            take_away(out, owner)
+    else:
+        with pytest.raises(ImgclusterError, match=r"cannot read .*assignments.csv"):
+            read_assignments(str(out))
+
+
+def test_a_marker_is_written_through_no_link(tmp_path, photos, owner):
+    """S5: the name that the first version wrote to, and whatever else begins alike."""
+    victim = Path(photograph(tmp_path / "home" / "victim", "keep me"))
+    out = tmp_path / "clusters"
+    make([placed(p) for p in photos], out, owner=owner)
+    for name in (f"{MARKER}.part", f"{JOURNAL}.part", ".imgcluster-0000000000000000.part"):
+        (out / name).symlink_to(victim)
+    report(out, owner)
+    make([placed(p) for p in photos], out, "move", owner=owner)
+    take_away(out, owner)
+    assert victim.read_text() == "keep me"
+
+
+def test_a_large_marker_of_somebody_else_is_not_parsed(tmp_path, owner, monkeypatch):
+    monkeypatch.setattr("imgcluster.output.marker._MOST_FOREIGN_BYTES", 1000)
+    forge(tmp_path / "clusters", name="x" * 1000)
+    with pytest.raises(ImgclusterError, match="larger than 1,000 bytes, and not yours"):
+        look(str(tmp_path / "clusters"), owner)
+    own = tmp_path / "own"
+    make([placed(photograph(tmp_path / "photos" / f"{i}.jpg")) for i in range(9)], own, owner=owner)
+    assert look(str(own), owner).foreign == ()
+
+
+def test_a_model_that_unpacks_to_more_than_its_file_is_damage(tmp_path):
+    np.savez_compressed(tmp_path / "model.npz", schema=np.zeros(1 << 22, np.int8))
+    with pytest.raises(ImgclusterError, match="arrays that are not as imgcluster writes them"):
+        read_model(str(tmp_path))
