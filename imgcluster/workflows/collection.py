@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +18,6 @@ from imgcluster.workflows.existing import Check, Existing, StoredImage, chooser,
 from imgcluster.workflows.options import SpaceOptions
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from imgcluster.output.moved import MovedImage
@@ -202,15 +203,36 @@ class _LeftOut:
 def _left_out(spaces: Sequence[StoredSpace], found: Existing, unembedded: Sequence[str]) -> list[_LeftOut]:
     names = " and ".join(space.name for space in spaces)
     everything = (
-        _LeftOut(
-            found.missing,
-            "gone since extraction",
-            "if `cluster --mode move` put them elsewhere, name that folder with --clusters",
-        ),
+        _LeftOut(found.missing, "gone since extraction", _advice_on(found.missing)),
         _LeftOut(found.changed, "changed since extraction", "run `imgcluster extract` on them again"),
         _LeftOut(unembedded, f"without an embedding in {names}", "run `imgcluster extract` on them"),
     )
     return [group for group in everything if group.paths]
+
+
+def _advice_on(missing: Sequence[str]) -> str:
+    """Say what may have become of images that are gone, and what to do then."""
+    if not missing:
+        return ""
+    top = os.path.dirname(missing[0])
+    deleted = "if they were deleted, `imgcluster store prune` forgets them"
+    moved = "if `cluster --mode move` put them elsewhere, name that folder with --clusters"
+    if os.path.isdir(top):
+        return f"{deleted}; {moved}"
+    while not os.path.isdir(os.path.dirname(top)):
+        top = os.path.dirname(top)
+    found = _renamed(top, os.path.relpath(missing[0], top))
+    again = f"`imgcluster extract {found or 'FOLDER'}` finds them again without the network"
+    return again if found else f"if their folder was renamed or moved, {again}; {moved}; {deleted}"
+
+
+def _renamed(folder: str, file: str) -> str:
+    """Return the folder beside a missing one that holds the same file; empty where there is none."""
+    with contextlib.suppress(OSError), os.scandir(os.path.dirname(folder)) as entries:
+        for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
+            if entry.is_dir() and os.path.isfile(os.path.join(entry.path, file)):
+                return entry.path
+    return ""
 
 
 def _why_none(

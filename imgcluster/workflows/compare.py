@@ -156,7 +156,8 @@ def compare(
         with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
             collection = collect(store, stored, paths, "", progress, owner=owner)
-            classes = read_labels(options.labels, (image.original for image in collection.images))
+            originals = [image.original for image in collection.images]
+            classes = read_labels(options.labels, originals, SilentProgress().note if rows else progress.note)
             for algorithm in options.algorithms:
                 collection, evaluations, seconds = _over_seeds(
                     store, progress, collection, classes=classes, algorithm=algorithm, options=options

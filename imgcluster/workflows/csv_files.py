@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+_DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+
+
 def read_table(
     file: str, columns: Sequence[str], optional: Sequence[str] = (), data: bytes | None = None
 ) -> Iterator[tuple[int, tuple[str | None, ...]]]:
     """Yield for each row its line number and its cells in `columns` and `optional`; None for a missing one.
 
-    `data` is what is in the file, where that was read before. Bytes that are not UTF-8 come as surrogate
-    escapes, as in names of files.
+    Cells are parted by what parts the columns in the first line: commas, semicolons, tabs or bars; the case
+    of their names does not matter. `data` is what is in the file, where that was read before. Bytes that are
+    not UTF-8 (or UTF-16 with its mark) come as surrogate escapes, as in names of files.
 
     Raises
     ------
@@ -28,17 +35,36 @@ def read_table(
     """
     wanted = " and ".join(columns)
     try:
-        read = Path(file).read_bytes() if data is None else data
+        text = _decoded(Path(file).read_bytes() if data is None else data)
     except OSError as error:
         raise ImgclusterError(
             f"{file}: {error.strerror}: name a CSV file with the columns {wanted}"
         ) from error
-    text = read.decode("utf-8-sig", "surrogateescape")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    told = _SEPARATOR.match(text)
+    skipped = 1 if told else 0
+    text = text[told.end() :] if told else text
+    line = 0
     try:
-        if not set(columns) <= set(reader.fieldnames or ()):
+        for delimiter in told[1] if told else _DELIMITERS:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            names = [name.strip().lower() for name in next(reader, [])]
+            if set(columns) <= set(names):
+                break
+        else:
             raise ImgclusterError(f"{file} needs the columns {wanted} in its first line")
+        places = [names.index(name) if name in names else len(names) for name in (*columns, *optional)]
         for row in reader:
-            yield reader.line_num, tuple(row.get(column) for column in (*columns, *optional))
+            line = reader.line_num
+            if row:
+                yield (
+                    line + skipped,
+                    tuple(row[at] if at < min(len(row), len(names)) else None for at in places),
+                )
     except csv.Error as error:
-        raise ImgclusterError(f"{file}, line {reader.line_num + 1}, is not CSV: {error}") from error
+        raise ImgclusterError(f"{file}, line {line + 1 + skipped}, is not CSV: {error}") from error
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "surrogateescape")

@@ -49,6 +49,6 @@ def evaluate(
         placements = read_assignments(os.fspath(clusters))
         paths = [placement.original for placement in placements]
         numbers = np.array([placement.cluster for placement in placements], np.int32)
-    classes = labels_of(labels, paths)
+    classes = labels_of(labels, paths, (progress or SilentProgress()).note)
     labelled = [row for row, path in enumerate(paths) if path in classes]
     return scoring.evaluate(numbers[labelled], [classes[paths[row]] for row in labelled])

@@ -11,7 +11,7 @@ from imgcluster.options import Option, Options, flag, option
 from imgcluster.workflows.shard import Shard
 
 FOLDERS = "folders"
-"""Labels: the class of an image is the name of its folder."""
+"""Labels: the class of an image is the name of its folder; ``folders:1`` that of one further up."""
 
 SAME_PICTURE, LOOK_ALIKE = 0.4, 0.9
 """Cosines. Copies of half the size and quality 70 have 0.85 to 0.99, quarter turns 0.5 to 0.8: pixels decide.
@@ -106,7 +106,10 @@ _NO_LOCK = Option("For file systems without locks.", recorded=False)
 _WAIT = Option(
     "Seconds to wait for another run that writes the store.", metavar="SECONDS", least=0, recorded=False
 )
-_LABELS = Option("`folders`: each image's class is its folder's name; or a CSV file with columns path,label.")
+_LABELS = Option(
+    "`folders`: each image's class is its folder's name; `folders:1`: that of the first level below the "
+    "folder that all images share, and so on; or a CSV file with columns path,label."
+)
 _PRECISION = Option("What the network computes in.", choices=PRECISIONS)
 _RUNTIME = Option("What runs the network.", choices=RUNTIMES)
 _WEIGHTS = Option(

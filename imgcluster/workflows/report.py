@@ -36,7 +36,7 @@ from imgcluster.workflows.thumbnails import make_thumbnails
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from imgcluster.records import Failure, Keys, PathEntry, Placement
+    from imgcluster.records import Failure, Keys, Notify, PathEntry, Placement
 
 __all__ = ["ReportResult", "report", "require_report_libraries"]
 
@@ -116,7 +116,7 @@ def report(
     for placement in placements:
         paths.setdefault(placement.key, []).extend(candidate_paths(placement))
     made = make_thumbnails(thumbnails, paths, progress)
-    labelled = _labelled(labels, placements) if labels else None
+    labelled = _labelled(labels, placements, progress.note) if labels else None
     names = manifest.names
     summary = _summary(manifest, placements, failures, missing, projection, labelled)
     page = write_report(
@@ -141,8 +141,8 @@ def _missing(
     return sum(path not in clustered and not os.path.lexists(path) for path in meant)
 
 
-def _labelled(labels: str, placements: Sequence[Placement]) -> _Labelled:
-    classes = read_labels(labels, (placement.original for placement in placements))
+def _labelled(labels: str, placements: Sequence[Placement], notify: Notify) -> _Labelled:
+    classes = read_labels(labels, (placement.original for placement in placements), notify)
     known = [placement for placement in placements if placement.original in classes]
     clusters = np.array([placement.cluster for placement in known], np.int32)
     evaluation = evaluate(clusters, [classes[placement.original] for placement in known])

@@ -49,3 +49,32 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         rows(tmp_path)
     with pytest.raises(ImgclusterError, match=r"gone\.csv: No such file"):
         rows(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize(
+    "table_of",
+    [
+        '"Path";"Label"\r\n"a;b.jpg";cat\r\n',
+        "PATH\tother\tLABEL\na;b.jpg\t1\tcat\n",
+        'sep=;\nlabel; path\ncat;"a;b.jpg"\n',
+        "path|Label\na;b.jpg|cat\n",
+        'Path,Label\n"a;b.jpg",cat\n\n',
+    ],
+)
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_of_other_programs_are_read(table: Path, table_of: str, coding: str) -> None:
+    table.write_bytes(table_of.encode(coding))
+    line = 3 if table_of.startswith("sep") else 2
+    assert rows(table) == [(line, ("a;b.jpg", "cat"))]
+    path = str(table.parent / "a;b.jpg")
+    assert read_labels(str(table), [path]) == {path: "cat"}
+
+
+def test_rows_without_effect_are_counted_and_no_label_is_no_class(table: Path) -> None:
+    table.write_text("path,label\na.jpg,cat\nb.jpg,\nelsewhere.jpg,dog\nc.jpg, \n,cat\n")
+    notes: list[str] = []
+    paths = [str(table.parent / f"{name}.jpg") for name in "abc"]
+    assert read_labels(str(table), paths, notes.append) == {paths[0]: "cat"}
+    assert notes == [f"3 rows of {table} without effect, the first in line 3: there is no label"]
+    read_labels(str(table), [paths[0], str(table.parent / "elsewhere.jpg")], notes.append)
+    assert "line 3" in notes[1]
