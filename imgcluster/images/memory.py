@@ -10,6 +10,7 @@ from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.machine import default_memory
 
 _GIB = 1 << 30
+_NEXT_TO_NOTHING = 1000
 # Bytes of a pixel: in Pillow by its mode, where colours stand in four; in a format's decoder besides (its own
 # copy, coefficients, a strip that may be all there is); and in what is made of it, RGB upright and before.
 _OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
@@ -49,13 +50,19 @@ class MemoryBudget:
 
     @contextlib.contextmanager
     def taking(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes for a block of code, once they are free; UnreadableImage for too many."""
+        """Hold `size` bytes for a block of code, once they are free; UnreadableImage for too many.
+
+        What is next to nothing is not counted, for that takes its time.
+        """
         if size > self.largest:
             needed, most = (f"{number / _GIB:.1f} GiB" for number in (size, self.largest))
             raise UnreadableImage(
                 f"decoding takes {needed} of memory, and no image may take more than {most}: save it smaller",
                 FailureCode.OUT_OF_MEMORY,
             )
+        if size * _NEXT_TO_NOTHING <= self.total:
+            yield
+            return
         with self._changed:
             self._changed.wait_for(lambda: not self._taken or self._taken + size <= self.total, self.patience)
             self._taken += size

@@ -1,8 +1,10 @@
-"""Damaged files by the thousand, in child processes: no crash, no hang, no growth of memory, no noise."""
+"""Damaged files by the thousand, pictures and tables: no crash, no hang, no growth of memory, no noise."""
 
 from __future__ import annotations
 
 import collections
+import io
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import picture_files as files
 import pytest
 import written_by_hand as by_hand
@@ -76,7 +79,45 @@ def make_originals(folder: Path) -> list[Path]:
         colours = (files.photograph(200, 150) / 255).astype(f"f{bits // 8}")
         path.write_bytes(by_hand.tiff(colours, sample_format=3, tile=bits))
         originals.append(path)
+    for number, data in enumerate([*tiffs_of_directories(), *tables()], len(originals)):
+        path = folder / f"{number:02}{'.tiff' if data[:2] in {b'II', b'MM'} else '.csv'}"
+        path.write_bytes(data)
+        originals.append(path)
     return originals
+
+
+def tiffs_of_directories() -> list[bytes]:
+    """TIFFs in which it takes a look at the directories to find the picture, or its channels."""
+    page, preview = files.photograph(60, 50), files.photograph(16, 12)
+    many = np.resize(page, (50, 60, 5))
+    heights = page[..., :1].astype(np.float32)
+    with io.BytesIO() as large:
+        Image.fromarray(page).save(large, "TIFF", big_tiff=True, compression="tiff_lzw")
+        big = large.getvalue()
+    return [
+        by_hand.tiff_of((preview, {"subfile_type": 1}), (page, {}), within=(1,)),
+        by_hand.tiff_of((preview, {"subfile_type": 1}), (page, {}), (preview, {"subfile_type": 1})),
+        by_hand.tiff(many, photometric=1),
+        by_hand.tiff(many.astype(np.uint16), photometric=1, planar=True, tile=16, big_endian=True),
+        by_hand.tiff(many.astype(np.float32), photometric=1, sample_format=3, planar=True),
+        by_hand.tiff(heights, photometric=1, sample_format=3, no_data=b"-9999\0"),
+        big,
+    ]
+
+
+def tables() -> list[bytes]:
+    """What people write for us: labels, decisions, plans, edits."""
+    keys = [f"{number:064x}" for number in range(6)]
+    return [
+        "".join(["path,label\n", *(f'photos/{n}.jpg,"cat, {n}"\n' for n in range(6))]).encode(),
+        'path;label\r\na.jpg;ä\r\nb.jpg;"x\ny"\r\n'.encode("utf-8-sig"),
+        "".join(["key_a,key_b\n", *(f"{a},{b}\n" for a, b in itertools.pairwise(keys))]).encode(),
+        "".join(
+            ["group,verdict,path,key\n", *(f"{n // 2},keep,./{n}.jpg,{key}\n" for n, key in enumerate(keys))]
+        ).encode(),
+        "".join(["key,path,cluster,name\n", *(f"{key},,{n},\n" for n, key in enumerate(keys))]).encode()
+        + b",,0,cats\n",
+    ]
 
 
 def run_worker(originals: list[Path], first: int, count: int, figures: Figures) -> int:
@@ -111,7 +152,7 @@ def run_worker(originals: list[Path], first: int, count: int, figures: Figures) 
             memory, result = rest.split(" ", 1)
             figures.megabytes.append(int(memory))
             figures.outcomes[result.split(" ", 1)[0]] += 1
-            if result not in {"refused", "decoded"}:
+            if result not in {"refused", "decoded", "read"}:
                 figures.wrong.append(f"{at}: {result}")
         listener.join()
     figures.noise.extend(line for line in noise if line not in KNOWN_NOISE)
@@ -149,9 +190,10 @@ def check(figures: Figures) -> None:
 def test_thousands_of_damaged_files_crash_nothing(tmp_path):
     figures = fuzz(tmp_path, COUNT)
     check(figures)
-    assert figures.tried == COUNT >= 2000
-    assert figures.outcomes["decoded"] > COUNT // 20
-    assert figures.outcomes["refused"] > COUNT // 20
+    assert figures.tried == COUNT
+    if COUNT >= 500:  # of a few files all may be of one kind
+        assert figures.outcomes["decoded"] > COUNT // 20
+        assert figures.outcomes["refused"] > COUNT // 20
 
 
 def test_some_damaged_files_crash_nothing(tmp_path, monkeypatch):
