@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -144,6 +144,7 @@ def examine(folder: str, marker: Marker | None) -> Contents:
     }
     if missing:
         contents.owned |= _moved_by_hand(contents, unclaimed, missing)
+        contents.owned |= _companions_elsewhere(contents, files)
     contents.unowned += [path for path in unclaimed if path not in contents.owned]
     contents.unowned.sort(key=os.fsencode)
     return contents
@@ -173,6 +174,22 @@ def _moved_by_hand(contents: Contents, unclaimed: list[str], missing: dict[str, 
         if origin is not None:
             found[path] = origin[0]
             by_size[None if origin[1].kind == "symlink" else origin[1].size].remove(origin)
+    return found
+
+
+def _companions_elsewhere(contents: Contents, files: Mapping[str, OwnFile]) -> dict[str, str]:
+    """Find the companions of images that a person moved: beside these, under their own names."""
+    folders = {}
+    for now, then in contents.owned.items():
+        if os.path.dirname(now) != os.path.dirname(then) and files[then].kind == "moved":
+            folders[then] = folders[os.path.splitext(then)[0]] = os.path.dirname(now)
+    found = {}
+    for then, own in files.items():
+        folder = folders.get(os.path.splitext(then)[0])
+        if own.kind == "companion" and then not in contents.owned and folder is not None:
+            now = os.path.join(folder, os.path.basename(then))
+            if own.is_at(os.path.join(contents.folder, now)):
+                found[now] = then
     return found
 
 

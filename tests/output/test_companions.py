@@ -75,6 +75,21 @@ def test_they_move_on_with_their_image_also_where_somebody_edited_them(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("folder", ["mine", "1"])
+def test_they_are_found_beside_an_image_that_a_person_moved(
+    photos: Path, tmp_path: Path, folder: str
+) -> None:
+    before, out = contents(photos), tmp_path / "clusters"
+    make(placements(photos, a=0, b=1), out, "move")
+    (out / folder).mkdir(exist_ok=True)
+    for path in (out / "0").iterdir():
+        path.rename(out / folder / path.name)
+    done = undo(str(out), progress=Recorder())
+    assert (done.returned, done.companions, done.left) == (2, 5, ())
+    assert contents(photos) == before
+    assert not out.exists()
+
+
 def test_they_go_home_with_an_image_that_has_no_part_any_more(photos: Path, tmp_path: Path) -> None:
     before, out = contents(photos), tmp_path / "clusters"
     make(placements(photos, a=0, b=1), out, "move")
