@@ -21,10 +21,12 @@ from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
 from imgcluster.workflows import correct as correcting
+from imgcluster.workflows import diff as comparing_clusters
 from imgcluster.workflows import duplicates as duplicating
 from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import inventory as listing
 from imgcluster.workflows import name as naming
+from imgcluster.workflows import pick as picking
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
@@ -44,6 +46,7 @@ from imgcluster.workflows.options import (
     ExtractOptions,
     InventoryOptions,
     NameOptions,
+    PickOptions,
     ReportOptions,
     SimilarOptions,
     SweepOptions,
@@ -61,6 +64,7 @@ __all__ = [
     "contact_sheet",
     "correct",
     "demo_images",
+    "diff",
     "duplicates",
     "evaluate",
     "extract",
@@ -68,6 +72,7 @@ __all__ = [
     "merge",
     "name",
     "networks",
+    "pick",
     "report",
     "similar",
     "sweep",
@@ -220,6 +225,17 @@ def correct(*, options: CorrectOptions, progress: Progress | None = None) -> cor
 def merge(*clusters_to_merge: str, options: NameOptions, progress: Progress | None = None) -> naming.Changed:
     """Make one cluster of several, given by numbers or names; the first takes the others."""
     return correcting.merge(clusters_to_merge, options, owner=ownership(), progress=progress)
+
+
+@_command
+def pick(*, options: PickOptions, progress: Progress | None = None) -> picking.PickResult:
+    """Choose a few images that stand for a clustering; `out` makes a folder of links or copies of them."""
+    return picking.pick(options, owner=ownership(), progress=progress)
+
+
+def diff(first: Path, second: Path) -> comparing_clusters.Difference:
+    """Tell what changed from one clustering to another."""
+    return comparing_clusters.diff(os.fspath(first), os.fspath(second))
 
 
 @_command

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
 from imgcluster.analysis.clusterer import NOWHERE, FoundIn
@@ -79,19 +80,47 @@ def constrain(
         everywhere[inside] = found.labels
         return FoundIn(everywhere, found.model, spaces.made(found.space.step))
     space = spaces.plain if fuse else Space(spaces.rows)
-    centroids = _start(space.points, labels, constraints, spaces.k)
-    labels, centroids = _lloyd(space.points, centroids, constraints)
-    for _ in range(_ROUNDS if fuse else 0):
+    centroids, renamed = _start(space.points, labels, constraints, spaces.k)
+    anew, centroids = _lloyd(space.points, centroids, constraints)
+    if not fuse:
+        return _numbered(anew, centroids, space, constraints)
+    tried = [_narrowed(spaces, anew, constraints)]
+    if renamed is not None:
+        renamed = np.where(constraints.pinned >= 0, constraints.pinned, renamed).astype(np.int32)
+        tried.insert(0, _narrowed(spaces, renamed, constraints))
+    pinned = constraints.pinned >= 0
+    # The clusters as they were tried, unless others say more of the seeds by themselves.
+    agreement = [
+        np.count_nonzero(find_nearest(space.points[pinned], centroids).labels == constraints.pinned[pinned])
+        for _, centroids, space in tried
+    ]
+    labels, centroids, space = tried[int(np.argmax(agreement))]
+    return _numbered(labels, centroids, space, constraints)
+
+
+def _narrowed(
+    spaces: Spaces, labels: NDArray[np.int32], constraints: Constraints
+) -> tuple[NDArray[np.int32], NDArray[np.float32], Space]:
+    for _ in range(_ROUNDS):
         space = spaces.narrowed(labels)
         labels, centroids = _lloyd(space.points, _means(space.points, labels, constraints, None), constraints)
+    return labels, centroids, space
+
+
+def _numbered(
+    labels: NDArray[np.int32], centroids: NDArray[np.float32], space: Space, constraints: Constraints
+) -> FoundIn:
     used = np.unique(np.concatenate([np.arange(constraints.groups), labels]))
     return FoundIn(np.searchsorted(used, labels).astype(np.int32), NearestCentroid(centroids[used]), space)
 
 
 def _start(
     points: NDArray[np.float32], labels: NDArray[np.int32], constraints: Constraints, k: int
-) -> NDArray[np.float32]:
-    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes."""
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
+    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes.
+
+    And (N,) the same labels with such numbers, where every group takes a cluster and none is given up.
+    """
     count, groups = int(labels.max(initial=-1)) + 1, constraints.groups
     votes = np.zeros((groups, max(count, 1)))
     for said, weight in ((constraints.pinned, _PIN_VOTES), (constraints.before, 1)):
@@ -107,6 +136,9 @@ def _start(
         if enough and group not in taken and cluster not in taken.values():
             taken[group] = cluster
     left = [cluster for cluster in range(count) if cluster not in taken.values()]
+    if (constraints.before < 0).all():
+        taken |= _nearest(points, means, left, constraints, [g for g in range(groups) if g not in taken])
+        left = [cluster for cluster in left if cluster not in taken.values()]
     own = []
     for group in range(groups):
         seeds = points[constraints.pinned == group]
@@ -116,10 +148,30 @@ def _start(
             own.append(seeds.mean(axis=0))
         else:
             own.append(points[constraints.before == group].mean(axis=0))
+    renamed = None
+    if len(taken) == groups and len(left) <= max(k - groups, 0):
+        number = {cluster: group for group, cluster in taken.items()}
+        number |= {cluster: groups + place for place, cluster in enumerate(left)}
+        renamed = np.array([number[cluster] for cluster in range(count)], np.int32)[labels]
     while len(left) > max(k - groups, 0):
         others = np.stack([*own, *means[left]])
         left.pop(_least_missed(means[left], sizes[left], others))
-    return np.concatenate([np.stack(own), means[left]]).astype(np.float32)
+    return np.concatenate([np.stack(own), means[left]]).astype(np.float32), renamed
+
+
+def _nearest(
+    points: NDArray[np.float32],
+    means: NDArray[np.float32],
+    left: list[int],
+    constraints: Constraints,
+    groups: list[int],
+) -> dict[int, int]:
+    """Give groups the clusters that are left, the nearest to their seeds."""
+    if not groups or not left:
+        return {}
+    seeds = np.stack([points[constraints.pinned == group].mean(axis=0) for group in groups])
+    gaps = np.sum((seeds[:, None] - means[left][None]) ** 2, axis=2)
+    return {groups[row]: left[column] for row, column in zip(*linear_sum_assignment(gaps), strict=True)}
 
 
 def _least_missed(means: NDArray[np.float32], sizes: NDArray[np.integer], others: NDArray[np.float32]) -> int:

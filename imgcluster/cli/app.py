@@ -19,6 +19,7 @@ from imgcluster.cli.compare import compare
 from imgcluster.cli.contact_sheet import contact_sheet
 from imgcluster.cli.correct import correct
 from imgcluster.cli.demo_images import demo_images
+from imgcluster.cli.diff import diff
 from imgcluster.cli.duplicates import duplicates
 from imgcluster.cli.evaluate import evaluate
 from imgcluster.cli.extract import extract
@@ -27,6 +28,7 @@ from imgcluster.cli.merge import merge as merge_clusters
 from imgcluster.cli.name import name
 from imgcluster.cli.networks import networks
 from imgcluster.cli.options import with_options
+from imgcluster.cli.pick import pick
 from imgcluster.cli.report import report
 from imgcluster.cli.similar import similar
 from imgcluster.cli.store import cache, export, info, merge, prune, repair, verify
@@ -125,7 +127,8 @@ _store = typer.Typer(help="Look after the feature store.", no_args_is_help=True,
 _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
     app: (
         *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
-        *(name, merge_clusters, correct, undo, similar, duplicates, inventory, networks, demo_images),
+        *(name, merge_clusters, correct, undo, diff, pick),
+        *(similar, duplicates, inventory, networks, demo_images),
     ),
     _store: (info, verify, repair, prune, merge, export, cache),
 }

@@ -415,6 +415,25 @@ class CorrectOptions(Options):
     out: str = option("The file of edits to write, or to add to.", "edits.csv", short="-o", metavar="FILE")
 
 
+class PickOptions(Options):
+    """The options of `pick`."""
+
+    n: int = option("How many images.", 200, least=1)
+    how: str = option(
+        "central: nearest to the centres of clusters; diverse: far from each other; borderline: between two "
+        "clusters; odd: farthest from the centres.",
+        "central",
+        choices=("central", "diverse", "borderline", "odd"),
+    )
+    per_cluster: bool = flag("So many of each cluster.")
+    out: str | None = option(
+        "Make a folder of them: links or, where there are none, copies.", short="-o", metavar="DIR"
+    )
+    clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
+    store: str | None = option(_STORE_OF_CLUSTERS)
+    no_lock: bool = flag(_NO_LOCK)
+
+
 class NameOptions(Options):
     """The options of `name` and `merge`."""
 

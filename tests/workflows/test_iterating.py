@@ -13,8 +13,10 @@ from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.workflows.assign import assign
 from imgcluster.workflows.correct import correct, merge
+from imgcluster.workflows.diff import diff
 from imgcluster.workflows.name import name
-from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions
+from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions, PickOptions
+from imgcluster.workflows.pick import pick
 from imgcluster.workflows.undo import undo
 
 
@@ -299,3 +301,45 @@ def test_an_edit_holds_for_assign_too(desk: Desk) -> None:
         made = {p.original: p.cluster for p in read_assignments(str(desk.out))}[str(image)]
         (assigned,) = assign([image], AssignOptions(clusters=str(desk.out))).images
         assert assigned.cluster == made != was
+
+
+def test_few_stand_for_many(desk: Desk) -> None:
+    desk.cluster()
+    options = {"clusters": str(desk.out), "store": desk.store}
+    distances = {p.key: p.distance for p in read_assignments(str(desk.out))}
+    central, odd = (pick(PickOptions(n=4, how=how, **options)).images for how in ("central", "odd"))
+    assert max(distances[i.key] for i in central) <= min(distances[i.key] for i in odd)
+    diverse = pick(PickOptions(n=3, how="diverse", **options)).images
+    assert {image.cluster for image in diverse} == {0, 1, 2}
+    assert diverse == pick(PickOptions(n=3, how="diverse", **options)).images
+    each = pick(PickOptions(n=2, how="borderline", per_cluster=True, **options)).images
+    assert [image.cluster for image in each] == [0, 0, 1, 1, 2, 2]
+
+
+def test_picked_images_get_a_folder_and_stay_where_they_are(desk: Desk) -> None:
+    desk.cluster()
+    out = desk.folder / "picked"
+    options = PickOptions(n=4, clusters=str(desk.out), out=str(out))
+    pick(options)
+    assert len(pictures(out)) == 4
+    assert len(pictures(desk.photos)) == IMAGES
+    before = everything(out)
+    with pytest.raises(ImgclusterError, match="there already"):
+        pick(options)
+    assert everything(out) == before
+
+
+def test_what_changed_from_one_clustering_to_another(desk: Desk) -> None:
+    for number in range(3):
+        write_image(desk.photos / "red" / f"red{90 + number}.png", COLOURS["red"], noise=90 + number)
+    desk.extract()
+    desk.cluster()
+    other = desk.folder / "other"
+    desk.cluster(2, out=other)
+    apart = diff(str(desk.out), str(other))
+    assert sorted(each.verdict for each in apart.clusters) == ["merged", "stayed", "stayed"]
+    assert len(apart.moved) == 5
+    assert [each.silhouette for each in apart.moved] == sorted(each.silhouette for each in apart.moved)
+    back = diff(str(other), str(desk.out))
+    assert {each.verdict for each in back.clusters} <= {"stayed", "split"}
+    assert diff(str(desk.out), str(desk.out)).moved == ()

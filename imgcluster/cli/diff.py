@@ -1,0 +1,46 @@
+"""`imgcluster diff`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imgcluster.cli import console
+from imgcluster.cli.options import Json
+from imgcluster.errors import quantity
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="CLUSTERS-A", help="A folder that `cluster` made.")],
+    second: Annotated[str, typer.Argument(metavar="CLUSTERS-B", help="Another one.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Show which clusters stayed, split and merged from one clustering to another, and which images moved."""
+    from imgcluster.workflows import diff as workflow
+
+    result = workflow.diff(first, second)
+    moved = [
+        {"path": each.path, "before": each.before, "after": each.after, "silhouette": each.silhouette}
+        for each in result.moved
+    ]
+    if json:
+        console.show_json({**vars(result), "moved": moved})
+        return
+    rows = [
+        (
+            f"{each.number} {each.name}".rstrip(),
+            each.verdict,
+            ", ".join(f"{share.share:.0%} in {share.number}" for share in each.shares[:5]),
+        )
+        for each in result.clusters
+    ]
+    console.show_table(("cluster", "", "where its images are"), rows)
+    console.say(f"{quantity(len(moved), 'image')} moved, the least sure first")
+    places = [(str(each.before), str(each.after), each.path) for each in result.moved]
+    if places:
+        console.show_table(("from", "to", "path"), places, numbers=(0, 1))
+    for count, folder in ((result.only_in_first, first), (result.only_in_second, second)):
+        if count:
+            console.say(f"{quantity(count, 'image')} only in {folder}")

@@ -1,0 +1,46 @@
+"""A new folder of a few images, as links or copies; all of it, or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import discard, temporary_name
+from imgcluster.output.file_system import rename_new
+from imgcluster.output.link_modes import Placer
+from imgcluster.output.names import distinct_names
+
+
+def check_new_folder(out: str) -> None:
+    """Raise ImgclusterError where something lies at `out`, or there is nowhere to make it."""
+    if os.path.lexists(out):
+        raise ImgclusterError(f"{out} is there already: name a new folder")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
+        raise ImgclusterError(f"{os.path.dirname(os.path.abspath(out))} does not exist: make it first")
+
+
+def make_folder_of(images: Sequence[tuple[str, bytes]], out: str) -> None:
+    """Put images, paths and keys, into a new folder under their own names; the files themselves stay.
+
+    Raises
+    ------
+    ImgclusterError
+        Where something lies at `out`, or cannot be written.
+    """
+    check_new_folder(out)
+    out = os.path.realpath(out)
+    names = distinct_names([(os.path.basename(path), key, path) for path, key in images])
+    made = temporary_name(os.path.dirname(out))
+    placer = Placer("auto")
+    try:
+        os.mkdir(made)
+        for (path, _), name in zip(images, names, strict=True):
+            source = os.path.realpath(path)
+            placer.place(source, os.path.join(made, name), out, os.stat(source).st_dev)
+        rename_new(made, out)
+    except BaseException as error:
+        discard(made)
+        if isinstance(error, OSError):
+            raise ImgclusterError(f"cannot make {out}: {error.strerror}; name another folder") from error
+        raise

@@ -1,0 +1,101 @@
+"""Diff: what changed from one clustering to another, by the images that both hold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgcluster.analysis.succession import Heritage, inherit
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.tabular import Tabular, columns_of
+from imgcluster.workflows.keeping import Share
+
+
+@dataclass(frozen=True)
+class ClusterChange:
+    """What became of a cluster of the first clustering.
+
+    `verdict` is ``stayed``, ``merged`` (most of it is in a cluster that is rather another one), or ``split``;
+    `now` is the number of the cluster that it is in the second, None where it is none.
+    """
+
+    number: int
+    name: str
+    verdict: str
+    now: int | None
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MovedOn:
+    """An image that is not where its old cluster is; `before` and `after` are numbers, -1: in no cluster."""
+
+    path: str
+    key: bytes
+    before: int
+    after: int
+    silhouette: float
+
+
+@dataclass(frozen=True)
+class Difference(Tabular):
+    """The clusters of the first, the images that moved, the least sure first, and how many one lacks."""
+
+    clusters: tuple[ClusterChange, ...]
+    moved: tuple[MovedOn, ...]
+    only_in_first: int
+    only_in_second: int
+
+    def table(self) -> dict[str, list[object]]:
+        """Give a row for each image that moved."""
+        return columns_of(self.moved, MovedOn)
+
+
+def diff(first: str, second: str) -> Difference:
+    """Compare two clusterings; images are known by their content.
+
+    Raises
+    ------
+    ImgclusterError
+        Where one is none, or they have no image in common.
+    """
+    old, new = ({p.key: p for p in read_assignments(folder)} for folder in (first, second))
+    before, after = read_manifest(first), read_manifest(second)
+    common = sorted(old.keys() & new.keys())
+    if not common:
+        raise ImgclusterError(f"{first} and {second} have no image in common")
+    numbers = [each.number for each in after.clusters]
+    row_of = {number: row for row, number in enumerate(numbers)} | {-1: -1}
+    heritage = inherit(
+        np.array([old[key].cluster for key in common]),
+        np.array([row_of[new[key].cluster] for key in common]),
+        len(numbers),
+    )
+    names = before.names
+    clusters = tuple(
+        ClusterChange(
+            each.number,
+            names.get(each.number, ""),
+            _verdict(each),
+            None if each.heir is None else numbers[each.heir],
+            tuple(Share(numbers[row], share) for row, share in each.shares),
+        )
+        for each in heritage
+    )
+    now = {each.number: each.now for each in clusters} | {-1: -1}
+    moved = [
+        MovedOn(new[key].original, key, old[key].cluster, new[key].cluster, new[key].silhouette)
+        for key in common
+        if now[old[key].cluster] != new[key].cluster
+    ]
+    moved.sort(key=lambda image: (math.inf if math.isnan(image.silhouette) else image.silhouette, image.key))
+    return Difference(clusters, tuple(moved), len(old.keys() - new.keys()), len(new.keys() - old.keys()))
+
+
+def _verdict(of: Heritage) -> str:
+    if of.heir is not None:
+        return "stayed"
+    return "merged" if of.shares and of.shares[0][1] > 0.5 else "split"
