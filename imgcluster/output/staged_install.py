@@ -85,7 +85,7 @@ class _StagedInstall:
         }
         try:
             _move_all(self._old, self._out, self._aside)
-            _remove_emptied(self._out, self._old)
+            _remove_emptied(self._out, self._known)
             if self._marker is not None:
                 files = _besides(self._marker, self._places) | own
                 write_marker(self._out, replace(self._marker, files=files), self._owner)
@@ -104,9 +104,9 @@ class _StagedInstall:
         for name in self._new:
             if name not in ours and os.path.lexists(f"{self._out}/{name}"):
                 raise ImgclusterError(_in_the_way(f"{self._out}/{name}"))
-        for folder in {os.path.dirname(name) for name in self._new} - {""}:
+        for folder in sorted({parent for name in self._new for parent in _parents(name)}):
             path = f"{self._out}/{folder}"
-            if not self._direct[path] or (os.path.lexists(path) and not is_folder(path)):
+            if os.path.lexists(path) and not is_folder(path):
                 raise ImgclusterError(_in_the_way(path))
 
     def _take_back(self) -> None:
@@ -129,6 +129,11 @@ def _in_the_way(path: str) -> str:
     return f"{path} was not put there by imgcluster, or was changed since: move it away and run this again"
 
 
+def _parents(name: str) -> Iterator[str]:
+    while name := os.path.dirname(name):
+        yield name
+
+
 def _files(folder: str) -> Iterator[str]:
     for parent, _, names in os.walk(folder):
         yield from (os.path.relpath(os.path.join(parent, name), folder) for name in names)
@@ -146,6 +151,8 @@ def _move_all(names: Iterable[str], source: str, target: str) -> None:
 
 def _remove_emptied(out: str, names: Iterable[str]) -> None:
     """Remove the folders of files that are gone, where nothing else is left in them."""
+    direct = Direct()
     for folder in {os.path.dirname(name) for name in names} - {""}:
         with contextlib.suppress(OSError):
-            os.removedirs(f"{out}/{folder}")  # goes up as far as all is empty; `out` holds our own folder
+            if direct[f"{out}/{folder}"]:
+                os.removedirs(f"{out}/{folder}")  # goes up as far as all is empty; `out` holds our own folder

@@ -46,6 +46,10 @@ COMMANDS = [
     "undo --trust photos",
     "cluster -k 2 --trust photos",
     "name 0=cats",
+    "merge 0 1",
+    "correct -o edits.csv",
+    "cluster -k 2 --edits edits.csv",
+    "assign photos --place",
     "report",
     "evaluate",
     "assign photos",
@@ -76,7 +80,7 @@ STATE = [
     *("clusters/.imgcluster-before-000.zip", "clusters/0", "clusters/kept", "clusters/report"),
     *("clusters/report.html", "clusters", "{new}", "{old}", "{new}/.imgcluster.json", "{new}/0", "{old}/0"),
     *("features.h5", "features.h5.lock", "features.h5.wal0", "features.h5.wal1", "features.h5.inflight"),
-    *("photos", "photos/red", "photos/red/red0.png", "clusters/0/red0.png", "other", "sheet.png"),
+    *("photos", "photos/red", "photos/red/red0.png", "clusters/0/red0.png", "other", "edits.csv"),
 ]
 """Places in the folder where something may lie that a command looks at or writes to."""
 
