@@ -1,4 +1,4 @@
-"""What this user's own runs have read: the bytes of which key were in which file."""
+"""What this user's own runs have read: the bytes of which key were in which file, and how they looked."""
 
 from __future__ import annotations
 
@@ -43,6 +43,14 @@ class Readings:
         """Remember path, size, time and key of files that do not hold the bytes of that key."""
         self._add({_digest(path, 0, size, time, key, wrong=True) for path, size, time, key in readings})
 
+    def prove_looks(self, key: bytes, looks: bytes) -> bool:
+        """Whether a run saw that the image of `key` looks so, as a store says."""
+        return _digest_of_looks(key, looks) in self._known
+
+    def add_looks(self, seen: Iterable[tuple[bytes, bytes]]) -> None:
+        """Remember of images key and looks."""
+        self._add({_digest_of_looks(*looks) for looks in seen})
+
     def _add(self, digests: set[bytes]) -> None:
         if new := digests - self._known:
             self._owner.add_digests(self._name, b"".join(new))
@@ -51,6 +59,10 @@ class Readings:
 
 def _name(store: str) -> str:
     return f"readings of {os.path.realpath(store)}"
+
+
+def _digest_of_looks(key: bytes, looks: bytes) -> bytes:
+    return hashlib.blake2b(b"".join((b"looks ", key, looks)), digest_size=_BYTES).digest()
 
 
 def _digest(path: str, inode: int, size: int, changed_ns: int, key: bytes, *, wrong: bool = False) -> bytes:

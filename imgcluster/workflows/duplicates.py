@@ -89,7 +89,9 @@ def duplicates(
     with open_space(options, progress.note) as (store, space):
         collection = collect(store, (space,), paths, options.clusters, progress, owner=owner, strict=True)
         keys = store.source(space.name, collection.keys).keys
-    pictures, known = pictures_of(options, collection.images, keys, find_engine(engine), progress)
+    pictures, known = pictures_of(
+        options, collection.images, keys, owner=owner, engine=find_engine(engine), progress=progress
+    )
     with open_space(options, lambda _: None) as (store, space):
         files = _files(collection.images, keys, pictures, options.prefer, progress)
         apart = _apart(judged, keys)

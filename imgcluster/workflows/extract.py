@@ -334,6 +334,7 @@ def _embed_and_append(
                     store.add_space(space, batch.embeddings.shape[1], dtype)
                     store.append(space.name, batch.key_rows, batch.embeddings)
                 store.record_pictures(batch.pictures)
+                readings.add_looks((key, looks.tobytes()) for key, looks in batch.pictures.items())
                 if batch.copies:
                     copies, shown = (stacked(keys) for keys in zip(*batch.copies, strict=True))
                     rows = _read(store, known, space.name, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.errors import Interrupted, StoreError, quantity
 from imgcluster.images.decode import decode
 from imgcluster.images.looks import SIDE_NEEDED, looks
+from imgcluster.readings import Readings
 from imgcluster.records import Keys, Pictures, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import open_features
@@ -21,17 +23,25 @@ from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS, read_kno
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from imgcluster.ownership import Ownership
     from imgcluster.workflows.existing import StoredImage
 
 _KEPT_AT_ONCE = 512
 
 
 def pictures_of(
-    options: ReadStoreOptions, images: Sequence[StoredImage], keys: Keys, engine: Engine, progress: Progress
+    options: ReadStoreOptions,
+    images: Sequence[StoredImage],
+    keys: Keys,
+    *,
+    owner: Ownership,
+    engine: Engine,
+    progress: Progress,
 ) -> tuple[Pictures, NDArray[np.bool_]]:
     """Return how the images of (N,) keys look, and for which of them that is known.
 
-    What the store lacks is seen from the files, without the network, and kept there if it can be written.
+    What the store lacks is seen from the files, without the network, and kept there if it can be written. So
+    is what no run of `owner` has seen: a store that somebody else made may say what it likes.
 
     Raises
     ------
@@ -40,6 +50,9 @@ def pictures_of(
     """
     with open_features(options.store, lock=not options.no_lock, partial=options.partial) as store:
         pictures, known = store.pictures(keys)
+    readings = Readings(owner, options.store)
+    for row in np.flatnonzero(known):
+        known[row] = readings.prove_looks(bytes(keys[row]), pictures[row].tobytes())
     rows = {bytes(keys[row]): row for row in np.flatnonzero(~known)}
     paths: dict[bytes, list[str]] = {}
     for image in images:
@@ -47,7 +60,7 @@ def pictures_of(
             paths.setdefault(image.key, []).append(image.path)
     if paths:
         with progress.graceful_interrupt():
-            for key, picture in _kept(options, _seen(paths, engine, progress), progress):
+            for key, picture in _kept(options, readings, _seen(paths, engine, progress), progress):
                 pictures[rows[key]], known[rows[key]] = picture, True
             if progress.stopping:
                 raise Interrupted(
@@ -80,9 +93,14 @@ def _look(image: tuple[bytes, Sequence[str]]) -> Pictures:
 
 
 def _kept(
-    options: ReadStoreOptions, seen: Iterator[tuple[bytes, Pictures]], progress: Progress
+    options: ReadStoreOptions,
+    readings: Readings,
+    seen: Iterator[tuple[bytes, Pictures]],
+    progress: Progress,
 ) -> Iterator[tuple[bytes, Pictures]]:
     try:
+        if not os.path.isfile(options.store):
+            raise StoreError(f"{options.store} is a set of stores")  # noqa: TRY301 - said as the others
         store = FeatureStore(options.store, "a", lock=not options.no_lock, notify=progress.note)
     except StoreError as error:
         progress.note(f"what the images look like is not kept for the next time: {error}")
@@ -92,4 +110,5 @@ def _kept(
         while batch := dict(islice(seen, _KEPT_AT_ONCE)):
             store.record_pictures(batch)
             store.commit()
+            readings.add_looks((key, looks.tobytes()) for key, looks in batch.items())
             yield from batch.items()

@@ -23,6 +23,7 @@ from imgcluster.cli.places import choose_network
 from imgcluster.errors import ImgclusterError
 from imgcluster.records import FeatureSpace
 from imgcluster.store.lock import WriterLock
+from imgcluster.store.schema import create_pictures
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
@@ -161,9 +162,9 @@ def test_files_that_are_gone_now_are_neither_kept_nor_given_up(
     desk.extract()
     gone = desk.photos / "copies" / "red0.png"
 
-    def lose_it(*arguments: object) -> object:
+    def lose_it(*arguments: object, **more: object) -> object:
         gone.unlink()
-        return pictures_of(*arguments)
+        return pictures_of(*arguments, **more)
 
     monkeypatch.setattr("imgcluster.workflows.duplicates.pictures_of", lose_it)
     result = duplicates((), DuplicatesOptions(threshold=EQUAL_ONLY, store=desk.store), progress=desk.progress)
@@ -271,6 +272,26 @@ def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
         assert store.pictures(store.keys(store.spaces[0].name))[1].all()
     monkeypatch.setattr("imgcluster.workflows.looks._look", None)  # nothing is looked at again
     assert paths(run(desk)) == expected
+
+
+def test_what_a_store_of_somebody_else_says_of_looks_is_seen_again(desk: Desk) -> None:
+    folder = desk.folder / "mixed"
+    image = Image.open(picture(folder / "one.png", side=64))
+    saved(folder / "other.png", image.rotate(90).crop((0, 0, 64, 40)).resize((64, 64)))
+    desk.extract(folder)
+    assert run(desk, 0.4).groups == ()
+    with FeatureStore(desk.store, "a") as store:
+        keys = store.keys(store.spaces[0].name)
+        pictures, _ = store.pictures(keys)
+    forged = desk.folder / "forged.h5"
+    shutil.copy(desk.store, forged)
+    with h5py.File(forged, "r+") as file:
+        del file["pictures"]
+        create_pictures(file)
+    with FeatureStore(str(forged), "a") as store:
+        store.record_pictures({bytes(key): pictures[0] for key in keys})
+    result = duplicates((), DuplicatesOptions(store=str(forged), threshold=0.4))
+    assert result.groups == ()
 
 
 def test_where_a_store_cannot_be_written_its_images_are_looked_at_all_the_same(desk: Desk) -> None:
