@@ -12,7 +12,7 @@ from imgcluster.analysis.centroids import distances_to, means_of
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
-from imgcluster.analysis.features import load_features
+from imgcluster.analysis.features import Spread, load_features
 from imgcluster.analysis.scoring import adjusted_rand, contingency
 from imgcluster.analysis.spaces import Spaces
 from imgcluster.analysis.transforms import PrepareSettings
@@ -64,6 +64,7 @@ def sweep(
     ks: Sequence[int],
     settings: ClusterSettings,
     progress: Progress,
+    spread: Spread | None = None,
 ) -> tuple[Sweep, Keys]:
     """Cluster with each k as `cluster` does, on features that are prepared once.
 
@@ -84,6 +85,8 @@ def sweep(
         How clusters are found; its k is not looked at.
     progress
         Told about stages and each k; a sweep that is stopped suggests from the rows that it has.
+    spread
+        Where embeddings are prepared; None: here.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def sweep(
     keys = common_keys(sources, spaces)
     for k in ks:
         check_count(k, len(keys))
-    features = load_features(sources, prepare, settings.memory, progress)
+    features = load_features(sources, prepare, settings.memory, progress, spread)
     weights = np.ones(len(features.rows), np.int64)
     space = features.rows
     if prepare.automatic:

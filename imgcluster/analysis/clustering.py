@@ -19,7 +19,7 @@ from imgcluster.analysis.clusterer import (
 )
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.constraints import Constraints, constrain
-from imgcluster.analysis.features import Features, load_features, transform_all
+from imgcluster.analysis.features import Features, Spread, load_features, transform_all
 from imgcluster.analysis.scoring import silhouette
 from imgcluster.analysis.spaces import Space, Spaces
 from imgcluster.analysis.strangers import EXTRA, SAMPLE, WithinReach, stray_clusters
@@ -87,6 +87,7 @@ def cluster(
     progress: Progress,
     weights: NDArray[np.int64] | None = None,
     constraints: Constraints | None = None,
+    spread: Spread | None = None,
 ) -> Clustering:
     """Cluster images by their embeddings.
 
@@ -109,6 +110,8 @@ def cluster(
         (N,) how many files show each image, one where it is not said: clusters are numbered by their files.
     constraints
         What people say of the N images. Its groups' clusters are those whose `numbers` are the groups'.
+    spread
+        Where embeddings are prepared; None: here.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def cluster(
     finds_k = find_clusterer(settings.algorithm).finds_k
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
-    features = load_features(sources, prepare, settings.memory, progress)
+    features = load_features(sources, prepare, settings.memory, progress, spread)
     check_count(settings.k, len(features.rows))
     progress.begin("finding clusters")
     weights = np.ones(len(keys), np.int64) if weights is None else weights

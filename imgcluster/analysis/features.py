@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.embeddings import Watched, aligned, key_order
+from imgcluster.analysis.embeddings import Watched, aligned, finite_rows, key_order
 from imgcluster.analysis.transforms import PrepareSettings, fit_transform, transform
 from imgcluster.errors import ImgclusterError, NotFinite
 from imgcluster.records import Embeddings, EmbeddingSource, FeatureTransform, Progress
@@ -38,8 +39,33 @@ class Features:
     order: NDArray[np.intp]
 
 
+Prepared = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""(n, w) features of a block of images, and (n,) which of them are finite."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A way to prepare embeddings where they lie, and not to bring them here.
+
+    Attributes
+    ----------
+    samples
+        One per space: the first `SAMPLED_ROWS` images in the order of their keys.
+    each
+        Gives what a function, one that can be pickled, makes of the embeddings of each space, a block of the
+        same images at a time, in the order of the sources.
+    """
+
+    samples: Sequence[EmbeddingSource]
+    each: Callable[[Callable[[Sequence[Embeddings]], Prepared]], Iterator[Prepared]]
+
+
 def load_features(
-    sources: Sequence[EmbeddingSource], prepare: PrepareSettings, memory: int | None, progress: Progress
+    sources: Sequence[EmbeddingSource],
+    prepare: PrepareSettings,
+    memory: int | None,
+    progress: Progress,
+    spread: Spread | None = None,
 ) -> Features:
     """Fit each space's transform, and apply it to all embeddings.
 
@@ -53,6 +79,8 @@ def load_features(
         Bytes that there are for it.
     progress
         Told about the stages.
+    spread
+        Where the embeddings are prepared; None: here.
 
     Raises
     ------
@@ -61,24 +89,39 @@ def load_features(
     """
     keys = sources[0].keys
     watched = [Watched(source, progress, memory) for source in sources]
-    progress.begin("preparing the features", len(keys) * len(sources))
-    transforms = tuple(fit_transform(source, prepare) for source in watched)
+    samples = [Watched(source, progress, memory) for source in spread.samples] if spread else watched
+    progress.begin("preparing the features", sum(len(source.keys) for source in samples))
+    transforms = tuple(fit_transform(source, prepare) for source in samples)
     progress.begin("reading the embeddings", len(keys) * len(sources))
     width = sum(len(t.components) or source.dimension for t, source in zip(transforms, sources, strict=True))
     rows = allocate((len(keys), width), memory)
     order = key_order(keys)
     place = np.argsort(order)
+    sound = np.empty(len(keys), np.bool_)
     start = 0
-    for block in aligned(watched):
-        part = transform_all(transforms, block)
-        rows[place[start : start + len(part)]] = part
+    work = partial(prepare_block, transforms)
+    for part, finite in spread.each(work) if spread else map(work, aligned(watched)):
+        places = place[start : start + len(part)]
+        rows[places], sound[places] = part, finite
         start += len(part)
-    broken = np.logical_or.reduce([source.broken for source in watched])[order]
-    if broken.any():
-        if broken.all():
+        if spread:
+            progress.advance(len(part) * len(sources))
+    sound &= ~np.logical_or.reduce([source.broken for source in watched])[order]
+    if not sound.all():
+        if not sound.any():
             raise NotFinite
-        rows, order = rows[~broken], order[~broken]
+        rows, order = rows[sound], order[sound]
     return Features(transforms, rows, order)
+
+
+def prepare_block(transforms: Sequence[FeatureTransform], block: Sequence[Embeddings]) -> Prepared:
+    """Prepare the same images' embeddings of each space; what is not finite counts as zeros."""
+    finite = [finite_rows(rows) for rows in block]
+    sound = [
+        rows if good.all() else np.where(good[:, None], rows, np.float32(0))
+        for rows, good in zip(block, finite, strict=True)
+    ]
+    return transform_all(transforms, sound), np.logical_and.reduce(finite)
 
 
 def transform_all(

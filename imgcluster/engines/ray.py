@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Generic
 
 from imgcluster import machine
@@ -32,8 +33,9 @@ _QUEUED = 2
 _IN_FLIGHT_PER_WORKER = 4
 """Results of some wait for that of a slower one before them; no more than that are kept."""
 _SLOW = 3.0
-"""An item that takes so many times as long as the slowest before it is done once more elsewhere."""
+"""An item that takes so many times as long as those before it is done once more elsewhere."""
 _FEWEST_SECONDS = 1.0
+_REMEMBERED = 64
 _FAILED_STARTS = 3
 _OBJECT_STORE_BYTES = 100 << 20
 """Rows go through it, a few hundred kilobytes at a time, never pictures."""
@@ -123,7 +125,8 @@ class _Actors(Generic[Item, Result]):
         self._pending: deque[_Task[Item, Result]] = deque()
         self._waiting: deque[_Task[Item, Result]] = deque()
         self._actors: list[_Actor[Item, Result]] = []
-        self._failed_starts, self._slowest = 0, 0.0
+        self._failed_starts = 0
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self._session = contextlib.ExitStack()
         try:
             self._ray = self._session.enter_context(_connected(engine))
@@ -195,7 +198,8 @@ class _Actors(Generic[Item, Result]):
         if actor.calls:
             return None
         # Idle, it takes over what lies behind another's item, or what takes too long.
-        now, slow = time.monotonic(), max(_SLOW * (self._slowest or math.inf), _FEWEST_SECONDS)
+        usual = median(self._seconds) if self._seconds else math.inf
+        now, slow = time.monotonic(), max(_SLOW * usual, _FEWEST_SECONDS)
         for other in self._actors:
             for place, (_, task) in enumerate(other.calls):
                 if task.outcome is None and task.copies == 1 and (place or now - other.since > slow):
@@ -214,7 +218,8 @@ class _Actors(Generic[Item, Result]):
             return
         _, task = actor.calls.popleft()
         now = time.monotonic()
-        self._slowest, actor.since = max(self._slowest, now - actor.since), now
+        self._seconds.append(now - actor.since)
+        actor.since = now
         task.copies -= 1
         task.outcome = task.outcome or Outcome(task.item, *answer)
 

@@ -89,6 +89,10 @@ class FeatureReader(ABC):
     def source_at(self, space: str, rows: NDArray[np.int64], block_rows: int) -> EmbeddingSource:
         """Return rows by their numbers, ascending, block by block."""
 
+    @abstractmethod
+    def lying_at(self, space: str, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Give for ascending rows the stores that they lie in, and their numbers there."""
+
     def find_space(
         self, *, name: str | None = None, network: str | None = None, space: FeatureSpace | None = None
     ) -> StoredSpace:
@@ -160,7 +164,7 @@ class FeatureReader(ABC):
         """
         if space is None or keys is None:
             return self._read_files(self.find_space(name=space).name)
-        rows, places = np.unique(self._rows(space, keys), return_inverse=True)
+        rows, places = np.unique(self.rows_of(space, keys), return_inverse=True)
         return self.rows_at(space, rows)[places.reshape(-1)]
 
     def _read_files(self, space: str) -> tuple[tuple[str, ...], Keys, Embeddings]:
@@ -174,10 +178,11 @@ class FeatureReader(ABC):
 
         A block takes about `block_bytes` as float32.
         """
-        rows = np.unique(self._rows(space, keys))
+        rows = np.unique(self.rows_of(space, keys))
         return self.source_at(space, rows, max(1, block_bytes // (4 * self.find_space(name=space).dimension)))
 
-    def _rows(self, space: str, keys: Keys) -> NDArray[np.int64]:
+    def rows_of(self, space: str, keys: Keys) -> NDArray[np.int64]:
+        """Give the number of each key's row: (N, 32) uint8 to (N,). StoreError where one has none."""
         rows = self._index(space).find(keys)
         missing = np.flatnonzero(rows < 0)
         if len(missing):

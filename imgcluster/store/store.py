@@ -177,6 +177,11 @@ class FeatureStore(PathTables, FeatureReader):
         """Read rows by their numbers, ascending: (n,) to (n, D) float32."""
         return read_rows(self._group(space), rows, self.path)
 
+    def lying_at(self, space: str, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Give this store, and the rows as they are."""
+        self.find_space(name=space)
+        return [(self.path, rows)]
+
     def source_at(self, space: str, rows: NDArray[np.int64], block_rows: int) -> EmbeddingSource:
         """Return rows by their numbers, ascending, block by block."""
         stored = self._spaces[space]

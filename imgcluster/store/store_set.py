@@ -137,6 +137,11 @@ class StoreSet(FeatureReader):
         parts = self._parts(space, rows)
         return _Joined(tuple(store.source_at(space, own, block_rows) for store, own in parts))
 
+    def lying_at(self, space: str, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
+        """Give for ascending rows the stores that they lie in, and their numbers there."""
+        parts = self._parts(space, rows)
+        return [part for store, own in parts if len(own) for part in store.lying_at(space, own)]
+
     def _parts(self, space: str, rows: NDArray[np.int64]) -> list[tuple[FeatureReader, NDArray[np.int64]]]:
         """Give the rows of each store, counted as the store does."""
         self._require(space)

@@ -15,6 +15,7 @@ from imgcluster.analysis import choose_k
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
@@ -32,6 +33,7 @@ from imgcluster.workflows.corrections import all_edits, constraints_of, covers
 from imgcluster.workflows.edits import Edits, refuse_too_many
 from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
+from imgcluster.workflows.spreading import spread_over
 from imgcluster.workflows.standing import Standing, count_clusters, find_standing, told_files
 
 if TYPE_CHECKING:
@@ -251,10 +253,14 @@ def _fit(
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
     embeddings = sources(store, collection)
+    engine = find_engine(options.engine, options.engine_settings)
+    spread = spread_over(engine, store, collection.spaces, embeddings, lock=not options.no_lock)
     k = options.k
     if k is None:
         ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
-        suggested, _ = choose_k.sweep(embeddings, names, prepare, ks, cluster_settings(2, options), progress)
+        suggested, _ = choose_k.sweep(
+            embeddings, names, prepare, ks, cluster_settings(2, options), progress, spread
+        )
         progress.note(f"k = {suggested.suggestion}: {suggested.reason}")
         k = suggested.suggestion
     if k > len(collection.images):
@@ -273,7 +279,7 @@ def _fit(
     copies = Counter(image.key for image in collection.images)
     weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
     settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
-    found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints)
+    found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     return found, {
         row: references[label] for row, label in enumerate(found.model.numbers) if label < len(references)
     }

@@ -287,7 +287,7 @@ class FitOptions(PrepareOptions):
                 raise UsageError(f"--network {network} was given twice: joined with itself, it adds nothing")
 
 
-class ClusterOptions(FitOptions):
+class ClusterOptions(FitOptions, EngineOptions):
     """The options of `cluster`; `k` None stands for ``auto``, `out` None for no folder."""
 
     k: int | None = option(

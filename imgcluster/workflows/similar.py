@@ -20,7 +20,6 @@ from imgcluster.workflows.pictures import Pictured
 
 if TYPE_CHECKING:
     from imgcluster.records import Keys
-    from imgcluster.workflows.existing import StoredImage
 from imgcluster.workflows.options import SimilarOptions
 
 
@@ -79,14 +78,19 @@ def similar(
             )
         rows, cosines = most_similar(query, source, len(source.keys))
         collection = with_keys(store, collection, source.keys[~source.broken], progress)
-        found = [
-            (bytes(source.keys[row]), float(cosine))
-            for row, cosine in zip(rows, cosines, strict=True)
-            if not source.broken[row]
-        ]
-    paths = first_paths(collection.images)
-    others = [(key_, cosine) for key_, cosine in found if key_ != key.tobytes()]
-    return SimilarImages(SimilarImage(paths[key_], cosine) for key_, cosine in others[: options.top])
+        others = ~source.broken[rows] & (source.keys[rows] != key).any(axis=1)
+        found = dict(
+            zip(
+                map(bytes, source.keys[rows[others][: options.top]]),
+                cosines[others].tolist(),
+                strict=False,
+            )
+        )
+    paths: dict[bytes, str] = {}
+    for each in collection.images:
+        if each.key in found:
+            paths.setdefault(each.key, each.path)
+    return SimilarImages(SimilarImage(paths[key_], cosine) for key_, cosine in found.items())
 
 
 def key_of_file(path: str | os.PathLike[str]) -> Keys:
@@ -96,11 +100,3 @@ def key_of_file(path: str | os.PathLike[str]) -> Keys:
     except UnreadableImage as error:
         raise ImgclusterError(f"{path}: {error}") from error
     return np.frombuffer(content_key(data), np.uint8)[None]
-
-
-def first_paths(images: tuple[StoredImage, ...]) -> dict[bytes, str]:
-    """For each key the path that sorts first."""
-    paths: dict[bytes, str] = {}
-    for image in images:
-        paths.setdefault(image.key, image.path)
-    return paths
