@@ -49,12 +49,17 @@ class Network:
             (self.marks / f"loaded {os.getpid()}").touch()
 
     def embed(self, pixels: Pixels) -> Embeddings:
-        if self.how == "killed once" and not (self.marks / "killed").exists():
-            (self.marks / "killed").touch()
+        if self.how == "killed once" and self._is_first("killed"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.how == "one is slow" and not (self.marks / "slow").exists():
-            (self.marks / "slow").touch()
+        if self.how == "one is slow" and self._is_first("slow"):
             time.sleep(150)
         if self.how:
             (self.marks / f"batch {os.getpid()} {time.monotonic_ns()}").touch()
         return self.network.embed(pixels)
+
+    def _is_first(self, mark: str) -> bool:
+        try:
+            (self.marks / mark).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True

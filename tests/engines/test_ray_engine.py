@@ -197,7 +197,8 @@ class Impatient(Notes):
 
 
 @slow
-def test_ctrl_c_keeps_what_is_finished(ray, photos: Path) -> None:
+def test_ctrl_c_keeps_what_is_finished(ray, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_FILES_PER_CALL", 2)
     with pytest.raises(Interrupted, match="kept in"):
         run(photos, progress=Impatient())
     kept = len(content(photos, "ray.h5")[1])
@@ -222,9 +223,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
         key = hashlib.sha256(path.read_bytes()).digest()
         entries.append(PathEntry(str(path), status.st_size, status.st_mtime_ns, 0, key))
     keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
-    for name, part in {"all.h5": slice(None)} | {
-        f"f-{n + 1}-of-4.h5": slice(n, None, 4) for n in range(4)
-    }.items():
+    parts = {f"f-{number + 1}-of-4.h5": slice(number, None, 4) for number in range(4)}
+    for name, part in (parts | {"all.h5": slice(None)}).items():
         with FeatureStore(folder / name, "a") as store:
             store.add_space(SPACE, 64)
             store.append(SPACE.name, keys[part], rows[part])
