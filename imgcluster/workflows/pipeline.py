@@ -258,7 +258,7 @@ class Pipeline:
                 yield from self._embedded(images)
         else:
             yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1, deaths=1)
-            yield from self._done_elsewhere(self.engine, others)
+            yield from self._done_elsewhere(self.engine, others, _FILES_PER_CALL)
 
     def _images(
         self, apart: Sequence[ImageFile], others: Sequence[ImageFile]
@@ -303,7 +303,7 @@ class Pipeline:
         return next(map(_result, loading), None)
 
     def _done_elsewhere(
-        self, engine: Engine, files: Sequence[ImageFile], at_once: int = _FILES_PER_CALL, *, deaths: int = 2
+        self, engine: Engine, files: Sequence[ImageFile], at_once: int, *, deaths: int = 2
     ) -> Iterator[Batch]:
         """Let an engine's workers do both stages; a file that by itself ends so many of them is a failure."""
         if not files:

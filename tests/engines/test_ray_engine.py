@@ -211,7 +211,8 @@ def test_ctrl_c_keeps_what_is_finished(ray, photos: Path, monkeypatch: pytest.Mo
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """4,000 rows in four shards and in one store, and a file for each."""
     folder = tmp_path_factory.mktemp("stores")
-    (folder / "photos").mkdir()
+    for name in ("photos", "stores"):
+        (folder / name).mkdir()
     random = np.random.default_rng(0)
     centres = 3 * random.random((6, 64))
     rows = (centres[random.integers(0, 6, 4000)] + random.random((4000, 64))).astype(np.float32)
@@ -225,11 +226,11 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
     parts = {f"f-{number + 1}-of-4.h5": slice(number, None, 4) for number in range(4)}
     for name, part in (parts | {"all.h5": slice(None)}).items():
-        with FeatureStore(folder / name, "a") as store:
+        with FeatureStore(folder / "stores" / name, "a") as store:
             store.add_space(SPACE, 64)
             store.append(SPACE.name, keys[part], rows[part])
             store.record_paths(entries[part])
-    return folder
+    return folder / "stores"
 
 
 def clustered(stores: Path, out: Path, store: str, **options) -> list[list[str]]:
