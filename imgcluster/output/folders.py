@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
-from imgcluster.output.companions import Companion
+from imgcluster.output.companions import Companion, is_companion
 from imgcluster.output.contents import AWAY
 from imgcluster.output.file_system import remove_if_empty, sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
@@ -145,7 +145,7 @@ class _Builder:
         self._companions = {
             companion: home
             for companion in plan.companions
-            for home in (companion.beside(self._homes[companion.image]),)
+            for home in (self._companion_home(companion),)
             if home == companion.source or not os.path.lexists(home)
         }
         self._moves = [
@@ -249,20 +249,33 @@ class _Builder:
         original, key = file.placement.original, file.placement.key.hex()
         if original == file.source or os.path.realpath(original) == file.source:
             return original
-        folder = os.path.dirname(file.source)
+        return original if (original, key) in self._homes_around(file.source) else file.source
+
+    def _companion_home(self, companion: Companion) -> str:
+        """Return where a companion goes back to.
+
+        One that was put beside a moved image since goes home with it only where it is of a kind that programs
+        write there: anybody can give a file the name of an image, and any ending.
+        """
+        home = companion.beside(self._homes[companion.image])
+        known = home == companion.source or (home, "") in self._homes_around(companion.source)
+        return home if known or is_companion(companion.source) else companion.source
+
+    def _homes_around(self, path: str) -> frozenset[tuple[str, str]]:
+        folder = os.path.dirname(path)
         while (known := self._homes_in(folder)) is None and folder != "/":
             folder = os.path.dirname(folder)
-        return original if (original, key) in (known or ()) else file.source
+        return known or frozenset()
 
     def _homes_in(self, folder: str) -> frozenset[tuple[str, str]] | None:
-        """Give the homes and keys of the images that were moved into a clustering; None where it is none."""
+        """Give homes and keys of what was moved into a clustering; None where it is none."""
         if folder not in self._known_homes:
             self._known_homes[folder] = None
             found = look(folder, self._owner)
             found.refuse_foreign(folder)
             if found.marker is not None:
                 files = found.marker.files.values()
-                homes = ((own.original(folder), own.key) for own in files if own.kind == "moved")
+                homes = ((own.original(folder), own.key) for own in files if own.has_a_home)
                 self._known_homes[folder] = frozenset(homes)
         return self._known_homes[folder]
 

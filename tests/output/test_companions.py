@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -168,3 +169,20 @@ def test_what_systems_and_programs_leave_in_cluster_folders_stops_nothing(
     photograph(out / "0" / "mine.txt")
     with pytest.raises(ImgclusterError, match=r"mine\.txt was not put there"):
         make([placed(str(photos / "b.jpg"))] if mode == "auto" else [], out)
+
+
+@pytest.mark.parametrize("name", ["a.jpg.desktop", "a.jpg.sh", "a.jpg.json"])
+def test_what_others_put_beside_a_moved_image_leaves_no_clustering(tmp_path, name):
+    """Its name would make it a companion, but no run has recorded that it came from the image's home."""
+    photo = photograph(tmp_path / "photos" / "a.jpg", "image")
+    photograph(tmp_path / "photos" / "a.aae", "edits")
+    out = tmp_path / "clusters"
+    make([placed(photo)], out, "move")
+    photograph(out / "0" / name, "planted")
+    moved = placed(str(out / "0" / "a.jpg"), 1, photo)
+    with contextlib.suppress(ImgclusterError):
+        make([moved], out, "move")
+    make([moved], out, "move", force=True)
+    undo(str(out), force=True, progress=Recorder())
+    assert contents(tmp_path / "photos") == {"a.jpg": b"image", "a.aae": b"edits"}
+    assert b"planted" in contents(out).values()
