@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -74,16 +75,27 @@ class _ErrorBoundary(TyperGroup):
             where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
             _report(ctx, f"cannot use {where}: {error.strerror or error}")
             raise typer.Exit(1) from None
-        except MemoryError:
-            _report(
-                ctx,
-                "there is too little memory: close other programs, or lower --batch-size of `extract`, "
-                "--memory of `cluster`, `sweep` and `compare`",
-            )
-            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             _report(ctx, "stopped")
             _leave(interrupts.EXIT_CODE)
+        except Exception as error:
+            if isinstance(error, typer.Exit | typer.Abort):
+                raise
+            _report(ctx, _told(error))
+            raise typer.Exit(1) from None
+
+
+def _told(error: Exception) -> str:
+    """Say what to do where there was too little memory, or where an unforeseen exception came from."""
+    if isinstance(error, MemoryError):
+        return (
+            "there is too little memory: close other programs, or lower --batch-size of `extract`, "
+            "--memory of `cluster`, `sweep` and `compare`"
+        )
+    console.write_down(traceback.format_exc())
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"
+    return f"a fault of imgcluster, {type(error).__name__} in {where}: {error} (--log FILE keeps more of it)"
 
 
 def _report(ctx: Any, message: str, failures: Sequence[tuple[str, str]] = ()) -> None:

@@ -77,7 +77,7 @@ def speak(*, quiet: bool = False, log: str | None = None) -> None:
     if _voice.log is not None:
         _voice.log.close()
     _voice.quiet, _voice.log = quiet, None if log is None else _open_log(log)
-    _write_down(printable(" ".join(["imgcluster", *sys.argv[1:]])))
+    write_down(printable(" ".join(["imgcluster", *sys.argv[1:]])))
 
 
 def _open_log(path: str) -> TextIO:
@@ -94,7 +94,8 @@ def _open_log(path: str) -> TextIO:
     return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8")
 
 
-def _write_down(message: str) -> None:
+def write_down(message: str) -> None:
+    """Put a line into the log, if there is one."""
     log = _voice.log
     if log is None:
         return
@@ -113,20 +114,20 @@ def _timed(message: str) -> str:
 
 def complain(message: str) -> None:
     """One line on stderr, whatever else is not shown."""
-    _write_down(printable(message))
+    write_down(printable(message))
     _stderr().print(printable(message), soft_wrap=True)
 
 
 def note(message: str) -> None:
     """One line on stderr."""
-    _write_down(printable(message))
+    write_down(printable(message))
     if not _voice.quiet:
         _stderr().print(printable(message), soft_wrap=True)
 
 
 def say(message: str) -> None:
     """One line on stdout."""
-    _write_down(printable(message))
+    write_down(printable(message))
     if not _voice.quiet:
         _stdout().print(printable(message), soft_wrap=True)
 
@@ -163,7 +164,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
             for position, (cell, blank) in enumerate(zip(line, blanks, strict=True))
         )
         text = "  ".join(padded).rstrip()
-        _write_down(text)
+        write_down(text)
         if not _voice.quiet:
             console.print(text, style=None if number else "bold", soft_wrap=True)
 
@@ -222,7 +223,7 @@ class ConsoleProgress:
 
     def begin(self, what: str, total: int | None = None) -> None:
         """Start a bar in place of the last one."""
-        _write_down(what if total is None else f"{what}: {total}")
+        write_down(what if total is None else f"{what}: {total}")
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._what, self._total, self._began = what, total, time.monotonic()
@@ -242,7 +243,7 @@ class ConsoleProgress:
     def note(self, message: str) -> None:
         """Print a line above the bar; where there is no terminal, with the time."""
         message = printable(message)
-        _write_down(message)
+        write_down(message)
         console = self._bars.console
         if not _voice.quiet:
             console.print(message if console.is_terminal else _timed(message), soft_wrap=True)

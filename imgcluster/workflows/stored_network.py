@@ -109,11 +109,11 @@ def source_of(
         return choose(choice, notify)
     if len(known) > 1:
         raise ImgclusterError(
-            f"{options.store} has embeddings of {' and '.join(sorted(known))}: name one with --network"
+            f"{options.store_path} has embeddings of {' and '.join(sorted(known))}: name one with --network"
         )
     (network,) = known
     if network != DEFAULT_NETWORK:
-        notify(f"going on with {network}, the only network in {options.store}; --network names another")
+        notify(f"going on with {network}, the only network in {options.store_path}; --network names another")
     space = spaces[0].space
     made_with_int8 = {"auto": space.quantisation != "none", "int8": True}.get(options.precision, False)
     others = (options.weights, options.pooling, options.input_size) != (None, None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -266,3 +267,16 @@ def test_networks_lists_the_catalogue(tmp_path: Path) -> None:
     names = [network["name"] for network in json.loads(done.stdout)["networks"]]
     assert names[0] == "inception_v3"
     assert {"vgg16", "vgg19", "resnet152", "efficientnet_lite0", "efficientnet_lite2"} <= set(names)
+
+
+def test_a_fault_of_ours_ends_as_an_error_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("imgcluster.workflows.extract.find_images", fault)
+    done = in_process.imgcluster("extract", ".", "--json", "--log", "log.txt", cwd=tmp_path)
+    assert done.exit_code == 1
+    error = json.loads(done.stdout)["error"]
+    assert re.match(r"a fault of imgcluster, ZeroDivisionError in test_command_line.py:\d+: by zero", error)
+    assert len(done.stderr.splitlines()) == 1
+    assert "Traceback" in (tmp_path / "log.txt").read_text()

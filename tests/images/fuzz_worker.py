@@ -81,16 +81,18 @@ def outcome(data: bytes, number: int) -> str:
 def main() -> None:
     seed, first, count = map(int, sys.argv[1:])
     originals = [Path(line) for line in sys.stdin.read().splitlines()]
-    folder = tempfile.mkdtemp()
-    for number in range(first, first + count):
+    with tempfile.TemporaryDirectory() as folder:
+        try_all(originals, range(first, first + count), seed, Path(folder))
+
+
+def try_all(originals: list[Path], numbers: range, seed: int, folder: Path) -> None:
+    for number in numbers:
         random = np.random.default_rng((seed, number))
         path = originals[number % len(originals)]
         data = mutate(path.read_bytes(), random)
         print("begin", number, path.name, flush=True)
-        if path.suffix == ".csv":
-            result = read_table(Path(folder) / path.name, data)
-        else:
-            result = outcome(data, number)
+        is_table = path.suffix == ".csv"
+        result = read_table(folder / path.name, data) if is_table else outcome(data, number)
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
         print("end", number, memory, result, flush=True)
 

@@ -20,7 +20,7 @@ from PIL import Image, features
 
 COUNT = int(os.environ.get("IMGCLUSTER_FUZZ_FILES", "4000"))
 PER_PROCESS = 500
-SECONDS_PER_FILE = 20
+SECONDS_PER_FILE, SECONDS_TO_START = 20, 300
 MEGABYTES = 600
 # The one remark of libjpeg that nothing in the file foretells: its codes themselves are wrong.
 KNOWN_NOISE = {"Corrupt JPEG data: bad Huffman code"}
@@ -138,7 +138,8 @@ def run_worker(originals: list[Path], first: int, count: int, figures: Figures) 
         done, at = 0, "start"
         hung = threading.Event()
         while True:
-            watch = threading.Timer(SECONDS_PER_FILE, lambda: (hung.set(), child.kill()))
+            seconds = SECONDS_TO_START if at == "start" else SECONDS_PER_FILE
+            watch = threading.Timer(seconds, lambda: (hung.set(), child.kill()))
             watch.start()
             line = child.stdout.readline()
             watch.cancel()
