@@ -127,7 +127,7 @@ def cluster(
     and it has the points as well. `network` is a name or several. Raises `ImgclusterError` where the store
     knows no image, or the folder is not ours to replace.
     """
-    return clustering.cluster(paths, options, owner=ownership(), progress=progress)
+    return clustering.cluster(paths, options, choose=choose_network, owner=ownership(), progress=progress)
 
 
 @_command

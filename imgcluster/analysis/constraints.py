@@ -37,11 +37,14 @@ class Constraints:
         (N, groups) bool: the groups in whose clusters an image must not be.
     before
         (N,) int32: the group in whose cluster an image was before, or -1; it need not stay there.
+    seeded
+        Whether groups start at the means of their images, not at clusters that were found.
     """
 
     pinned: NDArray[np.int32]
     barred: NDArray[np.bool_]
     before: NDArray[np.int32]
+    seeded: bool = False
 
     @property
     def groups(self) -> int:
@@ -50,7 +53,7 @@ class Constraints:
 
     def of(self, rows: NDArray[np.intp]) -> Constraints:
         """Give those of some images, in their order."""
-        return Constraints(self.pinned[rows], self.barred[rows], self.before[rows])
+        return Constraints(self.pinned[rows], self.barred[rows], self.before[rows], self.seeded)
 
 
 def constrain(
@@ -136,20 +139,20 @@ def _start(
         if enough and group not in taken and cluster not in taken.values():
             taken[group] = cluster
     left = [cluster for cluster in range(count) if cluster not in taken.values()]
-    if (constraints.before < 0).all():
+    if (constraints.before < 0).all() and not constraints.seeded:
         taken |= _nearest(points, means, left, constraints, [g for g in range(groups) if g not in taken])
         left = [cluster for cluster in left if cluster not in taken.values()]
     own = []
     for group in range(groups):
         seeds = points[constraints.pinned == group]
-        if group in taken:
+        if group in taken and not (constraints.seeded and len(seeds)):
             own.append(means[taken[group]])
         elif len(seeds):
             own.append(seeds.mean(axis=0))
         else:
             own.append(points[constraints.before == group].mean(axis=0))
     renamed = None
-    if len(taken) == groups and len(left) <= max(k - groups, 0):
+    if not constraints.seeded and len(taken) == groups and len(left) <= max(k - groups, 0):
         number = {cluster: group for group, cluster in taken.items()}
         number |= {cluster: groups + place for place, cluster in enumerate(left)}
         renamed = np.array([number[cluster] for cluster in range(count)], np.int32)[labels]

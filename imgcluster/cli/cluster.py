@@ -32,7 +32,7 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Sort the embedded images into one folder per cluster."""
-    from imgcluster.cli.places import ownership, thumbnail_folder
+    from imgcluster.cli.places import choose_network, ownership, thumbnail_folder
     from imgcluster.workflows import cluster as workflow
     from imgcluster.workflows import report as reporting
 
@@ -40,7 +40,10 @@ def cluster(
         reporting.require_report_libraries()  # before folders are made, and images perhaps moved
     owner = ownership()
     with console.progress() as progress:
-        result, page = workflow.cluster(paths or (), options, owner=owner, progress=progress), None
+        result, page = (
+            workflow.cluster(paths or (), options, choose=choose_network, owner=owner, progress=progress),
+            None,
+        )
         if report and options.dry_run:
             progress.note("a dry run writes no report")
         elif report:

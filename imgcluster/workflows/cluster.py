@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,12 @@ from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import open_features
+from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
-from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, with_keys
+from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, stacked, with_keys
 from imgcluster.workflows.corrections import all_edits, constraints_of, covers
-from imgcluster.workflows.edits import Edits, refuse_too_many
+from imgcluster.workflows.edits import NO_EDITS, Edits, refuse_too_many
+from imgcluster.workflows.examples import embed_examples, find_examples
 from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
 from imgcluster.workflows.spreading import spread_over
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from imgcluster.records import StoredSpace
+    from imgcluster.workflows.choose_network import Choose
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
@@ -80,6 +84,7 @@ def cluster(
     paths: Sequence[str | os.PathLike[str]] = (),
     options: ClusterOptions | None = None,
     *,
+    choose: Choose = choose_network,
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> ClusterResult:
@@ -97,6 +102,9 @@ def cluster(
     started = time.perf_counter()
     for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
         take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
+    examples = None if options.examples is None else find_examples(options.examples, progress)
+    if examples is not None:
+        embed_examples(examples, options, partial(_spaces_of, options=options), choose, progress, owner)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner)
     with open_features(
@@ -106,7 +114,7 @@ def cluster(
         wait=options.wait,
         notify=progress.note,
     ) as store:
-        spaces = choose_spaces(store, networks=options.network, space=options.space)
+        spaces = _spaces_of(store, options=options)
         collection = collect_for(
             store,
             spaces,
@@ -117,13 +125,9 @@ def cluster(
             owner=owner,
             strict=options.out is not None,
         )
-        before = _before(options, owner, progress)
-        edits, given_names = all_edits(
-            before, options.edits, _key_of(store, before), _is_known(store, spaces, before)
-        )
-        if before is not None and given_names:
-            before = before.renamed(given_names)
-            edits = edits.renamed(before.references)
+        if examples is not None and not paths:
+            collection = collection.without(examples.folder)
+        before, edits = _what_is_said(options, store, spaces, owner, progress)
         corrected = covers(edits, before)
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
             unplaced = [
@@ -132,7 +136,8 @@ def cluster(
             check_output(
                 unplaced, options.out, options.mode, force=options.force, corrected=corrected, owner=owner
             )
-        clustering, spoken = _fit(store, collection, options, edits, before, progress)
+        shown = NO_EDITS if examples is None else examples.edits(_key_of(store, before))
+        clustering, spoken = _fit(store, collection, options, edits.updated(shown), before, progress)
         collection = with_keys(store, collection, clustering.keys, progress)
         points = None
         if options.out is None:
@@ -192,6 +197,22 @@ def cluster(
     )
 
 
+def _what_is_said(
+    options: ClusterOptions,
+    store: FeatureReader,
+    spaces: Sequence[StoredSpace],
+    owner: Ownership,
+    progress: Progress,
+) -> tuple[Standing | None, Edits]:
+    """Find what the output folder holds, with the names of `options.edits`, and all edits that hold."""
+    before = _before(options, owner, progress)
+    edits, names = all_edits(before, options.edits, _key_of(store, before), _is_known(store, spaces, before))
+    if before is not None and names:
+        before = before.renamed(names)
+        edits = edits.renamed(before.references)
+    return before, edits
+
+
 def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> Standing | None:
     """Find what the output folder holds; a damaged clustering has neither numbers nor names to keep."""
     if options.out is None or (options.dry_run and options.trust):
@@ -223,6 +244,10 @@ def collect_for(
     return collect(store, spaces, paths, clusters, progress, owner=owner, also=out, strict=strict)
 
 
+def _spaces_of(store: FeatureReader, options: ClusterOptions) -> tuple[StoredSpace, ...]:
+    return choose_spaces(store, networks=options.network, space=options.space)
+
+
 def _key_of(store: FeatureReader, before: Standing | None) -> Callable[[str], bytes | None]:
     """Tell the key of the image that was extracted from a path, or lies there in the clustering."""
     placements = () if before is None else before.told.placements
@@ -252,10 +277,15 @@ def _fit(
     """Find the clusters, and which of them the edits speak of, by their rows."""
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
-    embeddings = sources(store, collection)
+    others = {edit.key for edit in edits.images if not edit.barred} - set(map(bytes, collection.keys))
+    known = store.contains(collection.spaces[0].name, stacked(sorted(others))) if options.examples else ()
+    shown = [key for key, is_known in zip(sorted(others), known, strict=False) if is_known]
+    embeddings = sources(store, collection.with_keys_of(shown))
     engine = find_engine(options.engine, options.engine_settings)
     spread = spread_over(engine, store, collection.spaces, embeddings, lock=not options.no_lock)
     k = options.k
+    if options.only_examples:
+        k = len(edits.clusters)
     if k is None:
         ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
         suggested, _ = choose_k.sweep(
@@ -272,7 +302,8 @@ def _fit(
         progress.note(
             f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
         )
-    references, constraints = constraints_of(edits, before, embeddings[0].keys)
+    seeded = options.examples is not None
+    references, constraints = constraints_of(edits, before, embeddings[0].keys, seeded=seeded)
     if options.k is None:
         k = min(max(k, len(references)), len(collection.keys))
     refuse_too_many(references, k)

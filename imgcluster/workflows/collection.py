@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.files import lies_below
 from imgcluster.readings import Readings
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import open_features
@@ -52,6 +53,17 @@ class Collection:
     missing: tuple[str, ...]
     changed: tuple[str, ...]
     unembedded: tuple[str, ...]
+
+    def without(self, folder: str) -> Collection:
+        """Leave out what lies below a folder. ImgclusterError where nothing is left."""
+        images = tuple(image for image in self.images if not lies_below(image.path, [folder]))
+        if not images:
+            raise ImgclusterError(f"all images lie in {folder}, the folder of examples: extract others first")
+        return replace(self, images=images, keys=distinct_keys(images))
+
+    def with_keys_of(self, others: Sequence[bytes]) -> Collection:
+        """Have keys of others among its own."""
+        return replace(self, keys=stacked(sorted({*map(bytes, self.keys), *others}))) if others else self
 
 
 @contextmanager
@@ -156,6 +168,7 @@ def distinct_keys(images: Iterable[StoredImage]) -> Keys:
 
 
 def stacked(keys: Sequence[bytes]) -> Keys:
+    """(N, 32) uint8: these keys."""
     """(N, 32) uint8: keys as rows."""
     return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
 

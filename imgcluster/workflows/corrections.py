@@ -92,9 +92,11 @@ def covers(edits: Edits, before: Standing | None) -> bool:
 
 
 def constraints_of(
-    edits: Edits, before: Standing | None, keys: Keys
+    edits: Edits, before: Standing | None, keys: Keys, *, seeded: bool = False
 ) -> tuple[tuple[str, ...], Constraints | None]:
     """Say to the clusterer what the edits say of the images with these keys.
+
+    With `seeded`, their clusters start at the means of their images.
 
     The clusters that they speak of, one for each group, and the constraints, if there are any.
 
@@ -122,7 +124,7 @@ def constraints_of(
     for name, group in groups.items():
         if not (pinned == group).any() and not (was == group).any():
             raise UsageError(f"an edit says not {name}, but no cluster is called {name}")
-    return references, Constraints(pinned, barred, was) if references else None
+    return references, Constraints(pinned, barred, was, seeded) if references else None
 
 
 def numbers_of(references: Sequence[str], before: Standing | None) -> dict[str, int]:

@@ -314,10 +314,20 @@ class ClusterOptions(FitOptions, EngineOptions):
         "Images stay where it puts them.",
         metavar="FILE",
     )
+    examples: str | None = option(
+        "A folder of folders: each names a cluster and shows where it starts; the rest of k is found.",
+        metavar="DIR",
+    )
+    only_examples: bool = flag("Sort into the clusters of --examples alone.")
     renumber: bool = flag(
         "Number clusters by their size, not as those that the folder held before; names stay.", recorded=False
     )
     trust: tuple[str, ...] = option(_TRUST, ())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.only_examples and self.examples is None:
+            raise UsageError("--only-examples sorts into the clusters of --examples DIR: name that folder")
 
 
 class SweepOptions(FitOptions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,45 @@ def test_what_changed_from_one_clustering_to_another(desk: Desk) -> None:
     back = diff(str(other), str(desk.out))
     assert {each.verdict for each in back.clusters} <= {"stayed", "split"}
     assert diff(str(desk.out), str(desk.out)).moved == ()
+
+
+def test_examples_name_clusters_and_are_not_sorted_themselves(desk: Desk) -> None:
+    shown = desk.folder / "examples"
+    for colour in ("red", "blue"):
+        write_image(shown / f"{colour} ones" / "a.png", COLOURS[colour], noise=81)
+    desk.extract(desk.photos, shown)
+    desk.cluster(3, examples=str(shown))
+    there = folders(desk)
+    assert {name.partition(" ")[2]: colours for name, colours in there.items()} == {
+        "red ones": {"red"},
+        "blue ones": {"blue"},
+        "": {"green"},
+    }
+    assert len(pictures(desk.out)) == IMAGES
+    desk.cluster(examples=str(shown), only_examples=True, out=desk.folder / "only")
+    assert {path.name.partition(" ")[2] for path in (desk.folder / "only").iterdir() if path.is_dir()} == {
+        "red ones",
+        "blue ones",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "holds no folders"),
+        (["red/a.png", "blue/b.png"], "the same image"),
+        (["red/a.txt"], "holds no image"),
+        (["not red/a.png"], "no cluster can be called"),
+    ],
+)
+def test_examples_that_cannot_be_change_nothing(desk: Desk, files: list[str], said: str) -> None:
+    shown = desk.folder / "examples"
+    shown.mkdir()
+    for file in files:
+        (shown / file).parent.mkdir(exist_ok=True)
+        shutil.copy(pictures(desk.photos)[0], shown / file)
+    if any(file.endswith("png") for file in files):
+        desk.extract(desk.photos, shown)
+    with pytest.raises(ImgclusterError, match=said):
+        desk.cluster(examples=str(shown))
+    assert not desk.out.exists()
