@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -366,6 +367,9 @@ class Clustering:
         (N,) float32 simplified silhouette (distance to the own against the nearest other centroid), NaN where
         there is one cluster or an image fits nowhere. In the space in which clusters are first looked for;
         the one that they refined would flatter them.
+    probabilities
+        (N,) float32: how sure it is that an image is in the cluster of its class (docs/analysis.md); NaN
+        where there is one cluster or an image fits nowhere.
     inertia
         Sum of squared distances.
     silhouette
@@ -376,6 +380,7 @@ class Clustering:
     labels: NDArray[np.int32]
     distances: NDArray[np.float32]
     silhouettes: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     inertia: float
     silhouette: float
     model: ClusterModel
@@ -415,6 +420,7 @@ class Placement:
     distance: float
     silhouette: float = float("nan")
     shown: str = ""
+    probability: float = math.nan
 
 
 def json_number(value: float) -> float | None:

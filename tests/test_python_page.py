@@ -157,7 +157,7 @@ def test_a_frame_is_of_the_library_in_use(extracted: Path, library: str) -> None
     frames = pytest.importorskip(library)
     frame = imgcluster.cluster(k=3, out=None).to_frame()
     assert isinstance(frame, frames.DataFrame)
-    assert list(frame.columns) == ["path", "key", "cluster", "distance", "silhouette"]
+    assert list(frame.columns) == ["path", "key", "cluster", "distance", "silhouette", "probability"]
     assert len(frame) == 12
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.analysis.centroids import distances_to, find_nearest, means_of, simplified_silhouettes
+from imgcluster.analysis.certainty import certainty_features, probabilities
 from imgcluster.analysis.clusterer import (
     NOWHERE,
     ClustererModel,
@@ -140,6 +141,7 @@ def cluster(
         labels=found.labels[back],
         distances=found.distances[back],
         silhouettes=_silhouettes(found)[back],
+        probabilities=_probabilities(found)[back],
         inertia=found.inertia,
         silhouette=mean_silhouette(found, settings.seed),
         model=ClusterModel(
@@ -345,3 +347,10 @@ def _silhouettes(found: Fitted) -> NDArray[np.float32]:
         return np.full(len(found.labels), np.nan, np.float32)
     values = simplified_silhouettes(found.plain, found.labels, _means(found.plain, found.labels, k))
     return np.where(found.labels >= 0, values, np.float32(np.nan))
+
+
+def _probabilities(found: Fitted) -> NDArray[np.float32]:
+    """(N,) of being right, NaN for what fits nowhere, and where there is one cluster."""
+    if len(found.numbers) < 2:
+        return np.full(len(found.labels), np.nan, np.float32)
+    return probabilities(certainty_features(found.points, found.plain, found.labels, found.centroids))

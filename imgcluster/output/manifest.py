@@ -21,7 +21,7 @@ CLUSTERING = "clustering.json"
 SCHEMA = 1
 _MOST_BYTES = {"assignments.csv": 1 << 29, "clustering.json": 1 << 24}
 
-_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved", "name")
+_COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved", "name", "probability")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -127,6 +127,7 @@ def assignments_csv(
             file,
             "yes" if p.path != p.original and texts.text(p.path) == file else "no",
             names.get(p.cluster, ""),
+            "" if math.isnan(p.probability) else f"{p.probability:.3f}",
         )
         for p, file in zip(placements, shown, strict=True)
     )
@@ -176,7 +177,9 @@ def _placement(row: Mapping[str, str], out: str) -> Placement:
         raise ValueError("a key has 64 hexadecimal digits")
     silhouette = float(row["silhouette"] or "nan")
     shown = absolute(row["file"], out)
-    return Placement(path, original, key, int(row["cluster"]), float(row["distance"]), silhouette, shown)
+    probability = float(row["probability"]) if row.get("probability") else math.nan
+    cluster, distance = int(row["cluster"]), float(row["distance"])
+    return Placement(path, original, key, cluster, distance, silhouette, shown, probability)
 
 
 def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:

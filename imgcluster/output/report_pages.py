@@ -82,15 +82,21 @@ def by_confidence(
 ) -> tuple[list[ReportImage], list[ReportImage], list[ReportImage]]:
     """Split a cluster's images into the most typical, the least sure, and the others.
 
-    Most typical are those nearest the centre; least sure those with the lowest silhouette and, where that
-    is equal or unknown, the farthest. The others come by distance. Every image is in one of the three.
+    Most typical are those nearest the centre; least sure those with the lowest probability, then silhouette
+    and, where these are equal or unknown, the farthest. The others come by distance. Every image is in one
+    of the three.
     """
     by_distance = sorted(images, key=lambda image: (_or(image.distance, math.inf), os.fsencode(image.path)))
     count = min(GROUP_SIZE, (len(images) + 1) // 2)
     typical, rest = by_distance[:count], by_distance[count:]
     doubtful = sorted(
         range(len(rest)),
-        key=lambda i: (_or(rest[i].silhouette, math.inf), -_or(rest[i].distance, math.inf), i),
+        key=lambda i: (
+            _or(rest[i].probability, math.inf),
+            _or(rest[i].silhouette, math.inf),
+            -_or(rest[i].distance, math.inf),
+            i,
+        ),
     )[:GROUP_SIZE]
     chosen = set(doubtful)
     return typical, [rest[i] for i in doubtful], [image for i, image in enumerate(rest) if i not in chosen]

@@ -43,6 +43,7 @@ class ReportImage:
     cluster: int
     distance: float = NAN
     silhouette: float = NAN
+    probability: float = NAN
     true_class: str | None = None
     wrong: bool = False
     x: float = NAN
@@ -79,6 +80,8 @@ class ReportImage:
             parts.append(f"distance {self.distance:.3f}")
         if not math.isnan(self.silhouette):
             parts.append(f"silhouette {self.silhouette:.2f}".replace("-", "\u2212"))
+        if not math.isnan(self.probability):
+            parts.append(f"{100 * self.probability:.0f} % sure")
         if self.true_class is not None:
             parts.append(f"label {shown(self.true_class)}")
         if self.date:

@@ -341,6 +341,7 @@ def place(collection: Collection, clustering: Clustering, numbers: Sequence[int]
                 number_of[int(clustering.labels[row])],
                 float(clustering.distances[row]),
                 float(clustering.silhouettes[row]),
+                probability=float(clustering.probabilities[row]),
             )
         )
     return tuple(placements)

@@ -38,6 +38,8 @@ class ClusteredImages(Pictured):
         (N,) float32, to the centre of the cluster.
     silhouettes
         (N,) float32, NaN where it is not defined.
+    probabilities
+        (N,) float32, of being in the right cluster; NaN where it is not defined.
     points
         (N, d) float32 in which clusters were found; None where a folder was asked for.
     """
@@ -48,6 +50,7 @@ class ClusteredImages(Pictured):
     labels: NDArray[np.int32] = field(repr=False)
     distances: NDArray[np.float32] = field(repr=False)
     silhouettes: NDArray[np.float32] = field(repr=False)
+    probabilities: NDArray[np.float32] = field(repr=False)
     points: NDArray[np.float32] | None = field(repr=False)
 
     def table(self) -> dict[str, Any]:
@@ -58,6 +61,7 @@ class ClusteredImages(Pictured):
             "cluster": self.labels,
             "distance": self.distances,
             "silhouette": self.silhouettes,
+            "probability": self.probabilities,
         }
 
     def figures(self) -> dict[str, Any]:
@@ -89,6 +93,7 @@ def rows_of(
         "labels": np.array([placement.cluster for placement in placements], np.int32),
         "distances": np.array([placement.distance for placement in placements], np.float32),
         "silhouettes": np.array([placement.silhouette for placement in placements], np.float32),
+        "probabilities": np.array([placement.probability for placement in placements], np.float32),
         "points": None if points is None else points[1][places],
     }
 

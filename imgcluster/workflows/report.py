@@ -223,6 +223,7 @@ def _images(
             cluster=placement.cluster,
             distance=placement.distance,
             silhouette=placement.silhouette,
+            probability=placement.probability,
             true_class=labelled.classes.get(placement.original) if labelled else None,
             wrong=labelled.is_wrong(placement) if labelled else False,
             x=float(places[placement.key][0]),
