@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import threading
 import time
 from pathlib import Path
@@ -385,3 +386,15 @@ def test_a_table_of_failures_is_checked_before_the_work_and_replaced_after_it(ph
     assert "earlier" in table.read_text()
     run(photos, source, failures=str(table))
     assert table.read_text().splitlines() == ["path,reason"]
+
+
+def test_a_size_that_no_store_can_keep_is_refused_and_recorded(photos: Path) -> None:
+    """Headers may state anything: 18 trillion megapixels here."""
+    side = 2**32 - 1
+    size = struct.pack(">HHIIIIIIIIH", 41, 0, side, side, 0, 0, side, side, 0, 0, 3)
+    (photos / "huge.j2k").write_bytes(b"\xff\x4f\xff\x51" + size + bytes(9) + b"\xff\xd9")
+    backdate(photos)
+    for new in (10, 0):
+        result = run(photos)
+        assert (result.new, result.failed) == (new, 1)
+        assert f"{side} x {side} pixels are more than the limit" in result.failures[0].reason

@@ -28,7 +28,7 @@ def test_moved_images_keep_their_embeddings(desk: Desk, where: str) -> None:
     done = prune(desk.store)
     assert (done.rows, done.paths) == (0, 0)
     assert desk.cluster(2, out=out).images == IMAGES
-    undo(out)
+    undo(out, all=True)
     source = FakeSource()
     desk.extract(source=source)
     assert source.loads == 0
