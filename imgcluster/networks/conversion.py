@@ -36,7 +36,7 @@ from imgcluster.files import (
     write_durably,
 )
 from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
-from imgcluster.networks.recipe import Recipe, lacks_avx
+from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import FeatureSpace, Notify, Pixels
@@ -191,7 +191,7 @@ def _why(death: ChildDied) -> str:
     if death.signal == signal.SIGKILL:
         return ", most likely because there was too little memory: close other programs"
     if lacks_avx():
-        return ": this processor lacks AVX, which TensorFlow is built for: take a machine that has it"
+        return f": {NO_AVX}"
     if death.signal == signal.SIGILL:
         return ": this processor lacks an instruction that TensorFlow or OpenVINO uses: take a newer machine"
     return ": a fault in TensorFlow or OpenVINO: try the other with --runtime, or install them again"

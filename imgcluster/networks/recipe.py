@@ -48,6 +48,9 @@ def has_native_bfloat16() -> bool:
     return bool(_NATIVE_BFLOAT16 & _cpu_flags())
 
 
+NO_AVX = "this processor lacks AVX, which TensorFlow is built for: take a machine that has it"
+
+
 def lacks_avx() -> bool:
     """Whether the processor is known to have no AVX."""
     flags = _cpu_flags()

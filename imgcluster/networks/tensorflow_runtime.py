@@ -18,7 +18,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
 from imgcluster.networks.conversion import reading
-from imgcluster.networks.recipe import Recipe
+from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.records import Embeddings, Pixels
 
@@ -93,6 +93,8 @@ def _refuse(precision: str, *, gpu: bool) -> None:
 
 
 def _import_tensorflow() -> Any:
+    if lacks_avx():  # it would end this process, without a word
+        raise ImgclusterError(NO_AVX)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with without_chatter():
         tensorflow = importlib.import_module("tensorflow")

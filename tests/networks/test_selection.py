@@ -148,3 +148,10 @@ def test_of_a_process_that_died_is_said_what_it_lacked(
     with pytest.raises(ImgclusterError, match=f"{number.name}.*{says}") as died:
         conversion._in_child(signal.raise_signal, number)
     assert ("memory" in str(died.value)) == (number == signal.SIGKILL)
+
+
+def test_tensorflow_is_not_even_loaded_where_it_would_end_the_process(monkeypatch):
+    runtime = pytest.importorskip("imgcluster.networks.tensorflow_runtime")
+    monkeypatch.setattr("imgcluster.networks.recipe._cpu_flags", lambda: frozenset({"sse"}))
+    with pytest.raises(ImgclusterError, match="lacks AVX"):
+        runtime.finds_gpu()
