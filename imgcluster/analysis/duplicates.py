@@ -12,10 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.looks import allowed, differences, may_be_alike
-from imgcluster.records import Embeddings, Pictures, Progress
+from imgcluster.analysis.looks import Looks
+from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.records import Embeddings, Progress
 
 _ROWS, _COLUMNS = 256, 2048
+_AT_ONCE = 8  # tiles
 _ROUNDING = 1e-6  # of a cosine
 
 Kind = Literal["equal", "same picture", "look-alike"]
@@ -100,8 +102,8 @@ class SamePictures:
 
     Attributes
     ----------
-    pictures
-        (N,).
+    looks
+        Of N pictures.
     embed
         Gives the embeddings of some of them, of unit length: (n,) rows to (n, D).
     threshold
@@ -112,7 +114,7 @@ class SamePictures:
         Told how many pairs were compared.
     """
 
-    pictures: Pictures
+    looks: Looks
     embed: Callable[[NDArray[np.intp]], Embeddings]
     threshold: float
     apart: Mapping[int, AbstractSet[int]]
@@ -122,34 +124,39 @@ class SamePictures:
     def find(self, order: NDArray[np.intp]) -> list[Match]:
         """Compare the rows in `order`, those to keep first; memory does not grow with the number of pairs."""
         count = len(order)
-        self._limits, self._free = allowed(self.pictures), np.ones(len(self.pictures), np.bool_)
+        self._order, self._free = order, np.ones(len(self.looks.limits), np.bool_)
         self.progress.begin("comparing pictures", count * (count + 1) // 2)
         found: list[Match] = []
         for start in range(0, count, _ROWS):
-            stop = min(start + _ROWS, count)
-            for left in range(start, count, _COLUMNS):
-                right = min(left + _COLUMNS, count)
-                found += self._compare(order[start:stop], order[left:right], start - left)
-                self.progress.advance((stop - start) * (right - max(left, stop)))
-            self.progress.advance((stop - start) * (stop - start + 1) // 2)
+            tiles = [(start, left) for left in range(start, count, _COLUMNS)]
+            # What the first tile gives up is not compared with the others.
+            for some in (tiles[:1], *(tiles[at : at + _AT_ONCE] for at in range(1, len(tiles), _AT_ONCE))):
+                for rows, columns in on_all_cores(self._alike, some):
+                    found += self._take_all(rows, columns)
+            here = min(_ROWS, count - start)
+            self.progress.advance(here * (here + 1) // 2 + here * (count - start - here))
         return found
 
-    def _compare(self, rows: NDArray[np.intp], columns: NDArray[np.intp], offset: int) -> Iterator[Match]:
-        """Let each row take the later columns that are the same; the first row is column `offset`."""
-        first, later = np.flatnonzero(self._free[rows]), np.flatnonzero(self._free[columns])
-        if not len(first) or not len(later):
-            return
-        kept, others = rows[first], columns[later]
-        alike = may_be_alike(self.pictures[kept], self.pictures[others], self._limits[kept])
-        alike &= later > (first + offset)[:, None]
-        for row in np.flatnonzero(alike.any(axis=1)):
-            if self._free[kept[row]]:
-                left = others[alike[row]]
-                yield from self._take(int(kept[row]), left[self._free[left]])
+    def _alike(self, tile: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give the pairs of a tile that may be the same, the rows rising, the later one second."""
+        rows, columns = (
+            np.arange(start, min(start + size, len(self._order)))
+            for start, size in zip(tile, (_ROWS, _COLUMNS), strict=True)
+        )
+        rows, columns = (some[self._free[self._order[some]]] for some in (rows, columns))
+        alike = self.looks.may_be_alike(self._order[rows], self._order[columns])
+        firsts, seconds = np.nonzero(alike & (columns > rows[:, None]))
+        return self._order[rows[firsts]], self._order[columns[seconds]]
+
+    def _take_all(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[Match]:
+        ends = np.flatnonzero(np.diff(rows)) + 1
+        for others, kept in zip(np.split(columns, ends), rows[[0, *ends]] if len(rows) else (), strict=False):
+            if self._free[kept]:
+                yield from self._take(int(kept), others[self._free[others]])
 
     def _take(self, kept: int, others: NDArray[np.intp]) -> Iterator[Match]:
-        apart = differences(self.pictures[[kept]], self.pictures[others])
-        close = apart <= self._limits[kept]
+        apart = self.looks.differences(kept, others)
+        close = apart <= self.looks.limits[kept]
         if not close.any():
             return
         others, apart = others[close], apart[close]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,46 +18,64 @@ _SHARE_OF_CONTRAST = 0.28
 
 _BLOCKS = 4  # across and down
 _SLACK = 4.0  # in squares: more than what float32 loses of them
+_AT_ONCE = 4096
 
 _Grey = NDArray[np.uint8]
 _Vectors = NDArray[np.float32]
 
 
-def differences(one: Pictures, others: Pictures) -> NDArray[np.float64]:
-    """Compare one picture, (1,), with others, (n,): the largest difference of any block, (n,).
+class Looks:
+    """What (N,) pictures look like, to be compared.
 
-    The root mean square over each of 4 x 4 blocks of the grey picture, and of its colours.
+    Attributes
+    ----------
+    limits
+        (N,): how far copies of each may differ from it.
     """
-    best = np.full(len(others), np.inf)
-    for grey, colour in zip(_turned(one["grey"]), _turned(one["colour"]), strict=True):
-        worst = np.maximum(_worst_block(grey, others["grey"]), _worst_block(colour, others["colour"]))
-        np.minimum(best, worst, out=best)
-    return best
 
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self.limits = np.zeros(len(pictures))
+        self._means = np.zeros((len(pictures), _BLOCKS, _BLOCKS), np.float32)
+        for start in range(0, len(pictures), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            grey = pictures["grey"][part].astype(np.float32)
+            contrast = np.abs(grey - grey.mean((1, 2), keepdims=True)).mean((1, 2))
+            self.limits[part] = np.minimum(MOST_DIFFERENCE, _SHARE_OF_CONTRAST * contrast)
+            self._means[part] = _in_blocks(grey).mean(axis=(2, 4)) - 128
 
-def allowed(pictures: Pictures) -> NDArray[np.float64]:
-    """Give how far copies of each picture may differ from it: (n,) to (n,)."""
-    grey = pictures["grey"].astype(np.float64)
-    contrast = np.abs(grey - grey.mean((1, 2), keepdims=True)).mean((1, 2))
-    return np.asarray(np.minimum(MOST_DIFFERENCE, _SHARE_OF_CONTRAST * contrast))
+    def differences(self, one: int, others: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Compare one picture with (n,) others: the largest difference of any block, (n,).
 
+        The root mean square over each of 4 x 4 blocks of the grey picture, and of its colours.
+        """
+        mine, theirs = self._pictures[[one]], self._pictures[others]
+        best = np.full(len(others), np.inf)
+        for grey, colour in zip(_turned(mine["grey"]), _turned(mine["colour"]), strict=True):
+            worst = np.maximum(_worst_block(grey, theirs["grey"]), _worst_block(colour, theirs["colour"]))
+            np.minimum(best, worst, out=best)
+        return best
 
-def may_be_alike(some: Pictures, others: Pictures, limits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which of (n,) and (m,) pictures may differ by their `limits`, (n,), at most; the others do not.
+    def may_be_alike(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Tell which of (n,) and (m,) pictures may differ by the limit of the first at most; others do not.
 
-    The means of the blocks differ by no more than the blocks do, so they sort out nearly all; where they do
-    not, the blocks themselves are compared, as products of matrices.
-    """
-    alike = np.zeros((len(some), len(others)), np.bool_)
-    squares = limits**2 + _SLACK
-    means = _bounded(_block_means(others["grey"]), None)
-    for turned in _turned(some["grey"]):
-        near = _bounded(_block_means(turned), _BLOCKS**2 * squares) @ means.T >= 0
-        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-        if len(rows):
-            there = np.ix_(rows, columns)
-            alike[there] |= near[there] & _blocks_alike(turned[rows], others["grey"][columns], squares[rows])
-    return alike
+        The means of the blocks differ by no more than the blocks do, so they sort out nearly all; where they
+        do not, the blocks themselves are compared, as products of matrices.
+        """
+        alike = np.zeros((len(rows), len(columns)), np.bool_)
+        squares = self.limits[rows] ** 2 + _SLACK
+        means = _bounded(self._means[columns].reshape(-1, _BLOCKS**2), None).T
+        for turned, grey in zip(
+            _turned(self._means[rows]), _turned(self._pictures["grey"][rows]), strict=True
+        ):
+            near = _bounded(turned.reshape(-1, _BLOCKS**2), _BLOCKS**2 * squares) @ means >= 0
+            some = np.flatnonzero(near.any(axis=1))
+            if len(some):
+                others = np.flatnonzero(near[some].any(axis=0))
+                there = np.ix_(some, others)
+                theirs = self._pictures["grey"][columns[others]]
+                alike[there] |= near[there] & _blocks_alike(grey[some], theirs, squares[some])
+        return alike
 
 
 def _blocks_alike(some: _Grey, others: _Grey, squares: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -77,27 +96,26 @@ def _bounded(vectors: _Vectors, bound: NDArray[np.float64] | None) -> _Vectors:
     return np.column_stack([vectors, *added]).astype(np.float32)
 
 
-def _block_means(grey: _Grey) -> _Vectors:
-    return np.stack([block.mean(axis=1) for block in _blocks(grey)], axis=1)
-
-
 def _blocks(grey: _Grey) -> Iterator[_Vectors]:
     """Yield each block of (n, side, side) as (n, pixels of a block), about a mean of 0."""
-    side = grey.shape[1] // _BLOCKS
-    for top in range(0, grey.shape[1], side):
-        for left in range(0, grey.shape[1], side):
-            block = grey[:, top : top + side, left : left + side].reshape(len(grey), -1)
-            yield block.astype(np.float32) - 128
+    blocks = _in_blocks(grey.astype(np.float32) - 128)
+    for down in range(_BLOCKS):
+        for across in range(_BLOCKS):
+            yield blocks[:, down, :, across].reshape(len(grey), -1)
 
 
-def _worst_block(one: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
-    side = others.shape[1] // _BLOCKS
-    apart = (others.astype(np.int32) - one) ** 2
-    blocks = apart.reshape(len(others), _BLOCKS, side, _BLOCKS, side, *others.shape[3:]).mean(axis=(2, 4))
+def _in_blocks(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(n, side, side, …) as (n, blocks, pixels of a block, blocks, pixels of a block, …)."""
+    side = pixels.shape[1] // _BLOCKS
+    return pixels.reshape(len(pixels), _BLOCKS, side, _BLOCKS, side, *pixels.shape[3:])
+
+
+def _worst_block(one: _Grey, others: _Grey) -> NDArray[np.float64]:
+    blocks = _in_blocks((others.astype(np.int32) - one) ** 2).mean(axis=(2, 4))
     return np.asarray(np.sqrt(blocks.max(axis=tuple(range(1, blocks.ndim)))))
 
 
-def _turned(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _turned(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield (n, side, side, …) in the eight orientations that a picture can have."""
     for seen in (pixels, pixels[:, :, ::-1]):
         for quarters in range(4):

@@ -19,7 +19,7 @@ from imgcluster.analysis.duplicates import (
     worth,
 )
 from imgcluster.analysis.embeddings import Watched, finite_rows
-from imgcluster.analysis.looks import differences
+from imgcluster.analysis.looks import Looks
 from imgcluster.analysis.neighbours import look_alikes
 from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
@@ -102,13 +102,14 @@ def duplicates(
 
         rows = {bytes(key): row for row, key in enumerate(keys)}
         order = np.array(list(dict.fromkeys(rows[file.key] for file in sorted(files, key=worth))), np.intp)
-        same = SamePictures(pictures, embed, options.threshold, apart, progress).find(order[known[order]])
+        looked = Looks(pictures)
+        same = SamePictures(looked, embed, options.threshold, apart, progress).find(order[known[order]])
         taken = np.ones(len(keys), np.bool_)
         taken[order] = False
         taken[[pair.copy for pair in same]] = True
         source = Watched(store.source(space.name, keys), SilentProgress())
         alike = [
-            Match(pair.first, pair.second, "look-alike", pair.cosine, _difference(pictures, known, pair))
+            Match(pair.first, pair.second, "look-alike", pair.cosine, _difference(looked, known, pair))
             for pair in look_alikes(source, max(options.threshold, LOOK_ALIKE), taken, progress)
             if pair.second not in apart.get(pair.first, ())
         ]
@@ -155,10 +156,10 @@ def _files(
     return files
 
 
-def _difference(pictures: Pictures, known: NDArray[np.bool_], pair: Pair) -> float:
+def _difference(looks: Looks, known: NDArray[np.bool_], pair: Pair) -> float:
     if not known[pair.first] or not known[pair.second]:
         return math.nan
-    return float(differences(pictures[[pair.first]], pictures[[pair.second]])[0])
+    return float(looks.differences(pair.first, np.array([pair.second]))[0])
 
 
 def _apart(judged: Iterable[tuple[bytes, bytes]], keys: Keys) -> dict[int, set[int]]:

@@ -7,7 +7,7 @@ import pytest
 from analysis_data import Steps
 
 from imgcluster.analysis.duplicates import DuplicateFile, Match, SamePictures, best_files, group_files, worth
-from imgcluster.analysis.looks import allowed, differences, may_be_alike
+from imgcluster.analysis.looks import Looks
 from imgcluster.records import PICTURE, Pictures
 
 KEYS = [bytes([number]) * 32 for number in range(5)]
@@ -32,7 +32,7 @@ def scenes(count: int, seed: int = 0) -> np.ndarray:
 def found(seen: Pictures, rows: np.ndarray | None = None, **options: object) -> list[Match]:
     rows = np.ones((len(seen), 1), np.float32) if rows is None else rows
     settings = {"threshold": 0.5, "apart": {}, "progress": Steps(), **options}
-    return SamePictures(seen, lambda some: rows[some], **settings).find(np.arange(len(seen)))
+    return SamePictures(Looks(seen), lambda some: rows[some], **settings).find(np.arange(len(seen)))
 
 
 def pairs(matches: list[Match]) -> list[tuple[int, int]]:
@@ -129,10 +129,10 @@ def test_what_is_sorted_out_beforehand_would_not_have_been_a_copy(noise: int) ->
     shapes = scenes(12, noise)
     random = np.random.default_rng(noise)
     seen = pictures(np.concatenate([shapes, shapes[:, ::-1] + random.normal(0, noise, shapes.shape)]))
-    limits = allowed(seen)
-    possible = may_be_alike(seen, seen, limits)
-    for row in range(len(seen)):
-        assert possible[row, differences(seen[[row]], seen) <= limits[row]].all()
+    looks, rows = Looks(seen), np.arange(len(seen))
+    possible = looks.may_be_alike(rows, rows)
+    for row in rows:
+        assert possible[row, looks.differences(row, rows) <= looks.limits[row]].all()
     assert possible.sum() < len(seen) ** 2
 
 
