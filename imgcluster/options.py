@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
 
 from imgcluster.errors import UsageError
+from imgcluster.files import lies_below
 from imgcluster.machine import using_threads
 
 _Result = TypeVar("_Result")
@@ -172,6 +173,8 @@ class Options:
     def __post_init__(self) -> None:
         for each in declared(type(self)):
             object.__setattr__(self, each.name, each.read(getattr(self, each.name)))
+            if isinstance(each.default, str) and getattr(self, each.name) == each.default:
+                refuse_link_out(each.default)
 
     def recorded(self) -> dict[str, Any]:
         """Give the options that a result depends on, where they have a value."""
@@ -179,6 +182,16 @@ class Options:
             each.name: getattr(self, each.name) for each in declared(type(self)) if each.option.recorded
         }
         return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def refuse_link_out(path: str) -> None:
+    """Raise UsageError where `path`, a name that nobody typed, is a link that leads out of this folder.
+
+    Who has made the folder would choose what is written, and where.
+    """
+    target = os.path.realpath(path)
+    if os.path.islink(path) and not lies_below(target, [os.getcwd()]):
+        raise UsageError(f"{path} is a link that leads to {target}: name that place itself, if it is meant")
 
 
 def declared(options: type[Any]) -> tuple[Declared, ...]:

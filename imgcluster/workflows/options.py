@@ -7,7 +7,7 @@ from imgcluster.engines.table import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
-from imgcluster.options import Option, Options, flag, option
+from imgcluster.options import Option, Options, flag, option, refuse_link_out
 from imgcluster.workflows.shard import Shard
 
 FOLDERS = "folders"
@@ -209,6 +209,8 @@ class ExtractOptions(EngineOptions):
     @property
     def store_path(self) -> str:
         """The store to write."""
+        if self.store is None:
+            refuse_link_out(self.part.store if self.shard else DEFAULT_STORE)
         return self.store or (self.part.store if self.shard else DEFAULT_STORE)
 
     @property

@@ -285,6 +285,24 @@ def attacks(number: int) -> Callable[[Callable[..., None]], Callable[..., None]]
     )
 
 
+@pytest.mark.parametrize(
+    "command", ["extract photos", "cluster -k 1", "undo", "store prune --force", "store info"]
+)
+def test_a_link_that_nobody_named_leads_to_no_store_or_clustering_elsewhere(
+    tmp_path: Path, album: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    mine = world(tmp_path, album, "move", own=True)
+    theirs = tmp_path / "unpacked"
+    write_images(theirs / "photos", 1, COLOURS)
+    for name in ("features.h5", "clusters"):
+        (theirs / name).symlink_to(mine / name)
+    before = seen(mine)
+    done = imgcluster(*command.split(), cwd=theirs)
+    assert done.exit_code == 2, done.output
+    assert seen(mine) == before
+
+
 def _run(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, object]) -> None:
     root = tmp_path_factory.mktemp("attack")
     try:
