@@ -9,8 +9,10 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
 from imgcluster.output.folders import FolderPlan, build_folders
 from imgcluster.output.report_pages import load_templates
+from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
+from imgcluster.workflows.reading import permissions
 from imgcluster.workflows.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
@@ -57,7 +59,22 @@ def report_duplicates(
     folder = os.path.realpath(out)
     if any(image.path.startswith(f"{folder}/") for _, images in compared for image in images):
         raise ImgclusterError(f"{out} holds images: name another folder with --out")
-    build_folders(FolderPlan(folder, "copy", (), ()), extra_files=files, progress=progress, owner=owner)
+
+    def keep_private(tree: str, _plan: FolderPlan) -> None:
+        """Make no thumbnail more public than its images."""
+        for key, named in paths.items():
+            thumbnail = f"report/thumbnails/{thumbnail_name(key.hex())}"
+            if thumbnail in files:
+                path = os.path.join(tree, thumbnail)
+                os.chmod(path, os.stat(path).st_mode & permissions(*named))
+
+    build_folders(
+        FolderPlan(folder, "copy", (), ()),
+        extra_files=files,
+        progress=progress,
+        owner=owner,
+        check=keep_private,
+    )
     return os.path.join(out, "report.html")
 
 

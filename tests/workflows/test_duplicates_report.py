@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -71,3 +72,13 @@ def test_many_groups_have_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     assert 'href="../report.html"' in pages[1].read_text()
     assert 'href="../report/page-3.html"' in pages[1].read_text()
     assert "14 files, the first 4" in pages[2].read_text()
+
+
+def test_a_thumbnail_is_no_more_public_than_its_images(desk: Desk) -> None:
+    image = next(desk.photos.rglob("*.jpg"), None) or next(desk.photos.rglob("*.png"))
+    image.chmod(0o600)
+    key = hashlib.sha256(image.read_bytes()).digest()
+    file = DuplicateFile(str(image), key, 1, 1, 1)
+    page = report(desk, DuplicatesResult(2, (DuplicateGroup(file, (Copy(file, "equal", 1, 0),)),), ()))
+    (thumbnail,) = (page.parent / "report" / "thumbnails").rglob("*.jpg")
+    assert thumbnail.stat().st_mode & 0o777 == 0o600
