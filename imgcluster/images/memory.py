@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 from imgcluster.errors import FailureCode, UnreadableImage
@@ -36,8 +37,8 @@ class MemoryBudget:
 
     A picture that needs more than that is decoded while no other is, one that needs more than `largest` is
     refused. By default these are 2 and 4 GiB, or a quarter and three of the memory that this process may use.
-    After `patience` seconds a decoder starts all the same: another that was given up never gives back what
-    it took.
+    Where nothing is given back for `patience` seconds, a decoder starts all the same: another that was given
+    up never gives back what it took.
     """
 
     def __init__(self, total: int | None = None, largest: int | None = None, patience: float = 20) -> None:
@@ -46,6 +47,7 @@ class MemoryBudget:
         self.largest = min(4 * _GIB, 3 * quarter) if largest is None else largest
         self.patience = patience
         self._taken = 0
+        self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
@@ -64,7 +66,7 @@ class MemoryBudget:
             yield
             return
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + size <= self.total, self.patience)
+            self._wait_for(size)
             self._taken += size
         try:
             yield
@@ -72,3 +74,13 @@ class MemoryBudget:
             with self._changed:
                 self._taken -= size
                 self._changed.notify_all()
+
+    def _wait_for(self, size: int) -> None:
+        """Wait until there is room and all who came before have theirs, or whoever holds it has hung."""
+        me = object()
+        self._waiting.append(me)
+        while self._waiting[0] is not me or (self._taken and self._taken + size > self.total):
+            if not self._changed.wait(self.patience):
+                break
+        self._waiting.remove(me)
+        self._changed.notify_all()  # there may be room for the next as well

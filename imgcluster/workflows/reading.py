@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Container, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,6 +15,7 @@ from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
+from imgcluster.images.memory import MemoryBudget
 from imgcluster.images.picture_key import picture_key
 from imgcluster.images.reading import content_key, read_file, read_with_status
 from imgcluster.images.resize import side_needed, to_square
@@ -20,6 +23,10 @@ from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, 
 
 KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
 """What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""
+
+_FILES = MemoryBudget(MemoryBudget().total // 4, sys.maxsize)
+"""For files that are being read and decoded, besides their pixels, however many threads there are."""
+_COPIES, _COPIES_OF_PNG = 2, 4
 
 READING_SECONDS = 60.0
 """How long one file may take to be read and decoded again."""
@@ -60,6 +67,15 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     UnreadableImage
         With the reason.
     """
+    with _room_for(file.path, file.size):
+        return _read_image(file, known, settings)
+
+
+def _room_for(path: str, size: int) -> AbstractContextManager[None]:
+    return _FILES.taking(size * (_COPIES_OF_PNG if path.lower().endswith(".png") else _COPIES))
+
+
+def _read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings) -> ReadImage:
     read_ns = time.time_ns()
     data, status = read_with_status(file.path)
     key = content_key(data)
@@ -110,7 +126,16 @@ def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
     UnreadableImage
         Where none does, with the reason that the first path gave.
     """
-    return decode(read_known(key, paths), KNOWN_LIMITS, at_least=at_least).pixels
+    paths = tuple(paths)
+    with _room_for(paths[0] if paths else "", max(map(_size, paths), default=0)):
+        return decode(read_known(key, paths), KNOWN_LIMITS, at_least=at_least).pixels
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def read_known(key: bytes, paths: Iterable[str]) -> bytes:

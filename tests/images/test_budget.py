@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -49,6 +50,38 @@ def test_one_that_never_gives_back_holds_up_nobody_for_ever():
     data = files.encoded(files.four_colours(), "GIF")
     with budget.taking(1):
         files.assert_four_colours(decode(data, budget=budget).pixels)
+
+
+def test_those_who_wait_are_patient_as_long_as_others_get_on():
+    """However many threads there are, and however long the last of them waits."""
+    budget, busy, most = MemoryBudget(total=1, patience=0.15), [], []
+
+    def hold(number: int) -> None:
+        with budget.taking(1):
+            busy.append(number)
+            most.append(len(busy))
+            time.sleep(0.04)
+            busy.remove(number)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(hold, range(16)))
+    assert max(most) == 1
+
+
+def test_the_one_that_needs_much_has_its_turn():
+    budget, order = MemoryBudget(total=10, patience=60), []
+
+    def hold(size: int) -> None:
+        with budget.taking(size):
+            order.append(size)
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(8) as pool, budget.taking(5):
+        waiting = []
+        for size in (5, 10, 5, 5, 5, 5):
+            waiting.append(pool.submit(hold, size))
+            time.sleep(0.01)
+    assert order.index(10) <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
