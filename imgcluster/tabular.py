@@ -28,6 +28,8 @@ class Tabular:
     def to_frame(self) -> Any:
         """Give the table as a data frame of pandas or polars: of the one in use, else of what is installed.
 
+        In polars, whose text is UTF-8, other bytes of names become the replacement character.
+
         Raises
         ------
         ImgclusterError
@@ -35,7 +37,10 @@ class Tabular:
         """
         for name in sorted(_LIBRARIES, key=lambda name: name not in sys.modules):
             if importlib.util.find_spec(name) is not None:
-                return importlib.import_module(name).DataFrame(dict(self.table()))
+                table = dict(self.table())
+                if name == "polars":
+                    table = {column: list(map(_decodable, values)) for column, values in table.items()}
+                return importlib.import_module(name).DataFrame(table)
         raise ImgclusterError("a data frame needs pandas or polars: pip install pandas")
 
     def _figures(self) -> dict[str, Any]:
@@ -66,6 +71,11 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
+def _decodable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _shown(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return escape(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return escape(_decodable(f"{value:.4g}" if isinstance(value, float) else str(value)))

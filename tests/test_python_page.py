@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +154,19 @@ def test_names_are_escaped_and_what_cannot_be_read_is_named(extracted: Path) -> 
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_frame_is_of_the_library_in_use(extracted: Path, library: str) -> None:
+def test_a_frame_is_of_the_library_in_use(
+    extracted: Path, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames = pytest.importorskip(library)
+    for other in {"pandas", "polars"} - {library}:
+        monkeypatch.delitem(sys.modules, other, raising=False)
     frame = imgcluster.cluster(k=3, out=None).to_frame()
     assert isinstance(frame, frames.DataFrame)
     assert list(frame.columns) == ["path", "key", "cluster", "distance", "silhouette", "probability"]
     assert len(frame) == 12
+    (extracted / "photos" / "\udcff.png").write_bytes((extracted / "photos/red/red1.png").read_bytes())
+    imgcluster.extract("photos", source=FakeSource())
+    assert len(imgcluster.cluster(k=3, out=None).to_frame()) == 13  # whatever its text can hold
 
 
 def test_labels_of_a_series_are_taken(extracted: Path) -> None:

@@ -249,7 +249,7 @@ class ConsoleProgress:
             console.print(message if console.is_terminal else _timed(message), soft_wrap=True)
 
     def say_where(self) -> None:
-        """Print a line on how far the stage is."""
+        """Tell in a line how far the stage is, unless a bar shows it."""
         if self._task is None:
             return
         parts = [f"{self._what}: {self._done:,}" if self._done or self._total else self._what]
@@ -261,7 +261,10 @@ class ConsoleProgress:
         if self._total and 0 < self._done < self._total:
             left = passed * (self._total - self._done) / self._done
             parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
-        self._bars.console.print(_timed(printable(", ".join(parts))), soft_wrap=True)
+        message = printable(", ".join(parts))
+        _write_down(message)
+        if not (_voice.quiet or self._bars.live.is_started):
+            self._bars.console.print(_timed(message), soft_wrap=True)
 
     def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
         """Let Ctrl-C set `stopping`."""
@@ -295,7 +298,7 @@ def progress() -> Iterator[ConsoleProgress]:
         shown = (console.is_terminal or console.is_jupyter) and not _voice.quiet
         with Bars(*columns, console=console, disable=not shown, transient=True) as bars:
             progress = ConsoleProgress(bars)
-            with contextlib.nullcontext() if shown or _voice.quiet else _lines(progress):
+            with _lines(progress) if _voice.log or not (shown or _voice.quiet) else contextlib.nullcontext():
                 yield progress
 
 
