@@ -262,7 +262,7 @@ class ConsoleProgress:
             left = passed * (self._total - self._done) / self._done
             parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
         message = printable(", ".join(parts))
-        _write_down(message)
+        write_down(message)
         if not (_voice.quiet or self._bars.live.is_started):
             self._bars.console.print(_timed(message), soft_wrap=True)
 
