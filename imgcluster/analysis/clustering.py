@@ -244,9 +244,11 @@ def predict(
     points = model_points(model, embeddings)
     clusterer = find_clusterer(model.algorithm).load(model.fitted)
     found = WithinReach.load(clusterer, model.fitted).predict(points)
-    labels = np.full(len(points), NOWHERE, np.int32)
-    for number, label in enumerate(model.numbers):
-        labels[found == label] = number
+    number_of = np.full(
+        max(int(model.numbers.max(initial=0)), int(found.max(initial=0))) + 2, NOWHERE, np.int32
+    )
+    number_of[model.numbers] = np.arange(len(model.numbers))
+    labels = number_of[found]  # the last is that of -1
     return labels, _distances(points, model.centroids, labels)
 
 

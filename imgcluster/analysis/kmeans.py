@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,6 +43,10 @@ _PATIENCE = 10
 """scikit-learn's: so many mini-batches without improvement end a run."""
 _PATIENCE_OF_MANY = 3
 _MAX_ITER = 300
+MOST_AT_ONCE = 4096
+"""More clusters are found by two levels: the work of one grows with their number times that of the images."""
+_LAST_PASSES = 4
+"""Over all points, when two levels have found thousands of clusters: cells have hard borders."""
 _REFINEMENTS = 3
 _REFINING_ITER = 20
 _SETTLED = 5e-5
@@ -86,6 +90,8 @@ class KMeansClusterer:
     def fit(self, points: NDArray[np.float32], weights: NDArray[np.int64]) -> FoundCentroids:  # noqa: ARG002
         """Find clusters: as many as asked for, or as there are distinct points."""
         k = count_distinct(points, self.settings.k)
+        if k > MOST_AT_ONCE:
+            return _filled(points, lloyd(points, self._in_two_levels(points, k), _LAST_PASSES))
         n_init = self._restarts(points, k)
         if n_init == 1:
             (centroids,) = self._inits(points, k, 1)
@@ -96,7 +102,7 @@ class KMeansClusterer:
         """Find clusters, and again in spaces that they make narrow; at the last, try restarts as well."""
         space = spaces.plain
         labels, model = self.fit(space.points, weights)
-        for step in range(_REFINEMENTS if labels.max() > 0 else 0):
+        for step in range(_REFINEMENTS if 0 < labels.max() < MOST_AT_ONCE else 0):
             space = spaces.narrowed(labels)
             start = means_of(space.points, labels, int(labels.max()) + 1)
             if step < _REFINEMENTS - 1:
@@ -104,6 +110,24 @@ class KMeansClusterer:
             else:
                 labels, model = self._finished(space.points, start)
         return FoundIn(labels, model, space)
+
+    def _in_two_levels(self, points: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+        """Give k centroids: cells of k-means, the root of k of them, are cut by k-means, by their sizes."""
+        cells, _ = self._one_run(points, round(k**0.5))
+        order = np.argsort(cells, kind="stable")
+        members = [points[rows] for rows in np.split(order, np.cumsum(np.bincount(cells))[:-1])]
+        most = np.array(on_all_cores(lambda cell: count_distinct(cell, min(len(cell), k)), members))
+
+        def cut(task: tuple[NDArray[np.float32], int]) -> NDArray[np.float32]:
+            cell, count = task
+            return lloyd(cell, self._one_run(cell, count)[1].centroids, _REFINING_ITER)
+
+        counts = share_out(k, np.array([len(cell) for cell in members]), most)
+        return np.concatenate(on_all_cores(cut, zip(members, counts.tolist(), strict=True)))
+
+    def _one_run(self, points: NDArray[np.float32], k: int) -> FoundCentroids:
+        once = replace(self, settings=replace(self.settings, k=k, restarts=1))
+        return once.fit(points, np.ones(len(points), np.int64))
 
     def _finished(self, points: NDArray[np.float32], start: NDArray[np.float32]) -> FoundCentroids:
         n_init = max(self._restarts(points, len(start)) // _FEWER_RESTARTS, 1)
@@ -149,6 +173,18 @@ class KMeansClusterer:
     def _best(self, points: NDArray[np.float32], candidates: list[NDArray[np.float32]]) -> FoundCentroids:
         best = min(candidates, key=lambda centroids: find_nearest(points, centroids).inertia)
         return _filled(points, lloyd(points, best))
+
+
+def share_out(k: int, sizes: NDArray[np.integer], most: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Share k out by sizes: one to each at least, and no more than `most`, whose sum is k or more."""
+    shares = k * sizes / sizes.sum()
+    counts: NDArray[np.int64] = np.clip(np.floor(shares).astype(np.int64), 1, most)
+    while (missing := k - int(counts.sum())) > 0:
+        wanting = np.where(counts < most, shares - counts, -np.inf)
+        counts[np.argsort(-wanting, kind="stable")[: min(missing, int((counts < most).sum()))]] += 1
+    for _ in range(-missing):
+        counts[counts.argmax()] -= 1
+    return counts
 
 
 def merge_centroids(centroids: NDArray[np.float32], k: int) -> NDArray[np.int32]:
