@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from imgcluster.files import UNSUPPORTED, copy_new, open_folder, remove_if_there, sync_file
+from imgcluster.files import UNSUPPORTED, copy_new, named, open_folder, remove_if_there, sync_file
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
@@ -102,7 +102,7 @@ def is_mount_point(path: str) -> bool:
     if os.path.ismount(path):
         return True
     try:
-        with open("/proc/self/mountinfo", "rb") as table:
+        with named("/proc/self/mountinfo") as table:
             mounted = {line.split()[4] for line in table}
     except OSError:
         return False
