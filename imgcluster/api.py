@@ -52,6 +52,7 @@ from imgcluster.workflows.options import (
     SweepOptions,
     UndoOptions,
 )
+from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo as take_away
 
 Path = str | os.PathLike[str]
@@ -132,8 +133,18 @@ def cluster(
 
 @_command
 def sweep(*paths: Path, options: SweepOptions, progress: Progress | None = None) -> sweeping.SweepResult:
-    """Try numbers of clusters and suggest one; nothing is written but the `plot`, a PNG or SVG file."""
-    return sweeping.sweep(paths, options, owner=ownership(), progress=progress)
+    """Try numbers of clusters and suggest one; `plot` is a PNG or SVG file, `report` a page in `out`."""
+    result = sweeping.sweep(paths, options, owner=ownership(), progress=progress)
+    if options.report:
+        report_sweep(
+            result,
+            options,
+            [os.fspath(path) for path in paths],
+            thumbnails=thumbnail_folder(),
+            owner=ownership(),
+            progress=progress,
+        )
+    return result
 
 
 @_command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class Sweep:
     rows: tuple[SweepRow, ...]
     suggestion: int
     reason: str
+    labels: tuple[NDArray[np.int32], ...] = field(default=(), compare=False, repr=False)
+    """(N,) for each row: the clusters of the images."""
 
 
 def sweep(
@@ -104,17 +106,18 @@ def sweep(
     if find_clusterer(settings.algorithm).finds_k:
         ks = ks[:1]
     progress.begin("trying numbers of clusters", len(ks))
-    measured = []
+    measured, labels = [], []
     for k in ks:
         found = fit(features, weights, replace(settings, k=k), fuse=prepare.automatic)
         chosen = replace(settings, k=len(found.numbers))
         stability = _split_half_stability(found.plain, chosen)
         score = mean_silhouette(found, settings.seed)
         measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability))
+        labels.append(found.labels)
         progress.advance()
         if progress.stopping:
             break
-    return Sweep(tuple(measured), *suggest(measured)), keys[features.order]
+    return Sweep(tuple(measured), *suggest(measured), tuple(labels)), keys[features.order]
 
 
 def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,3 +91,37 @@ def reorder(clustering: Clustering, order: NDArray[np.integer]) -> Clustering:
     model = clustering.model
     model = replace(model, centroids=model.centroids[order], numbers=model.numbers[order])
     return replace(clustering, labels=place[clustering.labels], model=model)
+
+
+def follow(labels: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.int32], ...]:
+    """Follow clusters through several clusterings: each keeps the number of the one that it came from.
+
+    Parameters
+    ----------
+    labels
+        (N,) rows from 0 on, or -1, of the same images each time.
+
+    Returns
+    -------
+    tuple
+        (N,) int32 each; of the parts of a cluster, the largest keeps its number, and others get new ones.
+    """
+    followed: list[NDArray[np.int32]] = []
+    fresh = 0
+    for rows in labels:
+        k = int(rows.max(initial=-1)) + 1
+        kept: dict[int, int] = {}
+        both = np.zeros((fresh, k), np.int64)
+        if followed:
+            inside = (rows >= 0) & (followed[-1] >= 0)
+            np.add.at(both, (followed[-1][inside], rows[inside]), 1)
+        for place in np.argsort(-both, axis=None, kind="stable")[: np.count_nonzero(both)]:
+            number, row = divmod(int(place), k)
+            if row not in kept and number not in kept.values():
+                kept[row] = number
+        numbers = np.full(k + 1, -1, np.int32)
+        for row in range(k):
+            numbers[row] = kept.get(row, fresh)
+            fresh = max(fresh, int(numbers[row]) + 1)
+        followed.append(numbers[rows])
+    return tuple(followed)

@@ -345,6 +345,8 @@ class SweepOptions(FitOptions):
         unset="2:12",
     )
     plot: str | None = option("Draw the measures as PNG or SVG.", metavar="FILE")
+    report: bool = flag("Write a page with a slider over k: the groups, how they split, the measures.")
+    out: str = option("The folder of --report.", "sweep-report", metavar="DIR")
 
 
 class EvaluateOptions(Options):

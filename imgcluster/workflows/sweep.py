@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class SweepResult(Tabular):
 
     images: int
     sweep: Sweep
+    files: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
+    """Key and one path of each image, in the order of the labels."""
 
     def table(self) -> dict[str, list[Any]]:
         """Give a row for each number of clusters."""
@@ -78,7 +80,9 @@ def sweep(
         collection = with_keys(store, collection, keys, progress)
     if plot is not None:
         write_file(plot, _plot(table, plot), PLOT_MARK)
-    return SweepResult(len(collection.keys), table)
+    path_of = {image.key: image.path for image in reversed(collection.images)}
+    files = tuple((key, path_of[key]) for key in map(bytes, keys))
+    return SweepResult(len(collection.keys), table, files)
 
 
 def _plot(table: Sweep, plot: str) -> bytes:

@@ -16,8 +16,10 @@ from imgcluster.workflows.assign import assign
 from imgcluster.workflows.correct import correct, merge
 from imgcluster.workflows.diff import diff
 from imgcluster.workflows.name import name
-from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions, PickOptions
+from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions, PickOptions, SweepOptions
 from imgcluster.workflows.pick import pick
+from imgcluster.workflows.sweep import sweep
+from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo
 
 
@@ -386,3 +388,22 @@ def test_examples_that_cannot_be_change_nothing(desk: Desk, files: list[str], sa
     with pytest.raises(ImgclusterError, match=said):
         desk.cluster(examples=str(shown))
     assert not desk.out.exists()
+
+
+def test_a_sweep_is_a_page_with_the_names_that_there_are(desk: Desk) -> None:
+    desk.cluster()
+    give(desk, "0=cats")
+    out = desk.folder / "sweep"
+    options = SweepOptions(k="2:4", store=desk.store, clusters=str(desk.out), restarts=3, out=str(out))
+    for _ in range(2):  # the second takes the place of the first
+        result = sweep((), options)
+        page = report_sweep(result, options, (), thumbnails=str(desk.folder / "thumbnails"))
+    text = Path(page).read_text()
+    data = json.loads(text.partition('id="sweep-data">')[2].partition("</script>")[0])
+    assert [step["k"] for step in data["steps"]] == [2, 3, 4]
+    assert len(data["tiles"]) == IMAGES
+    assert "cats" in data["steps"][1]["names"].values()
+    assert "--k 3" in data["steps"][1]["command"]
+    # Whoever stays together keeps the colour.
+    two, three = (step["groups"] for step in data["steps"][:2])
+    assert sum(a == b for a, b in zip(two, three, strict=True)) >= 10
