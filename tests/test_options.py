@@ -75,6 +75,7 @@ def test_what_a_clustering_is_not_made_of_is_not_recorded() -> None:
         "prepare": "auto",
         "mode": "auto",
         "store": "features.h5",
+        "only_examples": False,
         "memory": 10**9,
     }
 

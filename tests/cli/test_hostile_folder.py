@@ -188,7 +188,7 @@ def test_moved_files_come_home_under_their_own_names(tmp_path: Path) -> None:
     for k in ("2", "3"):
         assert answer("cluster", "--k", k, "--mode", "move", cwd=tmp_path)["images"] == len(folder.good)
     assert not any(map(os.path.exists, folder.good))
-    answer("undo", cwd=tmp_path)
+    answer("undo", "--all", cwd=tmp_path)
     assert {path: _bytes(path) for path in folder.good} == before
 
 
