@@ -95,14 +95,19 @@ def _distinct(clusters: str, store: str, owner: Ownership, progress: Progress) -
 _Order = Callable[[Sequence[Placement], int], list[Placement]]
 
 
-def _sorted_by(value: Callable[[Placement], float]) -> _Order:
-    return lambda images, n: sorted(images, key=lambda image: (value(image), image.key))[:n]
+def _sorted_by(*values: Callable[[Placement], float]) -> _Order:
+    """Order by values, the smallest first, those that are not defined last."""
+
+    def places(image: Placement) -> tuple[tuple[bool, float], ...]:
+        return tuple((math.isnan(each), each) for each in (value(image) for value in values))
+
+    return lambda images, n: sorted(images, key=lambda image: (places(image), image.key))[:n]
 
 
 _ORDERS: dict[str, _Order] = {
     "central": _sorted_by(lambda image: image.distance),
     "odd": _sorted_by(lambda image: -image.distance),
-    "borderline": _sorted_by(lambda i: math.inf if math.isnan(i.silhouette) else i.silhouette),
+    "borderline": _sorted_by(lambda image: image.probability, lambda image: image.silhouette),
 }
 
 
