@@ -111,7 +111,7 @@ def test_int8_without_images_to_calibrate_on_says_so():
 )
 def test_bfloat16_is_native_where_the_processor_says_so(monkeypatch, flags, native):
     lines = f"processor\t: 0\nvmx flags\t: x\nflags\t\t: {flags}\nprocessor\t: 1\n"
-    monkeypatch.setattr("builtins.open", lambda *_, **__: io.StringIO(lines))
+    monkeypatch.setattr("imgcluster.networks.recipe.named", lambda _: io.BytesIO(lines.encode()))
     has_native_bfloat16.cache_clear()
     try:
         assert has_native_bfloat16() is native
