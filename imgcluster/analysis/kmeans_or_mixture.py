@@ -30,6 +30,10 @@ SAMPLE = 1 << 13
 _LAST_ITERATIONS = 4
 _CLEARLY = 1e-5
 """Criteria that differ by less may do so by rounding."""
+_FEWER_CUTS = 0.97
+_MUCH_EXPLAINED = 0.4
+"""A mixture takes the place of k-means for no trifle, which another seed would undo: it cuts apart so much
+fewer neighbours, or explains so much more of each image (docs/analysis.md)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class KMeansOrMixture:
         """Give the mixture that explains most, if more than `labels`, and it cuts fewer neighbours apart."""
         k = int(labels.max()) + 1
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
-        best, least = None, scatter_criterion(spaces, labels)
+        best, begun = None, scatter_criterion(spaces, labels)
+        least = begun
         graph = None
         for start in self._merged(points, k):
             mixture = fit_mixture(spaces, start)
@@ -67,7 +72,8 @@ class KMeansOrMixture:
             if mixture is None or criterion > least - _CLEARLY:
                 continue
             graph = neighbour_graph(points) if graph is None else graph
-            if normalised_cut(graph, mixture.labels) < normalised_cut(graph, labels) - _CLEARLY:
+            share = 1 if criterion < begun - _MUCH_EXPLAINED else _FEWER_CUTS
+            if normalised_cut(graph, mixture.labels) < share * normalised_cut(graph, labels) - _CLEARLY:
                 best, least = mixture, criterion
         return best
 
