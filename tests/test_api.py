@@ -67,6 +67,7 @@ def test_a_network_is_a_name_or_several(here: Path) -> None:
     assert imgcluster.cluster(k=3, network=["fake", "other"]).sizes == (5, 5, 5)
 
 
+@pytest.mark.slow
 def test_k_may_be_left_to_choose(here: Path) -> None:
     assert imgcluster.cluster("photos", k="auto", out=here / "sorted").k == 3
     assert imgcluster.sweep(k=range(2, 5)).sweep.suggestion == 3

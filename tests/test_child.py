@@ -86,6 +86,7 @@ def booby_trapped(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_nothing_that_lies_in_the_working_folder_is_run(booby_trapped: Path) -> None:
     """Neither by the command nor by its children: one converts the network, one reads a suspect again."""
     arguments = ("extract", "--network", "efficientnet_lite0", "--weights", "random", "--input-size", "32")

@@ -62,6 +62,7 @@ def test_more_clusters_than_images_are_refused() -> None:
         swept(np.eye(6, dtype=np.float32), [2, 7])
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_points_lie_in_a_file_finds_the_same() -> None:
     rows, _ = blobs((300, 200))
     assert swept(rows, [2, 3], memory=1000, restarts=3).rows == swept(rows, [2, 3], restarts=3).rows

@@ -67,6 +67,7 @@ def test_the_silhouette_of_many_images_holds_no_matrix_of_all_pairs() -> None:
     assert SILHOUETTE_SAMPLE**2 * 8 < FULL_MATRIX
 
 
+@pytest.mark.slow
 def test_neither_clustering_nor_a_sweep_of_many_images_holds_a_matrix_of_all_pairs() -> None:
     """Reports D5 and D9."""
     rows, _ = blobs((MANY // 2, MANY // 2), dimension=16)

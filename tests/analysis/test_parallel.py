@@ -72,6 +72,7 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system holds no process to one core")
 def test_the_answer_does_not_depend_on_the_number_of_cores() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); import test_parallel; "

@@ -58,6 +58,7 @@ def test_the_default_finds_what_people_see_and_the_seed_hardly_matters(
     assert max(found) - min(found) <= 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scenes", "natural"])
 def test_little_memory_costs_no_accuracy(assets: Path, name: str) -> None:
     assert accuracy(assets, name, BOTH[1:], memory=1) == accuracy(assets, name, BOTH[1:])

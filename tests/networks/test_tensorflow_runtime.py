@@ -63,6 +63,7 @@ def test_inception_v3_gives_the_reference_values_on_both_runtimes(inception_weig
     assert_inception_v3(network.embed(checked_pixels(299)))
 
 
+@pytest.mark.slow
 def test_loading_and_embedding_are_silent(lite0, places):
     code = (
         "import sys; from network_data import LITE0; from imgcluster.networks.selection import choose; "

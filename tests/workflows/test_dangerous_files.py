@@ -70,6 +70,7 @@ def test_one_death_is_forgiven(photos: Path) -> None:
         assert len(store.paths()) == 12
 
 
+@pytest.mark.slow
 def test_what_was_read_apart_is_the_same_as_what_a_thread_reads(photos: Path, tmp_path: Path) -> None:
     assert run(photos, "deadly_once") is None
     run(photos, "deadly_once")

@@ -37,6 +37,7 @@ def test_it_suggests_the_number_of_colours_and_says_why(desk: Desk) -> None:
     assert "halves agree" in result.sweep.reason
 
 
+@pytest.mark.slow
 def test_it_is_the_same_every_time_and_cluster_auto_takes_its_suggestion(desk: Desk) -> None:
     first, again = run(desk, *range(2, 13)), run(desk, *range(2, 13))
     assert str(first) == str(again)  # for a measure that is not defined does not equal itself
