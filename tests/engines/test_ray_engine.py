@@ -39,7 +39,14 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours to 
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[object]:
+def heard_before() -> set[tuple[str, int]]:
+    """What other tests of this process have left listening, a browser's driver for instance."""
+    pytest.importorskip("psutil")
+    return _heard()
+
+
+@pytest.fixture(scope="module")
+def ray(heard_before: set[tuple[str, int]]) -> Iterator[object]:
     """A Ray for the tests of this module, as the engine starts one."""
     if TWO is None:
         pytest.skip("without the extra `ray`")
@@ -83,12 +90,10 @@ def assert_complete(photos: Path, without: tuple[str, ...] = ()) -> None:
 
 
 @slow
-def test_a_ray_of_ours_is_heard_on_this_machine_alone(ray) -> None:
-    ours = {str(process.pid) for process in _descendants()}
-    sockets = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=False).stdout
-    heard = [line for line in sockets.splitlines() if any(f"pid={pid}," in line for pid in ours)]
+def test_a_ray_of_ours_is_heard_on_this_machine_alone(heard_before, ray) -> None:
+    heard = _heard() - heard_before
     assert heard
-    assert all("127.0.0.1" in line.split()[3] for line in heard)
+    assert {address for address, _ in heard} <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
@@ -97,6 +102,12 @@ def _descendants():
     import psutil
 
     return [psutil.Process(), *psutil.Process().children(recursive=True)]
+
+
+def _heard() -> set[tuple[str, int]]:
+    """Addresses and ports that this process and its descendants listen at."""
+    sockets = [each for process in _descendants() for each in process.net_connections("tcp")]
+    return {(each.laddr.ip, each.laddr.port) for each in sockets if each.status == "LISTEN"}
 
 
 @slow
