@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imgcluster.files import read_limited
 from imgcluster.output.report import own_assets
 from imgcluster.output.report_names import shown
 from imgcluster.output.report_pages import PAGE_SIZE, Tile, load_templates
 from imgcluster.output.report_summary import ReportImage
-from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
+from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, read_thumbnail, thumbnail_name
 
 MOST_SHOWN = 100
 """Of the copies of one picture."""
-
-_MOST_BYTES = 1 << 20  # of a thumbnail
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +50,12 @@ def duplicates_pages(
         Where Jinja2 is not installed.
     """
     template = load_templates().get_template("duplicates.html")
-    seen = {}
+    seen = set()
     for key in dict.fromkeys(image.key for _, images in groups for image in images[:MOST_SHOWN]):
-        try:
-            seen[key] = read_limited(os.path.join(thumbnails, thumbnail_name(key)), _MOST_BYTES)
-        except OSError:
-            continue
-        yield f"report/thumbnails/{thumbnail_name(key)}", seen[key]
+        thumbnail = read_thumbnail(thumbnails, key)
+        if thumbnail is not None:
+            seen.add(key)
+            yield f"report/thumbnails/{thumbnail_name(key)}", thumbnail
     for name, text in own_assets().items():
         yield f"report/assets/{name}", text.encode()
     pages = list(_pages(groups)) or [[]]

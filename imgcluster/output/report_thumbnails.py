@@ -17,6 +17,7 @@ PREVIEW_SIDE = 1200
 _PREVIEW = f"-{PREVIEW_SIDE}"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_BYTES = 4 << 20
+_MOST_THUMBNAIL_BYTES = 1 << 20
 
 
 def thumbnail_name(key: str, *, preview: bool = False) -> str:
@@ -50,6 +51,14 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes, *, preview: bool = False)
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     with replacing(target, private=True, durable=False) as file:
         file.write(jpeg)
+
+
+def read_thumbnail(folder: str, key: str) -> bytes | None:
+    """Read the thumbnail of `key`; None where there is none that can be read."""
+    try:
+        return read_limited(os.path.join(folder, thumbnail_name(key)), _MOST_THUMBNAIL_BYTES)
+    except OSError:
+        return None
 
 
 def copy_thumbnails(

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from imgcluster.files import read_limited
 from imgcluster.output.report import own_assets
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_names import shown
 from imgcluster.output.report_pages import load_templates
 from imgcluster.output.report_summary import ReportImage
-from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
-
-_MOST_BYTES = 1 << 20  # of a thumbnail
+from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, read_thumbnail, thumbnail_name
 
 
 @dataclass(frozen=True)
@@ -53,15 +49,12 @@ def sweep_page(
     template = load_templates().get_template("sweep.html")
     tiles = []
     for key, path in images:
-        place = thumbnail_name(key)
-        try:
-            data = read_limited(os.path.join(thumbnails, place), _MOST_BYTES)
-        except OSError:
-            place = ""
-        else:
-            yield f"report/thumbnails/{place}", data
+        thumbnail = read_thumbnail(thumbnails, key)
+        place = "" if thumbnail is None else f"report/thumbnails/{thumbnail_name(key)}"
+        if thumbnail is not None:
+            yield place, thumbnail
         file = ReportImage(key, path, path, 0)
-        tiles.append([f"report/thumbnails/{place}" if place else "", file.name, file.link("")])
+        tiles.append([place, file.name, file.link("")])
     for name, text in own_assets().items():
         yield f"report/assets/{name}", text.encode()
     document = {
