@@ -34,8 +34,11 @@ def shown(text: str) -> str:
 
 
 def script_json(value: object) -> str:
-    """Write JSON to stand inside a script element: without ``<``, so that no name can end it."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    """Write JSON to stand inside a script element: without ``<``, so that no name can end it.
+
+    ValueError for a number that JSON does not know.
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def url(file: str) -> str:

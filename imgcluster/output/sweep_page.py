@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgcluster.output.report import own_assets
 from imgcluster.output.report_map import COLOURS
-from imgcluster.output.report_names import shown
+from imgcluster.output.report_names import script_json, shown
 from imgcluster.output.report_pages import load_templates
 from imgcluster.output.report_summary import ReportImage
 from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, read_thumbnail, thumbnail_name
@@ -71,10 +70,8 @@ def sweep_page(
             for step in steps
         ],
     }
-    # No "<" inside the script element: no name can end it.
-    data_text = json.dumps(document, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     text = template.render(
-        data=data_text, ks=[step.k for step in steps], images=len(images), everything=everything,
+        data=script_json(document), ks=[step.k for step in steps], images=len(images), everything=everything,
         here="", below="report/", side=THUMBNAIL_SIDE, with_map=False, clusters=(),
     )  # fmt: skip
     yield "report.html", text.encode()
