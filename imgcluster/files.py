@@ -15,6 +15,7 @@ import re
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
@@ -32,6 +33,7 @@ _TEMPORARY = ".imgcluster-"
 _PART = ".part"
 _DEFAULT_MODE = 0o666  # less what the umask takes
 _BLOCK = 1 << 20
+_LOOK_AGAIN_SECONDS = 0.2
 _FICLONE = 0x40049409
 
 
@@ -155,6 +157,30 @@ def permissions_beside(path: str) -> int:
 def open_folder(path: str) -> int:
     """Open a folder, to lock it or to sync it, and return its descriptor."""
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def lock_within(descriptor: int, seconds: float, waiting: Callable[[], None]) -> bool:
+    """Lock an open file; False where another process holds the lock for longer than that.
+
+    The lock goes with the process. `waiting` is called before a wait. OSError where the file system has none.
+    """
+    until = None
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+                raise
+        else:
+            return True
+        if until is None:
+            until = time.monotonic() + seconds
+            if seconds > 0:
+                waiting()
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(_LOOK_AGAIN_SECONDS, left))
 
 
 def read_limited(path: str, limit: int) -> bytes:

@@ -51,11 +51,12 @@ def cluster(
                 str(options.out),  # only Python asks for none
                 thumbnails=thumbnail_folder(),
                 lock=not options.no_lock,
+                wait=options.wait_for_folder,
                 owner=owner,
                 progress=progress,
             ).page
         elif report is None and result.had_report and not options.dry_run:
-            page = report_again(result.out or "", progress)
+            page = report_again(result.out or "", progress, options.wait_for_folder)
     if json:
         answer = result.figures()
         answer.pop("had_report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from imgcluster.cli import console
@@ -37,13 +38,15 @@ def report(*, options: ReportOptions, json: Json = False) -> None:
     console.say(f"open {result.page}")
 
 
-def report_again(clusters: str, progress: Progress) -> str | None:
+def report_again(clusters: str, progress: Progress, wait: float = math.inf) -> str | None:
     """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
     from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import report as workflow
 
     try:
-        made = workflow.report(clusters, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress)
+        made = workflow.report(
+            clusters, thumbnails=thumbnail_folder(), wait=wait, owner=ownership(), progress=progress
+        )
     except ImgclusterError as error:
         progress.note(f"no report could be made of what has changed: {error}")
         return None

@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
 
-from imgcluster.files import UNSUPPORTED, copy_new, named, open_folder, remove_if_there, sync_file
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import (
+    UNSUPPORTED,
+    copy_new,
+    lock_within,
+    named,
+    open_folder,
+    remove_if_there,
+    sync_file,
+)
 
 _HERE = -100  # AT_FDCWD
 _NO_REPLACE, _EXCHANGE = 1, 2
@@ -133,15 +141,19 @@ def sync_all(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def locked_folder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a folder's lock, which dies with the process; `waiting` is called before a wait."""
+def locked_folder(folder: str, wait: float, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a folder's lock. ImgclusterError where another process holds it for more than `wait` seconds.
+
+    `waiting` is called before a wait.
+    """
     descriptor = open_folder(folder)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not lock_within(descriptor, wait, waiting):
+                raise ImgclusterError(
+                    f"another imgcluster writes in {folder}, and had not finished after {wait:g} s: "
+                    "run the same command again later"
+                )
         except OSError as error:
             if error.errno not in UNSUPPORTED | {errno.ENOLCK}:  # a file system without locks
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -64,6 +65,7 @@ def build_folders(
     progress: Progress,
     owner: Ownership = IN_MEMORY,
     check: Callable[[str, FolderPlan], None] = lambda _tree, _plan: None,
+    wait: float = math.inf,
 ) -> BuiltFolders:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
 
@@ -82,6 +84,8 @@ def build_folders(
     check
         Is given the finished tree, and what was planned, before it takes its place; after an exception,
         nothing is changed.
+    wait
+        Seconds for another process that writes there.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def build_folders(
     parent = os.path.dirname(plan.out)
     if problem := owner.prepare():
         progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
-    with _existing(parent), locked(plan.out, progress.note):
+    with _existing(parent), locked(plan.out, progress.note, wait):
         settle(plan.out, progress.note, owner)
         old = check_replaceable(plan.out, plan.moving, owner, force=force, corrected=corrected)
         try:

@@ -9,6 +9,7 @@ the steps of the table below until the folder is at rest. docs/clusters.md has t
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -138,11 +139,11 @@ def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
     return settled
 
 
-def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY) -> None:
-    """Do as `settle` for a caller that holds no lock, and say what was done."""
+def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY, wait: float = math.inf) -> None:
+    """Do as `settle` for a caller that holds no lock, and say what was done; `wait` is that of `locked`."""
     out = os.path.realpath(out)
     if look(out, owner).state in _NEXT_STEP:
-        with locked(out, notify):
+        with locked(out, notify, wait):
             settled = settle(out, notify, owner)
         if settled.anything:
             back = f": {quantity(settled.returned, 'image')} moved back" if settled.returned else ""
@@ -220,10 +221,13 @@ def swap_in(out: str) -> None:
         os.rename(built, out)
 
 
-def locked(out: str, notify: Notify) -> AbstractContextManager[None]:
-    """Hold the lock of everything that is done to `out`."""
+def locked(out: str, notify: Notify, wait: float = math.inf) -> AbstractContextManager[None]:
+    """Hold the lock of everything that is done to `out`; another process is granted `wait` seconds."""
     parent = os.path.dirname(out)
-    return locked_folder(parent, lambda: notify(f"waiting for another imgcluster that writes in {parent}"))
+    long = "" if math.isinf(wait) else f" up to {wait:g} s"
+    return locked_folder(
+        parent, wait, lambda: notify(f"waiting{long} for another imgcluster that writes in {parent}")
+    )
 
 
 def new_tree(out: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -47,6 +48,7 @@ def write_report(  # noqa: PLR0913
     seed: int = 0,
     expected_marker: Marker | None = None,
     owner: Ownership = IN_MEMORY,
+    wait: float = math.inf,
 ) -> str:
     """Write ``report.html`` and the folder ``report`` into `out`, in place of an earlier report.
 
@@ -60,6 +62,8 @@ def write_report(  # noqa: PLR0913
         How many points the map draws at most; of more images it draws a sample chosen by `seed`.
     expected_marker
         The marker of the clustering in `out` that the report is about.
+    wait
+        Seconds for another process that writes there.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def write_report(  # noqa: PLR0913
     """
     environment, scripts = load_templates(), bokeh_scripts()
     try:
-        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner) as made:
+        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner, wait) as made:
             folder = os.path.join(made, _FOLDER)
             kept, modes = os.path.join(folder, "thumbnails"), _modes(images)
             thumbnails, previews = (

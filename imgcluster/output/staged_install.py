@@ -8,6 +8,7 @@ So at no moment does anything lie in the clustering that its marker does not kno
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -29,6 +30,7 @@ def staged_install(
     expected_marker: Marker | None,
     notify: Notify,
     owner: Ownership = IN_MEMORY,
+    wait: float = math.inf,
 ) -> Iterator[str]:
     """Give an empty folder; what the block writes there takes the place of ours at `places` in `out`.
 
@@ -39,6 +41,8 @@ def staged_install(
     ----------
     expected_marker
         The marker of the clustering that the files are about.
+    wait
+        Seconds for another process that writes there.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def staged_install(
         The clustering is another one by now, or foreign, or somebody else's file has one of the names.
     """
     out = os.path.realpath(out)
-    with locked(out, notify):
+    with locked(out, notify, wait):
         found = look(out, owner)
         found.refuse_foreign(out)
         marker = found.marker

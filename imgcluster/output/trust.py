@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +20,13 @@ from imgcluster.records import Notify
 
 
 def take_over(
-    out: str, trusted: Sequence[str], owner: Ownership, notify: Notify, *, dry_run: bool = False
+    out: str,
+    trusted: Sequence[str],
+    owner: Ownership,
+    notify: Notify,
+    *,
+    dry_run: bool = False,
+    wait: float = math.inf,
 ) -> None:
     """Sign what is foreign in and beside `out`, so that it counts as this user's own; say what that means.
 
@@ -30,11 +37,13 @@ def take_over(
     ----------
     dry_run
         Only say it.
+    wait
+        Seconds for another process that writes there.
     """
     out = os.path.realpath(out)
     if not trusted or not os.path.isdir(os.path.dirname(out)):
         return
-    with contextlib.nullcontext() if dry_run else locked(out, notify):
+    with contextlib.nullcontext() if dry_run else locked(out, notify, wait):
         found = look(out, owner)
         if found.marker is None and is_foreign(out, owner):
             found = replace(found, marker=Marker(0, building=False), foreign=(out, *found.foreign))

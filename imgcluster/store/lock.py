@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import time
 
 from imgcluster.errors import StoreError, StoreLocked
-from imgcluster.files import open_regular, permissions_beside
+from imgcluster.files import lock_within, open_regular, permissions_beside
 from imgcluster.records import Notify
-
-_LOOK_AGAIN_SECONDS = 0.2
 
 
 class WriterLock:
@@ -36,7 +32,7 @@ class WriterLock:
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         try:
-            self._acquire_within(store, wait, notify)
+            self._acquire(store, wait, notify)
             holder = json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, holder.encode(), 0)
@@ -44,33 +40,22 @@ class WriterLock:
             self.close()
             raise
 
-    def _acquire_within(self, store: str, wait: float, notify: Notify) -> None:
-        until, told = time.monotonic() + wait, False
-        while True:
-            try:
-                return self._acquire(store)
-            except StoreLocked:
-                left = until - time.monotonic()
-                if left <= 0:
-                    raise
-                if not told:
-                    notify(f"waiting up to {wait:g} s: {store} is being written by {self._holder()}")
-                    told = True
-                time.sleep(min(_LOOK_AGAIN_SECONDS, left))
+    def _acquire(self, store: str, wait: float, notify: Notify) -> None:
+        def waiting() -> None:
+            notify(f"waiting up to {wait:g} s: {store} is being written by {self._holder()}")
 
-    def _acquire(self, store: str) -> None:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock_within(self._descriptor, wait, waiting):
+                return
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise StoreLocked(
-                    f"{store} is being written by {self._holder()}: wait until it has finished, "
-                    "or stop it (what it has done is kept)"
-                ) from error
             raise StoreError(
                 f"the file system of {store} has no locks ({os.strerror(error.errno or 0)}): "
                 "make sure that nothing else uses the store, then add --no-lock"
             ) from error
+        raise StoreLocked(
+            f"{store} is being written by {self._holder()}: wait until it has finished, "
+            "or stop it (what it has done is kept)"
+        )
 
     def _holder(self) -> str:
         try:

@@ -101,17 +101,24 @@ def cluster(
     progress = progress or SilentProgress()
     started = time.perf_counter()
     for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
-        take_over(folder, options.trust, owner, progress.note, dry_run=options.dry_run)
+        take_over(
+            folder,
+            options.trust,
+            owner,
+            progress.note,
+            dry_run=options.dry_run,
+            wait=options.wait_for_folder,
+        )
     examples = None if options.examples is None else find_examples(options.examples, progress)
     if examples is not None:
         embed_examples(examples, options, partial(_spaces_of, options=options), choose, progress, owner)
     if options.out is not None and not options.dry_run:
-        recover(options.out, progress.note, owner)
+        recover(options.out, progress.note, owner, options.wait_for_folder)
     with open_features(
         options.store,
         lock=not options.no_lock,
         partial=options.partial,
-        wait=options.wait,
+        wait=options.wait or 0.0,
         notify=progress.note,
     ) as store:
         spaces = _spaces_of(store, options=options)
@@ -165,6 +172,7 @@ def cluster(
                 extra_files=lambda made: told_files(made, manifest, numbers, model, edits) | history,
                 progress=progress,
                 owner=owner,
+                wait=options.wait_for_folder,
             )
             fallbacks, plan = built.fallbacks, built.plan
             placements = plan.placements

@@ -74,11 +74,13 @@ def embed_examples(
     owner: Ownership,
 ) -> None:
     """Embed the examples that the store does not know, in each feature space."""
-    with open_features(options.store, lock=not options.no_lock, notify=progress.note) as store:
+    with open_features(
+        options.store, lock=not options.no_lock, wait=options.wait or 0.0, notify=progress.note
+    ) as store:
         spaces, runs = [space.space for space in choose_spaces(store)], store.runs()
         paths = {entry.path for entry in store.paths()}
     new = [file for files in examples.files.values() for file in files if file not in paths]
     for space in spaces if new else ():
         network = StoredNetwork(space, weights_of(space, runs), "auto", "auto", choose, progress.note)
-        writing = ExtractOptions(store=options.store, no_lock=options.no_lock)
+        writing = ExtractOptions(store=options.store, no_lock=options.no_lock, wait=options.wait or 0.0)
         extract(new, writing, source=network, owner=owner, progress=progress)

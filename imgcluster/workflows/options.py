@@ -1,5 +1,6 @@
 """The options of every command, each said once: its type, default, range and help."""
 
+import math
 import os
 from dataclasses import MISSING, replace
 
@@ -105,6 +106,11 @@ _THREADS = Option(
 _NO_LOCK = Option("For file systems without locks.", recorded=False)
 _WAIT = Option(
     "Seconds to wait for another run that writes the store.", metavar="SECONDS", least=0, recorded=False
+)
+_WAIT_FOR_BOTH = replace(
+    _WAIT,
+    help="Seconds to wait for another run that writes the store or beside the output folder.",
+    unset="0 for the store; for the folder as long as it takes",
 )
 _LABELS = Option(
     "`folders`: each image's class is its folder's name; `folders:1`: that of the first level below the "
@@ -310,7 +316,7 @@ class ClusterOptions(FitOptions, EngineOptions):
     )
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)
-    wait: float = option(_WAIT, 0.0)
+    wait: float | None = option(_WAIT_FOR_BOTH)
     edits: str | None = option(
         "A CSV file of corrections with the columns key or path, and cluster: a name, or `not NAME`. "
         "Images stay where it puts them.",
@@ -325,6 +331,11 @@ class ClusterOptions(FitOptions, EngineOptions):
         "Number clusters by their size, not as those that the folder held before; names stay.", recorded=False
     )
     trust: tuple[str, ...] = option(_TRUST, ())
+
+    @property
+    def wait_for_folder(self) -> float:
+        """Seconds to wait for another process that writes in the output folder's place."""
+        return math.inf if self.wait is None else self.wait
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass, replace
@@ -71,6 +72,7 @@ def report(
     labels: str | None = None,
     lock: bool = True,
     trust: Sequence[str] = (),
+    wait: float = math.inf,
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> ReportResult:
@@ -84,6 +86,8 @@ def report(
         The folder that keeps thumbnails from one report to the next.
     labels
         ``folders`` or a CSV file: adds a confusion table and marks the wrong images.
+    wait
+        Seconds for another process that writes there.
     trust
         Folders that images may go back to from a clustering that `owner` does not know.
 
@@ -97,8 +101,8 @@ def report(
     progress = progress or SilentProgress()
     require_report_libraries()  # before the long work
     out = os.path.abspath(os.fspath(clusters))
-    take_over(out, trust, owner, progress.note)
-    recover(out, progress.note, owner)
+    take_over(out, trust, owner, progress.note, wait=wait)
+    recover(out, progress.note, owner, wait)
     found = look(os.path.realpath(out), owner)
     if found.marker is None and is_foreign(out, owner):
         found = replace(found, foreign=(found.out,))
@@ -128,6 +132,7 @@ def report(
         seed=manifest.seed,
         expected_marker=found.marker,
         owner=owner,
+        wait=wait,
     )
     return ReportResult(page, len(placements), made.made, projection.method)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import threading
 import time
@@ -15,8 +17,9 @@ from in_process import imgcluster
 
 import imgcluster as package
 from imgcluster.cli import console, places
-from imgcluster.errors import StoreLocked
+from imgcluster.errors import ImgclusterError, StoreLocked
 from imgcluster.store.lock import WriterLock
+from imgcluster.workflows.report import report
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30)}
@@ -113,6 +116,24 @@ def test_a_run_waits_for_one_that_writes_and_no_longer_than_told(
         given_up = imgcluster(*command, "--wait", "0.3", cwd=here)
     assert given_up.exit_code == 1
     assert "is being written by process" in given_up.stderr
+
+
+def test_the_output_folder_is_waited_for_no_longer_either(here: Path) -> None:
+    descriptor = os.open(here, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        given_up = imgcluster("cluster", "--wait", "0.1", cwd=here)
+        assert given_up.exit_code == 1
+        assert "waiting up to 0.1 s for another imgcluster" in given_up.stderr
+        assert "had not finished after 0.1 s" in given_up.stderr
+        assert not (here / "clusters").exists()
+        threading.Timer(0.5, fcntl.flock, (descriptor, fcntl.LOCK_UN)).start()
+        assert imgcluster("cluster", "--wait", "30", cwd=here).exit_code == 0
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(ImgclusterError, match="another imgcluster writes"):  # as of `cluster --report`
+            report("clusters", thumbnails="t", wait=0.1, owner=places.ownership())
+    finally:
+        os.close(descriptor)
 
 
 def test_from_python_too(here: Path) -> None:
