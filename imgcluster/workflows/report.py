@@ -64,7 +64,7 @@ class _Labelled:
         return self.table.matched[self.table.classes.index(label)] != placement.cluster
 
 
-def report(
+def report(  # noqa: PLR0913
     clusters: str | os.PathLike[str] = "clusters",
     *,
     store: str | None = None,
