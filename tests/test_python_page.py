@@ -170,14 +170,13 @@ def test_a_frame_is_of_the_library_in_use(
 
 
 def test_labels_of_a_series_are_taken(extracted: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas as pd
+
     found = imgcluster.cluster(k=3, out=None)
     frame = found.to_frame()
     colours = frame["path"].map(lambda path: Path(path).parent.name)
     assert imgcluster.evaluate(colours, clusters=found).accuracy == 1
-    assert (
-        imgcluster.evaluate(pandas.Series(list(colours), index=frame["path"]), clusters=found).accuracy == 1
-    )
+    assert imgcluster.evaluate(pd.Series(list(colours), index=frame["path"]), clusters=found).accuracy == 1
 
 
 def test_without_either_the_line_to_type_is_named(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

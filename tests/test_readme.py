@@ -68,7 +68,7 @@ def test_the_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest
     write_images(tmp_path / "photos", 2, {f"c{i}": (25 * i, 250 - 25 * i, 60 * (i % 4)) for i in range(8)})
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, Any] = {}
-    exec(block.replace("found.to_frame()", "found.table()"), names)  # without pandas or polars
+    exec(block, names)
     assert names["found"].points.shape[0] == 16
 
 

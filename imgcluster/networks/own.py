@@ -174,9 +174,10 @@ def _of_torch(module: Any) -> Compute:
     module.eval()
 
     def compute(batch: NDArray[np.float32]) -> Any:
-        device = next((each.device for each in module.parameters()), None)
+        pixels = torch.from_numpy(batch)
+        own = next((each for each in module.parameters() if each.is_floating_point()), pixels)
         with torch.inference_mode():
-            return module(torch.from_numpy(batch).to(device)).float().cpu().numpy()
+            return module(pixels.to(own.device, own.dtype)).float().cpu().numpy()
 
     return compute
 

@@ -157,3 +157,35 @@ def test_a_keras_model_is_known_by_its_weights_and_layers(here: Path) -> None:
     picture = cv2.resize(cv2.imread(paths[0])[:, :, ::-1], (32, 32), interpolation=cv2.INTER_LINEAR)
     expected = first.predict_on_batch(picture[None].astype(np.float32))[0]
     assert np.corrcoef(expected, rows[0])[0, 1] > 0.9
+
+
+def test_a_torch_module_is_known_by_its_weights_and_computes_in_their_type(here: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    def build(seed: int = 0, dtype: object = torch.float32) -> torch.nn.Module:
+        torch.manual_seed(seed)
+        layers = (
+            torch.nn.Conv2d(3, 8, 3, stride=2),
+            torch.nn.BatchNorm2d(8),
+            torch.nn.AdaptiveAvgPool2d(1),
+            torch.nn.Flatten(),
+        )
+        return torch.nn.Sequential(*layers).to(dtype)
+
+    def space(module: object) -> str:
+        network = imgcluster.network(module, name="small", input_size=24, mean=127.5, std=127.5)
+        return imgcluster.extract("photos", network=network).space
+
+    module = build()
+    name = space(module)
+    assert space(build()) == name != space(build(seed=1))
+    half = space(build(dtype=torch.bfloat16))
+    with imgcluster.FeatureStore("features.h5") as store:
+        paths, _, rows = store.read(name)
+        _, _, halves = store.read(half)
+    import cv2
+
+    pixels = np.stack([cv2.imread(path)[:, :, ::-1] for path in paths]).astype(np.float32)
+    expected = module.eval()(torch.from_numpy((pixels / 127.5 - 1).transpose(0, 3, 1, 2).copy()))
+    np.testing.assert_allclose(rows, expected.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(halves, rows, atol=0.05)
