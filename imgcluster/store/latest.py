@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from imgcluster.records import Failure, PathEntry
 from imgcluster.store.path_table import has_changed
-
-
-class _Tables(Protocol):
-    def paths(self) -> tuple[PathEntry, ...]: ...
-
-    def failures(self) -> tuple[Failure, ...]: ...
 
 
 @dataclass
@@ -23,13 +17,13 @@ class Latest:
     _entries: dict[str, PathEntry] = field(default_factory=dict)
     _failures: dict[str, Failure] = field(default_factory=dict)
 
-    def learn(self, store: _Tables) -> None:
+    def learn(self, entries: Iterable[PathEntry], failures: Iterable[Failure]) -> None:
         """Take in what one more store knows."""
-        for entry in store.paths():
+        for entry in entries:
             known = self._entries.get(entry.path)
             if known is None or known.read_ns <= entry.read_ns:
                 self._entries[entry.path] = entry
-        for failure in store.failures():
+        for failure in failures:
             other = self._failures.get(failure.path)
             if other is None or other.mtime_ns <= failure.mtime_ns:
                 self._failures[failure.path] = failure

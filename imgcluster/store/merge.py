@@ -19,7 +19,7 @@ from imgcluster.store.latest import Latest
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import copy_rows, read_rows
-from imgcluster.store.schema import KEYS, PICTURES, SPACES
+from imgcluster.store.schema import KEYS, PICTURES
 from imgcluster.store.store_file import StoreFile, new_store
 
 _TOLERANCE = 0.05
@@ -49,12 +49,11 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
     room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))
     with closing(WriterLock(out)) if lock else nullcontext(), new_store(out, room=room) as target:
         tables, latest, shared = PathTables(target, out), Latest(), 0
-        for path in map(os.path.abspath, paths):
+        for path in paths:
             with StoreFile(path, write=False, lock=lock, notify=progress.note) as file:
-                shared += _add_spaces(path, file.h5, out, target, progress)
-                _add_pictures(path, file.h5, target)
-                own_tables = PathTables(file.h5, path)
-                latest.learn(own_tables)
+                shared += _add_rows(file, out, target, progress)
+                own_tables = PathTables(file.h5, file.path)
+                latest.learn(own_tables.paths(), own_tables.failures())
                 tables.copy_history(own_tables)
         tables.record_paths(latest.entries())
         tables.record_failures(latest.failures())
@@ -62,33 +61,33 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
     return Merged(rows, shared)
 
 
-def _add_spaces(path: str, source: h5py.File, out: str, target: h5py.File, progress: Progress) -> int:
+def _add_rows(file: StoreFile, out: str, target: h5py.File, progress: Progress) -> int:
+    """Copy the rows that the target lacks, and count the embeddings that it has."""
+    groups = schema.row_groups(file.h5, file.path)
+    progress.begin(
+        f"joining {os.path.basename(file.path)}", sum(len(group[KEYS]) for group in groups.values())
+    )
     shared = 0
-    spaces, there = schema.read_spaces(source, path), schema.read_spaces(target, out)
-    progress.begin(f"joining {os.path.basename(path)}", sum(space.rows for space in spaces.values()))
-    for name, stored in spaces.items():
-        if name not in there:
-            schema.create_space(target, stored)
-        before = there.get(name, stored)
-        if (before.dimension, before.dtype) != (stored.dimension, stored.dtype):
-            raise StoreError(
-                f"{path}: {name} has {stored.dimension} numbers of {stored.dtype}, in a store before it "
-                f"{before.dimension} of {before.dtype}: such stores cannot be joined"
-            )
-        mine, theirs = source[SPACES][name], target[SPACES][name]
+    for name, mine in groups.items():
+        theirs = schema.create_like(target, mine)
         found = KeyIndex(theirs[KEYS][:]).find(mine[KEYS][:])
         both = np.flatnonzero(found >= 0)
-        _compare(_Rows(path, mine, both), _Rows(out, theirs, found[both]), progress)
-        copy_rows(mine, theirs, np.flatnonzero(found < 0), path, progress)
-        shared += len(both)
+        if name != PICTURES:
+            _check_fit(file.path, mine, theirs)
+            shared += len(both)
+            _compare(_Rows(file.path, mine, both), _Rows(out, theirs, found[both]))
+        progress.advance(len(both))
+        copy_rows(mine, theirs, np.flatnonzero(found < 0), file.path, progress)
     return shared
 
 
-def _add_pictures(path: str, source: h5py.File, target: h5py.File) -> None:
-    mine, theirs = schema.open_pictures(source), target[PICTURES]
-    if mine is not None:
-        new = KeyIndex(theirs[KEYS][:]).find(mine[KEYS][:]) < 0
-        copy_rows(mine, theirs, np.flatnonzero(new), path, SilentProgress())
+def _check_fit(path: str, mine: h5py.Group, theirs: h5py.Group) -> None:
+    (stored, _), (before, _) = map(schema.read_columns, (mine, theirs))
+    if (before.dimension, before.dtype) != (stored.dimension, stored.dtype):
+        raise StoreError(
+            f"{path}: {stored.name} has {stored.dimension} numbers of {stored.dtype}, in a store before it "
+            f"{before.dimension} of {before.dtype}: such stores cannot be joined"
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class _Rows:
     rows: NDArray[np.int64]
 
 
-def _compare(mine: _Rows, theirs: _Rows, progress: Progress) -> None:
+def _compare(mine: _Rows, theirs: _Rows) -> None:
     """Compare two stores about the same images, pair by pair."""
     for start in range(0, len(mine.rows), 1024):
         rows, others = mine.rows[start : start + 1024], theirs.rows[start : start + 1024]
@@ -118,4 +117,3 @@ def _compare(mine: _Rows, theirs: _Rows, progress: Progress) -> None:
                 f"{mine.path}: its embedding of the image {key} in {space} differs from that of a store "
                 "before it: extract that image again in one of them"
             )
-        progress.advance(len(rows))

@@ -150,12 +150,6 @@ class PathTables:
         self._paths.record(new)
         self._failures.forget(new)
 
-    def forget_paths(self, paths: Iterable[str]) -> None:
-        """Forget paths and their failures; embeddings stay."""
-        gone = dict.fromkeys(map(os.fsencode, paths))
-        self._paths.forget(gone)
-        self._failures.forget(gone)
-
     def failures(self) -> tuple[Failure, ...]:
         """Return the latest failure of each path that has not been read since, sorted by the paths' bytes."""
         return self._failures.sorted()

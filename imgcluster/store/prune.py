@@ -14,7 +14,7 @@ from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import copy_rows
-from imgcluster.store.schema import KEYS, PICTURES, SPACES
+from imgcluster.store.schema import KEYS, PICTURES
 from imgcluster.store.store_file import StoreFile, new_store, require_store
 
 
@@ -53,7 +53,7 @@ def prune(
     path = os.path.abspath(path)
     require_store(path)
     with StoreFile(path, write=True, lock=lock, notify=progress.note) as file:
-        spaces, tables = schema.read_spaces(file.h5, path), PathTables(file.h5, path)
+        groups, tables = schema.row_groups(file.h5, path), PathTables(file.h5, path)
         known = tables.paths()
         progress.begin("looking for the images", len(known))
         elsewhere, present = {name for name, _ in moved}, set()
@@ -64,24 +64,20 @@ def prune(
         gone = [entry for entry in known if entry.path not in present]
         keys = {key for _, key in moved} | {entry.key for entry in known if entry.path in present}
         wanted = KeyIndex(np.frombuffer(b"".join(keys), np.uint8).reshape(-1, schema.KEY_BYTES))
-        rows = {name: np.flatnonzero(wanted.find(file.h5[SPACES][name][KEYS][:]) >= 0) for name in spaces}
-        total = sum(space.rows for space in spaces.values())
-        going = total - sum(map(len, rows.values()))
+        rows = {name: np.flatnonzero(wanted.find(group[KEYS][:]) >= 0) for name, group in groups.items()}
+        spaces = groups.keys() - {PICTURES}
+        total = sum(len(groups[name][KEYS]) for name in spaces)
+        going = total - sum(len(rows[name]) for name in spaces)
         if going and not force:
             lost = [entry.path for entry in gone if entry.key not in keys]
             _refuse_folders(path, tables.scanned_folders(), present, lost)
             _refuse_most(path, going, total)
-        progress.begin("copying the embeddings", total - going)
+        progress.begin("copying the embeddings", sum(map(len, rows.values())))
         before = os.path.getsize(file.target)
         with new_store(file.target, file.replace_by, room=before) as new:
             for name, kept in rows.items():
                 if len(kept):
-                    created = schema.create_space(new, spaces[name])
-                    copy_rows(file.h5[SPACES][name], created, kept, path, progress)
-            pictures = schema.open_pictures(file.h5)
-            if pictures is not None:
-                kept = np.flatnonzero(wanted.find(pictures[KEYS][:]) >= 0)
-                copy_rows(pictures, new[PICTURES], kept, path, SilentProgress())
+                    copy_rows(groups[name], schema.create_like(new, groups[name]), kept, path, progress)
             target = PathTables(new, path)
             target.record_paths(entry for entry in known if entry.path in present)
             target.record_failures(

@@ -18,7 +18,6 @@ from imgcluster.records import Embeddings, Keys, Progress
 from imgcluster.store.schema import (
     CHECKSUMS,
     CORRUPTION,
-    EMBEDDINGS,
     KEYS,
     ROWS_PER_CHUNK,
     corrupted,
@@ -122,9 +121,10 @@ def verified_rows(
         yield slice(first, last), keys, embeddings
 
 
-def read_rows(group: h5py.Group, rows: NDArray[np.int64], path: str) -> Embeddings:
-    """Read ascending rows: (n,) to (n, D) float32. Raises StoreError as `verified_rows` does."""
-    result = np.empty((len(rows), group[EMBEDDINGS].shape[1]), np.float32)
+def read_rows(group: h5py.Group, rows: NDArray[np.int64], path: str) -> NDArray[Any]:
+    """Read ascending rows: (n,) to (n, D) float32, or (n,) looks. StoreError as of `verified_rows`."""
+    column = values(group)
+    result = np.empty((len(rows), *column.shape[1:]), column.dtype if column.dtype.names else np.float32)
     for place, _, embeddings in verified_rows(group, rows, _SLAB_ROWS, path):
         result[place] = embeddings
     return result

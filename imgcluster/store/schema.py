@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -89,12 +89,21 @@ def extend(dataset: h5py.Dataset, values: NDArray[Any]) -> None:
 
 
 def create_space(file: h5py.File, like: StoredSpace) -> h5py.Group:
-    """Make the group of a new feature space: its attributes and its empty, growing datasets."""
+    """Return the group of a feature space; a new one has its attributes, and empty, growing datasets."""
+    if like.name in file[SPACES]:
+        return file[SPACES][like.name]
     group = file[SPACES].create_group(like.name)
     for name, value in like.space.identity.items():
         group.attrs[name] = value
     _create_columns(group, _space_columns(like.dimension, like.dtype))
     return group
+
+
+def create_like(file: h5py.File, group: h5py.Group) -> h5py.Group:
+    """Return the group for the rows of `group`, one of `row_groups`, in another store."""
+    if group.name == f"/{PICTURES}":
+        return file[PICTURES]
+    return create_space(file, read_columns(group)[0])
 
 
 def create_table(file: h5py.File, name: str, dtype: np.dtype[np.void]) -> None:
@@ -113,9 +122,8 @@ def open_pictures(file: h5py.File) -> h5py.Group | None:
         return None
     group = open_group(file, PICTURES)
     columns = _open_columns(group, _PICTURE_COLUMNS)
-    for dataset in columns:
-        _check_size(dataset)
-    if len({len(dataset) for dataset in columns}) > 1:
+    _check_sizes(columns)
+    if len(set(map(len, columns))) > 1:
         raise ValueError(f"{group.name} contradicts itself")
     return group
 
@@ -135,9 +143,21 @@ def open_table(file: h5py.File, name: str) -> h5py.Group:
     group = open_group(file, name)
     dtype = _open(group, ENTRIES, h5py.Dataset).dtype
     columns = _table_columns(dtype if dtype == _EARLIER_TABLES.get(name) else TABLES[name])
-    for dataset in _open_columns(group, columns):
-        _check_size(dataset)
+    _check_sizes(_open_columns(group, columns))
     return group
+
+
+def row_groups(file: h5py.File, path: str) -> dict[str, h5py.Group]:
+    """Open all groups of rows by key: those of the feature spaces, and of what images look like.
+
+    StoreError where one is not as it is made here.
+    """
+    groups = {name: file[SPACES][name] for name in read_spaces(file, path)}
+    try:
+        pictures = open_pictures(file)
+    except CORRUPTION as error:
+        raise corrupted(path, error) from error
+    return groups if pictures is None else groups | {PICTURES: pictures}
 
 
 def read_spaces(file: h5py.File, path: str) -> dict[str, StoredSpace]:
@@ -159,8 +179,7 @@ def _read_space(group: h5py.Group) -> StoredSpace:
     stored, lengths = read_columns(group)
     if group.name != f"/{SPACES}/{stored.name}" or len(set(lengths)) > 1:
         raise ValueError(f"the feature space {group.name} contradicts itself")
-    for name in (EMBEDDINGS, CHECKSUMS, KEYS):
-        _check_size(group[name])
+    _check_sizes(group[name] for name in (EMBEDDINGS, CHECKSUMS, KEYS))
     return stored
 
 
@@ -239,9 +258,10 @@ def _open(group: h5py.Group, name: str, kind: type) -> Any:
     return found
 
 
-def _check_size(dataset: h5py.Dataset) -> None:
-    if dataset.size * dataset.dtype.itemsize > file_size(dataset):
-        raise ValueError(f"{dataset.name} is larger than the file")
+def _check_sizes(datasets: Iterable[h5py.Dataset]) -> None:
+    for dataset in datasets:
+        if dataset.size * dataset.dtype.itemsize > file_size(dataset):
+            raise ValueError(f"{dataset.name} is larger than the file")
 
 
 def file_size(lies_in: h5py.HLObject) -> int:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -29,14 +28,12 @@ from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.reader import FeatureReader
-from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows, verified_rows
+from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
 from imgcluster.store.schema import CORRUPTION, KEYS, PICTURES, SPACES, corrupted
 from imgcluster.store.store_file import StoreFile
 
-_PICTURES_AT_ONCE = 512
 
-
-class FeatureStore(PathTables, FeatureReader):
+class FeatureStore(StoreFile, PathTables, FeatureReader):
     """A feature store, open for reading or as the one writer; a context manager.
 
     Embeddings by content, and with `PathTables` what is known of the files that they came from.
@@ -74,20 +71,19 @@ class FeatureStore(PathTables, FeatureReader):
         wait: float = 0.0,
         notify: Notify | None = None,
     ) -> None:
-        self.path = os.path.abspath(os.fspath(path))
-        self._file = StoreFile(self.path, write=mode == "a", lock=lock, wait=wait, notify=notify)
-        PathTables.__init__(self, self._file.h5, self.path, self._file.transaction)
+        StoreFile.__init__(self, path, write=mode == "a", lock=lock, wait=wait, notify=notify)
+        PathTables.__init__(self, self.h5, self.path, self.transaction)
         FeatureReader.__init__(self)
         try:
-            self._spaces = schema.read_spaces(self._h5, self.path)
+            self._spaces = schema.read_spaces(self.h5, self.path)
         except BaseException:
-            self._file.close(keep=False)
+            self.close(keep=False)
             raise
 
     @property
     def schema(self) -> int:
         """The version of the file's layout."""
-        return schema_version(self._h5)
+        return schema_version(self.h5)
 
     @property
     def file_bytes(self) -> int:
@@ -116,8 +112,8 @@ class FeatureStore(PathTables, FeatureReader):
                     f"embeddings are stored as {' or '.join(schema.EMBEDDING_DTYPES)}, not {dtype}"
                 )
             stored = StoredSpace(space, 0, dimension, dtype)
-            with self._file.transaction():
-                schema.create_space(self._h5, stored)
+            with self.transaction():
+                schema.create_space(self.h5, stored)
             self._spaces[space.name] = stored
         if stored.dimension != dimension:
             raise StoreError(
@@ -153,25 +149,18 @@ class FeatureStore(PathTables, FeatureReader):
             raise ValueError(f"keys are (N, 32) uint8, not {keys.shape} {keys.dtype}")
         if embeddings.shape != (len(keys), stored.dimension):
             raise ValueError(f"embeddings are ({len(keys)}, {stored.dimension}), not {embeddings.shape}")
-        index = self._index(space)
+        new = self._append(self._group(space), self._index(space), keys, embeddings)
+        self._spaces[space] = replace(stored, rows=stored.rows + new)
+
+    def _append(self, group: h5py.Group, index: KeyIndex, keys: Keys, values: NDArray[Any]) -> int:
+        """Add the rows whose keys are new, the first of each, and count them."""
         first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
         new = first[index.find(keys[first]) < 0]
-        if not len(new):
-            return
-        with self._file.transaction():
-            append_rows(self._group(space), keys[new], embeddings[new])
-        index.add(keys[new])
-        self._spaces[space] = replace(stored, rows=stored.rows + len(new))
-
-    def commit(self) -> None:
-        """Make everything so far permanent: it survives whatever happens next.
-
-        Raises
-        ------
-        StoreError
-            The disk is full or failing; what was committed before is safe.
-        """
-        self._file.commit()
+        if len(new):
+            with self.transaction():
+                append_rows(group, keys[new], values[new])
+            index.add(keys[new])
+        return len(new)
 
     def rows_at(self, space: str, rows: NDArray[np.int64]) -> Embeddings:
         """Read rows by their numbers, ascending: (n,) to (n, D) float32."""
@@ -192,55 +181,28 @@ class FeatureStore(PathTables, FeatureReader):
 
     def pictures(self, keys: Keys) -> tuple[Pictures, NDArray[np.bool_]]:
         """Return how the images of (N, 32) keys look, (N,), and of which of them that is known."""
-        pictures, known = np.zeros(len(keys), PICTURE), np.zeros(len(keys), np.bool_)
+        pictures = np.zeros(len(keys), PICTURE)
         try:
-            group = schema.open_pictures(self._h5)
-            rows = known if group is None else KeyIndex(group[KEYS][:]).find(keys)
+            group = schema.open_pictures(self.h5)
+            if group is None:  # a store of an earlier version
+                return pictures, np.zeros(len(keys), np.bool_)
+            rows = KeyIndex(group[KEYS][:]).find(keys)
         except CORRUPTION as error:
             raise corrupted(self.path, error) from error
-        if group is not None:
-            known = np.asarray(rows >= 0)
-            wanted, places = np.unique(rows[known].astype(np.int64), return_inverse=True)
-            read = np.zeros(len(wanted), PICTURE)
-            for place, _, looks in verified_rows(group, wanted, _PICTURES_AT_ONCE, self.path):
-                read[place] = looks
-            pictures[known] = read[places]
+        known: NDArray[np.bool_] = rows >= 0
+        wanted, places = np.unique(rows[known], return_inverse=True)
+        pictures[known] = read_rows(group, wanted, self.path)[places]
         return pictures, known
 
     def record_pictures(self, pictures: Mapping[bytes, Pictures]) -> None:
         """Keep how images look, by their keys; those that are known stay as they are."""
-        group = self._h5[PICTURES]
+        if not pictures:
+            return
+        group = self.h5[PICTURES]
         if PICTURES not in self._indices:
             self._indices[PICTURES] = KeyIndex(group[KEYS][:])
-        index = self._indices[PICTURES]
         keys = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, schema.KEY_BYTES)
-        new = keys[index.find(keys) < 0]
-        if len(new):
-            with self._file.transaction():
-                append_rows(group, new, np.stack([pictures[bytes(key)] for key in new]))
-            index.add(new)
+        self._append(group, self._indices[PICTURES], keys, np.stack([*pictures.values()]))
 
     def _group(self, space: str) -> h5py.Group:
-        return self._h5[SPACES][self.find_space(name=space).name]
-
-    @property
-    def _h5(self) -> h5py.File:
-        return self._file.h5
-
-    def close(self) -> None:
-        """Commit and close.
-
-        Raises
-        ------
-        StoreError
-            The disk is full or failing; what was committed before is safe.
-        """
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close(keep=kind is None)
+        return self.h5[SPACES][self.find_space(name=space).name]

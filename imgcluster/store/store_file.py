@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,9 +43,15 @@ class StoreFile:
     """
 
     def __init__(
-        self, path: str, *, write: bool, lock: bool, wait: float = 0.0, notify: Notify | None = None
+        self,
+        path: str | Path,
+        *,
+        write: bool,
+        lock: bool,
+        wait: float = 0.0,
+        notify: Notify | None = None,
     ) -> None:
-        self.path = path
+        self.path = os.path.abspath(path)
         self.target = os.path.realpath(path)
         self._writing = write
         self._locking = lock

@@ -91,7 +91,7 @@ class StoreSet(FeatureReader):
     def _latest(self) -> Latest:
         latest = Latest()
         for store in self._stores:
-            latest.learn(store)
+            latest.learn(store.paths(), store.failures())
         return latest
 
     def scanned_folders(self) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def test_paths_survive_as_they_are_and_the_latest_entry_counts(path, tmp_path):
         store.record_paths([PathEntry(inside, 0, 0, 0, bytes(32)), *entries])
     with FeatureStore(path, "a") as store:
         assert store.paths() == tuple(sorted(entries, key=lambda e: os.fsencode(e.path)))
-        store.forget_paths([outside, "/never/known"])
+        store.record_failures([Failure(outside, "changed", FailureCode.DAMAGED, 40, 50)])
     with FeatureStore(path) as store:
         assert store.paths() == (entries[0],)
 
@@ -193,7 +193,7 @@ def test_every_path_survives(steps):
             for name, forget, number in steps:
                 file = os.fsdecode(os.fsencode(folder) + b"/" + name)
                 if forget:
-                    store.forget_paths([file])
+                    store.record_failures([Failure(file, "changed", FailureCode.DAMAGED, abs(number) + 1, 0)])
                     expected.pop(file, None)
                 else:
                     expected[file] = PathEntry(file, abs(number), number, number, bytes(32))
@@ -226,7 +226,7 @@ def test_failures_stay_until_the_file_is_read(path):
         store.record_paths([PathEntry("/a.jpg", 1, 2, 3, bytes(32))])
     with FeatureStore(path, "a") as store:
         assert store.failures() == failures[1:]
-        store.forget_paths(["/b\udcff.jpg"])
+        store.settle_failures(["/b\udcff.jpg"])
         assert store.failures() == ()
 
 
