@@ -16,6 +16,8 @@ override OUT     := $(value OUT)
 export IMAGES K NETWORK STORE OUT
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Commands and tests start many processes: what Python compiled for one, the next one takes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow fuzz kills attack check extract cluster bench clean

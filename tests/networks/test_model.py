@@ -1,6 +1,7 @@
 import importlib
 import os
 from dataclasses import replace
+from functools import partial
 
 import h5py
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from network_data import assert_inception_v3, checked_pixels
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.catalog import find_network
+from imgcluster.networks.catalog import Network, find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.weights import Weights, locate
@@ -24,19 +25,25 @@ def model():
     return importlib.import_module("imgcluster.networks.model")
 
 
-def build(model, name, weights=None, pooling="avg", size=64):
-    space = FeatureSpace(name, "", size, pooling)
-    recipe = Recipe(NetworkChoice(name), find_network(name), Weights(weights, "", ""), space)
-    return model.build_model(recipe)
+def small(*, include_top, weights, input_shape, pooling, width=5):
+    """A network of two layers, and of a third where the classifier is asked for."""
+    keras = importlib.import_module("keras")
+    values = pixels = keras.Input(input_shape)
+    for stride in (4, 2):
+        values = keras.layers.Conv2D(width, 3, stride, "same", activation="relu")(values)
+    if include_top or pooling == "avg":
+        values = keras.layers.GlobalAveragePooling2D()(values)
+    elif pooling == "max":
+        values = keras.layers.GlobalMaxPooling2D()(values)
+    return keras.Model(pixels, keras.layers.Dense(7)(values) if include_top else values)
 
 
-def lite(weights, model, pooling="avg", size=64):
-    return build(model, "efficientnet_lite0", weights, pooling, size)
+SMALL = Network("small", input_size=64, dimension=5, builder=small)
 
 
-@pytest.fixture(scope="module")
-def random_lite0(model):
-    return lite(None, model)
+def build(model, network, weights=None, pooling="avg", size=64):
+    space = FeatureSpace(network.name, "", size, pooling)
+    return model.build_model(Recipe(NetworkChoice("vgg16"), network, Weights(weights, "", ""), space))
 
 
 def preprocessed(model, network, *pixel):
@@ -77,35 +84,33 @@ def test_uint8_pixels_are_preprocessed_as_floats(model):
 
 
 def test_inception_v3_gives_the_reference_values(model, inception_weights):
-    network = build(model, "inception_v3", inception_weights, size=299)
+    network = build(model, find_network("inception_v3"), inception_weights, size=299)
     assert_inception_v3(np.asarray(network(checked_pixels(299))))
 
 
-def test_efficientnet_lite_has_the_published_number_of_parameters(model, random_lite0):
-    assert random_lite0.count_params() == 3413024
-    assert build(model, "efficientnet_lite2").count_params() == 4869168
+def test_efficientnet_lite_has_the_published_number_of_parameters(model):
+    for name, parameters in (("efficientnet_lite0", 3413024), ("efficientnet_lite2", 4869168)):
+        assert build(model, find_network(name)).count_params() == parameters
 
 
-def test_random_weights_are_the_same_every_time(model, random_lite0):
-    again = lite(None, model)
-    for first, second in zip(random_lite0.get_weights(), again.get_weights(), strict=True):
+def test_random_weights_are_the_same_every_time(model):
+    for first, second in zip(*(build(model, SMALL).get_weights() for _ in range(2)), strict=True):
         np.testing.assert_array_equal(first, second)
         assert np.isfinite(first).all()
 
 
-def test_the_pooling_decides_the_dimension(model, random_lite0):
-    assert random_lite0.output_shape == (None, 1280)
-    for pooling, dimension in (("max", 1280), ("flatten", 2 * 2 * 1280)):
-        assert lite(None, model, pooling).output_shape == (None, dimension)
+@pytest.mark.parametrize(("pooling", "dimension"), [("avg", 5), ("max", 5), ("flatten", 8 * 8 * 5)])
+def test_the_pooling_decides_the_dimension(model, pooling, dimension):
+    assert build(model, SMALL, pooling=pooling).output_shape == (None, dimension)
 
 
 def test_weights_that_keras_saved_are_read(model, tmp_path):
-    body = model._build_body(find_network("efficientnet_lite0"), 64, "avg")
+    body = model._build_body(SMALL, 64, "avg")
     model._randomise(body)
     body.save_weights(tmp_path / "mine.weights.h5")
     _save_legacy(body, tmp_path / "mine.h5")
     for ending in (".h5", ".weights.h5"):
-        read = lite(str(tmp_path / f"mine{ending}"), model).get_weights()
+        read = build(model, SMALL, str(tmp_path / f"mine{ending}")).get_weights()
         for got, expected in zip(read, body.get_weights(), strict=True):
             np.testing.assert_array_equal(got, expected)
 
@@ -118,7 +123,7 @@ def _save_legacy(body, path):
 
 def test_weights_with_a_classifier_are_read_without_it(model, tmp_path):
     published = find_network("vgg16").weights
-    network = replace(find_network("efficientnet_lite0"), input_size=64, weights=published)
+    network = replace(SMALL, weights=published)
     whole = model._build_body(network, 64, "avg", include_top=True)
     model._randomise(whole)
     path = str(tmp_path / "whole.h5")
@@ -130,28 +135,29 @@ def test_weights_with_a_classifier_are_read_without_it(model, tmp_path):
 
 
 def test_weights_of_another_network_are_refused_by_name(model, tmp_path):
-    other = model._build_body(find_network("efficientnet_lite2"), 64, "avg")
+    wider = replace(SMALL, builder=partial(small, width=6))
+    other = model._build_body(wider, 64, "avg")
     other.save_weights(tmp_path / "other.weights.h5")
     _save_legacy(other, tmp_path / "other.h5")
     for ending in (".h5", ".weights.h5"):
         path = str(tmp_path / f"other{ending}")
-        with pytest.raises(ImgclusterError, match=f"{path} do not fit efficientnet_lite0"):
-            lite(path, model)
+        with pytest.raises(ImgclusterError, match=f"{path} do not fit small"):
+            build(model, SMALL, path)
 
 
 def test_a_file_that_is_no_hdf5_is_refused_by_name(model, tmp_path):
     path = tmp_path / "text.h5"
     path.write_text("not HDF5")
-    with pytest.raises(ImgclusterError, match=f"{path} do not fit efficientnet_lite0"):
-        lite(str(path), model)
+    with pytest.raises(ImgclusterError, match=f"{path} do not fit small"):
+        build(model, SMALL, str(path))
 
 
 def test_the_package_of_one_network_does_not_pass_for_another(model):
     other = locate(find_network("efficientnet_lite2")).path
     with pytest.raises(ImgclusterError, match="SHA-256 differs"):
-        lite(other, model)
+        build(model, find_network("efficientnet_lite0"), other)
 
 
 def test_an_input_that_is_too_small_is_refused(model):
     with pytest.raises(ImgclusterError, match="inception_v3 cannot take images of 32 pixels"):
-        build(model, "inception_v3", size=32)
+        build(model, find_network("inception_v3"), size=32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -109,31 +110,46 @@ FORGERIES = {
 }
 
 
-@pytest.mark.parametrize("forge", FORGERIES)
-def test_a_model_that_is_not_as_it_was_made_is_named_and_made_again(tmp_path: Path, forge: str) -> None:
-    """S16: whatever lies in the cache runs only where its signed digest agrees."""
-    path = write_onnx(tmp_path / "net.onnx", KERNELS)
-    cache, said = tmp_path / "cache", list[str]()
-    places, pixels = NetworkPlaces(cache=str(cache)), np.full((1, 64, 64, 3), 7, np.uint8)
-    vectors = load(path, places, said.append).embed(pixels)
-    (folder,) = (cache / "models").iterdir()
+PIXELS = np.full((1, 64, 64, 3), 7, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A folder with a network and a cache with its model, to be copied; and the vectors that it gives."""
+    folder, said = tmp_path_factory.mktemp("made"), list[str]()
+    path, cache = write_onnx(folder / "net.onnx", KERNELS), folder / "cache"
+    vectors = load(path, NetworkPlaces(cache=str(cache)), said.append).embed(PIXELS)
+    (model,) = (cache / "models").iterdir()
     assert not said
     modes = {entry.name: entry.lstat().st_mode & 0o777 for entry in (cache, *cache.rglob("*"))}
-    assert modes == {name: 0o700 if name in {"cache", "models", folder.name} else 0o600 for name in modes}
+    assert modes == {name: 0o700 if name in {"cache", "models", model.name} else 0o600 for name in modes}
+    return folder, vectors
+
+
+@pytest.mark.parametrize("forge", FORGERIES)
+def test_a_model_that_is_not_as_it_was_made_is_named_and_made_again(
+    tmp_path: Path, made: tuple[Path, np.ndarray], forge: str
+) -> None:
+    """S16: whatever lies in the cache runs only where its signed digest agrees."""
+    shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
+    path, cache, said = str(tmp_path / "net.onnx"), tmp_path / "cache", list[str]()
+    (folder,) = (cache / "models").iterdir()
     FORGERIES[forge](folder, cache)
     for made_again in (1, 0):
-        np.testing.assert_array_equal(load(path, places, said.append).embed(pixels), vectors)
+        again = load(path, NetworkPlaces(cache=str(cache)), said.append)
+        np.testing.assert_array_equal(again.embed(PIXELS), made[1])
         assert said == [f"{folder} is not as imgcluster made it: it is made again"] * made_again
         said.clear()
 
 
 @pytest.mark.parametrize("what", ["cache", "models"])
-def test_a_cache_that_others_can_write_to_becomes_this_users(tmp_path: Path, what: str) -> None:
-    path, places = write_onnx(tmp_path / "net.onnx", KERNELS), NetworkPlaces(cache=str(tmp_path / "cache"))
+def test_a_cache_that_others_can_write_to_becomes_this_users(
+    tmp_path: Path, made: tuple[Path, np.ndarray], what: str
+) -> None:
+    shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "cache" / "models" if what == "models" else tmp_path / "cache"
-    folder.mkdir(parents=True)
     folder.chmod(0o777)
-    load(path, places)
+    load(str(tmp_path / "net.onnx"), NetworkPlaces(cache=str(tmp_path / "cache")))
     assert folder.stat().st_mode & 0o777 == 0o700
 
 

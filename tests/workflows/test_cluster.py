@@ -22,13 +22,6 @@ WRITTEN = ("assignments.csv", "clustering.json", "model.npz")
 OTHER = FeatureSpace("other", "11" * 32, 16)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
-
-
 def written(out: Path) -> list[bytes]:
     return [(out / name).read_bytes() for name in WRITTEN]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from clusterings import COLOURS, Desk, desk_with_photos
+from clusterings import COLOURS, Desk
 from fakes import write_image
 
 from imgcluster.errors import ImgclusterError
@@ -16,9 +16,7 @@ from imgcluster.workflows.contact_sheet import make_contact_sheet
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
+def desk(desk: Desk) -> Desk:
     desk.cluster()
     return desk
 

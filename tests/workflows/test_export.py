@@ -8,19 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clusterings import COLOURS, IMAGES, Desk, Notes, desk_with_photos, pictures
+from clusterings import COLOURS, IMAGES, Desk, Notes, pictures
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.exports import EXPORT_FORMATS
 from imgcluster.workflows.export import export
 from imgcluster.workflows.options import ExportOptions
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def run(desk: Desk, out: Path, form: str = "npz") -> int:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
-from clusterings import Desk, desk_with_photos
+from clusterings import Desk
 from fakes import FakeSource
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.store.prune import prune
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def test_a_renamed_folder_is_named_and_found_again_without_the_network(desk: Desk) -> None:

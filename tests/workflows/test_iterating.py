@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clusterings import COLOURS, IMAGES, Desk, desk_with_photos, pictures
+from clusterings import COLOURS, IMAGES, Desk, pictures
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, UsageError
@@ -22,13 +22,6 @@ from imgcluster.workflows.pick import pick
 from imgcluster.workflows.sweep import sweep
 from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def give(desk: Desk, *names: str) -> None:

@@ -7,20 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, contents, desk_with_photos, pictures
+from clusterings import IMAGES, Desk, contents, pictures
 from fakes import FakeNetwork, FakeSource
 
 from imgcluster.errors import ImgclusterError, StoreError
 from imgcluster.store.prune import prune
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.extract import ExtractOptions, extract
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def paths_in(desk: Desk) -> set[str]:

@@ -26,9 +26,7 @@ from imgcluster.workflows.undo import undo
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
+def desk(desk: Desk) -> Desk:
     desk.cluster()
     return desk
 

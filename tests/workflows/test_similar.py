@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clusterings import Desk, desk_with_photos
+from clusterings import Desk
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
@@ -15,13 +15,6 @@ from imgcluster.records import FeatureSpace
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.options import SimilarOptions
 from imgcluster.workflows.similar import SimilarImage, key_of_file, similar
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def run(desk: Desk, image: Path, top: int = 20) -> tuple[SimilarImage, ...]:

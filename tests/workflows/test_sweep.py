@@ -6,18 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos, pictures
+from clusterings import IMAGES, Desk, pictures
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.workflows.options import SweepOptions
 from imgcluster.workflows.sweep import SweepResult, sweep
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def run(desk: Desk, *ks: int, paths: tuple[Path, ...] = (), plot: Path | None = None) -> SweepResult:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clusterings import IMAGES, Desk, desk_with_photos, pictures
+from clusterings import IMAGES, Desk, pictures
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.ownership import Ownership
@@ -14,13 +14,6 @@ from imgcluster.workflows.cluster import cluster
 from imgcluster.workflows.options import ClusterOptions
 from imgcluster.workflows.report import report
 from imgcluster.workflows.undo import undo
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = desk_with_photos(tmp_path)
-    desk.extract()
-    return desk
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
