@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from imgcluster.cli.places import choose_network, network_places, ownership, thumbnail_folder
+from imgcluster.cli.places import Runner, network_places
 from imgcluster.options import keywords
 from imgcluster.output.undo import Undone
-from imgcluster.records import NetworkSource, Progress
+from imgcluster.records import NetworkSource, Progress, SilentProgress
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
@@ -82,166 +82,139 @@ __all__ = [
 
 
 def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
-    """Spread the options out into keywords, and make a progress bar of ``progress=True``."""
+    """Take the options as keywords, and `progress`, a bar where it is True, in place of `run`."""
     with_keywords = keywords(function)
 
     @functools.wraps(with_keywords)
     def run(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> _Result:
         if progress is not True:
-            return with_keywords(*arguments, progress=progress or None, **given)
+            return with_keywords(*arguments, run=Runner(progress or SilentProgress()), **given)
         from imgcluster.cli import console
 
         with console.progress() as bars:
-            return with_keywords(*arguments, progress=bars, **given)
+            return with_keywords(*arguments, run=Runner(bars), **given)
 
     signature = inspect.signature(with_keywords)
-    bar = signature.parameters["progress"].replace(annotation=Progress | bool | None)
-    shown = [bar if each.name == bar.name else each for each in signature.parameters.values()]
+    bar = signature.parameters["run"].replace(
+        name="progress", default=None, annotation=Progress | bool | None
+    )
+    shown = [bar if each.name == "run" else each for each in signature.parameters.values()]
     run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
     return run
 
 
 @_command
 def extract(
-    *paths: Path,
-    options: ExtractOptions,
-    source: NetworkSource | None = None,
-    progress: Progress | None = None,
+    *paths: Path, options: ExtractOptions, source: NetworkSource | None = None, run: Runner
 ) -> extraction.ExtractResult:
     """Embed every image below `paths` (default: the current folder) that the store does not know yet.
 
     `source` is a network of your own in place of the one that the options choose. Raises `ImgclusterError`
     where nothing came of it; single files that failed are in the result.
     """
-    return extraction.extract(
-        paths or (".",), options, source=source, choose=choose_network, owner=ownership(), progress=progress
-    )
+    return run(extraction.extract, paths or (".",), options, source=source)
 
 
 @_command
-def cluster(
-    *paths: Path, options: ClusterOptions, progress: Progress | None = None
-) -> clustering.ClusterResult:
+def cluster(*paths: Path, options: ClusterOptions, run: Runner) -> clustering.ClusterResult:
     """Sort the embedded images below `paths` (default: all) into one folder per cluster.
 
     The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
     and it has the points as well. `network` is a name or several. Raises `ImgclusterError` where the store
     knows no image, or the folder is not ours to replace.
     """
-    return clustering.cluster(paths, options, choose=choose_network, owner=ownership(), progress=progress)
+    return run(clustering.cluster, paths, options)
 
 
 @_command
-def sweep(*paths: Path, options: SweepOptions, progress: Progress | None = None) -> sweeping.SweepResult:
+def sweep(*paths: Path, options: SweepOptions, run: Runner) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; `plot` is a PNG or SVG file, `report` a page in `out`."""
-    result = sweeping.sweep(paths, options, owner=ownership(), progress=progress)
+    result = run(sweeping.sweep, paths, options)
     if options.report:
-        report_sweep(
-            result,
-            options,
-            [os.fspath(path) for path in paths],
-            thumbnails=thumbnail_folder(),
-            owner=ownership(),
-            progress=progress,
-        )
+        run(report_sweep, result, options, [os.fspath(path) for path in paths])
     return result
 
 
 @_command
-def compare(
-    *paths: Path, options: CompareOptions, progress: Progress | None = None
-) -> comparing.CompareResult:
+def compare(*paths: Path, options: CompareOptions, run: Runner) -> comparing.CompareResult:
     """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    return comparing.compare(paths, options, choose=choose_network, owner=ownership(), progress=progress)
+    return run(comparing.compare, paths, options)
 
 
 @_command
 def assign(
-    *paths: Path,
-    options: AssignOptions,
-    source: NetworkSource | None = None,
-    progress: Progress | None = None,
+    *paths: Path, options: AssignOptions, source: NetworkSource | None = None, run: Runner
 ) -> assigning.AssignResult:
     """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again.
 
     A `source` that `extract` was given is to be given again, for new images.
     """
-    return assigning.assign(
-        paths, options, source=source, choose=choose_network, owner=ownership(), progress=progress
-    )
+    return run(assigning.assign, paths, options, source=source)
 
 
 @_command
-def similar(
-    image: Path, *, options: SimilarOptions, progress: Progress | None = None
-) -> searching.SimilarImages:
+def similar(image: Path, *, options: SimilarOptions, run: Runner) -> searching.SimilarImages:
     """List the images most similar to one that was extracted."""
-    return searching.similar(image, options, owner=ownership(), progress=progress)
+    return run(searching.similar, image, options)
 
 
 @_command
 def duplicates(
-    *paths: Path, options: DuplicatesOptions, progress: Progress | None = None
+    *paths: Path, options: DuplicatesOptions, run: Runner
 ) -> duplicating.DuplicatesResult | Applied:
     """Group images that are equal or look alike, and say which copy is the best.
 
     Nothing is deleted; with `apply`, a plan is carried out.
     """
     if options.apply and options.trash:
-        return apply_plan(options.apply, options.trash, owner=ownership(), progress=progress)
-    result = duplicating.duplicates(paths, options, owner=ownership(), progress=progress)
+        return run(apply_plan, options.apply, options.trash)
+    result = run(duplicating.duplicates, paths, options)
     if options.report:
-        report_duplicates(
-            result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress
-        )
+        run(report_duplicates, result, options.out)
     return result
 
 
 @_command
-def inventory(
-    *paths: Path, options: InventoryOptions, progress: Progress | None = None
-) -> listing.InventoryResult:
+def inventory(*paths: Path, options: InventoryOptions, run: Runner) -> listing.InventoryResult:
     """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
-    return listing.inventory(paths, options, owner=ownership(), progress=progress)
+    return run(listing.inventory, paths, options)
 
 
 @_command
-def report(*, options: ReportOptions, progress: Progress | None = None) -> reporting.ReportResult:
+def report(*, options: ReportOptions, run: Runner) -> reporting.ReportResult:
     """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
-    return reporting.report(
+    return run(
+        reporting.report,
         options.clusters,
         store=options.store,
-        thumbnails=thumbnail_folder(),
         labels=options.labels,
         lock=not options.no_lock,
         trust=options.trust,
-        owner=ownership(),
-        progress=progress,
     )
 
 
 @_command
-def contact_sheet(*, options: ContactSheetOptions, progress: Progress | None = None) -> int:
+def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
-    return make_contact_sheet(**vars(options), owner=ownership(), progress=progress)
+    return run(make_contact_sheet, **vars(options))
 
 
 @_command
-def correct(*, options: CorrectOptions, progress: Progress | None = None) -> correcting.Corrected:
+def correct(*, options: CorrectOptions, run: Runner) -> correcting.Corrected:
     """Keep what was moved between cluster folders by hand as a file for ``cluster(edits=...)``."""
-    return correcting.correct(options, owner=ownership(), progress=progress)
+    return run(correcting.correct, options)
 
 
 @_command
-def merge(*clusters_to_merge: str, options: NameOptions, progress: Progress | None = None) -> naming.Changed:
+def merge(*clusters_to_merge: str, options: NameOptions, run: Runner) -> naming.Changed:
     """Make one cluster of several, given by numbers or names; the first takes the others."""
-    return correcting.merge(clusters_to_merge, options, owner=ownership(), progress=progress)
+    return run(correcting.merge, clusters_to_merge, options)
 
 
 @_command
-def pick(*, options: PickOptions, progress: Progress | None = None) -> picking.PickResult:
+def pick(*, options: PickOptions, run: Runner) -> picking.PickResult:
     """Choose a few images that stand for a clustering; `out` makes a folder of links or copies of them."""
-    return picking.pick(options, owner=ownership(), progress=progress)
+    return run(picking.pick, options)
 
 
 def diff(first: Path, second: Path) -> comparing_clusters.Difference:
@@ -250,15 +223,15 @@ def diff(first: Path, second: Path) -> comparing_clusters.Difference:
 
 
 @_command
-def name(*names: str, options: NameOptions, progress: Progress | None = None) -> naming.Changed:
+def name(*names: str, options: NameOptions, run: Runner) -> naming.Changed:
     """Give clusters names, each as ``"0=cats"``; their folders and later clusterings bear them."""
-    return naming.name(names, options, owner=ownership(), progress=progress)
+    return run(naming.name, names, options)
 
 
 @_command
-def undo(*, options: UndoOptions, progress: Progress | None = None) -> Undone:
+def undo(*, options: UndoOptions, run: Runner) -> Undone:
     """Go one step back; where there is none, or for `all`, take the clusters away; moved images go home."""
-    return take_away(**vars(options), owner=ownership(), progress=progress)
+    return run(take_away, **vars(options))
 
 
 def networks() -> tuple[ListedNetwork, ...]:

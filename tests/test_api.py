@@ -11,7 +11,7 @@ from fakes import FakeSource, write_images
 
 import imgcluster
 from imgcluster import api
-from imgcluster.cli.options import with_options
+from imgcluster.cli.command import as_command
 from imgcluster.machine import default_memory
 from imgcluster.records import FeatureSpace
 
@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", api.__all__)
 def test_every_option_of_a_command_is_a_keyword(name: str) -> None:
-    command = with_options(getattr(importlib.import_module(f"imgcluster.cli.{name}"), name))
+    command = as_command(getattr(importlib.import_module(f"imgcluster.cli.{name}"), name))
     options = (
         set(inspect.signature(command).parameters)
         - {"json", "quiet", "log"}

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from imgcluster.cli import console, interrupts
 from imgcluster.cli.assign import assign
 from imgcluster.cli.cluster import cluster
+from imgcluster.cli.command import Answers, as_command
 from imgcluster.cli.compare import compare
 from imgcluster.cli.contact_sheet import contact_sheet
 from imgcluster.cli.correct import correct
@@ -28,7 +29,6 @@ from imgcluster.cli.inventory import inventory
 from imgcluster.cli.merge import merge as merge_clusters
 from imgcluster.cli.name import name
 from imgcluster.cli.networks import networks
-from imgcluster.cli.options import with_options
 from imgcluster.cli.pick import pick
 from imgcluster.cli.report import report
 from imgcluster.cli.similar import similar
@@ -136,7 +136,7 @@ app = typer.Typer(
 )
 app.callback()(_root)
 _store = typer.Typer(help="Look after the feature store.", no_args_is_help=True, rich_markup_mode=None)
-_COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
+_COMMANDS: dict[typer.Typer, tuple[Callable[..., Answers], ...]] = {
     app: (
         *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
         *(name, merge_clusters, correct, undo, diff, pick),
@@ -146,7 +146,7 @@ _COMMANDS: dict[typer.Typer, tuple[Callable[..., None], ...]] = {
 }
 for owner, commands in _COMMANDS.items():
     for command in commands:
-        owner.command(cls=_Command)(with_options(command))
+        owner.command(cls=_Command)(as_command(command))
 app.add_typer(_store, name="store")
 
 

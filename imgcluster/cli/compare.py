@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import CompareOptions
 
@@ -24,36 +24,31 @@ def compare(
     paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="Labelled images.")],
     *,
     options: CompareOptions,
-    json: Json = False,
-) -> None:
+    run: Runner,
+) -> Answers:
     """Compare networks and algorithms on images whose classes are known; by default the published table."""
-    from imgcluster.cli.places import choose_network, ownership
     from imgcluster.workflows import compare as workflow
 
-    with console.progress() as progress:
-        result = workflow.compare(paths, options, choose=choose_network, owner=ownership(), progress=progress)
-    if json:
-        head = {"images": result.images, "k": options.k, "seeds": options.seeds}
-        rows = [_json_row(row) for row in result.rows]
-        console.show_json({**head, "rows": rows, "unavailable": result.unavailable})
-        return
-    cells = [_cells(row) for row in result.rows]
+    result = run(workflow.compare, paths, options)
+    rows = [
+        measures
+        | {
+            "new": row.extraction.new,
+            "extraction_seconds": row.extraction.seconds,
+            "clustering_seconds": row.clustering_seconds,
+        }
+        for row, measures in zip(result.rows, console.chosen(result.rows, *_MEASURES), strict=True)
+    ]
+    head = {"images": result.images, "k": options.k, "seeds": options.seeds}
+    yield Answer({**head, "rows": rows, "unavailable": result.unavailable})
     blanks = ("-",) * (len(_COLUMNS) - 2)
+    cells = [_cells(row) for row in result.rows]
     cells += [(each.network, "left out", *blanks) for each in result.unavailable]
     console.show_table(_COLUMNS, cells, numbers=range(2, len(_COLUMNS)))
     for each in result.unavailable:
         console.say(f"{each.network}: {each.reason}")
     images, seeds = quantity(result.images, "image"), quantity(options.seeds, "seed")
     console.say(f"{images}, k = {options.k}; means over {seeds}, spread: highest less lowest")
-
-
-def _json_row(row: Comparison) -> dict[str, Any]:
-    return {
-        **{name: getattr(row, name) for name in _MEASURES},
-        "new": row.extraction.new,
-        "extraction_seconds": row.extraction.seconds,
-        "clustering_seconds": row.clustering_seconds,
-    }
 
 
 def _cells(row: Comparison) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -10,7 +11,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,8 +34,6 @@ from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import open_named
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from imgcluster.records import Failure, NamedCluster  # loads NumPy
 
 MOST_FAILURES_SHOWN = 20
@@ -114,22 +113,29 @@ def _timed(message: str) -> str:
 
 def complain(message: str) -> None:
     """One line on stderr, whatever else is not shown."""
-    write_down(printable(message))
-    _stderr().print(printable(message), soft_wrap=True)
+    _print(sys.stderr, printable(message), always=True)
 
 
 def note(message: str) -> None:
     """One line on stderr."""
-    write_down(printable(message))
-    if not _voice.quiet:
-        _stderr().print(printable(message), soft_wrap=True)
+    _print(sys.stderr, printable(message))
 
 
 def say(message: str) -> None:
     """One line on stdout."""
-    write_down(printable(message))
-    if not _voice.quiet:
-        _stdout().print(printable(message), soft_wrap=True)
+    _print(sys.stdout, printable(message))
+
+
+def _print(stream: TextIO, text: str, *, style: str | None = None, always: bool = False) -> None:
+    write_down(text)
+    if always or not _voice.quiet:
+        _console(stream).print(text, style=style, soft_wrap=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _console(stream: TextIO) -> Console:
+    """Give a console that takes text as it is: `[red]` and `:dog:` in a name are just letters."""
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
 def show_json(result: object) -> None:
@@ -149,6 +155,25 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+def chosen(items: Iterable[Any], *names: str) -> list[dict[str, Any]]:
+    """Give some attributes of each item, as JSON has them; a key in hex."""
+    values = ((getattr(item, name) for name in names) for item in items)
+    return [
+        {n: v.hex() if isinstance(v, bytes) else v for n, v in zip(names, row, strict=True)} for row in values
+    ]
+
+
+def show_rows(items: Sequence[Any], **columns: str) -> None:
+    """Print some attributes of items as a table, each in a format; numbers are aligned to the right."""
+    rows = [[getattr(item, name) for name in columns] for item in items]
+    numbers = [at for at, value in enumerate(rows[0] if rows else ()) if not isinstance(value, str)]
+    cells = [
+        [format(v, how) if v == v else "not defined" for v, how in zip(row, columns.values(), strict=True)]  # noqa: PLR0124 - NaN
+        for row in rows
+    ]
+    show_table(tuple(columns), cells, numbers=numbers)
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Print a table on stdout; the columns at the positions `numbers` are aligned to the right.
 
@@ -156,17 +181,13 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
     """
     lines = [[printable(cell) for cell in line] for line in (columns, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
-    console = _stdout()
     for number, line in enumerate(lines):
         blanks = [" " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
         padded = (
             blank + cell if position in numbers else cell + blank
             for position, (cell, blank) in enumerate(zip(line, blanks, strict=True))
         )
-        text = "  ".join(padded).rstrip()
-        write_down(text)
-        if not _voice.quiet:
-            console.print(text, style=None if number else "bold", soft_wrap=True)
+        _print(sys.stdout, "  ".join(padded).rstrip(), style=None if number else "bold")
 
 
 def show_clusters(out: str, clusters: Iterable[NamedCluster]) -> None:
@@ -176,6 +197,12 @@ def show_clusters(out: str, clusters: Iterable[NamedCluster]) -> None:
     for cluster in clusters:
         folder = folder_name(cluster.number, cluster.name)
         say(f"  {out}/{folder}: {quantity(cluster.size, 'image')}")
+
+
+def show_page(page: str | None) -> None:
+    """Name the page to look at, if one was made."""
+    if page:
+        say(f"open {page}")
 
 
 def paths_and_reasons(failures: Iterable[Failure]) -> list[tuple[str, str]]:
@@ -196,49 +223,24 @@ def show_failures(failures: Sequence[tuple[str, str]], *, in_full: str = "--json
         note(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; {in_full} lists all")
 
 
-def _stderr() -> Console:
-    return _literal(sys.stderr)
-
-
-def _stdout() -> Console:
-    return _literal(sys.stdout)
-
-
-def _literal(stream: TextIO) -> Console:
-    """Give a console that takes text as it is: `[red]` and `:dog:` in a name are just letters."""
-    return Console(file=stream, markup=False, emoji=False, highlight=False)
-
-
 class ConsoleProgress:
     """Progress as bars on stderr; where that is no terminal, as a line a minute."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._task: TaskID | None = None
-        self._what = ""
-        self._total: int | None = None
-        self._done = self._failed = 0
-        self._began = 0.0
         self.stopping = False
 
     def begin(self, what: str, total: int | None = None) -> None:
         """Start a bar in place of the last one."""
         write_down(what if total is None else f"{what}: {total}")
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._what, self._total, self._began = what, total, time.monotonic()
-        self._done = self._failed = 0
-        self._task = self._bars.add_task(what, total=total, failures="")
+        for last in self._bars.task_ids:
+            self._bars.remove_task(last)
+        self._bars.add_task(what, total=total, failed=0)
 
     def advance(self, steps: int = 1, *, failed: int = 0) -> None:
         """Move the bar."""
-        if self._task is None:
-            return
-        self._done += steps
-        self._failed += failed
-        self._bars.update(
-            self._task, advance=steps, failures=f"{self._failed} failed" if self._failed else ""
-        )
+        for task in self._bars.tasks:
+            self._bars.update(task.id, advance=steps, failed=task.fields["failed"] + failed)
 
     def note(self, message: str) -> None:
         """Print a line above the bar; where there is no terminal, with the time."""
@@ -250,21 +252,19 @@ class ConsoleProgress:
 
     def say_where(self) -> None:
         """Tell in a line how far the stage is, unless a bar shows it."""
-        if self._task is None:
-            return
-        parts = [f"{self._what}: {self._done:,}" if self._done or self._total else self._what]
-        if self._total:
-            parts[0] += f" of {self._total:,}"
-        if self._failed:
-            parts.append(f"{self._failed} failed")
-        passed = time.monotonic() - self._began
-        if self._total and 0 < self._done < self._total:
-            left = passed * (self._total - self._done) / self._done
-            parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
-        message = printable(", ".join(parts))
-        write_down(message)
-        if not (_voice.quiet or self._bars.live.is_started):
-            self._bars.console.print(_timed(message), soft_wrap=True)
+        for task in self._bars.tasks:
+            total, done = task.total, task.completed
+            parts = [f"{task.description}: {done:,.0f}" if done or total else task.description]
+            if total:
+                parts[0] += f" of {total:,.0f}"
+            parts += filter(None, [_failed(task)])
+            if total and 0 < done < total:
+                left = (task.elapsed or 0) * (total - done) / done
+                parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
+            message = printable(", ".join(parts))
+            write_down(message)
+            if not (_voice.quiet or self._bars.live.is_started):
+                self._bars.console.print(_timed(message), soft_wrap=True)
 
     def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
         """Let Ctrl-C set `stopping`."""
@@ -274,12 +274,24 @@ class ConsoleProgress:
         self.stopping = True
 
 
-class _Speed(ProgressColumn):
-    """Steps per second."""
+class _Text(ProgressColumn):
+    """What a function says of a task."""
+
+    def __init__(self, say: Callable[[Task], str], style: str = "") -> None:
+        super().__init__()
+        self._say, self._style = say, style
 
     def render(self, task: Task) -> Text:
-        """Render the speed of one task."""
-        return Text(f"{task.speed:,.1f}/s" if task.speed else "")
+        """Render it."""
+        return Text(self._say(task), self._style)
+
+
+def _speed(task: Task) -> str:
+    return f"{task.speed:,.1f}/s" if task.speed else ""
+
+
+def _failed(task: Task) -> str:
+    return f"{task.fields['failed']} failed" if task.fields["failed"] else ""
 
 
 @contextlib.contextmanager
@@ -289,12 +301,12 @@ def progress() -> Iterator[ConsoleProgress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Speed(),
+        _Text(_speed),
         TimeRemainingColumn(),
-        TextColumn("[red]{task.fields[failures]}"),
+        _Text(_failed, "red"),
     )
     with without_noise():
-        console = _stderr()
+        console = _console(sys.stderr)
         shown = (console.is_terminal or console.is_jupyter) and not _voice.quiet
         with Bars(*columns, console=console, disable=not shown, transient=True) as bars:
             progress = ConsoleProgress(bars)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import quantity
 
 
@@ -15,19 +15,14 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="CLUSTERS-A", help="A folder that `cluster` made.")],
     second: Annotated[str, typer.Argument(metavar="CLUSTERS-B", help="Another one.")],
     *,
-    json: Json = False,
-) -> None:
+    run: Runner,
+) -> Answers:
     """Show which clusters stayed, split and merged from one clustering to another, and which images moved."""
     from imgcluster.workflows import diff as workflow
 
-    result = workflow.diff(first, second)
-    moved = [
-        {"path": each.path, "before": each.before, "after": each.after, "silhouette": each.silhouette}
-        for each in result.moved
-    ]
-    if json:
-        console.show_json({**vars(result), "moved": moved})
-        return
+    result = run(workflow.diff, first, second)
+    moved = console.chosen(result.moved, "path", "before", "after", "silhouette")
+    yield Answer({**vars(result), "moved": moved})
     rows = [
         (
             f"{each.number} {each.name}".rstrip(),
@@ -38,8 +33,8 @@ def diff(
     ]
     console.show_table(("cluster", "", "where its images are"), rows)
     console.say(f"{quantity(len(moved), 'image')} moved, the least sure first")
-    places = [(str(each.before), str(each.after), each.path) for each in result.moved]
-    if places:
+    if moved:
+        places = [(str(each.before), str(each.after), each.path) for each in result.moved]
         console.show_table(("from", "to", "path"), places, numbers=(0, 1))
     for count, folder in ((result.only_in_first, first), (result.only_in_second, second)):
         if count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json, Paths
+from imgcluster.cli.command import Answer, Answers, Paths, Runner
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import DuplicatesOptions
 
@@ -13,33 +13,26 @@ if TYPE_CHECKING:
     from imgcluster.analysis.duplicates import DuplicateGroup  # loads NumPy
 
 
-def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = False) -> None:
+def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) -> Answers:
     """Group images that are equal or look alike, and say which copy is the best."""
     if options.apply and options.trash:
-        _apply(options.apply, options.trash, json=json)
+        yield from _apply(options.apply, options.trash, run)
         return
-    from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import duplicates as workflow
     from imgcluster.workflows import duplicates_report as reporting
 
     if options.report:
         reporting.require_report_library()  # before the long work
-    with console.progress() as progress:
-        result, page = workflow.duplicates(paths or (), options, owner=ownership(), progress=progress), None
-        if options.report:
-            page = reporting.report_duplicates(
-                result, options.out, thumbnails=thumbnail_folder(), owner=ownership(), progress=progress
-            )
-    if json:
-        console.show_json(
-            {
-                "images": result.images,
-                "groups": [_group(group) for group in result.groups],
-                "look_alikes": [_group(group) for group in result.look_alikes],
-                "report": page,
-            }
-        )
-        return
+    result = run(workflow.duplicates, paths or (), options)
+    page = run(reporting.report_duplicates, result, options.out) if options.report else None
+    yield Answer(
+        {
+            "images": result.images,
+            "groups": [_group(group) for group in result.groups],
+            "look_alikes": [_group(group) for group in result.look_alikes],
+            "report": page,
+        }
+    )
     could_go = sum(len(group.copies) for group in result.groups)
     console.say(
         f"{quantity(len(result.groups), 'group')} among {quantity(result.images, 'image')}; "
@@ -54,19 +47,14 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, json: Json = 
         console.say(
             f"  {alike} more look like another but differ in their pixels: --plan and --json list them"
         )
-    if page:
-        console.say(f"open {page}")
+    console.show_page(page)
 
 
-def _apply(plan: str, trash: str, *, json: bool) -> None:
-    from imgcluster.cli.places import ownership
+def _apply(plan: str, trash: str, run: Runner) -> Answers:
     from imgcluster.workflows.apply_plan import apply_plan
 
-    with console.progress() as progress:
-        done = apply_plan(plan, trash, owner=ownership(), progress=progress)
-    if json:
-        console.show_json({**vars(done), "left": console.failures_json(done.left)})
-        return
+    done = run(apply_plan, plan, trash)
+    yield Answer({**vars(done), "left": console.failures_json(done.left)})
     console.say(
         f"{quantity(done.moved, 'copy', 'copies')} of {quantity(done.groups, 'group')} moved to {trash}; "
         f"`imgcluster undo --clusters {trash}` brings all back"

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import EvaluateOptions
 
-if TYPE_CHECKING:
-    from imgcluster.analysis.scoring import Evaluation  # loads NumPy
+_MEASURES = ("images", "accuracy", "errors", "ari", "nmi", "purity", "labels")
 
 
-def evaluate(*, options: EvaluateOptions, json: Json = False) -> None:
+def evaluate(*, options: EvaluateOptions, run: Runner) -> Answers:
     """Compare the clusters with classes that a person made."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import evaluate as workflow
 
-    with console.progress() as progress:
-        evaluation = workflow.evaluate(**vars(options), owner=ownership(), progress=progress)
-    if json:
-        measures = ("images", "accuracy", "errors", "ari", "nmi", "purity", "labels")
-        confusion = [[int(count) for count in row] for row in evaluation.confusion]
-        console.show_json({**{name: getattr(evaluation, name) for name in measures}, "confusion": confusion})
-        return
+    found = run(workflow.evaluate, **vars(options))
+    (measures,) = console.chosen([found], *_MEASURES)
+    yield Answer({**measures, "confusion": [[int(count) for count in row] for row in found.confusion]})
     console.say(
-        f"accuracy {evaluation.accuracy:.2f} ({quantity(evaluation.errors, 'error')} in "
-        f"{quantity(evaluation.images, 'image')}), ARI {evaluation.ari:.3f}, NMI {evaluation.nmi:.3f}, "
-        f"purity {evaluation.purity:.3f}"
+        f"accuracy {found.accuracy:.2f} ({quantity(found.errors, 'error')} in "
+        f"{quantity(found.images, 'image')}), ARI {found.ari:.3f}, NMI {found.nmi:.3f}, "
+        f"purity {found.purity:.3f}"
     )
-    for sentence in _confusions(evaluation):
-        console.say(f"  {sentence}")
-
-
-def _confusions(evaluation: Evaluation) -> list[str]:
-    """Put the mistakes into words, the most frequent first."""
-    owners = dict(zip(evaluation.matched, evaluation.labels, strict=True))
+    owners = dict(zip(found.matched, found.labels, strict=True))
     mistakes = []
-    for row, label in enumerate(evaluation.labels):
-        for column, cluster in enumerate(evaluation.columns):
-            count, owner = int(evaluation.confusion[row][column]), owners.get(cluster)
+    for row, label in enumerate(found.labels):
+        for column, cluster in enumerate(found.columns):
+            count, owner = int(found.confusion[row][column]), owners.get(cluster)
             if count and owner != label:
                 mistakes.append((-count, label, f"cluster {cluster} ({owner or 'no class'})"))
-    return [f"{-count} × {label} in {where}" for count, label, where in sorted(mistakes)]
+    for count, label, where in sorted(mistakes):
+        console.say(f"  {-count} × {label} in {where}")

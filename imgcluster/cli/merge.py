@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from imgcluster.cli import console
-from imgcluster.cli.name import show_changed
-from imgcluster.cli.options import Json
-from imgcluster.cli.report import report_again
+from imgcluster.cli.command import Answers, Runner
+from imgcluster.cli.name import tell_change
 from imgcluster.workflows.options import NameOptions
 
 
@@ -19,13 +17,9 @@ def merge(
     ],
     *,
     options: NameOptions,
-    json: Json = False,
-) -> None:
+    run: Runner,
+) -> Answers:
     """Make one cluster of several; their images stay together in later clusterings."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import correct as workflow
 
-    with console.progress() as progress:
-        changed = workflow.merge(clusters_to_merge, options, owner=ownership(), progress=progress)
-        page = report_again(options.clusters, progress) if changed.had_report else None
-    show_changed(changed, options.clusters, page, json=json)
+    yield from tell_change(run(workflow.merge, clusters_to_merge, options), options.clusters, run)

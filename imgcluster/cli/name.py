@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.cli.report import report_again
 from imgcluster.workflows.options import NameOptions
 
@@ -19,23 +19,17 @@ def name(
     names: Annotated[list[str], typer.Argument(metavar="NUMBER=NAME...", help="0=cats 3='the old house'")],
     *,
     options: NameOptions,
-    json: Json = False,
-) -> None:
+    run: Runner,
+) -> Answers:
     """Give clusters names, which their folders, the report and later clusterings bear."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import name as workflow
 
-    with console.progress() as progress:
-        changed = workflow.name(names, options, owner=ownership(), progress=progress)
-        page = report_again(options.clusters, progress) if changed.had_report else None
-    show_changed(changed, options.clusters, page, json=json)
+    yield from tell_change(run(workflow.name, names, options), options.clusters, run)
 
 
-def show_changed(changed: Changed, clusters: str, page: str | None, *, json: bool) -> None:
-    """Show the clusters of a folder after a change."""
-    if json:
-        console.show_json({"clusters": changed.clusters, "out": clusters, "report": page})
-        return
+def tell_change(changed: Changed, clusters: str, run: Runner) -> Answers:
+    """Tell the clusters of a folder that were changed, with the report made again, if there is one."""
+    page = report_again(run, clusters) if changed.had_report else None
+    yield Answer({"clusters": changed.clusters, "out": clusters, "report": page})
     console.show_clusters(clusters, changed.clusters)
-    if page:
-        console.say(f"open {page}")
+    console.show_page(page)

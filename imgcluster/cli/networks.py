@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import install_command
 
 _AVAILABILITY = {
@@ -14,15 +14,12 @@ _AVAILABILITY = {
 }
 
 
-def networks(*, json: Json = False) -> None:
+def networks(*, run: Runner) -> Answers:
     """List the networks, and whether their weights are here."""
-    from imgcluster.cli.places import network_places
     from imgcluster.workflows.networks import list_networks
 
-    listed = list_networks(network_places())
-    if json:
-        console.show_json({"networks": listed})
-        return
+    listed = run(list_networks)
+    yield Answer({"networks": listed})
     rows = [
         (
             network.name,

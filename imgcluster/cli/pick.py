@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import PickOptions
 
 
-def pick(*, options: PickOptions, json: Json = False) -> None:
+def pick(*, options: PickOptions, run: Runner) -> Answers:
     """Choose a few images that stand for a clustering, as a list or a folder of links or copies."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import pick as workflow
 
-    with console.progress() as progress:
-        result = workflow.pick(options, owner=ownership(), progress=progress)
-    if json:
-        images = [
-            {"path": each.path, "key": each.key.hex(), "cluster": each.cluster, "name": each.name}
-            for each in result.images
-        ]
-        console.show_json({"images": images, "how": options.how, "out": options.out})
-    elif options.out is not None:
-        console.say(f"{quantity(len(result.images), 'image')} in {options.out}")
+    picked = run(workflow.pick, options).images
+    images = console.chosen(picked, "path", "key", "cluster", "name")
+    yield Answer({"images": images, "how": options.how, "out": options.out})
+    if options.out is not None:
+        console.say(f"{quantity(len(picked), 'image')} in {options.out}")
     else:
-        for each in result.images:
+        for each in picked:
             console.say(each.path)

@@ -1,9 +1,12 @@
-"""Folders of this user and machine; nothing below looks for them."""
+"""What is this user's and this machine's: folders, and the networks there; nothing below looks for them."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
 
@@ -12,7 +15,28 @@ from imgcluster.ownership import Ownership
 if TYPE_CHECKING:
     from imgcluster.networks.choice import NetworkChoice
     from imgcluster.networks.weights import NetworkPlaces
-    from imgcluster.records import NetworkSource, Notify
+    from imgcluster.records import NetworkSource, Notify, Progress
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs workflows for this user."""
+
+    progress: Progress
+
+    def __call__(self, workflow: Callable[..., _Result], *arguments: Any, **more: Any) -> _Result:
+        """Call a workflow; what is this user's it gets by the names of its parameters."""
+        mine: dict[str, Callable[[], object]] = {
+            "progress": lambda: self.progress,
+            "owner": ownership,
+            "choose": lambda: choose_network,
+            "thumbnails": thumbnail_folder,
+            "places": network_places,
+        }
+        asked = inspect.signature(workflow).parameters
+        return workflow(*arguments, **{name: mine[name]() for name in mine.keys() & asked.keys()} | more)
 
 
 def thumbnail_folder() -> str:

@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.workflows.options import ReportOptions
 
-if TYPE_CHECKING:
-    from imgcluster.records import Progress
 
-
-def report(*, options: ReportOptions, json: Json = False) -> None:
+def report(*, options: ReportOptions, run: Runner) -> Answers:
     """Write pages to look at: an overview, a contact sheet per cluster, a map."""
-    from imgcluster.cli.places import ownership, thumbnail_folder
     from imgcluster.workflows import report as workflow
 
-    with console.progress() as progress:
-        result = workflow.report(
-            options.clusters,
-            store=options.store,
-            thumbnails=thumbnail_folder(),
-            labels=options.labels,
-            lock=not options.no_lock,
-            trust=options.trust,
-            owner=ownership(),
-            progress=progress,
-        )
-    if json:
-        console.show_json(result)
-        return
+    result = run(
+        workflow.report,
+        options.clusters,
+        store=options.store,
+        labels=options.labels,
+        lock=not options.no_lock,
+        trust=options.trust,
+    )
+    yield Answer(result)
     made = quantity(result.thumbnails_made, "new thumbnail")
     console.say(f"{quantity(result.images, 'image')}, {made}, map by {result.projection}")
-    console.say(f"open {result.page}")
+    console.show_page(result.page)
 
 
-def report_again(clusters: str, progress: Progress, wait: float = math.inf) -> str | None:
-    """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
-    from imgcluster.cli.places import ownership, thumbnail_folder
+def make_report(run: Runner, clusters: str, *, lock: bool = True, wait: float = math.inf) -> str:
+    """Make the report of a clustering; its page."""
     from imgcluster.workflows import report as workflow
 
+    return run(workflow.report, clusters, lock=lock, wait=wait).page
+
+
+def report_again(run: Runner, clusters: str, *, lock: bool = True, wait: float = math.inf) -> str | None:
+    """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
     try:
-        made = workflow.report(
-            clusters, thumbnails=thumbnail_folder(), wait=wait, owner=ownership(), progress=progress
-        )
+        return make_report(run, clusters, lock=lock, wait=wait)
     except ImgclusterError as error:
-        progress.note(f"no report could be made of what has changed: {error}")
+        run.progress.note(f"no report could be made of what has changed: {error}")
         return None
-    return made.page

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.workflows.options import SimilarOptions
 
 
@@ -16,16 +16,11 @@ def similar(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was extracted.")],
     *,
     options: SimilarOptions,
-    json: Json = False,
-) -> None:
+    run: Runner,
+) -> Answers:
     """List the images most similar to one, by the cosine of their embeddings."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import similar as workflow
 
-    with console.progress() as progress:
-        found = workflow.similar(image, options, owner=ownership(), progress=progress)
-    if json:
-        console.show_json({"image": str(image.absolute()), "similar": found})
-    else:
-        rows = [(f"{each.cosine:.3f}", each.path) for each in found]
-        console.show_table(("cosine", "path"), rows, numbers=(0,))
+    found = run(workflow.similar, image, options)
+    yield Answer({"image": str(image.absolute()), "similar": found})
+    console.show_rows(found, cosine=".3f", path="")

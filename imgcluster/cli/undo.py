@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from imgcluster.cli import console
-from imgcluster.cli.options import Json
+from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.cli.report import report_again
 from imgcluster.errors import quantity
 from imgcluster.workflows.options import UndoOptions
 
 
-def undo(*, options: UndoOptions, json: Json = False) -> None:
+def undo(*, options: UndoOptions, run: Runner) -> Answers:
     """Go one step back to the clustering before; where there was none, take the clusters away."""
-    from imgcluster.cli.places import ownership
     from imgcluster.workflows import undo as workflow
 
-    with console.progress() as progress:
-        done = workflow.undo(**vars(options), owner=ownership(), progress=progress)
-        if done.clusters is not None and done.had_report:
-            report_again(options.clusters, progress)
-    if json:
-        answer = dict(vars(done))
-        del answer["had_report"]
-        console.show_json(answer)
-        return
+    done = run(workflow.undo, **vars(options))
+    if done.clusters is not None and done.had_report:
+        report_again(run, options.clusters)
+    answer = dict(vars(done))
+    del answer["had_report"]
+    yield Answer(answer)
     if done.clusters is not None:
         would = "would go" if options.dry_run else "went"
         more = f"{quantity(done.steps, 'more step')} back" if done.steps else "the next undo takes all away"
