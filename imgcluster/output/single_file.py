@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterable, Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import named, write_durably, write_to_device
+from imgcluster.output.tables import csv_bytes
 
 _HEAD_BYTES = 1 << 20
 
@@ -40,6 +42,17 @@ def write_file(path: str, data: bytes, mark: bytes | None = None, *, most: int =
             write_durably(target, data, most=most)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def table_file(path: str | None, header: Sequence[str]) -> Callable[[Iterable[Sequence[object]]], None]:
+    """Return what writes rows as CSV to `path`, or nowhere for None, once the work is done.
+
+    Raises ImgclusterError now where the place cannot be written to: that costs no work then.
+    """
+    if path is None:
+        return lambda _: None
+    check_target(path, csv_bytes(header, ()), first_line=True)
+    return lambda rows: write_file(path, csv_bytes(header, rows))
 
 
 def check_target(path: str, mark: bytes, *, first_line: bool = False) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -73,6 +73,15 @@ class InFlight:
         """Note that the decoder has come back; a suspect stays noted until it is settled."""
         if path not in self.suspects:
             self.settle([path])
+
+    @contextlib.contextmanager
+    def watching(self, path: str) -> Iterator[None]:
+        """Have the file noted while the block runs."""
+        self.start(path)
+        try:
+            yield
+        finally:
+            self.finish(path)
 
     def settle(self, paths: Iterable[str]) -> None:
         """Note that what became of files is in the store."""

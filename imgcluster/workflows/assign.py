@@ -18,8 +18,7 @@ from imgcluster.files import path_filter
 from imgcluster.output.manifest import ClusteringManifest, read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
-from imgcluster.output.single_file import check_target, write_file
-from imgcluster.output.tables import csv_bytes
+from imgcluster.output.single_file import table_file
 from imgcluster.output.trust import is_foreign
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
@@ -41,35 +40,25 @@ from imgcluster.workflows.edits import kept_edits
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import AssignOptions, ExtractOptions
 from imgcluster.workflows.standing import read_standing, reference, remake
-from imgcluster.workflows.stored_network import StoredNetwork, weights_of
+from imgcluster.workflows.stored_network import stored_networks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imgcluster.workflows.choose_network import Choose
-    from imgcluster.workflows.collection import Collection
 
 _COLUMNS = ("path", "key", "cluster", "distance")
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """One image file and its cluster, -1 where it fits nowhere."""
-
-    path: str
-    key: bytes
-    cluster: int
-    distance: float
 
 
 @dataclass(frozen=True)
 class AssignResult(Tabular):
     """Where each image belongs, how many embeddings were made for that, and the files that gave none.
 
-    `placed` counts those that were put into the folders; `had_report` whether a report is outdated by that.
+    The cluster is -1 where an image fits nowhere. `placed` counts those that were put into the folders;
+    `had_report` whether a report is outdated by that.
     """
 
-    images: tuple[Assigned, ...]
+    images: tuple[Placement, ...]
     new: int
     failures: tuple[Failure, ...]
     placed: int = 0
@@ -77,7 +66,8 @@ class AssignResult(Tabular):
 
     def table(self) -> dict[str, list[Any]]:
         """Give a row for each image."""
-        return columns_of(self.images, Assigned)
+        columns = columns_of(self.images, Placement)
+        return {name: columns[name] for name in _COLUMNS}
 
 
 def assign(
@@ -108,8 +98,7 @@ def assign(
         Where there is no clustering, its store lacks a feature space, no image could be read, or the network
         that can be had is not the one of the clustering.
     """
-    options = options or AssignOptions()
-    progress = progress or SilentProgress()
+    options, progress = options or AssignOptions(), progress or SilentProgress()
     if options.store is None and options.write_store is None and is_foreign(options.clusters, owner):
         raise ImgclusterError(
             f"{options.clusters} is not known to be made by a run of yours, so it does not decide which "
@@ -125,14 +114,13 @@ def assign(
             f"{options.clusters} was made of {' and '.join(model.spaces)}, and the source embeds in "
             f"{source.space.name}"
         )
-    if options.out is not None:
-        check_target(options.out, csv_bytes(_COLUMNS, ()), first_line=True)
-    new = 0
-    failures: dict[str, Failure] = {}
+    write_table = table_file(options.out, _COLUMNS)
+    new, failures = 0, dict[str, Failure]()
     reading = partial(open_features, lock=not options.no_lock, partial=options.partial, notify=progress.note)
     writing = ExtractOptions(store=written, no_lock=options.no_lock)
     with reading(store) as opened:
-        networks = _networks(opened, model, options, choose, progress)
+        spaces = [opened.find_space(name=name) for name in model.spaces]
+        networks = stored_networks(opened, spaces, choose, progress.note, options)
     for stored in networks:
         network = source if source is not None and source.space == stored.space else stored
         try:
@@ -150,25 +138,21 @@ def assign(
         allowed = _allowed(options.clusters, manifest)
         keys, labels, distances = _predict(opened, spaces, collection.keys, model, allowed)
         collection = with_keys(opened, collection, keys, progress)
-    numbers = [manifest.number_of[label] for label in labels.tolist()]
-    images = _in_order_of_paths(collection, numbers, distances.tolist())
-    if options.out is not None:
-        _write_table(options.out, images)
+    found = zip(map(bytes, keys), labels.tolist(), distances.tolist(), strict=True)
+    clusters = {key: (manifest.number_of[label], distance) for key, label, distance in found}
+    images = tuple(
+        Placement(each.path, each.original, each.key, *clusters[each.key]) for each in collection.images
+    )
+    write_table((each.path, each.key.hex(), each.cluster, each.distance) for each in images)
     answer = AssignResult(images, new, tuple(failures.values()))
-    return _place(answer, collection, options.clusters, owner, progress) if options.place else answer
+    return _place(answer, options.clusters, owner, progress) if options.place else answer
 
 
-def _place(
-    result: AssignResult, collection: Collection, clusters: str, owner: Ownership, progress: Progress
-) -> AssignResult:
+def _place(result: AssignResult, clusters: str, owner: Ownership, progress: Progress) -> AssignResult:
     """Put images that the clustering does not hold yet into its folders; all else stays where it is."""
     standing = read_standing(clusters, owner, progress)
     there = {(image.original, image.key) for image in standing.told.placements}
-    added = tuple(
-        Placement(image.path, image.original, image.key, assigned.cluster, assigned.distance)
-        for image, assigned in zip(collection.images, result.images, strict=True)
-        if (image.original, image.key) not in there
-    )
+    added = tuple(image for image in result.images if (image.original, image.key) not in there)
     if added:
         told = replace(standing.told, placements=standing.told.placements + added)
         remake(standing, told, (*standing.steps, standing.as_step()), progress, owner)
@@ -217,37 +201,3 @@ def _predict(
         start += len(finite)
     labels, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     return np.concatenate(usable), labels, distances
-
-
-def _networks(
-    store: FeatureReader, model: ClusterModel, options: AssignOptions, choose: Choose, progress: Progress
-) -> list[StoredNetwork]:
-    """Give for each feature space of a clustering the network that made it."""
-    spaces, runs = [store.find_space(name=name).space for name in model.spaces], store.runs()
-    return [
-        StoredNetwork(
-            space,
-            options.weights or weights_of(space, runs),
-            options.precision,
-            options.runtime,
-            choose,
-            progress.note,
-        )
-        for space in spaces
-    ]
-
-
-def _in_order_of_paths(
-    collection: Collection, labels: Sequence[int], distances: Sequence[float]
-) -> tuple[Assigned, ...]:
-    rows = {bytes(key): row for row, key in enumerate(collection.keys)}
-    return tuple(
-        Assigned(image.path, image.key, labels[row], distances[row])
-        for image in collection.images
-        for row in (rows[image.key],)
-    )
-
-
-def _write_table(path: str, images: Sequence[Assigned]) -> None:
-    lines = [(image.path, image.key.hex(), image.cluster, image.distance) for image in images]
-    write_file(path, csv_bytes(_COLUMNS, lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,15 +48,26 @@ class Extraction:
     seconds: float
 
 
+def _mean(measure: str) -> property:
+    return property(lambda row: float(np.mean([getattr(each, measure) for each in row.evaluations])))
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """One network, or several side by side, with one algorithm; one evaluation per seed, from 0 on."""
+    """One network, or several side by side, with one algorithm; one evaluation per seed, from 0 on.
+
+    Measures are means over the seeds.
+    """
 
     network: str
     algorithm: str
     evaluations: tuple[Evaluation, ...]
     extraction: Extraction
     clustering_seconds: float
+    accuracy = _mean("accuracy")
+    errors = _mean("errors")
+    ari = _mean("ari")
+    nmi = _mean("nmi")
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -63,29 +75,9 @@ class Comparison:
         return tuple(evaluation.accuracy for evaluation in self.evaluations)
 
     @property
-    def accuracy(self) -> float:
-        """The mean over the seeds."""
-        return float(np.mean(self.accuracies))
-
-    @property
     def spread(self) -> float:
         """The highest accuracy less the lowest."""
         return max(self.accuracies) - min(self.accuracies)
-
-    @property
-    def errors(self) -> float:
-        """The mean over the seeds."""
-        return float(np.mean([evaluation.errors for evaluation in self.evaluations]))
-
-    @property
-    def ari(self) -> float:
-        """The mean over the seeds."""
-        return float(np.mean([evaluation.ari for evaluation in self.evaluations]))
-
-    @property
-    def nmi(self) -> float:
-        """The mean over the seeds."""
-        return float(np.mean([evaluation.nmi for evaluation in self.evaluations]))
 
 
 @dataclass(frozen=True)
@@ -142,17 +134,27 @@ def compare(
         find_network(name)
     for algorithm in options.algorithms:
         find_clusterer(algorithm)
-    embedder = _Embedder(paths, options, choose, progress, owner)
+    if options.weights_dir is not None and not os.path.isdir(options.weights_dir):
+        raise ImgclusterError(f"{options.weights_dir} is not a folder: name one with weights")
+
+    @cache
+    def embed_once(name: str) -> tuple[FeatureSpace, Extraction] | NetworkUnavailable:
+        try:
+            return _embed(name, paths, options, choose, progress, owner)
+        except NetworkUnavailable as error:
+            return error
+
     rows: list[Comparison] = []
     unavailable: list[Unavailable] = []
     images = 0
     for network in options.networks:
-        try:
-            spaces, extraction = embedder.embed(network.split(TOGETHER))
-        except NetworkUnavailable as error:
+        parts = [embed_once(name) for name in network.split(TOGETHER)]
+        if error := next((part for part in parts if isinstance(part, NetworkUnavailable)), None):
             progress.note(f"{network} is left out: {error}")
             unavailable.append(Unavailable(network, str(error)))
             continue
+        spaces, extractions = zip(*parts, strict=True)
+        extraction = Extraction(sum(e.new for e in extractions), sum(e.seconds for e in extractions))
         with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
             collection = collect(store, stored, paths, "", progress, owner=owner)
@@ -170,56 +172,27 @@ def compare(
     return CompareResult(images, tuple(rows), tuple(unavailable))
 
 
-class _Embedder:
-    """Embeds with each network once, however often it is named."""
-
-    def __init__(
-        self,
-        paths: Sequence[str | os.PathLike[str]],
-        options: CompareOptions,
-        choose: Choose,
-        progress: Progress,
-        owner: Ownership,
-    ) -> None:
-        self._paths, self._owner = paths, owner
-        self._options = options
-        self._choose = choose
-        self._progress = progress
-        self._embedded: dict[str, tuple[FeatureSpace, Extraction]] = {}
-        self._failed: dict[str, str] = {}
-        if options.weights_dir is not None and not os.path.isdir(options.weights_dir):
-            raise ImgclusterError(f"{options.weights_dir} is not a folder: name one with weights")
-
-    def embed(self, names: Sequence[str]) -> tuple[tuple[FeatureSpace, ...], Extraction]:
-        parts = [self._embed_one(name) for name in names]
-        total = Extraction(sum(e.new for _, e in parts), sum(e.seconds for _, e in parts))
-        return tuple(space for space, _ in parts), total
-
-    def _embed_one(self, name: str) -> tuple[FeatureSpace, Extraction]:
-        if name in self._failed:
-            raise NetworkUnavailable(self._failed[name])
-        if name not in self._embedded:
-            try:
-                self._embedded[name] = self._extract(name)
-            except NetworkUnavailable as error:
-                self._failed[name] = str(error)
-                raise
-        return self._embedded[name]
-
-    def _extract(self, name: str) -> tuple[FeatureSpace, Extraction]:
-        folder = self._options.weights_dir
-        options = ExtractOptions(
-            store=self._options.store,
-            network=name,
-            weights=weights_in(folder, find_network(name)) if folder else "imagenet",
-            no_lock=self._options.no_lock,
-        )
-        try:
-            source = self._choose(NetworkChoice.of(options), self._progress.note)
-        except ImgclusterError as error:
-            raise NetworkUnavailable(str(error)) from error
-        result = extract(self._paths, options, source=source, progress=self._progress, owner=self._owner)
-        return source.space, Extraction(result.new, result.seconds)
+def _embed(
+    name: str,
+    paths: Sequence[str | os.PathLike[str]],
+    compared: CompareOptions,
+    choose: Choose,
+    progress: Progress,
+    owner: Ownership,
+) -> tuple[FeatureSpace, Extraction]:
+    folder = compared.weights_dir
+    options = ExtractOptions(
+        store=compared.store,
+        network=name,
+        weights=weights_in(folder, find_network(name)) if folder else "imagenet",
+        no_lock=compared.no_lock,
+    )
+    try:
+        source = choose(NetworkChoice.of(options), progress.note)
+    except ImgclusterError as error:
+        raise NetworkUnavailable(str(error)) from error
+    result = extract(paths, options, source=source, progress=progress, owner=owner)
+    return source.space, Extraction(result.new, result.seconds)
 
 
 def _over_seeds(

@@ -13,7 +13,7 @@ from imgcluster.store.store_set import open_features
 from imgcluster.workflows.edits import Edit, Edits, checked
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import ExtractOptions
-from imgcluster.workflows.stored_network import StoredNetwork, weights_of
+from imgcluster.workflows.stored_network import stored_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,10 +77,9 @@ def embed_examples(
     with open_features(
         options.store, lock=not options.no_lock, wait=options.wait or 0.0, notify=progress.note
     ) as store:
-        spaces, runs = [space.space for space in choose_spaces(store)], store.runs()
+        networks = stored_networks(store, choose_spaces(store), choose, progress.note)
         paths = {entry.path for entry in store.paths()}
     new = [file for files in examples.files.values() for file in files if file not in paths]
-    for space in spaces if new else ():
-        network = StoredNetwork(space, weights_of(space, runs), "auto", "auto", choose, progress.note)
+    for network in networks if new else ():
         writing = ExtractOptions(store=options.store, no_lock=options.no_lock, wait=options.wait or 0.0)
         extract(new, writing, source=network, owner=owner, progress=progress)

@@ -1,25 +1,93 @@
-"""Which of the files found need nothing, told by their folder entries alone."""
+"""Which files are to be read: found below the paths, and of a kind that needs something."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import islice
 
-import numpy as np
-
-from imgcluster.errors import FailureCode
+from imgcluster.errors import FailureCode, Interrupted, NoImages, quantity
 from imgcluster.files import lies_below
 from imgcluster.images.decode import DecodeLimits
-from imgcluster.images.find import FoundImages
+from imgcluster.images.exclusion import Exclusion
+from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.images.picture_key import may_have_picture_key
 from imgcluster.readings import Readings
-from imgcluster.records import Failure, ImageFile, PathEntry
+from imgcluster.records import Failure, ImageFile, PathEntry, Progress
 from imgcluster.store.reader import FeatureReader
-from imgcluster.workflows.shard import Shard
+from imgcluster.workflows.collection import stacked
+from imgcluster.workflows.options import ExtractOptions
 
 _FILLED_IN_AT_ONCE = 1000
+
+
+def find_files(
+    paths: Sequence[str | os.PathLike[str]], options: ExtractOptions, progress: Progress
+) -> FoundImages:
+    """Find the files of the part that is meant, and say what is left out.
+
+    Raises
+    ------
+    NoImages
+        Where there is none in any part, with what may be the reason.
+    Interrupted
+        Where `progress` asked to stop.
+    """
+    settings = ScanSettings(
+        options.follow_links,
+        options.any_name,
+        Exclusion(options.exclude),
+        os.path.abspath(options.store_path),
+    )
+    found = find_images([os.fspath(path) for path in paths], settings, progress=progress)
+    if progress.stopping:
+        raise Interrupted("stopped before anything was embedded")
+    if not found.files and not found.failures:
+        raise NoImages(_why_none(paths, found))
+    if left_out := _left_out(found):
+        progress.note(f"left out: {left_out}")
+    if found.not_looked_at and not options.any_name:
+        progress.note(
+            f"not looked at, because of their names: {found.other_files} (--any-name looks into them)"
+        )
+    part = options.part
+    return replace(
+        found,
+        files=tuple(file for file in found.files if part.holds(file.path)),
+        # A folder that cannot be read now concerns every part.
+        failures=tuple(f for f in found.failures if f.code.temporary or part.holds(f.path)),
+    )
+
+
+def _left_out(found: FoundImages) -> str:
+    parts = (
+        (found.excluded, "file or folder by --exclude", "files and folders by --exclude"),
+        (found.nomedia, "folder with a .nomedia file", "folders with a .nomedia file"),
+        (found.libraries, "library of a photo manager", "libraries of photo managers"),
+    )
+    return ", ".join(quantity(*part) for part in parts if part[0])
+
+
+def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
+    nothing = f"no image found below {', '.join(map(str, paths))}"
+    if found.clusterings:
+        return (
+            f"{nothing} but in {quantity(found.clusterings, 'folder')} that `cluster` made: name the folder "
+            "that the images came from, or, if they were moved, the cluster folders themselves"
+        )
+    if left_out := _left_out(found):
+        return f"{nothing}; left out: {left_out}"
+    if found.not_looked_at:
+        return f"{nothing}; of other files there are {found.other_files} (--any-name looks into them)"
+    return f"{nothing}: name a folder with images"
+
+
+def decode_limits(options: ExtractOptions) -> DecodeLimits:
+    """Take from the options what is decoded at all."""
+    limits = DecodeLimits(accept_truncated=options.accept_truncated)
+    return replace(limits, max_pixels=options.max_pixels) if options.max_pixels else limits
 
 
 @dataclass(frozen=True)
@@ -39,34 +107,22 @@ class ExtractionPlan:
 
 
 def plan_extraction(
-    store: FeatureReader,
-    found: FoundImages,
-    space: str,
-    limits: DecodeLimits,
-    part: Shard,
-    readings: Readings,
-    *,
-    retry_failed: bool,
+    store: FeatureReader, found: FoundImages, space: str, options: ExtractOptions, readings: Readings
 ) -> ExtractionPlan:
-    """Tell the files that need nothing from those to read.
+    """Tell the files that need nothing from those to read, by their folder entries alone.
 
     Parameters
     ----------
     store
         What was embedded and what failed before.
     found
-        What a finished scan gave, of the part that is meant.
+        What `find_files` gave; whatever else the store knows of other parts stays as it is.
     space
         The feature space that must have an embedding.
-    limits
-        What is decoded: a refusal that they lift does not hold any more.
-    part
-        Of the images: whatever else the store knows of others stays as it is.
     readings
         Know of files which the store describes, and that held something else when they were read.
-    retry_failed
-        Whether every file that failed is to be read again.
     """
+    limits = decode_limits(options)
     entries = {entry.path: entry for entry in store.paths()}
     failures = {failure.path: failure for failure in store.failures()}
     unchanged = [
@@ -81,14 +137,14 @@ def plan_extraction(
     to_read: list[ImageFile] = []
     still_failed: list[Failure] = []
     others = failures.keys() - {file.path for file in found.files}
-    settled = _over(filter(part.holds, others), found)
+    settled = _over(filter(options.part.holds, others), found)
     for file in found.files:
         failure = failures.get(file.path)
         holds = failure is not None and _still_holds(failure, file, limits)
         if file.path in cached:
             if not holds:  # one that does is of a run with another network or other options
                 settled.add(file.path)
-        elif failure is not None and holds and not retry_failed:
+        elif failure is not None and holds and not options.retry_failed:
             still_failed.append(failure)
         else:
             to_read.append(file)
@@ -142,6 +198,5 @@ def is_retryable(failure: Failure, limits: DecodeLimits) -> bool:
 
 
 def _embedded(store: FeatureReader, space: str, entries: Sequence[PathEntry]) -> set[str]:
-    keys = np.frombuffer(b"".join(entry.key for entry in entries), np.uint8).reshape(-1, 32)
-    known = store.contains(space, keys).tolist()
+    known = store.contains(space, stacked([entry.key for entry in entries])).tolist()
     return {entry.path for entry, has in zip(entries, known, strict=True) if has}

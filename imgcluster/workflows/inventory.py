@@ -15,10 +15,9 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.images.facts import ImageFacts, image_facts
 from imgcluster.images.reading import read_file
 from imgcluster.output.manifest import read_assignments
-from imgcluster.output.single_file import check_target, write_file
-from imgcluster.output.tables import csv_bytes
+from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.existing import chooser, moved_into
@@ -26,6 +25,7 @@ from imgcluster.workflows.options import InventoryOptions
 from imgcluster.workflows.reading import READING_SECONDS
 
 _GONE = "gone since it was looked at"
+_NO_FACTS = ImageFacts("", 0, 0, 0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,7 @@ def inventory(
     options = options or InventoryOptions()
     progress = progress or SilentProgress()
     columns = [each.name for each in fields(InventoriedFile)]
-    if options.out is not None:
-        check_target(options.out, csv_bytes(columns, ()), first_line=True)
+    write_table = table_file(options.out, columns)
     known = list(_known(paths, options, owner, progress))
     clusters = _clusters(options.clusters)
     copies = Counter(file.key for file in known if file.key)
@@ -123,28 +122,27 @@ def inventory(
     progress.begin("reading headers", len(known))
     files, gone = [], 0
     for outcome in in_order(find_engine(engine), Call(_facts), known, timeout=READING_SECONDS):
-        file, facts = outcome.item, outcome.result
+        file, facts = outcome.item, outcome.result or _NO_FACTS
         is_gone = not any(map(os.path.lexists, file.places))
         gone += is_gone
         files.append(
             InventoriedFile(
                 path=file.path,
                 key=file.key,
-                format=facts.format if facts else "",
-                width=facts.width if facts else None,
-                height=facts.height if facts else None,
-                bits=facts.bits if facts else None,
-                pages=facts.pages if facts else None,
+                format=facts.format,
+                width=facts.width or None,
+                height=facts.height or None,
+                bits=facts.bits or None,
+                pages=facts.pages or None,
                 bytes=file.size if file.size >= 0 else None,
-                date=(facts and facts.taken) or _date(file.mtime_ns),
+                date=facts.taken or _date(file.mtime_ns),
                 cluster=clusters.get(file.path),
                 duplicates=numbers.get(file.key),
                 failure=file.failure or (_GONE if is_gone else ""),
             )
         )
         progress.advance()
-    if options.out is not None:
-        write_file(options.out, csv_bytes(columns, map(astuple, files)))
+    write_table(map(astuple, files))
     failed = sum(bool(file.failure) for file in known)
     return InventoryResult(tuple(files), len(files) - failed, failed, gone)
 
@@ -155,20 +153,16 @@ def _known(
     with open_features(
         options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
     ) as store:
-        entries = {entry.path: entry for entry in store.paths()}
+        entries: dict[str, PathEntry | Failure] = {entry.path: entry for entry in store.paths()}
         failures = {failure.path: failure for failure in store.failures()}
     moved = tuple(moved_into((options.clusters,), owner, progress.note))
     now = {image.original: image.path for image in moved}
     meant = chooser(paths, moved)
-    for path in sorted({*entries, *failures}, key=os.fsencode):
-        if not meant(path):
-            continue
-        failure, entry = failures.get(path), entries.get(path)
-        seen = failure or entry
-        if seen is not None:
-            key = "" if failure or entry is None else entry.key.hex()
+    for path, seen in sorted((entries | failures).items(), key=lambda item: os.fsencode(item[0])):
+        if meant(path):
+            key = seen.key.hex() if isinstance(seen, PathEntry) else ""
             places = (path, now[path]) if path in now else (path,)
-            reason = failure.reason if failure else ""
+            reason = seen.reason if isinstance(seen, Failure) else ""
             yield _Known(path, places, key, seen.size, seen.mtime_ns, reason)
 
 

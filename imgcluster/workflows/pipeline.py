@@ -1,6 +1,6 @@
-"""Files to rows, in three stages: files become pixels, pixels batches, and batches rows for the store.
+"""Files to rows: an engine reads files, batches are embedded, and one loop stands between these two stages.
 
-An engine reads the files, and two threads keep the network busy; one loop stands between them.
+Engines whose workers are elsewhere do both there. The third stage, the store, takes the batches.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ import math
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import methodcaller
-from typing import Any, Protocol, TypeAlias
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from imgcluster.child import ChildDied, TimedOut
 from imgcluster.engines.local import LocalEngine
@@ -31,22 +29,9 @@ from imgcluster.engines.protocol import (
     in_order,
     stream,
 )
-from imgcluster.errors import NetworkUnavailable, quantity
-from imgcluster.records import (
-    EmbeddingNetwork,
-    Embeddings,
-    Failure,
-    ImageFile,
-    Keys,
-    NetworkSource,
-    PathEntry,
-    Pictures,
-    Pixels,
-)
-from imgcluster.workflows.reading import ReadImage, Reading, ReadSettings, failure, read_image
-
-_FILES_PER_BATCH = 1024
-"""A batch is also complete with that many files that need no network, so that their paths are kept soon."""
+from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource
+from imgcluster.workflows.batch import Batch, KnownKeys
+from imgcluster.workflows.reading import ReadImage, Reading, ReadSettings, read_image
 
 _FILES_PER_CALL = 64
 """How many files a worker that is far away gets at a time."""
@@ -54,173 +39,57 @@ _FILES_PER_CALL = 64
 _PARTS = 4
 """Into so many parts files are cut that ended their worker together: few rounds find the one that does."""
 
-_Files: TypeAlias = tuple[ImageFile, ...]
-
 _BATCHES_IN_FLIGHT = 4
 """Two on the network, so that it finds the next one ready when it ends one, while others are stored."""
 
 _LAST_SECONDS = 0.5
 """How long a network that is told to stop may take to hand over what is nearly finished."""
 
-
-class KnownKeys:
-    """The one who says which images need no network: those that are stored, and those under way in this run.
-
-    Threads may ask, for keys and for digests of what makes a picture; only the loop of the pipeline claims.
-
-    Parameters
-    ----------
-    stored
-        The keys that have an embedding.
-    picture_keys
-        The digest of what makes the picture, for any keys of which it is known.
-    """
-
-    def __init__(
-        self, stored: Iterable[bytes] | Keys = (), picture_keys: Mapping[bytes, bytes] | None = None
-    ) -> None:
-        self._stored = frozenset(map(bytes, stored))
-        self._claimed: set[bytes] = set()
-        known = (picture_keys or {}).items()
-        self._pictures = {picture: key for key, picture in known if picture and key in self._stored}
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._stored or key in self._claimed or key in self._pictures
-
-    def is_stored(self, key: bytes) -> bool:
-        """Whether the embedding was there before this run."""
-        return key in self._stored
-
-    def claim(self, key: bytes, picture: bytes = b"") -> bytes | None:
-        """Give the key whose embedding this image has; None where the first who asks is to make it."""
-        if key in self._stored or key in self._claimed:
-            return key
-        self._claimed.add(key)
-        if not picture:
-            return None
-        shown = self._pictures.setdefault(picture, key)
-        return None if shown == key else shown
-
-
-class Watch(Protocol):
-    """Learns which file is in a decoder's hands, from whatever thread it is in."""
-
-    def start(self, path: str) -> None:
-        """Learn that the file goes to a decoder."""
-
-    def finish(self, path: str) -> None:
-        """Learn that the decoder has come back."""
+_Files: TypeAlias = tuple[ImageFile, ...]
+_Read: TypeAlias = Outcome[ImageFile, ReadImage]
 
 
 @dataclass(frozen=True)
 class ReadImages:
-    """The job of the first stage. `known` and `watch` are for workers in this process."""
+    """The job of reading files; `watch` is around the reading of each, and for workers in this process."""
 
     settings: ReadSettings
     reading: Reading = read_image
     known: Container[bytes] = frozenset()
-    watch: Watch | None = None
+    watch: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def start(self) -> Callable[[ImageFile], ReadImage]:
         """Nothing needs to be made."""
         return self._read
 
     def _read(self, file: ImageFile) -> ReadImage:
-        if self.watch is None:
+        with self.watch(file.path):
             return self.reading(file, self.known, self.settings)
-        self.watch.start(file.path)
-        try:
-            return self.reading(file, self.known, self.settings)
-        finally:
-            self.watch.finish(file.path)
 
 
-_Read: TypeAlias = Outcome[ImageFile, ReadImage]
+@dataclass(frozen=True)
+class ReadAndEmbed:
+    """The job of workers that share no memory with this process: paths in, rows out.
 
-
-@dataclass
-class Batch:
-    """Files that go through the stages together, each once: in `entries` or in `failures`.
-
-    `with_pages` is how many have further pages, `picture_keys` what makes their pictures, by their keys.
-    `copies` are keys whose image is the same as that of another, with that one's key.
-
-    Of the images that need the network, `keys` are gathered with their `pixels`, in whose place come
-    `embeddings`, (n, D) float32, a row for each key. `pictures` are how those look that were decoded, by
-    their keys.
+    Each loads the network once; a file that cannot be read is a failure in its batch.
     """
 
-    entries: list[PathEntry] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    with_pages: int = 0
-    picture_keys: dict[bytes, bytes] = field(default_factory=dict)
-    copies: list[tuple[bytes, bytes]] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    pixels: list[Pixels] = field(default_factory=list)
-    embeddings: Embeddings | None = None
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    pictures: dict[bytes, Pictures] = field(default_factory=dict)
+    read: ReadImages
+    source: NetworkSource
 
-    @property
-    def paths(self) -> list[str]:
-        """The files that it accounts for."""
-        return [file.path for files in (self.entries, self.failures) for file in files]
+    def start(self) -> Callable[[Sequence[ImageFile]], Batch]:
+        """Load the network."""
+        return partial(self._do, self.source.load())
 
-    @property
-    def key_rows(self) -> Keys:
-        """(n, 32) uint8."""
-        return np.frombuffer(b"".join(self.keys), np.uint8).reshape(-1, 32)
-
-    def add(self, read: _Read, known: KnownKeys) -> None:
-        """Gather what became of a file."""
-        image = read.result
-        if image is None:
-            self.failures.append(failure(read.item, read.error))
-            return
-        self.entries.append(image.entry)
-        if image.picture is not None:
-            self.pictures[image.entry.key] = image.picture
-        if image.note:
-            self.notes.append(f"{image.entry.path}: {image.note}")
-        self.with_pages += image.pages > 1
-        self.picture_keys[image.entry.key] = image.picture_key
-        if self._is_new(image.entry.key, known) and image.pixels is not None:
-            self.keys.append(image.entry.key)
-            self.pixels.append(image.pixels)
-
-    def is_full(self, network: EmbeddingNetwork | None) -> bool:
-        """Whether it is time for the network, or for what needs none to be stored."""
-        files = len(self.entries) + len(self.failures)
-        has_pixels = network is not None and len(self.pixels) == network.batch_size
-        return has_pixels or files - len(self.pixels) >= _FILES_PER_BATCH
-
-    def embed(self, network: EmbeddingNetwork) -> None:
-        """Turn pixels into rows."""
-        size = network.batch_size
-        parts = [self.pixels[at : at + size] for at in range(0, len(self.pixels), size)]
-        if parts:
-            self.embeddings = np.concatenate([_rows(network, np.stack(part)) for part in parts])
-            self.provenance = dict(network.provenance)
-        self.pixels = []
-
-    def without(self, known: KnownKeys) -> Batch:
-        """Leave out rows that others have brought since."""
-        self.copies = []
-        new = [self._is_new(key, known) for key in self.keys]
-        for entry in self.entries:
-            self._is_new(entry.key, known)
-        if self.embeddings is not None and not all(new):
-            self.keys = [key for key, is_new in zip(self.keys, new, strict=True) if is_new]
-            self.embeddings = self.embeddings[new]
-        return self
-
-    def _is_new(self, key: bytes, known: KnownKeys) -> bool:
-        """Whether an image is to be embedded; where another has its picture, that is gathered."""
-        shown = known.claim(key, self.picture_keys.get(key, b""))
-        if shown not in (None, key):
-            self.copies.append((key, shown))
-        return shown is None
+    def _do(self, network: EmbeddingNetwork, files: Sequence[ImageFile]) -> Batch:
+        batch, known = Batch(), KnownKeys()
+        for image in in_order(LocalEngine(), self.read, files, timeout=self.read.settings.timeout):
+            batch.add(image, known)
+        where = socket.gethostname()
+        batch.failures = [
+            replace(f, reason=f"{f.reason} (on {where})") if f.code.temporary else f for f in batch.failures
+        ]
+        return _embed((network, batch))
 
 
 @dataclass(frozen=True)
@@ -229,12 +98,12 @@ class Pipeline:
 
     Attributes
     ----------
+    read
+        How files are read; only here they are watched.
     engine
         Reads files; one whose workers share no memory with this process embeds them as well.
     known
         Which keys need no network.
-    watch
-        Is told about files that are read in this process.
     stopping
         Asked again and again whether to end; what is finished then still comes.
     """
@@ -243,7 +112,6 @@ class Pipeline:
     read: ReadImages
     engine: Engine
     known: KnownKeys
-    watch: Watch | None = None
     stopping: Callable[[], bool] = lambda: False
 
     def run(self, files: Sequence[ImageFile], suspects: Collection[str] = ()) -> Generator[Batch, None, None]:
@@ -264,13 +132,14 @@ class Pipeline:
         self, apart: Sequence[ImageFile], others: Sequence[ImageFile]
     ) -> Generator[_Read | None, None, None]:
         """Stage one: files become pixels; None after a moment without any."""
-        watched = replace(self.read, known=self.known, watch=self.watch)
-        for engine, job, files in ((ProcessEngine(), self.read, apart), (self.engine, watched, others)):
+        alone = replace(self.read, watch=nullcontext)
+        beside = replace(self.read, known=self.known)
+        for engine, job, files in ((ProcessEngine(), alone, apart), (self.engine, beside, others)):
             timeout = self.read.settings.timeout
             yield from stream(engine, job, files, timeout=timeout, stopping=self.stopping)
 
     def _embedded(self, images: Iterable[_Read | None]) -> Iterator[Batch]:
-        """Stage two: pixels are gathered into batches, which become rows. The third stores them."""
+        """Stage two: pixels are gathered into batches, which become rows."""
         network: EmbeddingNetwork | None = None
         batch = Batch()
         embedders = LocalEngine(threads=2, max_in_flight=_BATCHES_IN_FLIGHT).start(Call(_embed))
@@ -308,7 +177,7 @@ class Pipeline:
         """Let an engine's workers do both stages; a file that by itself ends so many of them is a failure."""
         if not files:
             return
-        job = ReadAndEmbed(replace(self.read, known=self.known), self.source)
+        job = ReadAndEmbed(replace(self.read, known=self.known, watch=nullcontext), self.source)
         timeout = at_once * self.read.settings.timeout
         died: Counter[_Files] = Counter()
 
@@ -334,6 +203,13 @@ def _cut(files: Sequence[ImageFile], count: int) -> list[_Files]:
     return [tuple(files[at : at + count]) for at in range(0, len(files), count)]
 
 
+def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
+    network, batch = work
+    if network is not None:
+        batch.embed(network)
+    return batch
+
+
 def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
     while (outcome := workers.next(patience)) is not None:
         yield _result(outcome)
@@ -344,49 +220,3 @@ def _result(outcome: Outcome[Any, Result]) -> Result:
     if outcome.result is None:
         raise outcome.error or RuntimeError("a result was lost")
     return outcome.result
-
-
-@dataclass(frozen=True)
-class ReadAndEmbed:
-    """The job of workers that share no memory with this process: paths in, rows out.
-
-    Each loads the network once; a file that cannot be read is a failure in its batch.
-    """
-
-    read: ReadImages
-    source: NetworkSource
-
-    def start(self) -> Callable[[Sequence[ImageFile]], Batch]:
-        """Load the network."""
-        return partial(self._do, self.source.load())
-
-    def _do(self, network: EmbeddingNetwork, files: Sequence[ImageFile]) -> Batch:
-        batch, known = Batch(), KnownKeys()
-        for image in in_order(LocalEngine(), self.read, files, timeout=self.read.settings.timeout):
-            batch.add(image, known)
-        where = socket.gethostname()
-        batch.failures = [
-            replace(f, reason=f"{f.reason} (on {where})") if f.code.temporary else f for f in batch.failures
-        ]
-        return _embed((network, batch))
-
-
-def _rows(network: EmbeddingNetwork, pixels: Pixels) -> Embeddings:
-    """Embed, and make sure that it is what the network says, for a store would keep anything."""
-    rows = np.asarray(network.embed(pixels))
-    gives = f"the network gives {rows.shape} {rows.dtype} for {quantity(len(pixels), 'image')}"
-    if rows.shape != (len(pixels), network.dimension) or rows.dtype.kind not in "fiu":
-        raise NetworkUnavailable(
-            f"{gives}, though it says that its vectors have {network.dimension} numbers: nothing of that is "
-            "kept"
-        )
-    if not rows.any() and pixels.any():
-        raise NetworkUnavailable(f"{gives}, nothing but zeros: nothing of that is kept")
-    return rows.astype(np.float32, copy=False)
-
-
-def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
-    network, batch = work
-    if network is not None:
-        batch.embed(network)
-    return batch

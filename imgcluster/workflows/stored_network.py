@@ -9,8 +9,9 @@ from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.networks.catalog import DEFAULT_NETWORK, is_known
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.records import EmbeddingNetwork, FeatureSpace, NetworkSource, Notify, Run, StoredSpace
+from imgcluster.store.reader import FeatureReader
 from imgcluster.workflows.choose_network import Choose
-from imgcluster.workflows.options import ExtractOptions
+from imgcluster.workflows.options import AssignOptions, ExtractOptions
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,28 @@ def source_of(
     return StoredNetwork(
         space, weights, options.precision, options.runtime, choose, notify, options.batch_size
     )
+
+
+def stored_networks(
+    store: FeatureReader,
+    spaces: Sequence[StoredSpace],
+    choose: Choose,
+    notify: Notify,
+    options: AssignOptions | None = None,
+) -> list[StoredNetwork]:
+    """Give for each feature space of a store the network that made it; `options` may choose how it runs."""
+    options, runs = options or AssignOptions(), store.runs()
+    return [
+        StoredNetwork(
+            stored.space,
+            options.weights or weights_of(stored.space, runs),
+            options.precision,
+            options.runtime,
+            choose,
+            notify,
+        )
+        for stored in spaces
+    ]
 
 
 def weights_of(space: FeatureSpace, runs: Sequence[Run]) -> str:

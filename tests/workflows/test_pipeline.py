@@ -12,8 +12,9 @@ from fakes import FakeNetwork, FakeSource, write_images
 from imgcluster.engines.local import LocalEngine
 from imgcluster.images.decode import DecodeLimits
 from imgcluster.records import ImageFile
-from imgcluster.workflows import pipeline
-from imgcluster.workflows.pipeline import KnownKeys, Pipeline, ReadImages
+from imgcluster.workflows import batch
+from imgcluster.workflows.batch import KnownKeys
+from imgcluster.workflows.pipeline import Pipeline, ReadImages
 from imgcluster.workflows.reading import ReadSettings
 
 SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30)
@@ -37,7 +38,7 @@ def test_suspects_are_read_one_after_the_other(tmp_path: Path) -> None:
 def test_batches_are_filled_however_large_they_are(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_FILES_PER_BATCH", 2)
+    monkeypatch.setattr(batch, "_FILES_PER_BATCH", 2)
     network = FakeNetwork(batch_size=size)
     files = image_files(tmp_path, 2 * size)
     list(Pipeline(FakeSource(network), ReadImages(SETTINGS), LocalEngine(), KnownKeys()).run(files))
