@@ -7,34 +7,15 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from imgcluster.cli import console, interrupts
-from imgcluster.cli.assign import assign
-from imgcluster.cli.cluster import cluster
-from imgcluster.cli.command import Answers, as_command
-from imgcluster.cli.compare import compare
-from imgcluster.cli.contact_sheet import contact_sheet
-from imgcluster.cli.correct import correct
-from imgcluster.cli.demo_images import demo_images
-from imgcluster.cli.diff import diff
-from imgcluster.cli.duplicates import duplicates
-from imgcluster.cli.evaluate import evaluate
-from imgcluster.cli.extract import extract
-from imgcluster.cli.inventory import inventory
-from imgcluster.cli.merge import merge as merge_clusters
-from imgcluster.cli.name import name
-from imgcluster.cli.networks import networks
-from imgcluster.cli.pick import pick
-from imgcluster.cli.report import report
-from imgcluster.cli.similar import similar
-from imgcluster.cli.store import cache, export, info, merge, prune, repair, verify
-from imgcluster.cli.sweep import sweep
-from imgcluster.cli.undo import undo
+from imgcluster.cli import console, interrupts, store
+from imgcluster.cli.command import as_command
 from imgcluster.engines.local import threads_left
 from imgcluster.errors import ImgclusterError, Interrupted
 
@@ -136,17 +117,16 @@ app = typer.Typer(
 )
 app.callback()(_root)
 _store = typer.Typer(help="Look after the feature store.", no_args_is_help=True, rich_markup_mode=None)
-_COMMANDS: dict[typer.Typer, tuple[Callable[..., Answers], ...]] = {
-    app: (
-        *(extract, cluster, sweep, evaluate, compare, assign, report, contact_sheet),
-        *(name, merge_clusters, correct, undo, diff, pick),
-        *(similar, duplicates, inventory, networks, demo_images),
-    ),
-    _store: (info, verify, repair, prune, merge, export, cache),
-}
-for owner, commands in _COMMANDS.items():
-    for command in commands:
-        owner.command(cls=_Command)(as_command(command))
+_COMMANDS = (
+    *("extract", "cluster", "sweep", "evaluate", "compare", "assign", "report", "contact_sheet"),
+    *("name", "merge", "correct", "undo", "diff", "pick"),
+    *("similar", "duplicates", "inventory", "networks", "demo_images"),
+)
+"""Each is a function in the module of that name."""
+for name in _COMMANDS:
+    app.command(cls=_Command)(as_command(getattr(import_module(f"imgcluster.cli.{name}"), name)))
+for command in (store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache):
+    _store.command(cls=_Command)(as_command(command))
 app.add_typer(_store, name="store")
 
 

@@ -1,7 +1,5 @@
 """`imgcluster cluster`."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -145,7 +145,9 @@ def show_json(result: object) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Make of dataclasses what `json.dumps` takes; NaN, which JSON lacks, becomes None."""
+    """Make of dataclasses what `json.dumps` takes; a key becomes hex, and NaN, which JSON lacks, None."""
+    if isinstance(value, bytes):
+        return value.hex()
     if is_dataclass(value):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
@@ -156,22 +158,20 @@ def _plain(value: Any) -> Any:
 
 
 def chosen(items: Iterable[Any], *names: str) -> list[dict[str, Any]]:
-    """Give some attributes of each item, as JSON has them; a key in hex."""
-    values = ((getattr(item, name) for name in names) for item in items)
-    return [
-        {n: v.hex() if isinstance(v, bytes) else v for n, v in zip(names, row, strict=True)} for row in values
-    ]
+    """Give some attributes of each item."""
+    return [{name: getattr(item, name) for name in names} for item in items]
 
 
 def show_rows(items: Sequence[Any], **columns: str) -> None:
     """Print some attributes of items as a table, each in a format; numbers are aligned to the right."""
     rows = [[getattr(item, name) for name in columns] for item in items]
     numbers = [at for at, value in enumerate(rows[0] if rows else ()) if not isinstance(value, str)]
-    cells = [
-        [format(v, how) if v == v else "not defined" for v, how in zip(row, columns.values(), strict=True)]  # noqa: PLR0124 - NaN
-        for row in rows
-    ]
+    cells = [[*map(_cell, row, columns.values())] for row in rows]
     show_table(tuple(columns), cells, numbers=numbers)
+
+
+def _cell(value: Any, form: str) -> str:
+    return "not defined" if isinstance(value, float) and math.isnan(value) else format(value, form)
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:

@@ -1,7 +1,5 @@
 """`imgcluster correct`."""
 
-from __future__ import annotations
-
 import shlex
 
 from imgcluster.cli import console

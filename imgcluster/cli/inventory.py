@@ -1,7 +1,5 @@
 """`imgcluster inventory`."""
 
-from __future__ import annotations
-
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Paths, Runner
 from imgcluster.errors import quantity

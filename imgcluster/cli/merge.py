@@ -1,7 +1,5 @@
 """`imgcluster merge`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

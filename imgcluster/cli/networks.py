@@ -1,7 +1,5 @@
 """`imgcluster networks`."""
 
-from __future__ import annotations
-
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import install_command

@@ -1,7 +1,5 @@
 """`imgcluster report`."""
 
-from __future__ import annotations
-
 import math
 
 from imgcluster.cli import console

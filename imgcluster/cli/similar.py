@@ -1,7 +1,5 @@
 """`imgcluster similar`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`imgcluster store`: info, verify, repair, prune, merge, export, cache."""
 
-from __future__ import annotations
-
 import os
 from typing import Annotated
 

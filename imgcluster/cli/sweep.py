@@ -1,7 +1,5 @@
 """`imgcluster sweep`."""
 
-from __future__ import annotations
-
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Paths, Runner
 from imgcluster.workflows.options import SweepOptions

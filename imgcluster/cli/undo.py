@@ -1,7 +1,5 @@
 """`imgcluster undo`."""
 
-from __future__ import annotations
-
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.cli.report import report_again

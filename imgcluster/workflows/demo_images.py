@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
 from imgcluster.images.encode import encode_image
 from imgcluster.images.views import views
 from imgcluster.workflows.photographs import PHOTOGRAPHS, Photograph, photograph_pixels
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from imgcluster.records import Pixels
 
 VIEWS_PER_PHOTOGRAPH = 12
 
@@ -47,7 +41,8 @@ def make_demo_images(folder: str | os.PathLike[str], seed: int = 0) -> DemoImage
         for number, photograph in enumerate(PHOTOGRAPHS):
             target = os.path.join(folder, photograph.name)
             os.makedirs(target, exist_ok=True)
-            for view, pixels in enumerate(_views(photograph, seed + number)):
+            varied = views(photograph_pixels(photograph), VIEWS_PER_PHOTOGRAPH, seed + number)
+            for view, pixels in enumerate(varied):
                 path = os.path.join(target, f"{photograph.name}-{view:02}.jpg")
                 written += 1
                 if not os.path.exists(path):
@@ -55,7 +50,3 @@ def make_demo_images(folder: str | os.PathLike[str], seed: int = 0) -> DemoImage
     except OSError as error:
         raise ImgclusterError(f"cannot fill {folder}: {error.strerror}; name another folder") from error
     return DemoImages(folder, written, PHOTOGRAPHS)
-
-
-def _views(photograph: Photograph, seed: int) -> Iterator[Pixels]:
-    return views(photograph_pixels(photograph), VIEWS_PER_PHOTOGRAPH, seed)
