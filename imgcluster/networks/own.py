@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -120,19 +121,18 @@ class OwnNetwork:
         return vectors.astype(np.float32, copy=False)
 
     def _check(self, vectors: NDArray[Any], batch: NDArray[np.float32]) -> None:
-        first, (count, dimension) = not self.dimension, (len(batch), self.dimension or "D")
-        of_its_shape = vectors.ndim == 2 and vectors.shape[0] == count and vectors.shape[1] > 0
-        if not of_its_shape or dimension not in ("D", vectors.shape[1]) or vectors.dtype.kind not in "fiu":
+        name, known = self._network.name, self.dimension
+        width = vectors.shape[1] if vectors.ndim == 2 and len(vectors) == len(batch) else 0
+        if not width or width != (known or width) or vectors.dtype.kind not in "fiu":
             raise ImgclusterError(
-                f"network {self._network.name} makes {vectors.dtype} {vectors.shape} of a batch "
-                f"{batch.shape}: it has to make numbers ({count}, {dimension}), one vector for each image"
+                f"network {name} makes {vectors.dtype} {vectors.shape} of a batch {batch.shape}: it has to "
+                f"make numbers ({len(batch)}, {known or 'D'}), one vector for each image"
             )
-        if first and not np.isfinite(vectors).all():
+        if not known and not np.isfinite(vectors).all():
             raise ImgclusterError(
-                f"network {self._network.name} gives NaN or infinity for its first images: "
-                "are mean and std right?"
+                f"network {name} gives NaN or infinity for its first images: are mean and std right?"
             )
-        self.dimension = vectors.shape[1]
+        self.dimension = width
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,6 @@ class _Kind:
     compute: Callable[[Any], Compute]
     parts: Callable[[Any], Iterable[tuple[str, Any]]]
     layout: Literal["last", "first"] = "last"
-
-
-def _of_keras(model: Any) -> Compute:
-    compute: Compute = model.predict_on_batch
-    return compute
 
 
 def _parts_of_keras(model: Any) -> Iterable[tuple[str, Any]]:
@@ -189,14 +184,9 @@ def _parts_of_torch(module: Any) -> Iterable[tuple[str, Any]]:
         yield name, (values.float() if values.is_floating_point() else values).numpy()
 
 
-def _as_it_is(function: Any) -> Compute:
-    compute: Compute = function
-    return compute
-
-
-_FUNCTION = _Kind(_as_it_is, lambda _: ())
+_FUNCTION = _Kind(lambda function: function, lambda _: ())
 _KINDS = {
-    ("keras", "Model"): _Kind(_of_keras, _parts_of_keras),
+    ("keras", "Model"): _Kind(attrgetter("predict_on_batch"), _parts_of_keras),
     ("torch.nn", "Module"): _Kind(_of_torch, _parts_of_torch, layout="first"),
 }
 

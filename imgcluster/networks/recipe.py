@@ -26,13 +26,10 @@ class Recipe:
     space: FeatureSpace
 
     def precision_with(self, *, gpu: bool) -> str:
-        """Return the precision to compute in, ``auto`` resolved for this processor or GPU.
-
-        Random weights are not scaled for the narrow range of float16.
-        """
+        """Return the precision to compute in, ``auto`` resolved for this processor or GPU."""
         if self.choice.precision != "auto":
             return self.choice.precision
-        if gpu:
+        if gpu:  # random weights are not scaled for the narrow range of float16
             return "float32" if self.weights.path is None else "float16"
         return "bfloat16" if has_native_bfloat16() else "float32"
 

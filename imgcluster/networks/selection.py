@@ -13,7 +13,6 @@ from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import (
     Calibration,
     int8_model,
-    model_digest,
     openvino_model,
     tensorflow_graph,
 )
@@ -33,15 +32,8 @@ def _say_nothing(message: str) -> None:
 class ChosenNetwork:
     """A NetworkSource.
 
-    Attributes
-    ----------
-    runtime
-        ``python``, ``tensorflow``, ``openvino``, or ``auto``: TensorFlow if it can use the GPU, else
-        OpenVINO.
-    models
-        The folder of converted models.
-    int8
-        The path of a quantised model.
+    `runtime` is ``python``, ``tensorflow``, ``openvino``, or ``auto``: TensorFlow if it can use the GPU, else
+    OpenVINO. `models` is the folder of converted models, `int8` the path of a quantised one.
     """
 
     recipe: Recipe
@@ -60,13 +52,7 @@ class ChosenNetwork:
         return self.recipe.space
 
     def load(self) -> EmbeddingNetwork:
-        """Import the runtime, make the model unless it was made before, and run it once.
-
-        Raises
-        ------
-        NetworkUnavailable
-            Where it cannot be had.
-        """
+        """Import the runtime, make the model unless it is kept, run it once; else NetworkUnavailable."""
         try:
             return self._load()
         except ImgclusterError as error:
@@ -111,8 +97,6 @@ def choose(
     ----------
     notify
         Is told of downloads, of random weights and of a quantisation.
-    places
-        Where weights are looked for and converted models kept.
     calibration
         Images for int8. The first choice of an int8 network quantises it, because its feature space is named
         after the result.
@@ -146,8 +130,8 @@ def choose(
         return chosen
     if calibration is None:
         raise ImgclusterError("--precision int8 needs images to calibrate on")
-    model = int8_model(chosen.recipe, places.models, notify, calibration)
-    quantised = replace(chosen.recipe, space=replace(space, quantisation=model_digest(model)))
+    model, digest = int8_model(chosen.recipe, places.models, notify, calibration)
+    quantised = replace(chosen.recipe, space=replace(space, quantisation=digest))
     return replace(chosen, recipe=quantised, int8=model)
 
 
@@ -163,11 +147,10 @@ def _runtime(choice: NetworkChoice, network: Network) -> str:
         return "openvino"
     if choice.runtime == "tensorflow" or choice.precision == "float16":
         return "tensorflow"
-    if choice.runtime == "openvino" or network.framework == "onnx":
-        if not there("openvino"):
-            wanted = "--runtime openvino" if choice.runtime == "openvino" else f"network {network.name}"
-            raise MissingExtra(wanted, "openvino")
-        return "openvino"
+    wanted = choice.runtime == "openvino" or network.framework == "onnx"
     if not there("openvino"):
+        if wanted:
+            what = "--runtime openvino" if choice.runtime == "openvino" else f"network {network.name}"
+            raise MissingExtra(what, "openvino")
         return "tensorflow"
-    return "auto" if has_nvidia_gpu() and choice.precision != "bfloat16" else "openvino"
+    return "auto" if has_nvidia_gpu() and choice.precision != "bfloat16" and not wanted else "openvino"

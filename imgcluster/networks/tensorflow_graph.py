@@ -26,16 +26,9 @@ _WEIGHT_BYTES = 1024
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """What a graph is made for.
+    """What a graph is made for: images of its one shape, ``float32``, ``bfloat16`` or ``float16``.
 
-    Attributes
-    ----------
-    batch_size
-        Images of its one shape.
-    precision
-        ``float32``, ``bfloat16`` or ``float16``.
-    optimise
-        Whether now: not for a GPU, which the process that makes the graph does not see.
+    `optimise` it when it is made: not for a GPU, which the process that makes it does not see.
     """
 
     batch_size: int
@@ -79,13 +72,10 @@ def read_graph(tf: Any, folder: str) -> tuple[Any, Any, Any]:
     dtypes = {node.name: node.attr["dtype"].type for node in definition.node if node.op == "Placeholder"}
     graph = tf.Graph()
     with graph.as_default(), named(os.path.join(folder, _WEIGHTS)) as file, np.load(file) as arrays:
-        weights = {
-            f"{name}:0": tf.constant(
-                # NumPy's format does not know bfloat16 by name.
-                arrays[name].view(tf.dtypes.as_dtype(dtypes[name]).as_numpy_dtype)
-            )
-            for name in arrays.files
-        }
+        weights = {}
+        for name in arrays.files:  # NumPy's format does not know bfloat16 by name
+            dtype = tf.dtypes.as_dtype(dtypes[name]).as_numpy_dtype
+            weights[f"{name}:0"] = tf.constant(arrays[name].view(dtype))
         pixels, embeddings = tf.import_graph_def(
             definition, weights, [f"{_PIXELS}:0", f"{_EMBEDDINGS}:0"], name=""
         )

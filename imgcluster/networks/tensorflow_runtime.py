@@ -17,7 +17,7 @@ import numpy as np
 from imgcluster.errors import ImgclusterError
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
-from imgcluster.networks.conversion import reading
+from imgcluster.networks.kept_models import reading
 from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.records import Embeddings, Pixels

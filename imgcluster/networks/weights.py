@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
-from imgcluster.files import named
+from imgcluster.files import file_digest, open_named
 from imgcluster.networks.catalog import (
     DEFAULT_NETWORK,
     OFFLINE_NETWORK,
@@ -23,7 +26,6 @@ from imgcluster.networks.download import STEP_SECONDS, DownloadError, download
 from imgcluster.records import Notify
 
 RANDOM_SEED = 0
-_BLOCK = 1 << 20
 _OWN = "own"
 
 
@@ -83,11 +85,10 @@ NOWHERE = NetworkPlaces()
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that were found; `path` is None for random ones.
+    """Weights that were found; `path` is None for random ones and those that a network brings along.
 
     `digest` is the SHA-256 in hex of the file's bytes, or of a description of the random numbers.
-    `origin` is what has to be chosen to find them again: ``imagenet``, ``random``, ``own`` where a network
-    brings them along, or an absolute path.
+    `origin` is what has to be chosen to find them again: ``imagenet``, ``random``, ``own`` or a path.
     """
 
     path: str | None
@@ -169,12 +170,10 @@ def _users_file(choice: str, network: Network) -> str:
         raise ImgclusterError(
             f"no weights file {path}; --weights takes imagenet, random or a Keras weights file"
         )
-    allowed: tuple[str, ...] = (".h5",)
     which = "only files that hold nothing but arrays are, .h5 or .weights.h5 (from Keras: model.save_weights)"
+    allowed = (".h5", ".pth") if isinstance(network.weights, PackagedWeights) else (".h5",)
     if network.framework == "onnx":
-        allowed, which = (".onnx",), f"{network.name} takes an .onnx file"
-    elif isinstance(network.weights, PackagedWeights):
-        allowed = (".h5", ".pth")
+        which, allowed = f"{network.name} takes an .onnx file", (".onnx",)
     if not path.endswith(allowed):
         raise ImgclusterError(f"{path} is not read: {which}")
     return path
@@ -193,9 +192,8 @@ def _published(
     path = places.published_file(published)
     hint = ""
     if os.path.isfile(path):
-        sha256, md5 = _digests(path, "sha256", "md5")
-        if md5 == published.md5:
-            return Weights(path, sha256, "imagenet")
+        if _md5(path) == published.md5:
+            return _found(path, "imagenet")
         hint = f" (there is one, but its MD5 differs; to use it all the same: --weights {path})"
     notify(f"fetching the weights of {network.name} from {published.url}")
     try:
@@ -210,17 +208,18 @@ def _published(
 
 
 def _found(path: str, origin: str) -> Weights:
-    return Weights(path, _digests(path, "sha256")[0], origin)
+    with _explained(path):
+        return Weights(path, file_digest(path), origin)
 
 
-def _digests(path: str, *algorithms: str) -> list[str]:
-    """Return digests in hex of a file that is read once."""
-    digests = [hashlib.new(algorithm, usedforsecurity=False) for algorithm in algorithms]
+def _md5(path: str) -> str:
+    with _explained(path), os.fdopen(open_named(path), "rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
     try:
-        with named(path) as file:
-            while block := file.read(_BLOCK):
-                for digest in digests:
-                    digest.update(block)
+        yield
     except OSError as error:
         raise ImgclusterError(f"cannot read the weights {path}: {error.strerror}") from error
-    return [digest.hexdigest() for digest in digests]
