@@ -14,18 +14,16 @@ from imgcluster.images.memory import bytes_of_result
 from imgcluster.images.opencv import decode_colour
 from imgcluster.images.pillow import decode_with_pillow, orientation_of
 from imgcluster.images.pixels import Raw, Request, damaged
+from imgcluster.images.remarks import REMARKS, segments
 from imgcluster.records import Pixels
 
 TRUNCATED = "cut short: the missing part is filled in"
 UNENDED = "lacks the mark of its end; all pixels are there"
 
 _END_OF_IMAGE = b"\xff\xd9"
-_START_OF_SCAN, _RESTART_INTERVAL, _APP0, _APP1, _APP2, _APP14 = 0xDA, 0xDD, 0xE0, 0xE1, 0xE2, 0xEE
-_REMARKS = frozenset({*range(0xE0, 0xF0), 0xFE})
-_WITHOUT_CONTENT = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xDA)})
+_RESTART_INTERVAL, _APP0, _APP1, _APP2, _APP14 = 0xDD, 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
-_MOST_SEGMENTS = 1 << 16
 _ALL_COEFFICIENTS = b"\0\x3f\0"
 _SEGMENT = re.compile(rb"\xff[\xc4\xda\xdb\xdd\xe0-\xef\xfe](..)", re.DOTALL)
 _MARKER = re.compile(rb"\xff[^\0]")
@@ -110,24 +108,11 @@ def _read_header(data: bytes) -> _Header:
     """Walk the segments up to the image data."""
     frame, content = b"", b""
     metadata: dict[bytes, bytes] = {}
-    marker, plain, gaps = 0, True, False
-    segments = []
-    expected = position = 2
-    while marker != _START_OF_SCAN:
-        position = data.find(b"\xff", position)
-        if position < 0 or position + 4 > len(data):
-            raise damaged("a JPEG that ends within its header (cut short)")
-        marker = data[position + 1]
-        if marker in _WITHOUT_CONTENT:
-            position += 1
-            continue
-        gaps = gaps or position != expected
-        expected = position + 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
-        content = data[position + 4 : expected]
-        segments.append((marker, position + 4, expected))
-        if len(segments) > _MOST_SEGMENTS:
-            raise damaged(f"a damaged JPEG: more than {_MOST_SEGMENTS:,} segments before the picture")
-        position = expected
+    plain, gaps, position = True, False, 2
+    found = tuple(segments(data))
+    for marker, start, end in found:
+        gaps, position = gaps or start != position + 4, end
+        content = data[start:end]
         plain = plain and _is_plain(marker, content)
         if marker in _FRAMES and len(content) >= 6:
             frame = frame or content
@@ -139,7 +124,7 @@ def _read_header(data: bytes) -> _Header:
     plain = plain and not gaps and content[:1] == frame[5:6] and content[-3:] == _ALL_COEFFICIENTS
     bits, height, width = struct.unpack_from(">BHH", frame)
     orientation = orientation_of(metadata.get(_EXIF), metadata.get(_XMP))
-    return _Header(width, height, bits, orientation, position, plain, gaps, tuple(segments))
+    return _Header(width, height, bits, orientation, position, plain, gaps, found)
 
 
 def picture_parts(data: bytes) -> Iterator[bytes | memoryview]:
@@ -150,7 +135,7 @@ def picture_parts(data: bytes) -> Iterator[bytes | memoryview]:
     yield b"JPEG %d %d" % (header.orientation, header.plain)
     for marker, start, end in header.segments:
         content = data[start:end]
-        if marker not in _REMARKS or (marker, content[:5]) == (_APP14, b"Adobe"):
+        if marker not in REMARKS or (marker, content[:5]) == (_APP14, b"Adobe"):
             yield bytes([marker]) + content
         elif marker == _APP0 and content.startswith(b"JFIF\0"):
             yield content[:6]  # with its version; what follows is about paper

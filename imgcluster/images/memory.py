@@ -36,14 +36,15 @@ class MemoryBudget:
     """Lets decoders start as long as what they need together stays within `total` bytes.
 
     A picture that needs more than that is decoded while no other is, one that needs more than `largest` is
-    refused. By default these are 2 and 4 GiB, or a quarter and three of the memory that this process may use.
+    refused. By default the one is the 32nd part of the memory that this process may use, from 256 MiB to
+    2 GiB, and the other 4 GiB, or three quarters of that memory.
     Where nothing is given back for `patience` seconds, a decoder starts all the same: another that was given
     up never gives back what it took.
     """
 
     def __init__(self, total: int | None = None, largest: int | None = None, patience: float = 20) -> None:
         quarter = default_memory() or 2 * _GIB
-        self.total = min(2 * _GIB, quarter) if total is None else total
+        self.total = min(max(_GIB // 4, min(2 * _GIB, quarter // 8)), quarter) if total is None else total
         self.largest = min(4 * _GIB, 3 * quarter) if largest is None else largest
         self.patience = patience
         self._taken = 0

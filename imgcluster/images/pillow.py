@@ -20,6 +20,7 @@ from PIL import _imaging as _core
 from imgcluster.errors import FailureCode, MissingExtra, UnreadableImage
 from imgcluster.images.memory import bytes_to_decode
 from imgcluster.images.pixels import Box, Raw, Request, Scale, damaged, scaled_size, to_rgb
+from imgcluster.images.remarks import with_few_remarks
 from imgcluster.records import Pixels
 
 # Sizes are checked against our own limit before anything is decoded; Pillow's would refuse honest panoramas.
@@ -88,8 +89,9 @@ def open_image(data: bytes, kind: str) -> Image.Image:
         _register_heif()
     # Decoders for damaged files raise what they like, from SyntaxError to struct.error: each is a reason.
     try:
-        return Image.open(io.BytesIO(data), formats=_READERS.get(kind, (kind.upper(),)))
-    except MemoryError:
+        few = with_few_remarks(data, kind)
+        return Image.open(io.BytesIO(few), formats=_READERS.get(kind, (kind.upper(),)))
+    except (MemoryError, UnreadableImage):
         raise
     except UnidentifiedImageError as error:
         raise NotOpened(f"a damaged {kind} file: its header makes no sense", FailureCode.DAMAGED) from error

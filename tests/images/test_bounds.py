@@ -14,7 +14,10 @@ from PIL import Image
 
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import decode
+from imgcluster.images.facts import image_facts
 from imgcluster.images.picture_key import picture_key
+from imgcluster.images.pillow import open_image
+from imgcluster.images.remarks import with_few_remarks
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -87,5 +90,60 @@ def test_a_jpeg_2000_that_begins_again_and_again_takes_no_memory() -> None:
         with pytest.raises(UnreadableImage):
             decode(data)
         assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_jpeg_s_endless_exif_is_not_put_together() -> None:
+    """Pillow joins the segments one by one: 100 MB of them took it a minute, and 2 GB hours."""
+    exif = Image.Exif()
+    exif[274], exif[306] = 6, "2024:05:31 12:00:00"
+    file = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(file, "JPEG", progressive=True, exif=exif)
+    more = b"\xff\xe1" + struct.pack(">H", 65_535) + b"Exif\0\0" + bytes(65_527)
+    data = file.getvalue()
+    at = data.index(b"\xff\xdb")
+    data = data[:at] + 40 * more + data[at:]
+    with open_image(data, "JPEG") as image:
+        assert len(image.info["exif"]) < 1000
+    assert decode(data).pixels.shape == (8, 4, 3)
+    assert image_facts(data).taken == "2024-05-31T12:00:00"
+
+
+def test_of_heic_the_first_exif_is_read_and_nothing_that_unpacks() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[306] = "2024:05:31 12:00:00"
+    file = io.BytesIO()
+    heif = pillow_heif.from_pillow(Image.new("RGB", (64, 64), (200, 30, 30)))
+    heif.save(file, format="HEIF", exif=exif.tobytes(), xmp=b"<x:xmpmeta/>")
+    data = file.getvalue()
+    with open_image(data, "HEIC") as image:
+        assert image.info.get("exif")
+        assert not image.info.get("xmp")
+    assert image_facts(data).taken == "2024-05-31T12:00:00"
+    assert np.array_equal(decode(data).pixels, decode(with_few_remarks(data, "HEIC")).pixels)
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("HEIC", [b"Exif"]), ("AVIF", [b"Exif", b"mime"])])
+def test_of_the_heif_family_one_block_of_each_kind_is_read(kind: str, kept: list[bytes]) -> None:
+    entries = [b"infe\2" + bytes(7), b"infe" + bytes(8) + b"\3" + bytes(9)]
+    data = b"".join(entry + item for item in (b"Exif", b"mime", b"av01") for entry in entries)
+    few = with_few_remarks(data, kind)
+    assert len(few) == len(data)
+    assert [item for item in (b"Exif", b"mime") for _ in range(few.count(item))] == kept
+    assert few.count(b"av01") == 2
+
+
+def test_a_gif_s_comments_take_no_more_than_the_file() -> None:
+    file = io.BytesIO()
+    Image.new("P", (8, 8)).save(file, "GIF")
+    data = file.getvalue()
+    at = data.index(b",")
+    data = data[:at] + b"!\xfe" + (b"\xff" + bytes(b"a" * 255)) * 20_000 + b"\0" + data[at:]
+    tracemalloc.start()
+    try:
+        assert decode(data).pixels.shape == (8, 8, 3)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
     finally:
         tracemalloc.stop()

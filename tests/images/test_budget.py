@@ -106,7 +106,11 @@ def test_a_thin_picture_is_reckoned_with_what_each_row_costs_its_decoder():
         decode(data, budget=MemoryBudget(largest=16 * 60_000))
 
 
-def test_a_small_machine_has_a_small_budget(monkeypatch):
-    monkeypatch.setattr("imgcluster.images.memory.default_memory", lambda: 100 << 20)
+@pytest.mark.parametrize(
+    ("quarter", "total", "largest"),
+    [(100, 100, 300), (1 << 11, 256, 4096), (6 << 10, 768, 4096), (1 << 20, 2048, 4096)],
+)
+def test_the_budget_goes_by_the_memory_and_not_by_the_cores(monkeypatch, quarter, total, largest):
+    monkeypatch.setattr("imgcluster.images.memory.default_memory", lambda: quarter << 20)
     budget = MemoryBudget()
-    assert (budget.total, budget.largest) == (100 << 20, 300 << 20)
+    assert (budget.total >> 20, budget.largest >> 20) == (total, largest)
