@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ _LIBRARIES = (
     *(".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".migratedaplibrary"),
     *(".lrlibrary", ".lrdata", ".lrcat-data", ".cocatalog", ".imovielibrary", ".fcpbundle"),
 )
+_IN_LIBRARY = re.compile(rf"(?:{'|'.join(map(re.escape, _LIBRARIES))})/", re.IGNORECASE)
 _NO_MEDIA = ".nomedia"
 _HEAD_BYTES = 1024
 _MOST_ENDINGS = 8
@@ -279,6 +281,14 @@ def _has_image_content(path: str) -> bool:
 def has_image_name(name: str) -> bool:
     """Whether a file's name ends like that of an image, in whatever case."""
     return os.path.splitext(name)[1].lower() in _SUFFIXES
+
+
+def lies_in_library(path: str, roots: Sequence[str]) -> bool:
+    """Whether a file lies in a photo manager's library that no scan of `roots` enters, though below one."""
+    if not _IN_LIBRARY.search(path):
+        return False
+    below = [path[len(root) :] for root in roots if lies_below(path, [root])]
+    return bool(below) and all(map(_IN_LIBRARY.search, below))
 
 
 def _add_file(scan: _Scan, entry: os.DirEntry[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.files import lies_below
+from imgcluster.images.find import lies_in_library
 from imgcluster.readings import Readings
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import open_features
@@ -148,6 +149,12 @@ def collect(
     found = existing(entries, moved, chooser(paths, moved), check)
     images, unembedded = _embedded(store, spaces, found.images)
     left_out = _left_out(spaces, found, unembedded)
+    # Earlier versions went into libraries of photo managers, and `--mode move` is not to take these apart.
+    roots = (*map(os.path.abspath, paths), *store.scanned_folders())
+    managed = {image.path: image for image in images if lies_in_library(image.path, roots)}
+    if managed:
+        left_out.append(_LeftOut([*managed], "in a photo manager's library", "name the library to take them"))
+        images = [image for image in images if image.path not in managed]
     if not images:
         raise ImgclusterError(_why_none(store, paths, left_out))
     for group in left_out:

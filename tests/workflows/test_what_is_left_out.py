@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from fakes import FakeNetwork, FakeSource, write_image, write_images
 from in_process import answer, imgcluster
 
 from imgcluster.cli import places
-from imgcluster.records import FeatureSpace
+from imgcluster.files import file_digest
+from imgcluster.records import FeatureSpace, PathEntry
+from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 
@@ -55,6 +58,34 @@ def test_a_folder_of_nothing_else_is_not_called_empty(tmp_path: Path) -> None:
     done = imgcluster("extract", "photos", cwd=tmp_path)
     assert done.exit_code == 1
     assert "8 .nef (--any-name looks into them)" in done.stderr
+
+
+def test_a_library_that_an_earlier_version_went_into_is_left_alone(folder: Path) -> None:
+    library = folder / "photos" / "Old.photoslibrary"
+    write_image(library / "originals" / "b.png", (1, 2, 3))
+    answer("extract", "photos", cwd=folder)
+    status = os.stat(library / "originals" / "b.png")
+    key = file_digest(str(library / "originals" / "b.png"))
+    with FeatureStore(folder / "features.h5", "a") as store:  # as version 1 would have done
+        (space,) = store.spaces
+        store.append(
+            space.name,
+            np.frombuffer(bytes.fromhex(key), np.uint8)[None],
+            np.ones((1, space.dimension), np.float32),
+        )
+        entry = PathEntry(
+            str(library / "originals" / "b.png"),
+            status.st_size,
+            status.st_mtime_ns,
+            1 << 62,
+            bytes.fromhex(key),
+        )
+        store.record_paths([entry])
+    done = imgcluster("cluster", "--k=2", "--mode=move", cwd=folder)
+    assert done.exit_code == 0, done.stderr
+    assert "1 image in a photo manager's library, the first: " in done.stderr
+    assert (library / "originals" / "b.png").exists()
+    assert answer("cluster", "photos/Old.photoslibrary", "--k=1", "--out=own", cwd=folder)["images"] == 1
 
 
 def test_any_name_takes_what_is_an_image_by_its_content(folder: Path) -> None:
