@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from imgcluster.cli.places import Runner, network_places
-from imgcluster.options import keywords
+from imgcluster.options import keywords, show_parameters
 from imgcluster.output.undo import Undone
 from imgcluster.records import NetworkSource, Progress, SilentProgress
 from imgcluster.workflows import assign as assigning
@@ -94,12 +94,9 @@ def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
         with console.progress() as bars:
             return with_keywords(*arguments, run=Runner(bars), **given)
 
-    signature = inspect.signature(with_keywords)
-    bar = signature.parameters["run"].replace(
-        name="progress", default=None, annotation=Progress | bool | None
-    )
-    shown = [bar if each.name == "run" else each for each in signature.parameters.values()]
-    run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    parameters = dict(inspect.signature(with_keywords).parameters)
+    bar = parameters.pop("run").replace(name="progress", default=None, annotation=Progress | bool | None)
+    show_parameters(run, [*parameters.values(), bar])
     return run
 
 

@@ -237,10 +237,16 @@ def spread(
         with using_threads(getattr(options, "threads", None)):
             return function(*arguments, options=options, **given)
 
-    shown = sorted([*map(parameter, known.values()), *own.values()], key=lambda each: each.kind)
-    with_keywords.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
-    with_keywords.__annotations__ = {each.name: each.annotation for each in shown}
+    show_parameters(with_keywords, [*map(parameter, known.values()), *own.values()])
     return with_keywords
+
+
+def show_parameters(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> None:
+    """Have the signature of a function show other parameters than it has, keywords last."""
+    shown = sorted(parameters, key=lambda each: each.kind)
+    signature = inspect.signature(function, eval_str=True).replace(parameters=shown)
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    function.__annotations__ = {each.name: each.annotation for each in shown}
 
 
 def keywords(function: Callable[..., _Result]) -> Callable[..., _Result]:

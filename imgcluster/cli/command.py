@@ -1,7 +1,5 @@
 """What every command has: its options from a dataclass, --json, --quiet and --log, and progress."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -12,7 +10,7 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.places import Runner
-from imgcluster.options import Declared, spread
+from imgcluster.options import Declared, Options, declared, flag, option, show_parameters, spread
 
 __all__ = ["Answer", "Answers", "Paths", "Runner", "as_command"]
 
@@ -20,23 +18,14 @@ Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="PATHS", help="Only the images below.", show_default="all images"),
 ]
-_FOR_ALL: dict[str, tuple[Any, object]] = {
-    "json": (
-        Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")],
-        False,
-    ),
-    "quiet": (
-        Annotated[bool, typer.Option("--quiet", help="Show errors only, and what --json prints.")],
-        False,
-    ),
-    "log": (
-        Annotated[
-            str | None,
-            typer.Option("--log", metavar="FILE", help="Append all that is said, with the time."),
-        ],
-        None,
-    ),
-}
+
+
+class _OfAll(Options):
+    """The options that every command has."""
+
+    json: bool = flag("Print one JSON object and nothing else on stdout.")
+    quiet: bool = flag("Show errors only, and what --json prints.")
+    log: str | None = option("Append all that is said, with the time.", metavar="FILE")
 
 
 @dataclass(frozen=True)
@@ -56,15 +45,20 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
 
     In their place come one parameter for each option, and those that every command has.
     """
-    has_options = "options" in inspect.signature(function).parameters
-    command = spread(function, _parameter) if has_options else function
 
-    @functools.wraps(command)
+    @functools.wraps(function)
+    def work(**given: Any) -> tuple[Answer, Answers]:
+        steps = function(**given)
+        return next(steps), steps
+
+    has_options = "options" in inspect.signature(function).parameters
+    command = spread(work, _parameter) if has_options else work
+
+    @functools.wraps(function)
     def main(*, json: bool = False, quiet: bool = False, log: str | None = None, **given: Any) -> None:
         console.speak(quiet=quiet, log=log)
         with console.progress() as progress:
-            steps = command(run=Runner(progress), **given)
-            answer = next(steps)
+            answer, steps = command(run=Runner(progress), **given)
         if json:
             console.show_json(answer.json)
         else:
@@ -72,15 +66,9 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
         if answer.status:
             raise typer.Exit(answer.status)
 
-    signature = inspect.signature(command, eval_str=True)
-    only = inspect.Parameter.KEYWORD_ONLY
-    shown = [each for each in signature.parameters.values() if each.name != "run"]
-    shown += [
-        inspect.Parameter(name, only, default=default, annotation=kind)
-        for name, (kind, default) in _FOR_ALL.items()
-    ]
-    main.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
-    main.__annotations__ = {each.name: each.annotation for each in shown}
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    own = [each for each in parameters if each.name != "run"]
+    show_parameters(main, [*own, *map(_parameter, declared(_OfAll))])
     return main
 
 

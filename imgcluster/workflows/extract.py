@@ -23,7 +23,6 @@ from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import StoreSet
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.batch import KnownKeys
 from imgcluster.workflows.batch_writer import BatchWriter
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.extraction_plan import decode_limits, find_files, plan_extraction
@@ -116,7 +115,7 @@ def extract(  # noqa: PLR0913
     """
     options = options or ExtractOptions()
     progress = progress or SilentProgress()
-    started = time.perf_counter()
+    begun, started = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     engine = find_engine(engine or options.engine, options.engine_settings)
     found = find_files(paths, options, progress)
     source = source or _choose(options, choose, progress)
@@ -128,11 +127,9 @@ def extract(  # noqa: PLR0913
         readings = Readings(owner, store.path)
         known = StoreSet(store.path, (known, store)) if known else store
         plan = plan_extraction(known, found, space.name, options, readings)
-        needed = plan.to_read and plan.has_space
-        keys = KnownKeys(known.keys(space.name), known.picture_keys) if needed else KnownKeys()
         failed_before = {failure.path: _stat(failure) for failure in store.failures()}
         writer = BatchWriter(
-            *(store, known, keys, space, options.dtype, readings, progress),
+            *(store, known, plan.known, space, options.dtype, readings, progress),
             cached=plan.cached,
             failures=[*found.failures, *plan.failures],
         )
@@ -144,7 +141,7 @@ def extract(  # noqa: PLR0913
             with InFlight(store.path) as in_flight:
                 suspects = _suspects(in_flight, store, {file.path for file in plan.to_read}, progress)
                 read = ReadImages(settings, reading, watch=in_flight.watching)
-                pipeline = Pipeline(source, read, engine, keys, lambda: progress.stopping)
+                pipeline = Pipeline(source, read, engine, plan.known, lambda: progress.stopping)
                 with closing(pipeline.run(plan.to_read, suspects)) as batches:
                     for batch in batches:
                         writer.write(batch)
@@ -154,7 +151,6 @@ def extract(  # noqa: PLR0913
             store.record_scanned(found.folders)
             seconds = time.perf_counter() - started
             if writer.new:
-                begun = datetime.now(UTC).isoformat(timespec="seconds")
                 store.record_run(Run(begun, space.name, writer.new, seconds, writer.provenance))
             store.commit()
     failures = tuple(sorted(writer.failures, key=lambda failure: os.fsencode(failure.path)))

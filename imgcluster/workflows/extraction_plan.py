@@ -17,6 +17,7 @@ from imgcluster.images.picture_key import may_have_picture_key
 from imgcluster.readings import Readings
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress
 from imgcluster.store.reader import FeatureReader
+from imgcluster.workflows.batch import KnownKeys
 from imgcluster.workflows.collection import stacked
 from imgcluster.workflows.options import ExtractOptions
 
@@ -94,16 +95,15 @@ def decode_limits(options: ExtractOptions) -> DecodeLimits:
 class ExtractionPlan:
     """The files that need nothing, and those that are to be read; `settled` ones do not fail any more.
 
-    Of the last to be read only the picture's digest is missing, in a store of an earlier version.
-
-    `has_space` tells whether the store has any row of the feature space.
+    Of the last to be read only the picture's digest is missing, in a store of an earlier version. `known`
+    says which of those to be read need no network.
     """
 
     cached: int
     failures: tuple[Failure, ...]
     to_read: tuple[ImageFile, ...]
     settled: tuple[str, ...]
-    has_space: bool
+    known: KnownKeys
 
 
 def plan_extraction(
@@ -151,8 +151,9 @@ def plan_extraction(
     settled &= failures.keys()
     incomplete = _without_picture_key(store, (entries[path] for path in sorted(cached)))
     to_read += [file for file in found.files if file.path in incomplete]
-    known = len(cached) - len(incomplete)
-    return ExtractionPlan(known, tuple(still_failed), tuple(to_read), tuple(sorted(settled)), has_space)
+    known = KnownKeys(store.keys(space), store.picture_keys) if to_read and has_space else KnownKeys()
+    count = len(cached) - len(incomplete)
+    return ExtractionPlan(count, tuple(still_failed), tuple(to_read), tuple(sorted(settled)), known)
 
 
 def _without_picture_key(store: FeatureReader, entries: Iterable[PathEntry]) -> set[str]:

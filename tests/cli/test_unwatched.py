@@ -18,6 +18,7 @@ from in_process import imgcluster
 import imgcluster as package
 from imgcluster.cli import console, places
 from imgcluster.errors import ImgclusterError, StoreLocked
+from imgcluster.machine import cores
 from imgcluster.store.lock import WriterLock
 from imgcluster.workflows.report import report
 
@@ -134,6 +135,24 @@ def test_the_output_folder_is_waited_for_no_longer_either(here: Path) -> None:
             report("clusters", thumbnails="t", wait=0.1, owner=places.ownership())
     finally:
         os.close(descriptor)
+
+
+def test_threads_are_those_of_the_option_while_a_command_works(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def choose(choice: object, notify: object) -> FakeSource:
+        seen.append(cores())
+        return FakeSource()
+
+    monkeypatch.setattr(places, "choose_network", choose)
+    for number in ("1", "3"):
+        assert (
+            imgcluster("extract", "photos", "--network", "vgg16", "--threads", number, cwd=here).exit_code
+            == 0
+        )
+    assert seen == [1, 3]
 
 
 def test_from_python_too(here: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import struct
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,22 @@ def test_every_image_is_embedded_in_full_batches(photos: Path) -> None:
     result = run(photos, source)
     assert (result.found, result.new, result.cached, result.duplicates, result.failed) == (10, 10, 0, 0, 0)
     assert sorted(source.network.batches) == [2, 4, 4]
+
+
+def test_the_record_of_a_run_says_when_it_began(photos: Path) -> None:
+    class Slow(FakeSource):
+        loaded = ""
+
+        def load(self) -> FakeNetwork:
+            time.sleep(1.1)  # the record counts seconds
+            self.loaded = datetime.now(UTC).isoformat(timespec="seconds")
+            return super().load()
+
+    source = Slow()
+    run(photos, source)
+    with FeatureStore(photos.parent / "features.h5") as store:
+        (done,) = store.runs()
+    assert (done.new, done.started < source.loaded) == (10, True)
 
 
 def test_a_second_run_neither_loads_the_network_nor_reads_a_file(photos: Path) -> None:
