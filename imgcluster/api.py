@@ -25,12 +25,15 @@ from imgcluster.workflows import diff as comparing_clusters
 from imgcluster.workflows import duplicates as duplicating
 from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import inventory as listing
+from imgcluster.workflows import merge as merging
 from imgcluster.workflows import name as naming
 from imgcluster.workflows import pick as picking
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
 from imgcluster.workflows import sweep as sweeping
 from imgcluster.workflows.apply_plan import Applied, apply_plan
+from imgcluster.workflows.cluster_result import ClusterResult
+from imgcluster.workflows.clustering_folder import Changed
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.demo_images import DemoImages, make_demo_images
 from imgcluster.workflows.duplicates_report import report_duplicates
@@ -113,7 +116,7 @@ def extract(
 
 
 @_command
-def cluster(*paths: Path, options: ClusterOptions, run: Runner) -> clustering.ClusterResult:
+def cluster(*paths: Path, options: ClusterOptions, run: Runner) -> ClusterResult:
     """Sort the embedded images below `paths` (default: all) into one folder per cluster.
 
     The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
@@ -180,14 +183,7 @@ def inventory(*paths: Path, options: InventoryOptions, run: Runner) -> listing.I
 @_command
 def report(*, options: ReportOptions, run: Runner) -> reporting.ReportResult:
     """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
-    return run(
-        reporting.report,
-        options.clusters,
-        store=options.store,
-        labels=options.labels,
-        lock=not options.no_lock,
-        trust=options.trust,
-    )
+    return run(reporting.report, options)
 
 
 @_command
@@ -203,9 +199,9 @@ def correct(*, options: CorrectOptions, run: Runner) -> correcting.Corrected:
 
 
 @_command
-def merge(*clusters_to_merge: str, options: NameOptions, run: Runner) -> naming.Changed:
+def merge(*clusters_to_merge: str, options: NameOptions, run: Runner) -> Changed:
     """Make one cluster of several, given by numbers or names; the first takes the others."""
-    return run(correcting.merge, clusters_to_merge, options)
+    return run(merging.merge, clusters_to_merge, options)
 
 
 @_command
@@ -220,7 +216,7 @@ def diff(first: Path, second: Path) -> comparing_clusters.Difference:
 
 
 @_command
-def name(*names: str, options: NameOptions, run: Runner) -> naming.Changed:
+def name(*names: str, options: NameOptions, run: Runner) -> Changed:
     """Give clusters names, each as ``"0=cats"``; their folders and later clusterings bear them."""
     return run(naming.name, names, options)
 

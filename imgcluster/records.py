@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Protocol
@@ -18,6 +18,17 @@ from imgcluster.errors import FailureCode
 
 Keys = NDArray[np.uint8]
 """(N, 32) uint8: one SHA-256 digest of a file's bytes per row."""
+
+
+def key_rows(keys: Iterable[bytes]) -> Keys:
+    """Put keys one below the other."""
+    return np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32)
+
+
+def row_of_key(keys: Keys) -> dict[bytes, int]:
+    """Give the row of each key."""
+    return {bytes(key): row for row, key in enumerate(keys)}
+
 
 Embeddings = NDArray[np.float32]
 """(N, D) float32: one embedding per row."""
@@ -404,6 +415,11 @@ class NamedCluster:
         """Number and name."""
         return f"{self.number} {self.name}".rstrip()
 
+    @property
+    def reference(self) -> str:
+        """What edits call it: its name or, without one, its number."""
+        return self.name or str(self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -421,6 +437,16 @@ class Placement:
     silhouette: float = float("nan")
     shown: str = ""
     probability: float = math.nan
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Where it may be found: its own place, and its copy or link in the clustering."""
+        return self.path, self.shown or self.path
+
+    @property
+    def seen_at(self) -> str:
+        """The first of `places` where there is a file; where there is none, its own."""
+        return next(filter(os.path.exists, self.places), self.path)
 
 
 def json_number(value: float) -> float | None:

@@ -13,6 +13,7 @@ from in_process import answer, imgcluster
 
 from imgcluster import caches
 from imgcluster.cli.places import thumbnail_folder
+from imgcluster.workflows.options import ReportOptions
 from imgcluster.workflows.report import report
 from imgcluster.workflows.store import prune
 
@@ -74,7 +75,7 @@ def test_thumbnails_of_pictures_that_are_gone_go_with_their_rows(cache: Path, tm
     desk: Desk = desk_with_photos(tmp_path / "desk", 2)
     desk.extract()
     desk.cluster()
-    report(str(desk.out), store=desk.store, thumbnails=thumbnail_folder())
+    report(ReportOptions(clusters=str(desk.out), store=desk.store), thumbnails=thumbnail_folder())
     kept = list((cache / "thumbnails").rglob("*.jpg"))
     assert len(kept) == 6
     shutil.rmtree(desk.photos / "red")

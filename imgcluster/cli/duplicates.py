@@ -20,9 +20,10 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
         return
     from imgcluster.workflows import duplicates as workflow
     from imgcluster.workflows import duplicates_report as reporting
+    from imgcluster.workflows.pages import require_report_library
 
     if options.report:
-        reporting.require_report_library()  # before the long work
+        require_report_library()  # before the long work
     result = run(workflow.duplicates, paths or (), options)
     page = run(reporting.report_duplicates, result, options.out) if options.report else None
     yield Answer(

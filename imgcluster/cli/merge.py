@@ -18,6 +18,6 @@ def merge(
     run: Runner,
 ) -> Answers:
     """Make one cluster of several; their images stay together in later clusterings."""
-    from imgcluster.workflows import correct as workflow
+    from imgcluster.workflows import merge as workflow
 
     yield from tell_change(run(workflow.merge, clusters_to_merge, options), options.clusters, run)

@@ -12,7 +12,7 @@ from imgcluster.cli.report import report_again
 from imgcluster.workflows.options import NameOptions
 
 if TYPE_CHECKING:
-    from imgcluster.workflows.name import Changed
+    from imgcluster.workflows.clustering_folder import Changed
 
 
 def name(

@@ -12,14 +12,7 @@ def report(*, options: ReportOptions, run: Runner) -> Answers:
     """Write pages to look at: an overview, a contact sheet per cluster, a map."""
     from imgcluster.workflows import report as workflow
 
-    result = run(
-        workflow.report,
-        options.clusters,
-        store=options.store,
-        labels=options.labels,
-        lock=not options.no_lock,
-        trust=options.trust,
-    )
+    result = run(workflow.report, options)
     yield Answer(result)
     made = quantity(result.thumbnails_made, "new thumbnail")
     console.say(f"{quantity(result.images, 'image')}, {made}, map by {result.projection}")
@@ -30,7 +23,7 @@ def make_report(run: Runner, clusters: str, *, lock: bool = True, wait: float = 
     """Make the report of a clustering; its page."""
     from imgcluster.workflows import report as workflow
 
-    return run(workflow.report, clusters, lock=lock, wait=wait).page
+    return run(workflow.report, ReportOptions(clusters=clusters, no_lock=not lock), wait=wait).page
 
 
 def report_again(run: Runner, clusters: str, *, lock: bool = True, wait: float = math.inf) -> str | None:

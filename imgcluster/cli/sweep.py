@@ -9,7 +9,7 @@ def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers
     """Try a range of cluster numbers and suggest one."""
     from imgcluster.workflows import sweep as workflow
     from imgcluster.workflows import sweep_report as reporting
-    from imgcluster.workflows.duplicates_report import require_report_library
+    from imgcluster.workflows.pages import require_report_library
 
     if options.report:
         require_report_library()  # before the long work

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.errors import ImgclusterError
@@ -14,7 +16,7 @@ from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, r
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, Progress, SilentProgress
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.csv_files import read_table
+from imgcluster.workflows.csv_files import key_in, read_table
 
 _COLUMNS = ("group", "verdict", "path", "key")
 _ALL_BACK = "all files are back where they were: make a new plan"
@@ -30,14 +32,6 @@ class Applied(Tabular):
     groups: int
     trash: str
     left: tuple[tuple[str, str], ...]
-
-
-@dataclass
-class _Group:
-    """The paths and keys of the files to keep, and of those that could go."""
-
-    keep: list[_File] = field(default_factory=list)
-    could_go: list[_File] = field(default_factory=list)
 
 
 def apply_plan(
@@ -56,19 +50,18 @@ def apply_plan(
     progress = progress or SilentProgress()
     out = os.path.realpath(trash)
     recover(out, progress.note, owner)
-    _refuse_full(out)
-    groups = _read(plan)
-    progress.begin("checking the copies", sum(len(group.could_go) for group in groups.values()))
-    kept = {number: [file for file in group.keep if _holds(*file)] for number, group in groups.items()}
+    if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
+        raise ImgclusterError(f"{out} is not empty: name a folder that is, or a new one, with --trash")
+    kept, could_go = _read(plan)
+    progress.begin("checking the copies", len(could_go))
     going: list[Placement] = []
     left: list[tuple[str, str]] = []
-    for number, group in groups.items():
-        for path, key in group.could_go:
-            if reason := _why_not(path, key, kept[number]):
-                left.append((path, reason))
-            else:
-                going.append(Placement(path, path, key, number, 0.0))
-            progress.advance()
+    for copy in could_go:
+        if reason := _why_not(copy.path, copy.key, kept[copy.cluster]):
+            left.append((copy.path, reason))
+        else:
+            going.append(copy)
+        progress.advance()
     if not going:
         raise ImgclusterError(f"nothing of {plan} can go{''.join(f': {p}: {why}' for p, why in left[:1])}")
     files = plan_folders(going, out, "move", is_image=has_image_name)
@@ -87,26 +80,21 @@ def apply_plan(
     return Applied(len(going), len(used), trash, tuple(left))
 
 
-def _refuse_full(out: str) -> None:
-    if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
-        raise ImgclusterError(f"{out} is not empty: name a folder that is, or a new one, with --trash")
-
-
-def _read(plan: str) -> dict[int, _Group]:
-    groups: dict[int, _Group] = {}
+def _read(plan: str) -> tuple[Mapping[int, list[_File]], list[Placement]]:
+    """Read the files to keep that are there, by their groups, and those that could go, in their groups."""
     folder = os.path.dirname(os.path.abspath(plan))
-    for line, (number, verdict, path, key) in read_table(plan, _COLUMNS):
-        try:
-            digest = bytes.fromhex(key or "")
-            if verdict not in {"keep", "could_go", "look_alike"} or not path or len(digest) != 32:
-                raise ValueError  # noqa: TRY301 - as a number that is none
-            group = groups.setdefault(int(number or ""), _Group())
-        except ValueError:
-            raise ImgclusterError(f"{plan}, line {line}, is no line of a plan: make a new one") from None
-        file = os.path.normpath(os.path.join(folder, path)), digest
-        if verdict != "look_alike":
-            (group.keep if verdict == "keep" else group.could_go).append(file)
-    return groups
+    kept: defaultdict[int, list[_File]] = defaultdict(list)
+    could_go = []
+    for line, (group, verdict, path, cell) in read_table(plan, _COLUMNS):
+        key, is_number = key_in(cell), re.fullmatch(r"\s*\d{1,9}\s*", group or "")
+        if verdict not in {"keep", "could_go", "look_alike"} or not path or key is None or not is_number:
+            raise ImgclusterError(f"{plan}, line {line}, is no line of a plan: make a new one")
+        number, file = int(is_number[0]), os.path.normpath(os.path.join(folder, path))
+        if verdict == "could_go":
+            could_go.append(Placement(file, file, key, number, 0.0))
+        elif verdict == "keep" and _holds(file, key):
+            kept[number].append((file, key))
+    return kept, could_go
 
 
 def _holds(path: str, key: bytes) -> bool:

@@ -35,11 +35,11 @@ from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.collection import collect, embedding_blocks, with_keys
+from imgcluster.workflows.clustering_folder import read_folder, remake
 from imgcluster.workflows.edits import kept_edits
+from imgcluster.workflows.embedded_images import collect, embedding_blocks
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import AssignOptions, ExtractOptions
-from imgcluster.workflows.standing import read_standing, reference, remake
 from imgcluster.workflows.stored_network import stored_networks
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def assign(
         failures |= {failure.path: failure for failure in result.failures}
     with reading(*dict.fromkeys((store, written))) as opened:
         spaces = [opened.find_space(name=name) for name in model.spaces]
-        collection = collect(opened, spaces, paths, options.clusters, progress, owner=owner)
+        collection = collect(opened, spaces, paths, (options.clusters,), progress, owner=owner)
         allowed = _allowed(options.clusters, manifest)
         keys, labels, distances = _predict(opened, spaces, collection.keys, model, allowed)
-        collection = with_keys(opened, collection, keys, progress)
+        collection = collection.finite(keys, progress)
     found = zip(map(bytes, keys), labels.tolist(), distances.tolist(), strict=True)
     clusters = {key: (manifest.number_of[label], distance) for key, label, distance in found}
     images = tuple(
@@ -150,13 +150,13 @@ def assign(
 
 def _place(result: AssignResult, clusters: str, owner: Ownership, progress: Progress) -> AssignResult:
     """Put images that the clustering does not hold yet into its folders; all else stays where it is."""
-    standing = read_standing(clusters, owner, progress)
-    there = {(image.original, image.key) for image in standing.told.placements}
+    folder = read_folder(clusters, owner, progress)
+    there = {(image.original, image.key) for image in folder.saved.placements}
     added = tuple(image for image in result.images if (image.original, image.key) not in there)
     if added:
-        told = replace(standing.told, placements=standing.told.placements + added)
-        remake(standing, told, (*standing.steps, standing.as_step()), progress, owner)
-    return replace(result, placed=len(added), had_report=bool(added) and standing.has_report)
+        saved = replace(folder.saved, placements=folder.saved.placements + added)
+        remake(folder, saved, progress, owner)
+    return replace(result, placed=len(added), had_report=bool(added) and folder.has_report)
 
 
 def _have_moved(paths: Sequence[str | os.PathLike[str]], clusters: str) -> bool:
@@ -168,7 +168,7 @@ def _have_moved(paths: Sequence[str | os.PathLike[str]], clusters: str) -> bool:
 def _allowed(clusters: str, manifest: ClusteringManifest) -> dict[bytes, NDArray[np.bool_]]:
     """Tell for each image that edits speak of the rows of the model that it may be in."""
     numbers = np.array([manifest.number_of[row] for row in range(len(manifest.number_of) - 1)])
-    called = {reference(cluster): cluster.number for cluster in manifest.clusters}
+    called = {cluster.reference: cluster.number for cluster in manifest.clusters}
     allowed: dict[bytes, NDArray[np.bool_]] = {}
     for edit in kept_edits(clusters).images:
         if edit.cluster in called:

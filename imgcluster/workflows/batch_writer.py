@@ -10,11 +10,10 @@ import numpy as np
 
 from imgcluster.errors import NetworkUnavailable, quantity
 from imgcluster.readings import Readings
-from imgcluster.records import Embeddings, Failure, FeatureSpace, Keys, Progress
+from imgcluster.records import Embeddings, Failure, FeatureSpace, Keys, Progress, key_rows
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.batch import Batch, KnownKeys
-from imgcluster.workflows.collection import stacked
 
 _MOST_NOTES = 10
 _FEWEST_BATCHES = 3
@@ -57,11 +56,11 @@ class BatchWriter:
         if batch.embeddings is not None and batch.keys:
             if not self.new:
                 _check_first(batch.embeddings)
-            self._append(stacked(batch.keys), batch.embeddings)
+            self._append(key_rows(batch.keys), batch.embeddings)
         self.store.record_pictures(batch.pictures)
         self.readings.add_looks((key, looks.tobytes()) for key, looks in batch.pictures.items())
         if batch.copies:
-            copies, shown = (stacked(keys) for keys in zip(*batch.copies, strict=True))
+            copies, shown = (key_rows(keys) for keys in zip(*batch.copies, strict=True))
             self._append(copies, self._read(shown))
         self.store.record_picture_keys(batch.picture_keys)
         self.store.record_paths(batch.entries)

@@ -13,7 +13,7 @@ from imgcluster.networks.conversion import Calibration
 from imgcluster.networks.selection import choose
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces
 from imgcluster.records import FeatureSpace, NetworkSource, Notify, Pixels
-from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
+from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
 
 Choose = Callable[[NetworkChoice, Notify], NetworkSource]
 """Makes a network source of a choice; told what takes notes."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,63 +20,30 @@ from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
-from imgcluster.output.manifest import ClusteringManifest, read_manifest
+from imgcluster.output.manifest import ClusteringManifest
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress
-from imgcluster.store.reader import FeatureReader
-from imgcluster.store.store_set import open_features
-from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.clustered import ClusteredImages, points_of, rows_of
-from imgcluster.workflows.collection import Collection, choose_spaces, collect, sources, stacked, with_keys
-from imgcluster.workflows.corrections import all_edits, constraints_of, covers
-from imgcluster.workflows.edits import NO_EDITS, Edits, refuse_too_many
+from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress, row_of_key
+from imgcluster.workflows.choose_network import Choose, choose_network
+from imgcluster.workflows.cluster_identities import keep_identities, what_happened
+from imgcluster.workflows.cluster_result import ClusterResult, arrays_of, points_of
+from imgcluster.workflows.clustering_folder import SavedClustering, count_files
+from imgcluster.workflows.edits import Edits
+from imgcluster.workflows.embedded_images import (
+    EmbeddedImages,
+    choose_spaces,
+    clusterings_of,
+    collect,
+    open_store,
+)
 from imgcluster.workflows.examples import embed_examples, find_examples
-from imgcluster.workflows.keeping import Successor, keep_identities, what_happened
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
-from imgcluster.workflows.spreading import spread_over
-from imgcluster.workflows.standing import Standing, count_clusters, find_standing, told_files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from imgcluster.records import StoredSpace
-    from imgcluster.workflows.choose_network import Choose
+from imgcluster.workflows.prepare_on_engine import spread_over
+from imgcluster.workflows.user_edits import UserEdits, gather_edits
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
-
-
-@dataclass(frozen=True, eq=False)
-class ClusterResult(ClusteredImages):
-    """What a clustering gave; images and those left out, `sizes` and `unsorted` are counted in files.
-
-    `kept` tells what became of the clusters that the folder held before, `had_report` whether it had one.
-    """
-
-    k: int
-    images: int
-    missing: int
-    changed: int
-    unembedded: int
-    sizes: tuple[int, ...]
-    clusters: tuple[NamedCluster, ...]
-    kept: tuple[Successor, ...]
-    unsorted: int
-    out: str | None
-    mode: str
-    algorithm: str
-    prepare: str
-    seed: int
-    inertia: float
-    silhouette: float
-    seconds: float
-    dry_run: bool
-    bytes_to_copy: int
-    fallbacks: int
-    had_report: bool
-    companions: int = 0
 
 
 def cluster(
@@ -102,74 +68,57 @@ def cluster(
     started = time.perf_counter()
     for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
         take_over(
-            folder,
-            options.trust,
-            owner,
-            progress.note,
-            dry_run=options.dry_run,
-            wait=options.wait_for_folder,
+            folder, options.trust, owner, progress.note, dry_run=options.dry_run, wait=options.wait_for_folder
         )
     examples = None if options.examples is None else find_examples(options.examples, progress)
     if examples is not None:
-        embed_examples(examples, options, partial(_spaces_of, options=options), choose, progress, owner)
+        embed_examples(examples, options, choose, progress, owner)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner, options.wait_for_folder)
-    with open_features(
-        options.store,
-        lock=not options.no_lock,
-        partial=options.partial,
-        wait=options.wait or 0.0,
-        notify=progress.note,
-    ) as store:
-        spaces = _spaces_of(store, options=options)
-        collection = collect_for(
-            store,
-            spaces,
-            paths,
-            options,
-            options.out or DEFAULT_CLUSTERS,
-            progress,
-            owner=owner,
-            strict=options.out is not None,
-        )
+    with open_store(options, progress) as store:
+        spaces = choose_spaces(store, options)
+        clusterings = clusterings_of(options, options.out or DEFAULT_CLUSTERS)
+        strict = options.out is not None
+        collection = collect(store, spaces, paths, clusterings, progress, owner=owner, strict=strict)
         if examples is not None and not paths:
             collection = collection.without(examples.folder)
-        before, edits = _what_is_said(options, store, spaces, owner, progress)
-        corrected = covers(edits, before)
+        said = gather_edits(options, collection, owner, progress)
+        corrected = said.cover_all
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
-            unplaced = [
-                Placement(image.path, image.original, image.key, 0, 0.0) for image in collection.images
-            ]
+            unplaced = [Placement(i.path, i.original, i.key, 0, 0.0) for i in collection.images]
             check_output(
                 unplaced, options.out, options.mode, force=options.force, corrected=corrected, owner=owner
             )
-        shown = NO_EDITS if examples is None else examples.edits(_key_of(store, before))
-        clustering, spoken = _fit(store, collection, options, edits.updated(shown), before, progress)
-        collection = with_keys(store, collection, clustering.keys, progress)
-        points = None
-        if options.out is None:
-            points = clustering.keys, points_of(store, clustering.model, clustering.keys)
-    those = keep_identities(before, clustering, spoken, renumber=options.renumber)
-    clustering, numbers, edits = those.clustering, those.numbers, edits.renamed(those.called)
+        edits = said.edits if examples is None else said.edits.updated(examples.edits(said.key_of(store)))
+        clustering, spoken = _fit(collection, options, said, edits, progress)
+        collection = collection.finite(clustering.keys, progress)
+        points = points_of(store, clustering.model, clustering.keys) if options.out is None else None
+    those = keep_identities(said, clustering, spoken, renumber=options.renumber)
     if those.kept:
         progress.note(what_happened(those.kept))
-    placements = place(collection, clustering, numbers)
+    placements = place(collection, those.clustering, [each.number for each in those.clusters])
     files = [placement.path for placement in placements]
     bytes_to_copy = fallbacks = lost = companions = 0
+    before = said.before
     if options.out is not None:
-        plan = plan_folders(placements, options.out, options.mode, those.names, is_image=has_image_name)
+        names = {each.number: each.name for each in those.clusters if each.name}
+        plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
         placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
         companions = len(plan.companions)
         files = [file.source for file in plan.files]
         if not options.dry_run:
-            manifest = _manifest(clustering, paths, options)
-            model = model_npz(clustering.model)
-            history = history_files((*before.steps, before.as_step())) if before is not None else {}
+            saved = SavedClustering(
+                _manifest(those.clustering, those.clusters, paths, options),
+                (),
+                model_npz(those.clustering.model),
+                said.edits.renamed(those.called),
+            )
+            history = {} if before is None else history_files(before.all_steps)
             built = build_folders(
                 plan,
                 force=options.force,
                 corrected=corrected,
-                extra_files=lambda made: told_files(made, manifest, numbers, model, edits) | history,
+                extra_files=lambda made: saved.as_made(made) | history,
                 progress=progress,
                 owner=owner,
                 wait=options.wait_for_folder,
@@ -177,9 +126,14 @@ def cluster(
             fallbacks, plan = built.fallbacks, built.plan
             placements = plan.placements
             files = [f"{plan.out}/{file.relative}" for file in plan.files]
-    clusters, unsorted = count_clusters(numbers, those.names, placements)
+    if points is not None:
+        row = row_of_key(clustering.keys)
+        points = points[[row[placement.key] for placement in placements]]
+    clusters, unsorted = count_files(those.clusters, placements)
     return ClusterResult(
-        **rows_of(placements, files, points),
+        **arrays_of(placements),
+        files=tuple(files),
+        points=points,
         k=clustering.k,
         images=len(placements),
         missing=len(collection.missing) + lost,
@@ -205,95 +159,21 @@ def cluster(
     )
 
 
-def _what_is_said(
-    options: ClusterOptions,
-    store: FeatureReader,
-    spaces: Sequence[StoredSpace],
-    owner: Ownership,
-    progress: Progress,
-) -> tuple[Standing | None, Edits]:
-    """Find what the output folder holds, with the names of `options.edits`, and all edits that hold."""
-    before = _before(options, owner, progress)
-    edits, names = all_edits(before, options.edits, _key_of(store, before), _is_known(store, spaces, before))
-    if before is not None and names:
-        before = before.renamed(names)
-        edits = edits.renamed(before.references)
-    return before, edits
-
-
-def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> Standing | None:
-    """Find what the output folder holds; a damaged clustering has neither numbers nor names to keep."""
-    if options.out is None or (options.dry_run and options.trust):
-        return None
-    try:
-        return find_standing(options.out, owner)
-    except UsageError:  # names given by hand that cannot be
-        raise
-    except ImgclusterError as error:
-        progress.note(f"{error}: its names and numbers are not kept")
-        return None
-
-
-def collect_for(
-    store: FeatureReader,
-    spaces: Sequence[StoredSpace],
-    paths: Sequence[str | os.PathLike[str]],
-    options: FitOptions,
-    out: str,
-    progress: Progress,
-    *,
-    owner: Ownership,
-    strict: bool = False,
-) -> Collection:
-    """Collect the images; ImgclusterError where there are none, or `options.clusters` is not a clustering."""
-    if options.clusters is not None:
-        read_manifest(options.clusters)
-    clusters = options.clusters or out
-    return collect(store, spaces, paths, clusters, progress, owner=owner, also=out, strict=strict)
-
-
-def _spaces_of(store: FeatureReader, options: ClusterOptions) -> tuple[StoredSpace, ...]:
-    return choose_spaces(store, networks=options.network, space=options.space)
-
-
-def _key_of(store: FeatureReader, before: Standing | None) -> Callable[[str], bytes | None]:
-    """Tell the key of the image that was extracted from a path, or lies there in the clustering."""
-    placements = () if before is None else before.told.placements
-    keys = {path: image.key for image in placements for path in (image.original, image.path, image.shown)}
-    keys |= {entry.path: entry.key for entry in store.paths()}
-    return keys.get
-
-
-def _is_known(
-    store: FeatureReader, spaces: Sequence[StoredSpace], before: Standing | None
-) -> Callable[[bytes], bool]:
-    placed = frozenset() if before is None else {image.key for image in before.told.placements}
-    return lambda key: (
-        key in placed
-        or any(store.contains(space.name, np.frombuffer(key, np.uint8)[None]).any() for space in spaces)
-    )
-
-
 def _fit(
-    store: FeatureReader,
-    collection: Collection,
-    options: ClusterOptions,
-    edits: Edits,
-    before: Standing | None,
-    progress: Progress,
+    collection: EmbeddedImages, options: ClusterOptions, said: UserEdits, edits: Edits, progress: Progress
 ) -> tuple[Clustering, dict[int, str]]:
-    """Find the clusters, and which of them the edits speak of, by their rows."""
+    """Find the clusters, and which of them the edits, also those of examples, speak of, by their rows."""
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
-    others = {edit.key for edit in edits.images if not edit.barred} - set(map(bytes, collection.keys))
-    known = store.contains(collection.spaces[0].name, stacked(sorted(others))) if options.examples else ()
-    shown = [key for key, is_known in zip(sorted(others), known, strict=False) if is_known]
-    embeddings = sources(store, collection.with_keys_of(shown))
+    shown: list[bytes] = []
+    if options.examples:
+        others = sorted({e.key for e in edits.images if not e.barred} - set(map(bytes, collection.keys)))
+        counts = collection.count_spaces(others)
+        shown = [key for key, count in zip(others, counts, strict=True) if count == len(names)]
+    embeddings = collection.sources(shown)
     engine = find_engine(options.engine, options.engine_settings)
-    spread = spread_over(engine, store, collection.spaces, embeddings, lock=not options.no_lock)
-    k = options.k
-    if options.only_examples:
-        k = len(edits.clusters)
+    spread = spread_over(engine, collection, embeddings, lock=not options.no_lock)
+    k = len(edits.clusters) if options.only_examples else options.k
     if k is None:
         ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
         suggested, _ = choose_k.sweep(
@@ -310,18 +190,21 @@ def _fit(
         progress.note(
             f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
         )
-    seeded = options.examples is not None
-    references, constraints = constraints_of(edits, before, embeddings[0].keys, seeded=seeded)
+    keys = embeddings[0].keys
+    references, constraints = said.constraints(edits, keys, seeded=options.examples is not None)
     if options.k is None:
         k = min(max(k, len(references)), len(collection.keys))
-    refuse_too_many(references, k)
+    if len(references) > k:
+        raise UsageError(
+            f"the edits name {quantity(len(references), 'cluster')} ({', '.join(sorted(references)[:20])}): "
+            f"choose --k {len(references)} or more"
+        )
     copies = Counter(image.key for image in collection.images)
-    weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
+    weights = np.array([copies[bytes(key)] for key in keys], np.int64)
     settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
-    return found, {
-        row: references[label] for row, label in enumerate(found.model.numbers) if label < len(references)
-    }
+    rows = enumerate(found.model.numbers)
+    return found, {row: references[label] for row, label in rows if label < len(references)}
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:
@@ -334,29 +217,30 @@ def cluster_settings(k: int, options: FitOptions) -> ClusterSettings:
     return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
 
 
-def place(collection: Collection, clustering: Clustering, numbers: Sequence[int]) -> tuple[Placement, ...]:
+def place(
+    collection: EmbeddedImages, clustering: Clustering, numbers: Sequence[int]
+) -> tuple[Placement, ...]:
     """Give every image file the cluster of its key, in the order of the paths; clusters have `numbers`."""
-    number_of = dict(enumerate(numbers)) | {-1: -1}
-    rows = {bytes(key): row for row, key in enumerate(clustering.keys)}
-    placements = []
-    for image in collection.images:
-        row = rows[image.key]
-        placements.append(
-            Placement(
-                image.path,
-                image.original,
-                image.key,
-                number_of[int(clustering.labels[row])],
-                float(clustering.distances[row]),
-                float(clustering.silhouettes[row]),
-                probability=float(clustering.probabilities[row]),
-            )
+    rows = row_of_key(clustering.keys)
+    number_of = (*numbers, -1)  # what fits nowhere has the label -1
+    return tuple(
+        Placement(
+            image.path,
+            image.original,
+            image.key,
+            number_of[clustering.labels[row]],
+            float(clustering.distances[row]),
+            float(clustering.silhouettes[row]),
+            probability=float(clustering.probabilities[row]),
         )
-    return tuple(placements)
+        for image in collection.images
+        for row in (rows[image.key],)
+    )
 
 
 def _manifest(
     clustering: Clustering,
+    clusters: tuple[NamedCluster, ...],
     paths: Sequence[str | os.PathLike[str]],
     options: ClusterOptions,
 ) -> ClusteringManifest:
@@ -378,6 +262,7 @@ def _manifest(
         spaces=clustering.model.spaces,
         sizes=(),  # how many files there are is told by the plan
         images=0,
+        clusters=clusters,
         paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,

@@ -24,9 +24,9 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.cluster import prepare_settings
-from imgcluster.workflows.collection import collect, sources, with_keys
+from imgcluster.workflows.embedded_images import EmbeddedImages, collect
 from imgcluster.workflows.extract import extract
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.labels import labels_of
 from imgcluster.workflows.options import CompareOptions, ExtractOptions
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from imgcluster.records import FeatureSpace
     from imgcluster.workflows.choose_network import Choose
-    from imgcluster.workflows.collection import Collection
 
 TOGETHER = "+"
 """Between the names of networks that are joined, side by side, for one comparison."""
@@ -157,12 +156,12 @@ def compare(
         extraction = Extraction(sum(e.new for e in extractions), sum(e.seconds for e in extractions))
         with FeatureStore(options.store, lock=not options.no_lock, notify=progress.note) as store:
             stored = tuple(store.find_space(space=space) for space in spaces)
-            collection = collect(store, stored, paths, "", progress, owner=owner)
+            collection = collect(store, stored, paths, (), progress, owner=owner)
             originals = [image.original for image in collection.images]
-            classes = read_labels(options.labels, originals, SilentProgress().note if rows else progress.note)
+            classes = labels_of(options.labels, originals, SilentProgress().note if rows else progress.note)
             for algorithm in options.algorithms:
                 collection, evaluations, seconds = _over_seeds(
-                    store, progress, collection, classes=classes, algorithm=algorithm, options=options
+                    progress, collection, classes=classes, algorithm=algorithm, options=options
                 )
                 rows.append(Comparison(network, algorithm, evaluations, extraction, seconds))
             images = len(collection.images)
@@ -196,16 +195,15 @@ def _embed(
 
 
 def _over_seeds(
-    store: FeatureStore,
     progress: Progress,
-    collection: Collection,
+    collection: EmbeddedImages,
     *,
     classes: Mapping[str, str],
     algorithm: str,
     options: CompareOptions,
-) -> tuple[Collection, tuple[Evaluation, ...], float]:
+) -> tuple[EmbeddedImages, tuple[Evaluation, ...], float]:
     """Cluster with the seeds from 0 on: the usable images, evaluations, and the mean of the seconds."""
-    embeddings = sources(store, collection)
+    embeddings = collection.sources()
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
     settings = ClusterSettings(options.k, algorithm, restarts=options.restarts, memory=options.memory)
@@ -215,7 +213,7 @@ def _over_seeds(
         if progress.stopping:
             raise Interrupted(f"stopped: all embeddings are kept in {options.store}")
         found = cluster(embeddings, names, prepare, replace(settings, seed=seed), progress)
-        collection = with_keys(store, collection, found.keys, progress)
+        collection = collection.finite(found.keys, progress)
         labelled = [image for image in collection.images if image.original in classes]
         clusters = dict(zip(map(bytes, found.keys), found.labels, strict=True))
         evaluations.append(

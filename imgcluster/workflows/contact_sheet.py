@@ -5,23 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.protocol import Call, in_order
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.encode import encode_image
-from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import check_target, write_file
-from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Pixels, Placement, Progress, SilentProgress
-from imgcluster.workflows.reading import (
-    READING_SECONDS,
-    candidate_paths,
-    decode_known,
-    permissions,
-    present_path,
-)
+from imgcluster.workflows.clustering_folder import read_placements
+from imgcluster.workflows.known_images import READING_SECONDS, decode_known, permissions
 
 _CELL = 160
 _REMARK = "imgcluster contact sheet"
@@ -34,7 +27,6 @@ def make_contact_sheet(
     clusters: str | os.PathLike[str] = "clusters",
     count: int = 48,
     columns: int = 8,
-    engine: str | Engine = "local",
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> int:
@@ -48,21 +40,20 @@ def make_contact_sheet(
     """
     progress = progress or SilentProgress()
     check_target(out, _REMARK.encode())
-    note_foreign(os.fspath(clusters), owner, progress.note)
-    members = [p for p in read_assignments(os.fspath(clusters)) if p.cluster == cluster]
+    members = [p for p in read_placements(clusters, owner, progress.note) if p.cluster == cluster]
     if not members:
         raise ImgclusterError(f"{clusters} has no cluster {cluster}: its folders are numbered from 0")
     members.sort(key=lambda placement: (placement.distance, os.fsencode(placement.path)))
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))
     pictures, mode = [], 0o666
-    for outcome in in_order(find_engine(engine), Call(_picture), shown, timeout=READING_SECONDS):
+    for outcome in in_order(find_engine("local"), Call(_picture), shown, timeout=READING_SECONDS):
         progress.advance()
         if outcome.result is None:
             progress.note(f"left out: {outcome.item.path}: {outcome.error}")
         else:
             pictures.append(outcome.result)
-            mode &= permissions(present_path(outcome.item) or "")
+            mode &= permissions(outcome.item.seen_at)
     if not pictures:
         raise ImgclusterError(f"none of the images of cluster {cluster} in {clusters} can be read any more")
     sheet = contact_sheet(pictures, min(columns, len(pictures)), _CELL)
@@ -72,4 +63,4 @@ def make_contact_sheet(
 
 
 def _picture(placement: Placement) -> Pixels:
-    return decode_known(placement.key, candidate_paths(placement), _CELL)
+    return decode_known(placement.key, placement.places, _CELL)

@@ -6,15 +6,12 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-
+_KEY_BYTES = 32
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
@@ -62,6 +59,15 @@ def read_table(
                 )
     except csv.Error as error:
         raise ImgclusterError(f"{file}, line {line + 1 + skipped}, is not CSV: {error}") from error
+
+
+def key_in(cell: str | None) -> bytes | None:
+    """Read a key, 64 hex digits; None where a cell holds none."""
+    try:
+        key = bytes.fromhex(cell or "")
+    except ValueError:
+        return None
+    return key if len(key) == _KEY_BYTES else None
 
 
 def _decoded(data: bytes) -> str:

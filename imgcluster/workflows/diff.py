@@ -7,26 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgcluster.analysis.succession import Heritage, inherit
+from imgcluster.analysis.succession import inherit
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.keeping import Share
+from imgcluster.workflows.cluster_identities import Successor, successors
 
 
 @dataclass(frozen=True)
-class ClusterChange:
+class ClusterChange(Successor):
     """What became of a cluster of the first clustering.
 
-    `verdict` is ``stayed``, ``merged`` (most of it is in a cluster that is rather another one), or ``split``;
-    `now` is the number of the cluster that it is in the second, None where it is none.
+    `verdict` is ``stayed``, ``merged`` (most of it is in a cluster that is rather another one), or ``split``.
     """
 
-    number: int
-    name: str
     verdict: str
-    now: int | None
-    shares: tuple[Share, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +69,9 @@ def diff(first: str, second: str) -> Difference:
         np.array([row_of[new[key].cluster] for key in common]),
         len(numbers),
     )
-    names = before.names
     clusters = tuple(
-        ClusterChange(
-            each.number,
-            names.get(each.number, ""),
-            _verdict(each),
-            None if each.heir is None else numbers[each.heir],
-            tuple(Share(numbers[row], share) for row, share in each.shares),
-        )
-        for each in heritage
+        ClusterChange(**vars(each), verdict=_verdict(each))
+        for each in successors(heritage, numbers, before.names)
     )
     now = {each.number: each.now for each in clusters} | {-1: -1}
     moved = [
@@ -95,7 +83,7 @@ def diff(first: str, second: str) -> Difference:
     return Difference(clusters, tuple(moved), len(old.keys() - new.keys()), len(new.keys() - old.keys()))
 
 
-def _verdict(of: Heritage) -> str:
-    if of.heir is not None:
+def _verdict(of: Successor) -> str:
+    if of.now is not None:
         return "stayed"
-    return "merged" if of.shares and of.shares[0][1] > 0.5 else "split"
+    return "merged" if of.shares and of.shares[0].share > 0.5 else "split"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.analysis.duplicates import (
     DuplicateFile,
@@ -20,7 +22,7 @@ from imgcluster.analysis.duplicates import (
 )
 from imgcluster.analysis.embeddings import Watched, finite_rows
 from imgcluster.analysis.looks import Looks
-from imgcluster.analysis.neighbours import look_alikes
+from imgcluster.analysis.neighbours import Pair, look_alikes
 from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
@@ -29,23 +31,14 @@ from imgcluster.files import path_filter
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.output.tables import csv_bytes
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress, mtime_ns
+from imgcluster.records import Embeddings, Keys, Pictures, Progress, SilentProgress, mtime_ns, row_of_key
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.collection import collect, open_space, with_keys
-from imgcluster.workflows.csv_files import read_table
-from imgcluster.workflows.looks import pictures_of
+from imgcluster.workflows.csv_files import key_in, read_table
+from imgcluster.workflows.embedded_images import collect, open_space
+from imgcluster.workflows.image_looks import pictures_of
 from imgcluster.workflows.options import LOOK_ALIKE, DuplicatesOptions
+from imgcluster.workflows.stored_files import StoredImage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
-    from imgcluster.analysis.neighbours import Pair
-    from imgcluster.records import Embeddings, Keys, Pictures
-    from imgcluster.workflows.existing import StoredImage
-
-_KEY_BYTES = 32
 PLAN_COLUMNS = ("group", "verdict", "path", "key", "kind", "cosine", "difference")
 
 
@@ -85,14 +78,15 @@ def duplicates(
     progress = progress or SilentProgress()
     if options.plan is not None:
         check_target(options.plan, csv_bytes(PLAN_COLUMNS, ()), first_line=True)
-    judged = tuple(_decisions(options.decisions)) if options.decisions else ()
-    with open_space(options, progress.note) as (store, space):
-        collection = collect(store, (space,), paths, options.clusters, progress, owner=owner, strict=True)
+    judged = list(_decisions(options.decisions)) if options.decisions else []
+    with open_space(options, progress) as (store, space):
+        collection = collect(store, (space,), paths, (options.clusters,), progress, owner=owner, strict=True)
         keys = store.source(space.name, collection.keys).keys
+        stored = store.pictures(keys)
     pictures, known = pictures_of(
-        options, collection.images, keys, owner=owner, engine=find_engine(engine), progress=progress
+        options, collection.images, keys, stored, owner=owner, engine=find_engine(engine), progress=progress
     )
-    with open_space(options, lambda _: None) as (store, space):
+    with open_space(options, SilentProgress()) as (store, space):
         files = _files(collection.images, keys, pictures, options.prefer, progress)
         apart = _apart(judged, keys)
 
@@ -100,7 +94,7 @@ def duplicates(
             rows = store.read(space.name, keys[some])
             return unit_length(np.where(finite_rows(rows)[:, None], rows, np.float32(0)))
 
-        rows = {bytes(key): row for row, key in enumerate(keys)}
+        rows = row_of_key(keys)
         order = np.array(list(dict.fromkeys(rows[file.key] for file in sorted(files, key=worth))), np.intp)
         looked = Looks(pictures)
         same = SamePictures(looked, embed, options.threshold, apart, progress).find(order[known[order]])
@@ -113,7 +107,7 @@ def duplicates(
             for pair in look_alikes(source, max(options.threshold, LOOK_ALIKE), taken, progress)
             if pair.second not in apart.get(pair.first, ())
         ]
-        collection = with_keys(store, collection, keys[~source.broken], progress)
+        collection = collection.finite(keys[~source.broken], progress)
     usable = set(map(bytes, keys[~source.broken]))
     files = [file for file in files if file.key in usable]
     named = [bytes(key) for key in keys]
@@ -134,7 +128,7 @@ def _files(
 
     A file that is gone now is left out: it can neither be relied on nor be given up.
     """
-    looks = dict(zip(map(bytes, keys), pictures, strict=True))
+    rows = row_of_key(keys)
     preferred = [path_filter([os.path.abspath(folder)]) for folder in prefer]
     files, lost = [], []
     for image in images:
@@ -143,7 +137,7 @@ def _files(
         except OSError as error:
             lost.append(f"{image.path}: {error.strerror or error}")
             continue
-        look = looks[image.key]
+        look = pictures[rows[image.key]]
         rank = next((at for at, lies_there in enumerate(preferred) if lies_there(image.path)), len(preferred))
         pixels = int(look["width"]) * int(look["height"])
         files.append(
@@ -162,24 +156,20 @@ def _difference(looks: Looks, known: NDArray[np.bool_], pair: Pair) -> float:
     return float(looks.differences(pair.first, np.array([pair.second]))[0])
 
 
-def _apart(judged: Iterable[tuple[bytes, bytes]], keys: Keys) -> dict[int, set[int]]:
+def _apart(judged: Sequence[tuple[bytes, bytes]], keys: Keys) -> dict[int, set[int]]:
     """For a row the rows that were judged not to be duplicates of it."""
-    rows = {bytes(key): row for row, key in enumerate(keys)}
+    rows = row_of_key(keys)
     apart: dict[int, set[int]] = {}
-    for one, other in judged:
+    for one, other in (*judged, *((other, one) for one, other in judged)):
         if one in rows and other in rows:
             apart.setdefault(rows[one], set()).add(rows[other])
-            apart.setdefault(rows[other], set()).add(rows[one])
     return apart
 
 
 def _decisions(file: str) -> Iterator[tuple[bytes, bytes]]:
-    for line, cells in read_table(file, ("key_a", "key_b")):
-        try:
-            one, other = (bytes.fromhex(cell or "") for cell in cells)
-        except ValueError:
-            one = other = b""
-        if not len(one) == len(other) == _KEY_BYTES:
+    for line, (key_a, key_b) in read_table(file, ("key_a", "key_b")):
+        one, other = key_in(key_a), key_in(key_b)
+        if one is None or other is None:
             raise ImgclusterError(f"{file}, line {line}: a key is 64 hex digits")
         yield one, other
 

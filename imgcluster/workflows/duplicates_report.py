@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.analysis.duplicates import DuplicateGroup
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
-from imgcluster.output.folders import FolderPlan, build_folders
-from imgcluster.output.report_pages import load_templates
-from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.reading import permissions
-from imgcluster.workflows.thumbnails import make_thumbnails
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.analysis.duplicates import DuplicateGroup
-    from imgcluster.workflows.duplicates import DuplicatesResult
+from imgcluster.workflows.duplicates import DuplicatesResult
+from imgcluster.workflows.pages import make_thumbnails, write_pages
 
 _MOST_GROUPS = 5_000
 
@@ -54,33 +45,9 @@ def report_duplicates(
     paths: dict[bytes, list[str]] = {}
     for image in (image for _, images in compared for image in images[:MOST_SHOWN]):
         paths.setdefault(bytes.fromhex(image.key), []).append(image.path)
-    kept = make_thumbnails(thumbnails, paths, progress).folder
-    files = dict(duplicates_pages(compared, kept))
-    folder = os.path.realpath(out)
-    if any(image.path.startswith(f"{folder}/") for _, images in compared for image in images):
-        raise ImgclusterError(f"{out} holds images: name another folder with --out")
-
-    def keep_private(tree: str, _plan: FolderPlan) -> None:
-        """Make no thumbnail more public than its images."""
-        for key, named in paths.items():
-            thumbnail = f"report/thumbnails/{thumbnail_name(key.hex())}"
-            if thumbnail in files:
-                path = os.path.join(tree, thumbnail)
-                os.chmod(path, os.stat(path).st_mode & permissions(*named))
-
-    build_folders(
-        FolderPlan(folder, "copy", (), ()),
-        extra_files=files,
-        progress=progress,
-        owner=owner,
-        check=keep_private,
-    )
-    return os.path.join(out, "report.html")
-
-
-def require_report_library() -> None:
-    """Raise MissingExtra where what the pages are made with is not installed."""
-    load_templates()
+    kept, _ = make_thumbnails(thumbnails, paths, progress)
+    everything = (image.path for _, images in compared for image in images)
+    return write_pages(out, duplicates_pages(compared, kept), paths, everything, progress, owner)
 
 
 def _compared(group: DuplicateGroup) -> tuple[str, Sequence[ComparedImage]]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from imgcluster.errors import UsageError, quantity
+from imgcluster.errors import UsageError
 from imgcluster.files import read_limited
 from imgcluster.output.manifest import as_typed, no_formula
 from imgcluster.output.names import NOT, checked_name
 from imgcluster.output.paths import PathTexts
 from imgcluster.output.tables import csv_bytes
-from imgcluster.workflows.csv_files import read_table
+from imgcluster.records import Placement
+from imgcluster.workflows.csv_files import key_in, read_table
 
 EDITS = "edits.csv"
 """The file of a clustering that holds them; they hold for the next one, too."""
 COLUMNS = ("key", "path", "cluster", "name")
-_KEY_BYTES = 32
 _MOST_BYTES = 1 << 30
+
+KeyOf = Callable[[str], bytes | None]
+"""Tells the key of the image that was extracted from a path, absolute; None where none was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Edit:
     key: bytes
     cluster: str
     barred: bool = False
+
+    def __str__(self) -> str:
+        return NOT * self.barred + self.cluster
 
 
 @dataclass(frozen=True)
@@ -74,27 +80,19 @@ def kept_edits(clusters: str) -> Edits:
     return parse_kept_edits({EDITS: data}, clusters)
 
 
-def edits_csv(edits: Edits, paths: Mapping[bytes, str]) -> bytes:
-    """Write edits; a path, where one is known, is for people: the key counts."""
+def edits_csv(edits: Edits, images: Iterable[Placement], out: str) -> bytes:
+    """Write edits for the folder `out`; paths, of images where they are known, are for people: keys count."""
+    texts = PathTexts(out)
+    paths = {image.key: texts.text(image.original) for image in images}
     rows = [("", "", cluster, no_formula(name)) for cluster, name in edits.names.items()]
-    rows += [
-        (edit.key.hex(), paths.get(edit.key, ""), no_formula(NOT * edit.barred + edit.cluster), "")
-        for edit in edits.images
-    ]
+    rows += [(e.key.hex(), paths.get(e.key, ""), no_formula(str(e)), "") for e in edits.images]
     return csv_bytes(COLUMNS, rows)
 
 
-def read_edits(file: str, key_of: Callable[[str], bytes | None], data: bytes | None = None) -> Edits:
+def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
     """Read a file of edits: an image by its key or, where that is empty, its path, and its cluster.
 
-    A row without an image names the cluster.
-
-    Parameters
-    ----------
-    key_of
-        The key of the image that was extracted from a path, absolute; None where none was.
-    data
-        What is in the file, where that was read before.
+    A row without an image names the cluster. `data` is what is in the file, where that was read before.
 
     Raises
     ------
@@ -113,7 +111,7 @@ def read_edits(file: str, key_of: Callable[[str], bytes | None], data: bytes | N
         if not key and not path:
             names[cluster] = checked(name, where)
             continue
-        found = _key(key) if key else key_of(os.path.normpath(os.path.join(folder, path)))
+        found = key_in(key) if key else key_of(os.path.normpath(os.path.join(folder, path)))
         if found is None:
             raise unknown_image(where, key, path)
         barred = cluster.startswith(NOT)
@@ -137,35 +135,12 @@ def checked(name: str, where: str) -> str:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _key(text: str) -> bytes | None:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return key if len(key) == _KEY_BYTES else None
-
-
 def _refuse_contradictions(images: Mapping[Edit, int], file: str) -> None:
     put: dict[bytes, tuple[str, int]] = {}
     for edit, line in sorted(images.items(), key=lambda item: item[0].barred):
-        first = put.get(edit.key)
-        if not edit.barred and first is None:
-            put[edit.key] = edit.cluster, line
-        elif first is not None and edit.barred == (edit.cluster == first[0]):
-            said = f"{NOT * edit.barred}{edit.cluster}"
-            raise UsageError(f"{file}: line {first[1]} says {first[0]}, line {line} {said} of the same image")
-
-
-def refuse_too_many(clusters: Sequence[str], k: int) -> None:
-    """Raise UsageError where edits speak of more clusters than there are to be."""
-    if len(clusters) > k:
-        raise UsageError(
-            f"the edits name {quantity(len(clusters), 'cluster')} ({', '.join(sorted(clusters)[:20])}): "
-            f"choose --k {len(clusters)} or more"
-        )
-
-
-def paths_of(images: Iterable[tuple[bytes, str]], out: str) -> dict[bytes, str]:
-    """Give a path for each key, relative to `out` or absolute, as tables write them."""
-    texts = PathTexts(out)
-    return {key: texts.text(path) for key, path in images}
+        cluster, first = put.get(edit.key, ("", 0))
+        if not first:
+            if not edit.barred:
+                put[edit.key] = edit.cluster, line
+        elif edit.barred == (edit.cluster == cluster):
+            raise UsageError(f"{file}: line {first} says {cluster}, line {line} {edit} of the same image")

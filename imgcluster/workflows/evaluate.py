@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imgcluster.analysis import scoring
-from imgcluster.output.manifest import read_assignments
-from imgcluster.output.trust import note_foreign
+from imgcluster.analysis.scoring import Evaluation
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.clustered import ClusteredImages
+from imgcluster.workflows.cluster_result import ClusterResult
+from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.labels import Labels, labels_of
 from imgcluster.workflows.options import FOLDERS
-
-if TYPE_CHECKING:
-    from imgcluster.analysis.scoring import Evaluation
 
 
 def evaluate(
     labels: Labels = FOLDERS,
     *,
-    clusters: str | os.PathLike[str] | ClusteredImages = "clusters",
+    clusters: str | os.PathLike[str] | ClusterResult = "clusters",
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -42,13 +38,13 @@ def evaluate(
     ImgclusterError
         Where there is no clustering or no label.
     """
-    if isinstance(clusters, ClusteredImages):
+    progress = progress or SilentProgress()
+    if isinstance(clusters, ClusterResult):
         paths, numbers = list(clusters.paths), clusters.labels
     else:
-        note_foreign(os.fspath(clusters), owner, (progress or SilentProgress()).note)
-        placements = read_assignments(os.fspath(clusters))
+        placements = read_placements(clusters, owner, progress.note)
         paths = [placement.original for placement in placements]
         numbers = np.array([placement.cluster for placement in placements], np.int32)
-    classes = labels_of(labels, paths, (progress or SilentProgress()).note)
+    classes = labels_of(labels, paths, progress.note)
     labelled = [row for row, path in enumerate(paths) if path in classes]
     return scoring.evaluate(numbers[labelled], [classes[paths[row]] for row in labelled])

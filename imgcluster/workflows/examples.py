@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import UsageError
 from imgcluster.images.find import find_images
 from imgcluster.ownership import Ownership
-from imgcluster.store.store_set import open_features
-from imgcluster.workflows.edits import Edit, Edits, checked
+from imgcluster.records import Progress
+from imgcluster.workflows.choose_network import Choose
+from imgcluster.workflows.edits import Edit, Edits, KeyOf, checked
+from imgcluster.workflows.embedded_images import choose_spaces, open_store
 from imgcluster.workflows.extract import extract
-from imgcluster.workflows.options import ExtractOptions
+from imgcluster.workflows.options import ClusterOptions, ExtractOptions
 from imgcluster.workflows.stored_network import stored_networks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from imgcluster.records import Progress, StoredSpace
-    from imgcluster.store.reader import FeatureReader
-    from imgcluster.workflows.choose_network import Choose
-    from imgcluster.workflows.options import ClusterOptions
 
 
 @dataclass(frozen=True)
@@ -31,7 +24,7 @@ class Examples:
     folder: str
     files: dict[str, tuple[str, ...]]
 
-    def edits(self, key_of: Callable[[str], bytes | None]) -> Edits:
+    def edits(self, key_of: KeyOf) -> Edits:
         """Say it as edits. UsageError where a cluster has no image, or an image is an example of two."""
         images: dict[bytes, tuple[str, str]] = {}
         for name, files in self.files.items():
@@ -66,18 +59,11 @@ def find_examples(folder: str, progress: Progress) -> Examples:
 
 
 def embed_examples(
-    examples: Examples,
-    options: ClusterOptions,
-    choose_spaces: Callable[[FeatureReader], Sequence[StoredSpace]],
-    choose: Choose,
-    progress: Progress,
-    owner: Ownership,
+    examples: Examples, options: ClusterOptions, choose: Choose, progress: Progress, owner: Ownership
 ) -> None:
     """Embed the examples that the store does not know, in each feature space."""
-    with open_features(
-        options.store, lock=not options.no_lock, wait=options.wait or 0.0, notify=progress.note
-    ) as store:
-        networks = stored_networks(store, choose_spaces(store), choose, progress.note)
+    with open_store(options, progress) as store:
+        networks = stored_networks(store, choose_spaces(store, options), choose, progress.note)
         paths = {entry.path for entry in store.paths()}
     new = [file for files in examples.files.values() for file in files if file not in paths]
     for network in networks if new else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from imgcluster.errors import ImgclusterError, UnreadableImage
@@ -14,10 +14,10 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.exports import EXPORT_FORMATS, Exported, Sprite
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import Keys, Pixels, Progress, SilentProgress, StoredSpace
-from imgcluster.workflows.collection import open_space
+from imgcluster.workflows.embedded_images import open_space
+from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import ExportOptions
-from imgcluster.workflows.reading import permissions
-from imgcluster.workflows.thumbnails import make_thumbnails
+from imgcluster.workflows.pages import make_thumbnails
 
 
 def export(
@@ -41,7 +41,7 @@ def export(
     progress = progress or SilentProgress()
     format_, out = EXPORT_FORMATS[options.format], options.out
     format_.check(out)
-    with open_space(options, progress.note) as (store, space):
+    with open_space(options, progress) as (store, space):
         paths: dict[bytes, list[str]] = {}
         for entry in store.paths():
             paths.setdefault(entry.key, []).append(entry.path)
@@ -58,12 +58,12 @@ def export(
 
 
 def _sprite(
-    paths: dict[bytes, list[str]], thumbnails: str | None, progress: Progress, keys: Keys
+    paths: Mapping[bytes, Sequence[str]], thumbnails: str | None, progress: Progress, keys: Keys
 ) -> Sprite | None:
     if thumbnails is None:
         return None
     shown = {bytes(key): paths.get(bytes(key), []) for key in keys}
-    thumbnails = make_thumbnails(thumbnails, shown, progress).folder
+    thumbnails, _ = make_thumbnails(thumbnails, shown, progress)
     progress.begin("drawing the sprite", len(shown))
     drawn = sprite(_pictures(thumbnails, shown, progress), len(shown))
     if drawn is None:

@@ -15,10 +15,9 @@ from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.images.picture_key import may_have_picture_key
 from imgcluster.readings import Readings
-from imgcluster.records import Failure, ImageFile, PathEntry, Progress
+from imgcluster.records import Failure, ImageFile, PathEntry, Progress, key_rows
 from imgcluster.store.reader import FeatureReader
 from imgcluster.workflows.batch import KnownKeys
-from imgcluster.workflows.collection import stacked
 from imgcluster.workflows.options import ExtractOptions
 
 _FILLED_IN_AT_ONCE = 1000
@@ -199,5 +198,5 @@ def is_retryable(failure: Failure, limits: DecodeLimits) -> bool:
 
 
 def _embedded(store: FeatureReader, space: str, entries: Sequence[PathEntry]) -> set[str]:
-    known = store.contains(space, stacked([entry.key for entry in entries])).tolist()
+    known = store.contains(space, key_rows([entry.key for entry in entries])).tolist()
     return {entry.path for entry, has in zip(entries, known, strict=True) if has}

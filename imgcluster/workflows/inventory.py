@@ -20,9 +20,9 @@ from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.existing import chooser, moved_into
+from imgcluster.workflows.known_images import READING_SECONDS
 from imgcluster.workflows.options import InventoryOptions
-from imgcluster.workflows.reading import READING_SECONDS
+from imgcluster.workflows.stored_files import chooser, moved_into
 
 _GONE = "gone since it was looked at"
 _NO_FACTS = ImageFacts("", 0, 0, 0, 0, "")

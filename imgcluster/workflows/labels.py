@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
@@ -24,20 +24,32 @@ def labels_of(choice: Labels, originals: Sequence[str], notify: Notify = lambda 
     Parameters
     ----------
     choice
-        As of `read_labels`; or a mapping or Series from paths to classes; or the classes of `originals`, in
-        their order. None and NaN are no class.
+        ``folders`` (the class is the name of the image's folder), ``folders:N`` (of the folder that lies N
+        levels below what all images share), or a CSV file with the columns path and label; its paths are
+        absolute or relative to the file. Or a mapping or Series from paths to classes; or the classes of
+        `originals`, in their order. None and NaN are no class.
     originals
         Absolute paths of the images.
+    notify
+        Told about rows that name no image, and about names that stand for several folders.
 
     Raises
     ------
     UsageError
         Where there are more or fewer classes than images.
     ImgclusterError
-        As of `read_labels`.
+        Where the file is missing, has other columns, or labels none of the images; or none lies so deep.
     """
-    if isinstance(choice, str | os.PathLike):
-        return read_labels(os.fspath(choice), originals, notify)
+    if not isinstance(choice, str | os.PathLike):
+        return _given(choice, originals)
+    choice = os.fspath(choice)
+    level = re.fullmatch(rf"{FOLDERS}(?::([1-9]\d*))?", choice)
+    if level:
+        return _classes(_folders(set(originals), int(level[1] or 0)), notify)
+    return _in_file(choice, originals, notify)
+
+
+def _given(choice: Mapping[Any, Any] | Iterable[Any], originals: Sequence[str]) -> dict[str, str]:
     pairs: list[tuple[Any, Any]] = list(choice.items() if hasattr(choice, "items") else enumerate(choice))
     if all(isinstance(name, str | os.PathLike) for name, _ in pairs):
         named = {os.path.abspath(os.fspath(name)): label for name, label in pairs}
@@ -49,53 +61,33 @@ def labels_of(choice: Labels, originals: Sequence[str], notify: Notify = lambda 
             f"{quantity(len(pairs), 'label')} for {quantity(len(originals), 'image')}: "
             "give one for each, or labels by path"
         )
-    labels = {path: str(label) for path, label in wanted.items() if label is not None and not _is_nan(label)}
+    labels = {
+        path: str(label)
+        for path, label in wanted.items()
+        if label is not None and not (isinstance(label, float) and math.isnan(label))
+    }
     if not labels:
         raise ImgclusterError("these labels name none of the images: give their paths as they were extracted")
     return labels
 
 
-def _is_nan(label: Any) -> bool:
-    return isinstance(label, float) and math.isnan(label)
-
-
-def read_labels(choice: str, originals: Iterable[str], notify: Notify = lambda _: None) -> Mapping[str, str]:
-    """Read the class of each labelled image, by the path that it came from.
-
-    Parameters
-    ----------
-    choice
-        ``folders`` (the class is the name of the image's folder), ``folders:N`` (of the folder that lies N
-        levels below what all images share), or a CSV file with the columns path and label; its paths are
-        absolute or relative to the file.
-    originals
-        Absolute paths of the images.
-    notify
-        Told about rows that name no image, and about names that stand for several folders.
-
-    Raises
-    ------
-    ImgclusterError
-        Where the file is missing, has other columns, or labels none of the images; or none lies so deep.
-    """
-    wanted = set(originals)
-    level = re.fullmatch(rf"{FOLDERS}(?::([1-9]\d*))?", choice)
-    if level:
-        return _classes(_folders(wanted, int(level[1] or 0)), notify)
-    labels, others = {}, []
-    for line, path, label in _rows(choice):
-        if path not in wanted or not label:
-            others.append((line, path, label))
-        else:
+def _in_file(file: str, originals: Sequence[str], notify: Notify) -> dict[str, str]:
+    wanted, folder = set(originals), os.path.dirname(os.path.abspath(file))
+    labels: dict[str, str] = {}
+    others = []
+    for line, (cell, given) in read_table(file, ("path", "label")):
+        if not cell:
+            continue
+        path, label = os.path.normpath(os.path.join(folder, cell)), (given or "").strip()
+        if path in wanted and label:
             labels[path] = label
+        else:
+            others.append(f"line {line}: {f'{path} is no image here' if label else 'there is no label'}")
     if not labels:
-        raise ImgclusterError(
-            f"{choice} labels none of the images: its paths are taken relative to its folder"
-        )
+        raise ImgclusterError(f"{file} labels none of the images: its paths are taken relative to its folder")
     if others:
-        line, path, label = others[0]
-        what = f"{path} is no image here" if label else "there is no label"
-        notify(f"{quantity(len(others), 'row')} of {choice} without effect, the first in line {line}: {what}")
+        rows = quantity(len(others), "row")
+        notify(f"{rows} of {file} without effect, the first in {others[0]}")
     return labels
 
 
@@ -129,10 +121,3 @@ def _classes(folders: Mapping[str, str], notify: Notify) -> dict[str, str]:
             f"--labels {FOLDERS}:1 takes the first level below the folder that all images share"
         )
     return {path: os.path.basename(folder) for path, folder in folders.items()}
-
-
-def _rows(file: str) -> Iterator[tuple[int, str, str]]:
-    folder = os.path.dirname(os.path.abspath(file))
-    for line, (path, label) in read_table(file, ("path", "label")):
-        if path:
-            yield line, os.path.normpath(os.path.join(folder, path)), (label or "").strip()

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from imgcluster.analysis.representatives import farthest_points
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.picked import check_new_folder, make_folder_of
-from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.readings import Readings
-from imgcluster.records import Placement, Progress, SilentProgress
+from imgcluster.records import Placement, Progress, SilentProgress, key_rows
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.clustered import points_of
-from imgcluster.workflows.existing import Check
+from imgcluster.workflows.cluster_result import points_of
+from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.options import PickOptions
-from imgcluster.workflows.reading import present_path
+from imgcluster.workflows.stored_files import changed_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +57,29 @@ def pick(
     options, progress = options or PickOptions(), progress or SilentProgress()
     if options.out is not None:
         check_new_folder(options.out)
-    note_foreign(options.clusters, owner, progress.note)
+    placements = read_placements(options.clusters, owner, progress.note)
     manifest = read_manifest(options.clusters)
-    images = _distinct(options.clusters, options.store or manifest.store, owner, progress)
+    store = options.store or manifest.store
+    seen = (replace(placement, path=placement.seen_at) for placement in placements)
+    here = [image for image in seen if os.path.exists(image.path)]
+    changed = changed_files(here, store, owner, progress)
+    # One file for each key, in the order of the keys.
+    found = {image.key: image for image in reversed(here) if image.path not in changed}
+    images = [found[key] for key in sorted(found)]
     if not images:
         raise ImgclusterError(f"none of the images in {options.clusters} is there any more")
     groups = [images]
     if options.per_cluster:
         groups = [[image for image in images if image.cluster == each.number] for each in manifest.clusters]
-    order = _ORDERS.get(options.how) or _by_distance(options, manifest.store, progress)
+    order = _ORDERS.get(options.how) or _by_distance(options, store, progress)
     chosen = [image for group in groups if group for image in order(group, options.n)]
     names = manifest.names
     picked = tuple(
-        Picked(present_path(image) or image.path, image.key, image.cluster, names.get(image.cluster, ""))
-        for image in chosen
+        Picked(image.path, image.key, image.cluster, names.get(image.cluster, "")) for image in chosen
     )
     if options.out is not None:
         make_folder_of([(image.path, image.key) for image in picked], options.out)
     return PickResult(picked, options.out)
-
-
-def _distinct(clusters: str, store: str, owner: Ownership, progress: Progress) -> list[Placement]:
-    """List one file that is there for each key, in the order of the keys."""
-    here = [image for image in read_assignments(clusters) if present_path(image) is not None]
-    check = Check(Readings(owner, store), progress, strict=True)
-    changed = set(check.changed((present_path(p) or p.path, p.original, p.key) for p in here))
-    found: dict[bytes, Placement] = {}
-    for image in here:
-        if present_path(image) not in changed:
-            found.setdefault(image.key, image)
-    return [found[key] for key in sorted(found)]
 
 
 _Order = Callable[[Sequence[Placement], int], list[Placement]]
@@ -116,10 +106,8 @@ def _by_distance(options: PickOptions, store: str, progress: Progress) -> _Order
     model = read_model(options.clusters)
 
     def order(images: Sequence[Placement], n: int) -> list[Placement]:
-        keys = np.frombuffer(b"".join(image.key for image in images), np.uint8).reshape(-1, 32)
-        with open_features(
-            options.store or store, lock=not options.no_lock, notify=progress.note
-        ) as features:
+        keys = key_rows(image.key for image in images)
+        with open_features(store, lock=not options.no_lock, notify=progress.note) as features:
             points = points_of(features, model, keys)
         return [images[row] for row in farthest_points(points, n)]
 

@@ -1,11 +1,10 @@
-"""Files to pixels: for the network the first time, and again for whoever wants to see what is known."""
+"""Files to pixels, for the network."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -17,19 +16,13 @@ from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
 from imgcluster.images.memory import MemoryBudget
 from imgcluster.images.picture_key import picture_key
-from imgcluster.images.reading import content_key, read_file, read_with_status
+from imgcluster.images.reading import content_key, read_with_status
 from imgcluster.images.resize import side_needed, to_square
-from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, Placement, mtime_ns
-
-KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
-"""What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""
+from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, mtime_ns
 
 _FILES = MemoryBudget(MemoryBudget().total // 4, sys.maxsize)
 """For files that are being read and decoded, besides their pixels, however many threads there are."""
 _COPIES, _COPIES_OF_PNG = 2, 4
-
-READING_SECONDS = 60.0
-"""How long one file may take to be read and decoded again."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +60,12 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     UnreadableImage
         With the reason.
     """
-    with _room_for(file.path, file.size):
+    with room_for(file.path, file.size):
         return _read_image(file, known, settings)
 
 
-def _room_for(path: str, size: int) -> AbstractContextManager[None]:
+def room_for(path: str, size: int) -> AbstractContextManager[None]:
+    """Wait until the memory for reading and decoding a file of that size is free."""
     return _FILES.taking(size * (_COPIES_OF_PNG if path.lower().endswith(".png") else _COPIES))
 
 
@@ -111,64 +105,3 @@ def failure(file: ImageFile, error: Exception | None) -> Failure:
     else:
         reason, code = f"could not be decoded: {type(error).__name__}: {error}", FailureCode.INTERNAL
     return Failure(file.path, reason, code, file.size, file.mtime_ns, pixels)
-
-
-def decode_known(key: bytes, paths: Iterable[str], at_least: int) -> Pixels:
-    """Decode an image, (H, W, 3) uint8 RGB, from the first of `paths` that still holds the bytes of `key`.
-
-    Parameters
-    ----------
-    at_least
-        How many pixels the shorter side needs; a larger picture may come at a reduced scale.
-
-    Raises
-    ------
-    UnreadableImage
-        Where none does, with the reason that the first path gave.
-    """
-    paths = tuple(paths)
-    with _room_for(paths[0] if paths else "", max(map(_size, paths), default=0)):
-        return decode(read_known(key, paths), KNOWN_LIMITS, at_least=at_least).pixels
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
-
-
-def read_known(key: bytes, paths: Iterable[str]) -> bytes:
-    """Read the bytes of `key` from the first of `paths` that holds them; raises as `decode_known` does."""
-    refusals = []
-    for path in dict.fromkeys(paths):
-        try:
-            data = read_file(path)
-        except UnreadableImage as refusal:
-            refusals.append(refusal)
-            continue
-        if content_key(data) == key:
-            return data
-        refusals.append(UnreadableImage("changed since it was extracted", FailureCode.CHANGED))
-    raise refusals[0] if refusals else UnreadableImage("no file with it is known", FailureCode.VANISHED)
-
-
-def candidate_paths(placement: Placement) -> tuple[str, ...]:
-    """Return where an image of a clustering may lie: its own place, and its copy or link there."""
-    return (placement.path, placement.shown or placement.path)
-
-
-def permissions(*paths: str) -> int:
-    """Return the permissions that all of these files have; of one that is gone, those of its owner."""
-    mode = 0o666
-    for path in paths:
-        try:
-            mode &= os.stat(path).st_mode
-        except OSError:
-            mode &= 0o600
-    return mode
-
-
-def present_path(placement: Placement) -> str | None:
-    """Return the first of `candidate_paths` where there is a file, None where there is none."""
-    return next(filter(os.path.exists, candidate_paths(placement)), None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,18 +26,23 @@ from imgcluster.output.report import (
 )
 from imgcluster.output.trust import is_foreign, take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import (
+    Keys,
+    Notify,
+    PathEntry,
+    Placement,
+    Progress,
+    SilentProgress,
+    key_rows,
+    row_of_key,
+)
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.clustered import points_of
-from imgcluster.workflows.labels import read_labels
-from imgcluster.workflows.reading import candidate_paths, permissions, present_path
-from imgcluster.workflows.thumbnails import make_thumbnails
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from imgcluster.records import Failure, Keys, Notify, PathEntry, Placement
+from imgcluster.workflows.cluster_result import points_of
+from imgcluster.workflows.known_images import permissions, status_of
+from imgcluster.workflows.labels import labels_of
+from imgcluster.workflows.options import ReportOptions
+from imgcluster.workflows.pages import make_thumbnails
 
 __all__ = ["ReportResult", "report", "require_report_libraries"]
 
@@ -52,26 +57,10 @@ class ReportResult(Tabular):
     projection: str
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    classes: Mapping[str, str]
-    table: ConfusionTable
-
-    def is_wrong(self, placement: Placement) -> bool:
-        label = self.classes.get(placement.original)
-        if label is None:
-            return False
-        return self.table.matched[self.table.classes.index(label)] != placement.cluster
-
-
-def report(  # noqa: PLR0913
-    clusters: str | os.PathLike[str] = "clusters",
+def report(
+    options: ReportOptions,
     *,
-    store: str | None = None,
     thumbnails: str,
-    labels: str | None = None,
-    lock: bool = True,
-    trust: Sequence[str] = (),
     wait: float = math.inf,
     owner: Ownership = IN_MEMORY,
     progress: Progress | None = None,
@@ -80,16 +69,10 @@ def report(  # noqa: PLR0913
 
     Parameters
     ----------
-    store
-        The feature store, where it is not that of the clustering any more.
     thumbnails
         The folder that keeps thumbnails from one report to the next.
-    labels
-        ``folders`` or a CSV file: adds a confusion table and marks the wrong images.
     wait
         Seconds for another process that writes there.
-    trust
-        Folders that images may go back to from a clustering that `owner` does not know.
 
     Raises
     ------
@@ -100,41 +83,50 @@ def report(  # noqa: PLR0913
     """
     progress = progress or SilentProgress()
     require_report_libraries()  # before the long work
-    out = os.path.abspath(os.fspath(clusters))
-    take_over(out, trust, owner, progress.note, wait=wait)
+    out = os.path.abspath(options.clusters)
+    take_over(out, options.trust, owner, progress.note, wait=wait)
     recover(out, progress.note, owner, wait)
     found = look(os.path.realpath(out), owner)
     if found.marker is None and is_foreign(out, owner):
         found = replace(found, foreign=(found.out,))
     found.refuse_foreign(found.out)
     manifest, placements = read_manifest(out), read_assignments(out)
-    by_key = {placement.key: placement for placement in reversed(placements)}
-    keys = np.frombuffer(b"".join(sorted(by_key)), np.uint8).reshape(-1, 32)
-    where = store or manifest.store
-    with open_features(where, lock=lock, partial=True, notify=progress.note) as features:
+    keys = key_rows(sorted({placement.key for placement in placements}))
+    store, lock = options.store or manifest.store, not options.no_lock
+    with open_features(store, lock=lock, partial=True, notify=progress.note) as features:
         points = points_of(features, read_model(out), keys)
         failures, missing = features.failures(), _missing(features.paths(), placements, manifest)
     progress.begin("drawing the map")
     projection = project(points, manifest.seed)
     paths: dict[bytes, list[str]] = {}
     for placement in placements:
-        paths.setdefault(placement.key, []).extend(candidate_paths(placement))
-    made = make_thumbnails(thumbnails, paths, progress)
-    labelled = _labelled(labels, placements, progress.note) if labels else None
-    names = manifest.names
-    summary = _summary(manifest, placements, failures, missing, projection, labelled)
+        paths.setdefault(placement.key, []).extend(placement.places)
+    folder, made = make_thumbnails(thumbnails, paths, progress)
+    classes, confusion = (
+        _labelled(options.labels, placements, progress.note) if options.labels else ({}, None)
+    )
     page = write_report(
         out,
-        summary,
-        _images(placements, keys, projection, labelled, out, names),
+        ReportSummary(
+            clusters=manifest.clusters,
+            silhouettes=_silhouettes(manifest, placements),
+            silhouette=manifest.silhouette,
+            settings=_settings(manifest),
+            failures=failures,
+            missing=missing,
+            projection=projection.method,
+            confusion=confusion,
+            unsorted=manifest.unsorted,
+        ),
+        list(_images(placements, keys, projection, classes, confusion, out, manifest.names)),
         progress,
-        thumbnail_folder=made.folder,
+        thumbnail_folder=folder,
         seed=manifest.seed,
         expected_marker=found.marker,
         owner=owner,
         wait=wait,
     )
-    return ReportResult(page, len(placements), made.made, projection.method)
+    return ReportResult(page, len(placements), made, projection.method)
 
 
 def _missing(
@@ -146,33 +138,32 @@ def _missing(
     return sum(path not in clustered and not os.path.lexists(path) for path in meant)
 
 
-def _labelled(labels: str, placements: Sequence[Placement], notify: Notify) -> _Labelled:
-    classes = read_labels(labels, (placement.original for placement in placements), notify)
+def _labelled(
+    labels: str, placements: Sequence[Placement], notify: Notify
+) -> tuple[Mapping[str, str], ConfusionTable]:
+    classes = labels_of(labels, [placement.original for placement in placements], notify)
     known = [placement for placement in placements if placement.original in classes]
     clusters = np.array([placement.cluster for placement in known], np.int32)
     evaluation = evaluate(clusters, [classes[placement.original] for placement in known])
-    table = ConfusionTable(
+    return classes, ConfusionTable(
         classes=evaluation.labels,
         clusters=evaluation.columns,
-        counts=tuple(tuple(int(count) for count in row) for row in evaluation.confusion),
+        counts=tuple(map(tuple, evaluation.confusion.tolist())),
         matched=evaluation.matched,
         accuracy=evaluation.accuracy,
     )
-    return _Labelled(classes, table)
 
 
-def _summary(
-    manifest: ClusteringManifest,
-    placements: Sequence[Placement],
-    failures: tuple[Failure, ...],
-    missing: int,
-    projection: Projection,
-    labelled: _Labelled | None,
-) -> ReportSummary:
+def _silhouettes(manifest: ClusteringManifest, placements: Sequence[Placement]) -> tuple[float, ...]:
+    """Give the mean of each cluster."""
     members: dict[int, list[float]] = {}
     for placement in placements:
         members.setdefault(placement.cluster, []).append(placement.silhouette)
-    settings = (
+    return tuple(float(np.mean(members.get(cluster.number, [np.nan]))) for cluster in manifest.clusters)
+
+
+def _settings(manifest: ClusteringManifest) -> tuple[tuple[str, str], ...]:
+    return (
         ("clusters", str(manifest.k)),
         ("algorithm", manifest.algorithm),
         ("preparation", manifest.prepare),
@@ -184,19 +175,6 @@ def _summary(
         *((name, _in_words(value)) for name, value in manifest.options.items()),
         *manifest.versions.items(),
     )
-    return ReportSummary(
-        clusters=manifest.clusters,
-        silhouettes=tuple(
-            float(np.mean(members.get(cluster.number, [np.nan]))) for cluster in manifest.clusters
-        ),
-        silhouette=manifest.silhouette,
-        settings=settings,
-        failures=failures,
-        missing=missing,
-        projection=projection.method,
-        confusion=labelled.table if labelled else None,
-        unsorted=manifest.unsorted,
-    )
 
 
 def _in_words(value: str | float | Sequence[str]) -> str:
@@ -204,24 +182,28 @@ def _in_words(value: str | float | Sequence[str]) -> str:
 
 
 def _date(path: str) -> str:
+    status = status_of(path)
     try:
-        changed = time.localtime(os.stat(path).st_mtime)
-    except (OSError, OverflowError, ValueError):  # gone, or a time that no calendar has
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime)) if status else ""
+    except (OSError, OverflowError, ValueError):  # a time that no calendar has
         return ""
-    return time.strftime("%Y-%m-%d %H:%M", changed)
 
 
 def _images(
     placements: Sequence[Placement],
     keys: Keys,
     projection: Projection,
-    labelled: _Labelled | None,
+    classes: Mapping[str, str],
+    confusion: ConfusionTable | None,
     out: str,
     names: Mapping[int, str],
-) -> list[ReportImage]:
-    places = {bytes(key): xy for key, xy in zip(keys, projection.xy, strict=True)}
-    return [
-        ReportImage(
+) -> Iterator[ReportImage]:
+    rows = row_of_key(keys)
+    cluster_of = dict(zip(confusion.classes, confusion.matched, strict=True)) if confusion else {}
+    for placement in placements:
+        path, label = placement.seen_at, classes.get(placement.original)
+        x, y = projection.xy[rows[placement.key]]
+        yield ReportImage(
             key=placement.key.hex(),
             path=path,
             file=os.path.relpath(path, out),
@@ -229,14 +211,11 @@ def _images(
             distance=placement.distance,
             silhouette=placement.silhouette,
             probability=placement.probability,
-            true_class=labelled.classes.get(placement.original) if labelled else None,
-            wrong=labelled.is_wrong(placement) if labelled else False,
-            x=float(places[placement.key][0]),
-            y=float(places[placement.key][1]),
+            true_class=label,
+            wrong=label is not None and cluster_of[label] != placement.cluster,
+            x=float(x),
+            y=float(y),
             cluster_name=names.get(placement.cluster, ""),
             mode=permissions(path),
             date=_date(path),
         )
-        for placement in placements
-        for path in (present_path(placement) or placement.path,)
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,10 @@ from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import Progress, SilentProgress, key_rows
 from imgcluster.tabular import columns_of
-from imgcluster.workflows.collection import collect, open_space, with_keys
-from imgcluster.workflows.pictures import Pictured
-
-if TYPE_CHECKING:
-    from imgcluster.records import Keys
+from imgcluster.workflows.embedded_images import collect, open_space
+from imgcluster.workflows.notebook import Pictured
 from imgcluster.workflows.options import SimilarOptions
 
 
@@ -63,40 +60,25 @@ def similar(
     """
     options = options or SimilarOptions()
     progress = progress or SilentProgress()
-    with open_space(options, progress.note) as (store, space):
-        key = key_of_file(image)
-        if not store.contains(space.name, key)[0]:
+    try:
+        key = content_key(read_file(os.path.abspath(os.fspath(image))))
+    except UnreadableImage as error:
+        raise ImgclusterError(f"{image}: {error}") from error
+    with open_space(options, progress) as (store, space):
+        if not store.contains(space.name, key_rows([key]))[0]:
             raise ImgclusterError(f"{image} is not in {options.store}: run `imgcluster extract` on it first")
-        collection = collect(store, (space,), (), options.clusters, progress, owner=owner)
+        collection = collect(store, (space,), (), (options.clusters,), progress, owner=owner)
         progress.begin("comparing images", len(collection.keys))
         source = Watched(store.source(space.name, collection.keys), progress)
-        query = store.read(space.name, key)[0]
+        query = store.read(space.name, key_rows([key]))[0]
         if not np.isfinite(query).all():
             raise ImgclusterError(
                 f"the embedding of {image} holds NaN or infinity: extract it into another store with "
                 "--precision float32 and --dtype float32, or with other weights"
             )
         rows, cosines = most_similar(query, source, len(source.keys))
-        collection = with_keys(store, collection, source.keys[~source.broken], progress)
-        others = ~source.broken[rows] & (source.keys[rows] != key).any(axis=1)
-        found = dict(
-            zip(
-                map(bytes, source.keys[rows[others][: options.top]]),
-                cosines[others].tolist(),
-                strict=False,
-            )
-        )
-    paths: dict[bytes, str] = {}
-    for each in collection.images:
-        if each.key in found:
-            paths.setdefault(each.key, each.path)
-    return SimilarImages(SimilarImage(paths[key_], cosine) for key_, cosine in found.items())
-
-
-def key_of_file(path: str | os.PathLike[str]) -> Keys:
-    """Hash a file: (1, 32) uint8."""
-    try:
-        data = read_file(os.path.abspath(os.fspath(path)))
-    except UnreadableImage as error:
-        raise ImgclusterError(f"{path}: {error}") from error
-    return np.frombuffer(content_key(data), np.uint8)[None]
+        collection = collection.finite(source.keys[~source.broken], progress)
+    paths = {each.key: each.path for each in reversed(collection.images) if each.key != key}
+    keys = (bytes(source.keys[row]) for row in rows)
+    found = [SimilarImage(paths[k], float(c)) for k, c in zip(keys, cosines, strict=True) if k in paths]
+    return SimilarImages(found[: options.top])

@@ -55,13 +55,7 @@ class StoredNetwork:
                 f"{self.space.name} was made by a network that imgcluster does not have: from Python, give "
                 "it as source="
             )
-        chosen = self.choose(self._choice(), self.notify)
-        if chosen.space != self.space:
-            raise ImgclusterError(self._difference(chosen.space))
-        return chosen.load()
-
-    def _choice(self) -> NetworkChoice:
-        return NetworkChoice(
+        choice = NetworkChoice(
             self.space.network,
             self.weights,
             self.space.pooling,
@@ -70,19 +64,17 @@ class StoredNetwork:
             self.runtime,
             self.batch_size,
         )
-
-    def _difference(self, other: FeatureSpace) -> str:
-        if other.weights != self.space.weights:
-            return (
+        chosen = self.choose(choice, self.notify)
+        if chosen.space.weights != self.space.weights:
+            raise ImgclusterError(
                 f"{self.space.name} was made with the weights {self.space.weights[:12]}… (SHA-256), and "
-                f"--weights {self.weights} gives {other.weights[:12]}…: name the file it was made with"
+                f"--weights {self.weights} gives {chosen.space.weights[:12]}…: name the file it was made with"
             )
-        if other.quantisation != self.space.quantisation:
-            return (
-                f"{self.space.name} was made with another int8 model than this machine makes: "
-                "extract all images and cluster again"
-            )
-        return f"{self.space.name} was made by another imgcluster: extract all images and cluster again"
+        if chosen.space != self.space:
+            another = chosen.space.quantisation != self.space.quantisation
+            by = "with another int8 model than this machine makes" if another else "by another imgcluster"
+            raise ImgclusterError(f"{self.space.name} was made {by}: extract all images and cluster again")
+        return chosen.load()
 
 
 def source_of(

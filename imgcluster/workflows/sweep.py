@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
@@ -12,15 +14,10 @@ from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.cluster import cluster_settings, collect_for, prepare_settings
-from imgcluster.workflows.collection import choose_spaces, sources, with_keys
+from imgcluster.workflows.cluster import cluster_settings, prepare_settings
+from imgcluster.workflows.embedded_images import choose_spaces, clusterings_of, collect, open_store
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -61,23 +58,22 @@ def sweep(
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
         check_target(plot, PLOT_MARK)
-    with open_features(
-        options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
-    ) as store:
-        spaces = choose_spaces(store, networks=options.network, space=options.space)
-        collection = collect_for(store, spaces, paths, options, DEFAULT_CLUSTERS, progress, owner=owner)
+    with open_store(options, progress) as store:
+        spaces = choose_spaces(store, options)
+        clusterings = clusterings_of(options, DEFAULT_CLUSTERS)
+        collection = collect(store, spaces, paths, clusterings, progress, owner=owner)
         ks = options.k
         if ks == SweepOptions.k:  # nobody asked for more clusters than there are images
             ks = tuple(k for k in ks if k <= len(collection.keys)) or (1,)
         table, keys = choose_k.sweep(
-            sources(store, collection),
+            collection.sources(),
             tuple(space.name for space in spaces),
             prepare_settings(options),
             ks,
             cluster_settings(2, options),
             progress,
         )
-        collection = with_keys(store, collection, keys, progress)
+        collection = collection.finite(keys, progress)
     if plot is not None:
         write_file(plot, _plot(table, plot), PLOT_MARK)
     path_of = {image.key: image.path for image in reversed(collection.images)}

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from imgcluster.analysis.succession import follow, inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.folders import FolderPlan, build_folders
+from imgcluster.options import declared
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress, json_number
-from imgcluster.workflows.options import DEFAULT_CLUSTERS, DEFAULT_STORE, SweepOptions
-from imgcluster.workflows.thumbnails import make_thumbnails
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.workflows.sweep import SweepResult
+from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
+from imgcluster.workflows.pages import make_thumbnails, write_pages
+from imgcluster.workflows.sweep import SweepResult
 
 _MOST_SHOWN = 2_000
 _MEASURES = ("stability", "silhouette", "inertia")
@@ -48,33 +43,32 @@ def report_sweep(
     progress = progress or SilentProgress()
     # Keys are digests: those of the first rows, in their order, are a random sample.
     rows = np.argsort([key for key, _ in result.files], kind="stable")[:_MOST_SHOWN]
-    shown = [result.files[row] for row in rows]
-    kept = make_thumbnails(thumbnails, {key: [path] for key, path in shown}, progress).folder
+    shown = {key: [path] for key, path in (result.files[row] for row in rows)}
+    kept, _ = make_thumbnails(thumbnails, shown, progress)
     old = _names_before(options.clusters or DEFAULT_CLUSTERS)
-    steps = []
-    for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True):
-        measures = {name: json_number(getattr(row, name)) for name in _MEASURES}
-        names = _names(old, result.files, groups)
-        steps.append(
-            SweepStep(row.k, measures, groups[rows].tolist(), names, _command(row.k, options, paths))
+    steps = [
+        SweepStep(
+            row.k,
+            {name: json_number(getattr(row, name)) for name in _MEASURES},
+            groups[rows].tolist(),
+            _names(old, result.files, groups),
+            _command(row.k, options, paths),
         )
-    images = [(key.hex(), path) for key, path in shown]
-    files = dict(sweep_page(images, steps, len(result.files), kept))
-    folder = os.path.realpath(options.out)
-    if any(path.startswith(f"{folder}/") for _, path in result.files):
-        raise ImgclusterError(f"{options.out} holds images: name another folder with --out")
-    build_folders(FolderPlan(folder, "copy", (), ()), extra_files=files, progress=progress, owner=owner)
-    return os.path.join(options.out, "report.html")
+        for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
+    ]
+    files = sweep_page([(key.hex(), path) for key, (path,) in shown.items()], steps, len(result.files), kept)
+    return write_pages(options.out, files, shown, (path for _, path in result.files), progress, owner)
 
 
 def _command(k: int, options: SweepOptions, paths: Sequence[str]) -> str:
+    """Give what clusters with that k as the sweep did."""
     parts = ["imgcluster", "cluster", *paths, "--k", str(k)]
-    if options.store != DEFAULT_STORE:
-        parts += ["--store", options.store]
-    for network in options.network:
-        parts += ["--network", network]
-    if options.seed:
-        parts += ["--seed", str(options.seed)]
+    usual = FitOptions()
+    for each in declared(FitOptions):
+        value = getattr(options, each.name)
+        if value != getattr(usual, each.name):
+            given = value if each.many else (value,)
+            parts += [each.flag] if value is True else [p for one in given for p in (each.flag, str(one))]
     return shlex.join(parts)
 
 

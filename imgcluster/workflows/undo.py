@@ -14,7 +14,13 @@ from imgcluster.output.undo import Undone, send_home, would_undo
 from imgcluster.output.undo import undo as take_away
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.standing import Standing, Told, find_standing, read_standing, remake
+from imgcluster.workflows.clustering_folder import (
+    ClusteringFolder,
+    SavedClustering,
+    find_folder,
+    read_folder,
+    remake,
+)
 
 
 def undo(
@@ -49,35 +55,35 @@ def undo(
     take_over(out, trust, owner, progress.note, dry_run=dry_run)
     if not all and not dry_run and os.path.isdir(out):
         recover(out, progress.note, owner)
-    standing = None if all or (dry_run and trust) else _standing(out, owner)
-    if standing is not None and standing.steps:
-        return _step_back(standing, owner, progress, force=force, dry_run=dry_run)
+    folder = None if all or (dry_run and trust) else _found(out, owner)
+    if folder is not None and folder.steps:
+        return _step_back(folder, owner, progress, force=force, dry_run=dry_run)
     if dry_run:
         return would_undo(out, owner, trust)
     return take_away(out, force=force, progress=progress, owner=owner)
 
 
-def _standing(out: str, owner: Ownership) -> Standing | None:
+def _found(out: str, owner: Ownership) -> ClusteringFolder | None:
     """Find the clustering; one that is half undone, damaged or foreign has no step back."""
     try:
-        return find_standing(out, owner)
+        return find_folder(out, owner)
     except ImgclusterError:
         return None
 
 
 def _step_back(
-    standing: Standing, owner: Ownership, progress: Progress, *, force: bool, dry_run: bool
+    folder: ClusteringFolder, owner: Ownership, progress: Progress, *, force: bool, dry_run: bool
 ) -> Undone:
-    *steps, last = standing.steps
-    told = Told.parse(unpack_step(last), standing.out)
+    *steps, last = folder.steps
+    saved = SavedClustering.parse(unpack_step(last), folder.out)
     if dry_run:
-        return Undone(0, 0, (), clusters=told.manifest.clusters, steps=len(steps))
-    had_report, back = standing.has_report, 0
+        return Undone(0, 0, (), clusters=saved.manifest.clusters, steps=len(steps))
+    had_report, back = folder.has_report, 0
     if not force:
-        refuse_corrections(standing.contents)
-    stayed = {(image.original, image.key) for image in told.placements if image.path == image.original}
-    moved = any(own.kind == "moved" for own in standing.marker.files.values())
-    if moved and (back := send_home(standing.out, stayed, progress, owner)):
-        standing = read_standing(standing.out, owner, progress)
-    clusters = remake(standing, told, steps, progress, owner, force=force)
-    return Undone(0, back, (), 0, clusters, len(steps), had_report)
+        refuse_corrections(folder.contents)
+    stayed = {(image.original, image.key) for image in saved.placements if image.path == image.original}
+    moved = any(own.kind == "moved" for own in folder.marker.files.values())
+    if moved and (back := send_home(folder.out, stayed, progress, owner)):
+        folder = read_folder(folder.out, owner, progress)
+    changed = remake(folder, saved, progress, owner, steps=steps, force=force)
+    return Undone(0, back, (), 0, changed.clusters, len(steps), had_report)

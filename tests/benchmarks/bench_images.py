@@ -15,7 +15,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.images.views import views
 from imgcluster.records import SilentProgress
-from imgcluster.workflows.photographs import PHOTOGRAPHS, photograph_pixels
+from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
 
 LONG_AGO = (10**18, 10**18)
 _TILE = (400, 375)

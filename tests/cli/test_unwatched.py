@@ -20,6 +20,7 @@ from imgcluster.cli import console, places
 from imgcluster.errors import ImgclusterError, StoreLocked
 from imgcluster.machine import cores
 from imgcluster.store.lock import WriterLock
+from imgcluster.workflows.options import ReportOptions
 from imgcluster.workflows.report import report
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
@@ -132,7 +133,7 @@ def test_the_output_folder_is_waited_for_no_longer_either(here: Path) -> None:
         assert imgcluster("cluster", "--wait", "30", cwd=here).exit_code == 0
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with pytest.raises(ImgclusterError, match="another imgcluster writes"):  # as of `cluster --report`
-            report("clusters", thumbnails="t", wait=0.1, owner=places.ownership())
+            report(ReportOptions(), thumbnails="t", wait=0.1, owner=places.ownership())
     finally:
         os.close(descriptor)
 

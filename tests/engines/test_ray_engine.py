@@ -27,7 +27,7 @@ from imgcluster.engines.table import EngineSettings, find_engine
 from imgcluster.errors import Interrupted, MissingExtra, NetworkUnavailable, StoreError, UsageError
 from imgcluster.records import PathEntry
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows import pipeline, spreading
+from imgcluster.workflows import pipeline, prepare_on_engine
 from imgcluster.workflows.cluster import cluster
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import ClusterOptions, ExtractOptions
@@ -302,7 +302,7 @@ KilledOnce.__module__ = "test_ray_engine"
 def test_the_block_of_a_worker_that_died_is_done_again(
     ray, stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreading, "_BLOCK_BYTES", 64 * 4 * 500)
+    monkeypatch.setattr(prepare_on_engine, "_BLOCK_BYTES", 64 * 4 * 500)
     start = RayEngine.start
     monkeypatch.setattr(
         RayEngine,

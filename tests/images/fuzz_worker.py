@@ -17,7 +17,7 @@ from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.picture_key import picture_key
 from imgcluster.workflows import apply_plan, duplicates
 from imgcluster.workflows.edits import read_edits
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.labels import labels_of
 
 # Mutated headers may claim a lot; what is tested is the decoders, not the machine's memory.
 LIMITS = DecodeLimits(max_pixels=20_000_000)
@@ -58,7 +58,7 @@ def read_table(path: Path, data: bytes) -> str:
 
 
 READERS = (
-    lambda path: read_labels(path, [f"{Path(path).parent}/photos/{number}.jpg" for number in range(6)]),
+    lambda path: labels_of(path, [f"{Path(path).parent}/photos/{number}.jpg" for number in range(6)]),
     lambda path: list(duplicates._decisions(path)),
     apply_plan._read,
     lambda path: read_edits(path, lambda _: bytes(32)),

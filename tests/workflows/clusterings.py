@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from fakes import FakeSource, write_images
 
 from imgcluster.records import SilentProgress
-from imgcluster.workflows.cluster import ClusterOptions, ClusterResult, cluster
+from imgcluster.workflows.cluster import ClusterOptions, cluster
+from imgcluster.workflows.cluster_result import ClusterResult
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from imgcluster.analysis.clusterers import CLUSTERERS
 from imgcluster.records import FeatureSpace
 from imgcluster.workflows.assign import assign
 from imgcluster.workflows.evaluate import evaluate
-from imgcluster.workflows.options import AssignOptions
+from imgcluster.workflows.options import AssignOptions, ReportOptions
 from imgcluster.workflows.report import report
 
 FEWEST = 2
@@ -90,7 +90,11 @@ def test_it_sorts_into_folders_assigns_sweeps_and_reports(tmp_path: Path) -> Non
         2, 13
     )
 
-    made = report(desk.out, thumbnails=str(tmp_path / "thumbnails"), labels="folders", progress=desk.progress)
+    made = report(
+        ReportOptions(clusters=str(desk.out), labels="folders"),
+        thumbnails=str(tmp_path / "thumbnails"),
+        progress=desk.progress,
+    )
     assert "Unsorted" in Path(made.page).read_text()
     assert (desk.out / "report" / "unsorted.html").is_file()
 

@@ -12,14 +12,14 @@ from clusterings import COLOURS, IMAGES, Desk, desk_with_photos
 from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
+from imgcluster.images.reading import content_key
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.output.manifest import read_assignments
-from imgcluster.records import Embeddings, FeatureSpace, Keys, NetworkSource
+from imgcluster.records import Embeddings, FeatureSpace, Keys, NetworkSource, key_rows
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows import collection
+from imgcluster.workflows import embedded_images
 from imgcluster.workflows.assign import AssignOptions, AssignResult, assign
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.similar import key_of_file
 
 SPACE = FeatureSpace("vgg16", "00" * 32, 48, pooling="max")
 OTHER = FeatureSpace("vgg19", "11" * 32, 32)
@@ -77,7 +77,7 @@ def test_embeddings_are_read_a_few_at_a_time_and_the_answers_are_the_same(
         return read(store, space, keys)
 
     monkeypatch.setattr(FeatureStore, "read", counted)
-    monkeypatch.setattr(collection, "_BLOCK_ROWS", 4)
+    monkeypatch.setattr(embedded_images, "_BLOCK_ROWS", 4)
     assert run(desk, desk.photos) == whole
     assert sizes == [4, 4, 4, 3]
 
@@ -213,7 +213,9 @@ def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
 def test_an_embedding_with_values_that_are_no_numbers_is_left_out_and_named(desk: Desk) -> None:
     image = write_image(desk.folder / "broken.png", (9, 9, 9))
     with FeatureStore(desk.store, "a") as store:
-        store.append(SPACE.name, key_of_file(image), np.full((1, 12), np.nan, np.float32))
+        store.append(
+            SPACE.name, key_rows([content_key(image.read_bytes())]), np.full((1, 12), np.nan, np.float32)
+        )
     assigned = run(desk, image, desk.photos).images
     assert len(assigned) == IMAGES
     assert str(image) not in {one.path for one in assigned}

@@ -10,7 +10,7 @@ import pytest
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.workflows.csv_files import read_table
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.labels import labels_of
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_cells_come_with_their_line_whatever_else_is_there(table: Path, start: b
 def test_what_is_no_such_table_is_one_line(table: Path, content: bytes, complaint: str) -> None:
     table.write_bytes(content)
     with pytest.raises(ImgclusterError, match=f"^{re.escape(str(table))},? {complaint}") as caught:
-        read_labels(str(table), ["/a"])
+        labels_of(str(table), ["/a"])
     assert "\n" not in str(caught.value)
 
 
@@ -67,14 +67,14 @@ def test_tables_of_other_programs_are_read(table: Path, table_of: str, coding: s
     line = 3 if table_of.startswith("sep") else 2
     assert rows(table) == [(line, ("a;b.jpg", "cat"))]
     path = str(table.parent / "a;b.jpg")
-    assert read_labels(str(table), [path]) == {path: "cat"}
+    assert labels_of(str(table), [path]) == {path: "cat"}
 
 
 def test_rows_without_effect_are_counted_and_no_label_is_no_class(table: Path) -> None:
     table.write_text("path,label\na.jpg,cat\nb.jpg,\nelsewhere.jpg,dog\nc.jpg, \n,cat\n")
     notes: list[str] = []
     paths = [str(table.parent / f"{name}.jpg") for name in "abc"]
-    assert read_labels(str(table), paths, notes.append) == {paths[0]: "cat"}
+    assert labels_of(str(table), paths, notes.append) == {paths[0]: "cat"}
     assert notes == [f"3 rows of {table} without effect, the first in line 3: there is no label"]
-    read_labels(str(table), [paths[0], str(table.parent / "elsewhere.jpg")], notes.append)
+    labels_of(str(table), [paths[0], str(table.parent / "elsewhere.jpg")], notes.append)
     assert "line 3" in notes[1]

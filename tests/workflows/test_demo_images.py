@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 
 from imgcluster.cli.app import app
 from imgcluster.errors import ImgclusterError
-from imgcluster.workflows.demo_images import VIEWS_PER_PHOTOGRAPH, make_demo_images
-from imgcluster.workflows.photographs import PHOTOGRAPHS
+from imgcluster.workflows.demo_images import PHOTOGRAPHS, VIEWS_PER_PHOTOGRAPH, make_demo_images
 
 
 @pytest.fixture

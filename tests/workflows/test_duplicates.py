@@ -27,7 +27,7 @@ from imgcluster.store.schema import create_pictures
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.looks import pictures_of
+from imgcluster.workflows.image_looks import pictures_of
 from imgcluster.workflows.options import DuplicatesOptions
 
 EQUAL_ONLY = 1.0
@@ -270,7 +270,7 @@ def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
     assert paths(run(desk)) == expected
     with FeatureStore(desk.store) as store:
         assert store.pictures(store.keys(store.spaces[0].name))[1].all()
-    monkeypatch.setattr("imgcluster.workflows.looks._look", None)  # nothing is looked at again
+    monkeypatch.setattr("imgcluster.workflows.image_looks._look", None)  # nothing is looked at again
     assert paths(run(desk)) == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from fakes import FakeSource, write_image
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.workflows.assign import assign
-from imgcluster.workflows.correct import correct, merge
+from imgcluster.workflows.correct import correct
 from imgcluster.workflows.diff import diff
+from imgcluster.workflows.merge import merge
 from imgcluster.workflows.name import name
 from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions, PickOptions, SweepOptions
 from imgcluster.workflows.pick import pick
@@ -383,11 +385,35 @@ def test_examples_that_cannot_be_change_nothing(desk: Desk, files: list[str], sa
     assert not desk.out.exists()
 
 
+def test_edits_follow_a_folder_that_is_renamed_by_hand_and_then_in_a_file(desk: Desk) -> None:
+    edits = desk.folder / "edits.csv"
+    edits.write_text(f"path,cluster\n{pictures(desk.photos)[0]},cats\n")
+    desk.cluster(edits=str(edits))
+    (folder,) = desk.out.glob("* cats")
+    number = folder.name.split()[0]
+    folder.rename(desk.out / "dogs")
+    edits.write_text(f"cluster,name,path\n{number},birds,\n")
+    desk.cluster(edits=str(edits))
+    assert set(read_manifest(str(desk.out)).names.values()) == {"birds"}
+    assert "dogs" not in (desk.out / "edits.csv").read_text()
+
+
 def test_a_sweep_is_a_page_with_the_names_that_there_are(desk: Desk) -> None:
     desk.cluster()
     give(desk, "0=cats")
+    for image in pictures(desk.photos):
+        image.chmod(0o600)
     out = desk.folder / "sweep"
-    options = SweepOptions(k="2:4", store=desk.store, clusters=str(desk.out), restarts=3, out=str(out))
+    options = SweepOptions(
+        k="2:4",
+        store=desk.store,
+        clusters=str(desk.out),
+        restarts=3,
+        algorithm="kmeans",
+        network=("fake",),
+        no_lock=True,
+        out=str(out),
+    )
     for _ in range(2):  # the second takes the place of the first
         result = sweep((), options)
         page = report_sweep(result, options, (), thumbnails=str(desk.folder / "thumbnails"))
@@ -396,7 +422,12 @@ def test_a_sweep_is_a_page_with_the_names_that_there_are(desk: Desk) -> None:
     assert [step["k"] for step in data["steps"]] == [2, 3, 4]
     assert len(data["tiles"]) == IMAGES
     assert "cats" in data["steps"][1]["names"].values()
-    assert "--k 3" in data["steps"][1]["command"]
+    command = shlex.split(data["steps"][1]["command"])
+    for option in ("--k 3", "--algorithm kmeans", "--restarts 3", "--network fake", f"--clusters {desk.out}"):
+        assert option in " ".join(command)
+    assert "--no-lock" in command
+    assert "--seed" not in command
+    assert {path.stat().st_mode & 0o777 for path in (out / "report" / "thumbnails").rglob("*.jpg")} == {0o600}
     # Whoever stays together keeps the colour.
     two, three = (step["groups"] for step in data["steps"][:2])
     assert sum(a == b for a, b in zip(two, three, strict=True)) >= 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.labels import labels_of
 
 TREE = [
     f"/data/{animal}/{site}/{date}/{n}.jpg"
@@ -24,7 +24,7 @@ def test_the_level_chooses_the_folder_and_names_of_several_folders_are_told(
     choice: str, part: int, repeated: int
 ) -> None:
     notes: list[str] = []
-    assert read_labels(choice, TREE, notes.append) == {path: path.split("/")[part] for path in TREE}
+    assert labels_of(choice, TREE, notes.append) == {path: path.split("/")[part] for path in TREE}
     assert [note.startswith(f"{repeated} classes are made of several folders") for note in notes] == (
         [True] if repeated else []
     )
@@ -33,14 +33,14 @@ def test_the_level_chooses_the_folder_and_names_of_several_folders_are_told(
 
 def test_images_that_do_not_lie_so_deep_have_no_class() -> None:
     paths = [*TREE, "/data/loose.jpg"]
-    assert set(read_labels("folders:2", paths)) == set(TREE)
+    assert set(labels_of("folders:2", paths)) == set(TREE)
     with pytest.raises(ImgclusterError, match="no image lies 4 folders below /data: choose another level"):
-        read_labels("folders:4", paths)
+        labels_of("folders:4", paths)
     with pytest.raises(ImgclusterError, match="no image lies 1 folder below /data"):
-        read_labels("folders:1", ["/data/a.jpg", "/data/b.jpg"])
+        labels_of("folders:1", ["/data/a.jpg", "/data/b.jpg"])
 
 
 @pytest.mark.parametrize("choice", ["folders:0", "folders:x", "folders:"])
 def test_what_is_no_level_is_taken_for_a_file(choice: str) -> None:
     with pytest.raises(ImgclusterError, match="No such file"):
-        read_labels(choice, TREE)
+        labels_of(choice, TREE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcluster.workflows.labels import read_labels
+from imgcluster.workflows.labels import labels_of
 
 
 @pytest.mark.parametrize("name", ["a\r\nb.jpg", "a\rb.jpg", "a\nb.jpg", "\udce9\n.jpg", " ", '"a,b".jpg'])
@@ -19,4 +19,4 @@ def test_a_name_with_line_breaks_has_its_label(tmp_path: Path, name: str, line_e
         rows = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
         rows.writerows([("path", "label"), (f"./photos/{name}", "cat")])
     path = os.path.join(tmp_path, "photos", name)
-    assert read_labels(str(table), [path]) == {path: "cat"}
+    assert labels_of(str(table), [path]) == {path: "cat"}

@@ -20,7 +20,8 @@ from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, MissingExtra, StoreError, UnreadableImage
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.reading import decode_known
+from imgcluster.workflows.known_images import decode_known
+from imgcluster.workflows.options import ReportOptions
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -33,7 +34,11 @@ def desk(desk: Desk) -> Desk:
 
 def run(desk: Desk, out: Path | None = None, labels: str | None = None) -> ReportResult:
     thumbnails = str(desk.folder / "thumbnails")
-    return report(out or desk.out, thumbnails=thumbnails, labels=labels, progress=desk.progress)
+    return report(
+        ReportOptions(clusters=str(out or desk.out), labels=labels),
+        thumbnails=thumbnails,
+        progress=desk.progress,
+    )
 
 
 def all_text(out: Path) -> str:
@@ -48,7 +53,9 @@ def test_the_store_may_lie_elsewhere_by_now(desk: Desk) -> None:
     with pytest.raises(StoreError, match="--store"):
         run(desk)
     again = report(
-        desk.out, store=str(elsewhere), thumbnails=str(desk.folder / "thumbnails"), progress=desk.progress
+        ReportOptions(clusters=str(desk.out), store=str(elsewhere)),
+        thumbnails=str(desk.folder / "thumbnails"),
+        progress=desk.progress,
     )
     assert again.images == IMAGES
 
@@ -254,7 +261,7 @@ def test_a_cache_that_cannot_be_used_stops_no_report(desk: Desk, how: str) -> No
     else:
         cache.write_text("a file")
     thumbnails = str(cache / "thumbnails" if how == "below a file" else cache)
-    page = report(desk.out, thumbnails=thumbnails, progress=desk.progress)
+    page = report(ReportOptions(clusters=str(desk.out)), thumbnails=thumbnails, progress=desk.progress)
     assert page.images == IMAGES
     assert desk.progress.said(f"cannot keep thumbnails in {thumbnails}")
     assert len(list((desk.out / "report" / "thumbnails").rglob("*.jpg"))) == IMAGES
@@ -267,7 +274,11 @@ def test_a_thumbnail_is_no_more_public_than_its_image(desk: Desk) -> None:
     for number, path in enumerate(pictures(desk.photos)):
         path.chmod(0o644 if number % 2 else 0o600)
     desk.cluster(mode="copy")
-    report(desk.out, thumbnails=str(desk.folder / "thumbnails"), progress=desk.progress)
+    report(
+        ReportOptions(clusters=str(desk.out)),
+        thumbnails=str(desk.folder / "thumbnails"),
+        progress=desk.progress,
+    )
     modes = [path.stat().st_mode & 0o777 for path in (desk.out / "report" / "thumbnails").rglob("*.jpg")]
     assert sorted(modes) == [0o600] * ((IMAGES + 1) // 2) + [0o644] * (IMAGES // 2)
     kept = (desk.folder / "thumbnails").rglob("*.jpg")

@@ -11,10 +11,11 @@ from clusterings import Desk
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
-from imgcluster.records import FeatureSpace
+from imgcluster.images.reading import content_key
+from imgcluster.records import FeatureSpace, key_rows
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.options import SimilarOptions
-from imgcluster.workflows.similar import SimilarImage, key_of_file, similar
+from imgcluster.workflows.similar import SimilarImage, similar
 
 
 def run(desk: Desk, image: Path, top: int = 20) -> tuple[SimilarImage, ...]:
@@ -73,7 +74,7 @@ def test_an_image_whose_embedding_is_not_finite_is_like_no_other(desk: Desk) -> 
     space = FakeSource().space.name
     image = write_image(desk.folder / "white.png", (255, 255, 255))
     with FeatureStore(desk.store, "a") as store:
-        store.append(space, key_of_file(image), np.full((1, 12), np.nan, np.float32))
+        store.append(space, key_rows([content_key(image.read_bytes())]), np.full((1, 12), np.nan, np.float32))
     with pytest.raises(ImgclusterError, match=r"white\.png holds NaN or infinity"):
         run(desk, image)
 

@@ -11,7 +11,7 @@ from clusterings import IMAGES, Desk, pictures
 from imgcluster.errors import ImgclusterError
 from imgcluster.ownership import Ownership
 from imgcluster.workflows.cluster import cluster
-from imgcluster.workflows.options import ClusterOptions
+from imgcluster.workflows.options import ClusterOptions, ReportOptions
 from imgcluster.workflows.report import report
 from imgcluster.workflows.undo import undo
 
@@ -86,7 +86,9 @@ def test_a_foreign_clustering_is_replaced_and_reported_on_only_where_it_is_trust
     with pytest.raises(ImgclusterError, match="--trust"):
         cluster((), ClusterOptions(**options, force=True), owner=stranger)
     with pytest.raises(ImgclusterError, match="--trust"):
-        report(desk.out, thumbnails=str(desk.folder / "thumbnails"), owner=stranger)
+        report(
+            ReportOptions(clusters=str(desk.out)), thumbnails=str(desk.folder / "thumbnails"), owner=stranger
+        )
     assert files_of(desk.out) == clustered
     trust = (str(desk.photos),)
     cluster((), ClusterOptions(**options, trust=trust), owner=stranger)

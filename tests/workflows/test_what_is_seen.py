@@ -20,6 +20,7 @@ from imgcluster.records import Embeddings, Pixels
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
+from imgcluster.workflows.options import ReportOptions
 from imgcluster.workflows.report import report
 
 SIZE = FakeSource().space.input_size
@@ -97,7 +98,7 @@ def test_network_thumbnail_and_contact_sheet_show_the_same_side_up(tmp_path: Pat
     (seen,) = see(desk)
     desk.cluster(1)
     thumbnails = tmp_path / "thumbnails"
-    report(desk.out, thumbnails=str(thumbnails))
+    report(ReportOptions(clusters=str(desk.out)), thumbnails=str(thumbnails))
     make_contact_sheet(0, str(tmp_path / "sheet.png"), clusters=desk.out)
     (thumbnail,) = thumbnails.rglob("*.jpg")
     shown = np.asarray(Image.open(thumbnail))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.analysis.clustering import model_points
 from imgcluster.errors import quantity
-from imgcluster.records import Keys
-from imgcluster.workflows.collection import embedding_blocks
-from imgcluster.workflows.pictures import PICTURES_IN_A_ROW, Pictured
-
-if TYPE_CHECKING:
-    from imgcluster.records import ClusterModel, Placement
-    from imgcluster.store.reader import FeatureReader
+from imgcluster.records import ClusterModel, Keys, NamedCluster, Placement, key_rows
+from imgcluster.store.reader import FeatureReader
+from imgcluster.workflows.cluster_identities import Successor
+from imgcluster.workflows.embedded_images import embedding_blocks
+from imgcluster.workflows.notebook import PICTURES_IN_A_ROW, Pictured
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ClusteredImages(Pictured):
-    """Images and their clusters: N files, in the order of their paths.
+class ClusterResult(Pictured):
+    """Images and their clusters: N files, in the order of their paths; and figures of all together.
 
     Attributes
     ----------
@@ -42,6 +40,12 @@ class ClusteredImages(Pictured):
         (N,) float32, of being in the right cluster; NaN where it is not defined.
     points
         (N, d) float32 in which clusters were found; None where a folder was asked for.
+    images, sizes, unsorted, missing, changed, unembedded
+        Counted in files; the last three were left out.
+    kept
+        What became of the clusters that the folder held before.
+    had_report
+        Whether it had one.
     """
 
     paths: tuple[str, ...] = field(repr=False)
@@ -52,6 +56,28 @@ class ClusteredImages(Pictured):
     silhouettes: NDArray[np.float32] = field(repr=False)
     probabilities: NDArray[np.float32] = field(repr=False)
     points: NDArray[np.float32] | None = field(repr=False)
+    k: int
+    images: int
+    missing: int
+    changed: int
+    unembedded: int
+    sizes: tuple[int, ...]
+    clusters: tuple[NamedCluster, ...]
+    kept: tuple[Successor, ...]
+    unsorted: int
+    out: str | None
+    mode: str
+    algorithm: str
+    prepare: str
+    seed: int
+    inertia: float
+    silhouette: float
+    seconds: float
+    dry_run: bool
+    bytes_to_copy: int
+    fallbacks: int
+    had_report: bool
+    companions: int = 0
 
     def table(self) -> dict[str, Any]:
         """Give a row for each file."""
@@ -66,8 +92,7 @@ class ClusteredImages(Pictured):
 
     def figures(self) -> dict[str, Any]:
         """Give what is said of all images together."""
-        own = {each.name for each in fields(ClusteredImages)}
-        return {name: value for name, value in vars(self).items() if name not in own}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
 
     def pictures(self) -> Iterator[tuple[str, Sequence[str]]]:
         """Show the most typical images of each cluster."""
@@ -79,22 +104,15 @@ class ClusteredImages(Pictured):
             yield f"{title}, {quantity(len(rows), 'image')}", files
 
 
-def rows_of(
-    placements: Sequence[Placement], files: Sequence[str], points: tuple[Keys, NDArray[np.float32]] | None
-) -> dict[str, Any]:
-    """Give the fields of `ClusteredImages`; `points` with the key of each."""
-    if points is not None:
-        row = {bytes(key): number for number, key in enumerate(points[0])}
-        places = [row[placement.key] for placement in placements]
+def arrays_of(placements: Sequence[Placement]) -> dict[str, Any]:
+    """Give the fields of `ClusterResult` that placements tell."""
     return {
         "paths": tuple(placement.original for placement in placements),
-        "files": tuple(files),
-        "keys": np.frombuffer(b"".join(p.key for p in placements), np.uint8).reshape(-1, 32),
+        "keys": key_rows(placement.key for placement in placements),
         "labels": np.array([placement.cluster for placement in placements], np.int32),
         "distances": np.array([placement.distance for placement in placements], np.float32),
         "silhouettes": np.array([placement.silhouette for placement in placements], np.float32),
         "probabilities": np.array([placement.probability for placement in placements], np.float32),
-        "points": None if points is None else points[1][places],
     }
 
 

@@ -19,6 +19,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.records import Embeddings, EmbeddingSource, StoredSpace
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows.embedded_images import EmbeddedImages
 
 _BLOCK_BYTES = 16 << 20
 _TRIES = 3
@@ -56,14 +57,10 @@ class Prepare:
 
 
 def spread_over(
-    engine: Engine,
-    store: FeatureReader,
-    spaces: Sequence[StoredSpace],
-    sources: Sequence[EmbeddingSource],
-    *,
-    lock: bool,
+    engine: Engine, collection: EmbeddedImages, sources: Sequence[EmbeddingSource], *, lock: bool
 ) -> Spread | None:
     """Have an engine's workers prepare the embeddings of sources; None where they live in this process."""
+    store, spaces = collection.store, collection.spaces
     if engine.shares_memory:
         return None
     keys = sources[0].keys

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgcluster.analysis.succession import fill_numbers, inherit, reorder
+from imgcluster.analysis.succession import Heritage, fill_numbers, inherit, reorder
 from imgcluster.errors import quantity
-from imgcluster.records import Clustering
-from imgcluster.workflows.corrections import numbers_of
+from imgcluster.records import Clustering, NamedCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from imgcluster.workflows.standing import Standing
+    from imgcluster.workflows.user_edits import UserEdits  # loads SciPy
 
 _WORTH_TELLING = 0.05
 """The share of an old cluster in a new one that is not left unsaid."""
@@ -51,14 +49,10 @@ class Successor:
 
 @dataclass(frozen=True)
 class Identities:
-    """Clusters in the order of their numbers.
+    """A clustering, its clusters in the order of their numbers, which may have gaps; files are not counted.
 
     Attributes
     ----------
-    numbers
-        Of the clusters, in this order; they may have gaps.
-    names
-        Of those that have one, by their numbers.
     kept
         What became of each old cluster.
     called
@@ -66,14 +60,13 @@ class Identities:
     """
 
     clustering: Clustering
-    numbers: list[int]
-    names: dict[int, str]
+    clusters: tuple[NamedCluster, ...]
     kept: tuple[Successor, ...]
     called: dict[str, str]
 
 
 def keep_identities(
-    before: Standing | None, clustering: Clustering, spoken: Mapping[int, str], *, renumber: bool
+    said: UserEdits, clustering: Clustering, spoken: Mapping[int, str], *, renumber: bool
 ) -> Identities:
     """Give new clusters the numbers and names of the old ones that they are.
 
@@ -85,34 +78,40 @@ def keep_identities(
         Names alone.
 
     """
-    numbers_spoken = numbers_of(tuple(spoken.values()), before)
-    settled = {row: numbers_spoken.get(name) for row, name in spoken.items()}
-    old_names = {} if before is None else before.told.manifest.names
-    placements = () if before is None else before.told.placements
-    known = {image.key: image.cluster for image in placements}
+    settled = {row: said.number_of(name) for row, name in spoken.items()}
+    old_names = {each.number: each.name for each in said.clusters if each.name}
+    known = said.cluster_of
     old = np.array([known.get(bytes(key), -1) for key in clustering.keys], np.int32)
     heritage = inherit(old, clustering.labels, clustering.k, old_names, settled)
     kept_numbers = {row: number for row, number in settled.items() if number is not None}
     kept_numbers |= {each.heir: each.number for each in heritage if each.heir is not None}
-    numbers = fill_numbers({} if renumber else kept_numbers, clustering.k)
+    numbers = fill_numbers({} if renumber else kept_numbers, clustering.k).tolist()
     names = {
-        int(numbers[each.heir]): old_names[each.number]
+        each.heir: old_names[each.number]
         for each in heritage
         if each.heir is not None and each.number in old_names
     }
-    names |= {int(numbers[row]): name for row, name in spoken.items() if name != str(settled[row])}
-    kept = tuple(
+    names |= {row: name for row, name in spoken.items() if name != str(settled[row])}
+    clusters = [NamedCluster(number, names.get(row, ""), 0) for row, number in enumerate(numbers)]
+    kept = successors(heritage, numbers, old_names)
+    order = np.argsort(numbers)
+    called = {name: clusters[row].reference for row, name in spoken.items()}
+    return Identities(reorder(clustering, order), tuple(clusters[row] for row in order), kept, called)
+
+
+def successors(
+    heritage: Sequence[Heritage], numbers: Sequence[int], names: Mapping[int, str]
+) -> tuple[Successor, ...]:
+    """Say what became of old clusters that had `names`; `numbers` are those of the new rows."""
+    return tuple(
         Successor(
             each.number,
-            old_names.get(each.number, ""),
-            None if each.heir is None else int(numbers[each.heir]),
-            tuple(Share(int(numbers[row]), share) for row, share in each.shares),
+            names.get(each.number, ""),
+            None if each.heir is None else numbers[each.heir],
+            tuple(Share(numbers[row], share) for row, share in each.shares),
         )
         for each in heritage
     )
-    order = np.argsort(numbers)
-    called = {name: names.get(int(numbers[row]), str(numbers[row])) for row, name in spoken.items()}
-    return Identities(reorder(clustering, order), numbers[order].tolist(), names, kept, called)
 
 
 def what_happened(kept: Sequence[Successor]) -> str:

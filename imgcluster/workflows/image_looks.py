@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.engines.protocol import Call, Engine, in_order
 from imgcluster.errors import Interrupted, StoreError, quantity
 from imgcluster.images.decode import decode
 from imgcluster.images.looks import SIDE_NEEDED, looks
+from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
-from imgcluster.records import Keys, Pictures, Progress
+from imgcluster.records import Keys, Pictures, Progress, row_of_key
 from imgcluster.store.store import FeatureStore
-from imgcluster.store.store_set import open_features
+from imgcluster.workflows.known_images import KNOWN_LIMITS, READING_SECONDS, read_known
 from imgcluster.workflows.options import ReadStoreOptions
-from imgcluster.workflows.reading import KNOWN_LIMITS, READING_SECONDS, read_known
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from imgcluster.ownership import Ownership
-    from imgcluster.workflows.existing import StoredImage
+from imgcluster.workflows.stored_files import StoredImage
 
 _KEPT_AT_ONCE = 512
 
@@ -33,12 +28,13 @@ def pictures_of(
     options: ReadStoreOptions,
     images: Sequence[StoredImage],
     keys: Keys,
+    stored: tuple[Pictures, NDArray[np.bool_]],
     *,
     owner: Ownership,
     engine: Engine,
     progress: Progress,
 ) -> tuple[Pictures, NDArray[np.bool_]]:
-    """Return how the images of (N,) keys look, and for which of them that is known.
+    """Return how the images of (N,) keys look, and for which of them that is known; `stored` is told so far.
 
     What the store lacks is seen from the files, without the network, and kept there if it can be written. So
     is what no run of `owner` has seen: a store that somebody else made may say what it likes.
@@ -48,15 +44,14 @@ def pictures_of(
     Interrupted
         Where `progress` asked to stop; what was seen is kept.
     """
-    with open_features(options.store, lock=not options.no_lock, partial=options.partial) as store:
-        pictures, known = store.pictures(keys)
+    pictures, known = stored
     readings = Readings(owner, options.store)
     for row in np.flatnonzero(known):
         known[row] = readings.prove_looks(bytes(keys[row]), pictures[row].tobytes())
-    rows = {bytes(keys[row]): row for row in np.flatnonzero(~known)}
+    rows = row_of_key(keys)
     paths: dict[bytes, list[str]] = {}
     for image in images:
-        if image.key in rows:
+        if not known[rows[image.key]]:
             paths.setdefault(image.key, []).append(image.path)
     if paths:
         with progress.graceful_interrupt():

@@ -13,7 +13,7 @@ from imgcluster.images.decode import decode
 from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.images.reading import read_file
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.reading import KNOWN_LIMITS
+from imgcluster.workflows.known_images import KNOWN_LIMITS
 
 PICTURES_IN_A_ROW = 6
 _MOST_ROWS = 20

@@ -1,0 +1,140 @@
+"""Pictures for pages: thumbnails, made once and kept by the key of the image; and folders of such pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from imgcluster.caches import temporary_folder
+from imgcluster.engines.protocol import Call, in_order
+from imgcluster.engines.table import find_engine
+from imgcluster.errors import ImgclusterError, quantity
+from imgcluster.images.encode import thumbnail_jpeg
+from imgcluster.images.header import EXTENSIONS
+from imgcluster.output.folders import FolderPlan, build_folders
+from imgcluster.output.report_pages import load_templates
+from imgcluster.output.report_thumbnails import (
+    PREVIEW_SIDE,
+    THUMBNAIL_SIDE,
+    claim_thumbnails,
+    missing_thumbnails,
+    save_thumbnail,
+    thumbnail_name,
+)
+from imgcluster.ownership import Ownership
+from imgcluster.records import Progress
+from imgcluster.workflows.known_images import READING_SECONDS, decode_known, permissions, status_of
+
+_NOT_IN_BROWSERS = tuple(
+    suffix for kind in ("TIFF", "HEIC", "JPEG 2000", "PNM", "DIB") for suffix in EXTENSIONS[kind]
+)
+
+
+def require_report_library() -> None:
+    """Raise MissingExtra where what the pages are made with is not installed."""
+    load_templates()
+
+
+def make_thumbnails(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress) -> tuple[str, int]:
+    """Make the thumbnails that `folder` lacks, with previews of what browsers cannot show.
+
+    The folder where they lie, for they are of this run alone where `folder` cannot be used, and how many were
+    made. An image that can no longer be read has no thumbnail; one line says how many those are.
+
+    Parameters
+    ----------
+    paths
+        For each key the files that may have that content.
+    """
+    try:
+        claim_thumbnails(folder)
+        return folder, _make(folder, paths, progress)
+    except OSError as error:
+        progress.note(
+            f"cannot keep thumbnails in {folder}, so they are for this run only: {error.strerror or error}"
+        )
+    folder = temporary_folder("thumbnails")
+    try:
+        return folder, _make(folder, paths, progress)
+    except OSError as error:
+        progress.note(f"thumbnails are missing, for {folder} cannot be written: {error.strerror or error}")
+    return folder, 0
+
+
+def _make(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress) -> int:
+    unshown = [key.hex() for key, places in paths.items() if any(map(_is_unshown, places))]
+    small = missing_thumbnails(folder, map(bytes.hex, paths))
+    large = frozenset(missing_thumbnails(folder, unshown, preview=True))
+    wanted = [(bytes.fromhex(key), key in large) for key in dict.fromkeys((*small, *sorted(large)))]
+    progress.begin("making thumbnails", len(wanted))
+    made = 0
+    lost: list[str] = []
+    for outcome in in_order(
+        find_engine("local"),
+        Call(_thumbnail),
+        ((key, paths[key], preview) for key, preview in wanted),
+        timeout=READING_SECONDS,
+        stopping=lambda: progress.stopping,
+    ):
+        if outcome.result is None:
+            lost.append(str(outcome.error))
+        else:
+            for jpeg, preview in zip(outcome.result, (False, True), strict=True):
+                if jpeg is not None:
+                    save_thumbnail(folder, outcome.item[0].hex(), jpeg, preview=preview)
+            made += 1
+        progress.advance()
+    if lost:
+        count = quantity(len(lost), "image")
+        progress.note(f"without a thumbnail, for it cannot be read any more: {count} (the first: {lost[0]})")
+    return made
+
+
+def _is_unshown(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in _NOT_IN_BROWSERS
+
+
+def _thumbnail(image: tuple[bytes, Sequence[str], bool]) -> tuple[bytes, bytes | None]:
+    key, paths, preview = image
+    side = PREVIEW_SIDE if preview else THUMBNAIL_SIDE
+    pixels = decode_known(key, paths, side)
+    return thumbnail_jpeg(pixels, THUMBNAIL_SIDE), thumbnail_jpeg(pixels, side) if preview else None
+
+
+def write_pages(
+    out: str,
+    files: Iterable[tuple[str, bytes]],
+    shown: Mapping[bytes, Sequence[str]],
+    images: Iterable[str],
+    progress: Progress,
+    owner: Ownership,
+) -> str:
+    """Write pages into a folder of their own, in place of those of an earlier run; return the one to open.
+
+    Parameters
+    ----------
+    files
+        By their paths below the folder.
+    shown
+        For each key that has a thumbnail among them the image's files: it is no more public than these.
+    images
+        All that the pages are about.
+
+    Raises
+    ------
+    ImgclusterError
+        Where the folder holds images, is not ours to replace, or cannot be written.
+    """
+    folder = os.path.realpath(out)
+    if any(path.startswith(f"{folder}/") for path in images):
+        raise ImgclusterError(f"{out} holds images: name another folder with --out")
+
+    def keep_private(tree: str, _plan: FolderPlan) -> None:
+        for key, paths in shown.items():
+            path = os.path.join(tree, "report/thumbnails", thumbnail_name(key.hex()))
+            if status := status_of(path):
+                os.chmod(path, status.st_mode & permissions(*paths))
+
+    plan = FolderPlan(folder, "copy", (), ())
+    build_folders(plan, extra_files=dict(files), progress=progress, owner=owner, check=keep_private)
+    return os.path.join(out, "report.html")

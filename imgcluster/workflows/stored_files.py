@@ -1,0 +1,205 @@
+"""Files as a store knows them: which are there, at their own place or moved, and hold what was extracted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from imgcluster.engines.protocol import Call, in_order
+from imgcluster.engines.table import find_engine
+from imgcluster.errors import ImgclusterError
+from imgcluster.files import digest_and_status, lies_below, path_filter
+from imgcluster.images.reading import MAX_BYTES
+from imgcluster.output.moved import MovedImage, moved_images
+from imgcluster.output.trust import note_foreign
+from imgcluster.ownership import Ownership
+from imgcluster.readings import Readings
+from imgcluster.records import STAT_GRANULARITY_NS, Notify, PathEntry, Placement, Progress, mtime_ns
+from imgcluster.workflows.known_images import READING_SECONDS, status_of
+
+_NOTES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One image file with an embedding; `original` is where it came from, `path` where it lies now."""
+
+    path: str
+    original: str
+    key: bytes
+
+
+def moved_into(clusterings: Iterable[str], owner: Ownership, notify: Notify) -> Iterator[MovedImage]:
+    """List the images that were moved into some clusterings; a damaged or foreign one is told about."""
+    for clusters in filter(None, clusterings):
+        try:
+            note_foreign(clusters, owner, notify)
+            yield from moved_images(clusters, owner)
+        except ImgclusterError as error:
+            # Whoever writes to it judges that; but images may be missed for it.
+            notify(str(error))
+
+
+def chooser(paths: Sequence[str | os.PathLike[str]], moved: Sequence[MovedImage]) -> Callable[[str], bool]:
+    """Tell which paths are meant by files and folders; by none of them, all are."""
+    if not paths:
+        return lambda _: True
+    roots = {os.path.abspath(os.fspath(path)) for path in paths}
+    for root in sorted(roots):
+        if not os.path.lexists(root) and not any(lies_below(image.original, [root]) for image in moved):
+            raise ImgclusterError(f"{root} does not exist: name a folder or file that does")
+    return path_filter(roots)
+
+
+@dataclass
+class SortedFiles:
+    """Images that are there, and the paths of those that are gone or hold other bytes by now.
+
+    Earlier readings decide whether a file holds the bytes; where they do not, it is read again.
+
+    Attributes
+    ----------
+    strict
+        Not even size and time that agree are believed without a reading of this user's: a store may be
+        somebody else's, and what it says of files is not to decide which files are linked, moved or deleted.
+    doubtful
+        Those that `settle` has to read.
+    """
+
+    readings: Readings
+    progress: Progress
+    strict: bool = False
+    images: list[StoredImage] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    doubtful: list[tuple[StoredImage, os.stat_result]] = field(default_factory=list)
+
+    def look_at(self, image: StoredImage, entry: PathEntry | None = None) -> bool:
+        """Sort in an image, and tell whether there is a file; `entry` is what the store says of it."""
+        status = status_of(image.path)
+        if status is None:
+            return False
+        another = not stat.S_ISREG(status.st_mode) or (entry is not None and status.st_size != entry.size)
+        if another or self.readings.refute(image.path, status.st_size, mtime_ns(status), image.key):
+            self.changed.append(image.path)
+        elif self.readings.prove(image.path, status, image.key) or (
+            not self.strict and (entry is None or mtime_ns(status) == entry.mtime_ns)
+        ):
+            self.images.append(image)
+        else:
+            self.doubtful.append((image, status))
+        return True
+
+    def settle(self) -> None:
+        """Read the files that are doubtful; what was read is not read again, also after Ctrl-C."""
+        if not self.doubtful:
+            return
+        self.progress.begin("reading images that may not be those of the store", len(self.doubtful))
+        began_ns = time.time_ns()
+        right: list[tuple[str, int, int, int, bytes]] = []
+        wrong: list[tuple[str, int, int, bytes]] = []
+
+        def remember(at_least: int) -> None:
+            if len(right) + len(wrong) >= at_least:
+                self.readings.add(right)
+                self.readings.add_wrong(wrong)
+                right.clear()
+                wrong.clear()
+
+        try:
+            for outcome in in_order(
+                find_engine("local"), Call(_holds), self.doubtful, timeout=READING_SECONDS
+            ):
+                (image, status), holds = outcome.item, outcome.result
+                if holds:
+                    self.images.append(image)
+                else:
+                    self.changed.append(image.path)
+                size, changed_ns = status.st_size, mtime_ns(status)
+                if changed_ns < began_ns - STAT_GRANULARITY_NS:  # else it may be changed without a trace
+                    if holds:
+                        right.append((image.path, status.st_ino, size, changed_ns, image.key))
+                    elif holds is not None:
+                        wrong.append((image.path, size, changed_ns, image.key))
+                remember(_NOTES_AT_ONCE)
+                self.progress.advance()
+        finally:
+            remember(1)
+
+
+def changed_files(
+    images: Iterable[Placement], store: str, owner: Ownership, progress: Progress
+) -> frozenset[str]:
+    """Of images of a clustering, give the paths of those that are there and hold other bytes by now."""
+    files = SortedFiles(Readings(owner, store), progress, strict=True)
+    for image in images:
+        files.look_at(StoredImage(image.path, image.original, image.key))
+    files.settle()
+    return frozenset(files.changed)
+
+
+def _holds(doubtful: tuple[StoredImage, os.stat_result]) -> bool:
+    """Whether the file of that status is there, and holds the bytes of the key."""
+    image, status = doubtful
+    if status.st_size > MAX_BYTES:
+        return False
+    digest, found = digest_and_status(image.path)
+    identity = [(s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns) for s in (status, found)]
+    if identity[0] != identity[1]:
+        raise OSError(errno.ESTALE, "changed while it was read", image.path)
+    return digest == image.key
+
+
+def sort_files(
+    entries: Mapping[str, PathEntry],
+    moved: Sequence[MovedImage],
+    meant: Callable[[str], bool],
+    files: SortedFiles,
+) -> None:
+    """Look at each file once: moved images where they lie now, all others where they were extracted."""
+    places = {image.path: image for image in moved}
+    for image in places.values():
+        if meant(image.original) or meant(image.path):
+            _look_at_moved(image, entries, files)
+    originals = {image.original for image in moved}
+    # Images that were extracted in there may have been moved on since: their rows say where they are.
+    cluster_folders = tuple({os.path.dirname(os.path.dirname(image.path)) + os.sep for image in moved})
+    gone = [
+        entry
+        for path, entry in entries.items()
+        if meant(path)
+        and path not in places
+        and not files.look_at(StoredImage(path, path, entry.key), entry)
+        and path not in originals
+        and not path.startswith(cluster_folders)
+    ]
+    files.settle()
+    # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
+    here = {image.key for image in files.images}
+    files.missing += [entry.path for entry in gone if entry.key not in here]
+    if moved or files.doubtful:
+        files.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
+        files.missing.sort(key=os.fsencode)
+        files.changed.sort(key=os.fsencode)
+
+
+def _look_at_moved(image: MovedImage, entries: Mapping[str, PathEntry], files: SortedFiles) -> None:
+    again, status = entries.get(image.path), status_of(image.path)
+    if again and status and (status.st_size, mtime_ns(status)) == (again.size, again.mtime_ns):
+        # It was extracted where it lies now, so this is what it is now.
+        files.look_at(StoredImage(image.path, image.original, again.key), again)
+        return
+    stored = StoredImage(image.path, image.original, image.key)
+    if image.proved:
+        files.images.append(stored)
+    elif image.state == "changed":
+        files.changed.append(image.path)
+    elif image.state == "gone" or not files.look_at(stored):
+        entry = entries.get(image.original)
+        is_back = entry is not None and entry.key == image.key and status_of(image.original) is not None
+        if not is_back:
+            files.missing.append(image.path)
