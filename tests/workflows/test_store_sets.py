@@ -192,9 +192,10 @@ def test_a_damaged_row_names_its_store(sharded: Desk, tmp_path: Path) -> None:
     for path in members(sharded):
         shutil.copy(path, tmp_path)
     bad = tmp_path / "features-2-of-3.h5"
-    with FeatureStore(bad) as store:
+    with FeatureStore(bad) as store, FeatureStore(tmp_path / "features-1-of-3.h5") as first:
         keys = store.keys(SPACE.name)
-        row = store.read(SPACE.name, keys[-1:])[0].tobytes()
+        alone = keys[~first.contains(SPACE.name, keys)]  # of equal keys the first store's row is read
+        row = store.read(SPACE.name, alone[-1:])[0].tobytes()
     data = bad.read_bytes()
     assert data.count(row) == 1
     bad.write_bytes(data.replace(row, b"\1" + row[1:]))
