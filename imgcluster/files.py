@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
-"""The errors of a call that a file system, mostly one on a network, does not have."""
+from imgcluster.held import UNSUPPORTED, Held, Identity, Links, at, exchanged, identity
 
 _NOT_OF_FOLDERS = UNSUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTTY, errno.EROFS}
 
@@ -37,11 +36,13 @@ _LOOK_AGAIN_SECONDS = 0.2
 _FICLONE = 0x40049409
 
 
-def open_regular(path: str, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> int:
+def open_regular(file: str | Held, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> int:
     """Open a regular file that is no link, and return its descriptor; never waits for whatever lies there.
 
     Parameters
     ----------
+    file
+        Its path, or its name in a folder that is held open.
     flags
         As `os.open` takes them. A file opened for writing must have no second name, for what is written in
         place is written under both.
@@ -54,8 +55,9 @@ def open_regular(path: str, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> i
         Also where a link, a pipe, a device or a folder lies there.
     """
     safe = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    name, folder, path = _parts(file)
     try:
-        descriptor = os.open(path, flags & ~os.O_TRUNC | safe, mode)
+        descriptor = os.open(name, flags & ~os.O_TRUNC | safe, mode, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP and os.path.islink(path):
             raise OSError(errno.ELOOP, "is a symbolic link", path) from None
@@ -83,10 +85,11 @@ def open_named(path: str, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
-def create(path: str, mode: int = _DEFAULT_MODE) -> BinaryIO:
+def create(file: str | Held, mode: int = _DEFAULT_MODE) -> BinaryIO:
     """Open a new file for writing, with what the umask leaves of `mode`; never over another one."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, mode & _DEFAULT_MODE | 0o200), "wb")
+    name, folder, _ = _parts(file)
+    return os.fdopen(os.open(name, flags, mode & _DEFAULT_MODE | 0o200, dir_fd=folder), "wb")
 
 
 def named(path: str) -> BinaryIO:
@@ -94,36 +97,41 @@ def named(path: str) -> BinaryIO:
     return os.fdopen(open_named(path), "rb")
 
 
-def copy_new(source: str, target: str, *, through_link: bool = True, clone: bool = False) -> bool:
+def copy_new(
+    source: str | Held, target: str | Held, *, clone: bool = False, expected: Identity | None = None
+) -> bool:
     """Copy a file to a new name; tell whether its times and permissions could be kept.
 
     Until it is complete, the copy is this user's alone.
 
     Parameters
     ----------
-    through_link
-        Whether `source` may be a link, which is followed.
+    source
+        A path, which may be a link, or a name in a folder that is held open, which may not.
     clone
         Let both share their blocks on the disk; OSError, and no file, where that cannot be.
+    expected
+        What the file must be; OSError where another one lies there.
     """
-    descriptor = open_named(source) if through_link else open_regular(source)
-    try:
-        with os.fdopen(descriptor, "rb") as read, create(target, 0o600) as written:
-            if clone:
-                fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
-            else:
-                shutil.copyfileobj(read, written, _BLOCK)
-                written.flush()
-            status = os.fstat(descriptor)
-            kept = _like(written.fileno(), status)
-            with contextlib.suppress(OSError, AttributeError):
-                for name in os.listxattr(descriptor):
-                    os.setxattr(written.fileno(), name, os.getxattr(descriptor, name))
-    except FileExistsError:
-        raise
-    except BaseException:
-        remove_if_there(target)
-        raise
+    descriptor = open_named(source) if isinstance(source, str) else open_regular(source)
+    with os.fdopen(descriptor, "rb") as read:
+        status = os.fstat(descriptor)
+        if expected is not None and identity(status) != expected:
+            raise exchanged(_parts(source)[2])
+        with _held(target) as place, create(place, 0o600) as written:
+            try:
+                if clone:
+                    fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
+                else:
+                    shutil.copyfileobj(read, written, _BLOCK)
+                    written.flush()
+                kept = _like(written.fileno(), status)
+                with contextlib.suppress(OSError, AttributeError):
+                    for name in os.listxattr(descriptor):
+                        os.setxattr(written.fileno(), name, os.getxattr(descriptor, name))
+            except BaseException:
+                place.unlink()
+                raise
     return kept
 
 
@@ -194,12 +202,12 @@ def read_limited(path: str, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def replacing(
-    path: str, *, private: bool = False, most: int = 0o777, durable: bool = True
+    file: str | Held, *, private: bool = False, most: int = 0o777, durable: bool = True
 ) -> Iterator[BinaryIO]:
-    """Give a new file that takes the place of `path` when the block ends; after an exception it is gone.
+    """Give a new file that takes the place of `file` when the block ends; after an exception it is gone.
 
-    At every moment, also after a crash, `path` holds all of the old bytes or all of the new. A link at `path`
-    is replaced, and what it leads to stays.
+    At every moment, also after a crash, there are all of the old bytes or all of the new. A link there is
+    replaced, and what it leads to stays. Its folder is held open meanwhile.
 
     Parameters
     ----------
@@ -210,29 +218,32 @@ def replacing(
     durable
         Wait until file and name are on the disk. Without, a power loss may leave an empty or partial file.
     """
-    part = temporary_name(os.path.dirname(path))
-    old = 0o600 if private else _mode(path)
-    try:
-        with create(part, most if old is None else old & most) as file:
-            if old is not None:  # whatever the umask says
-                with contextlib.suppress(*(() if private else (PermissionError,))):  # shares may refuse it
-                    os.fchmod(file.fileno(), old & most)
-            yield file
-            file.flush()
-            if durable:
-                sync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        remove_if_there(part)
-        raise
-    if durable:
-        sync_file(os.path.dirname(path) or os.curdir)
+    with _held(file) as held:
+        part = held.beside(temporary_name(""))
+        old = 0o600 if private else _mode(held)
+        try:
+            with create(part, most if old is None else old & most) as written:
+                if old is not None:  # whatever the umask says
+                    # Shares may refuse it.
+                    with contextlib.suppress(*(() if private else (PermissionError,))):
+                        os.fchmod(written.fileno(), old & most)
+                yield written
+                written.flush()
+                if durable:
+                    sync(written.fileno())
+            os.replace(part.name, held.name, src_dir_fd=held.folder, dst_dir_fd=held.folder)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+            raise
+        if durable:
+            sync_file(os.curdir, held.folder)
 
 
-def write_durably(path: str, data: bytes, *, private: bool = False, most: int = 0o777) -> None:
+def write_durably(file: str | Held, data: bytes, *, private: bool = False, most: int = 0o777) -> None:
     """Write a file so that after a crash it holds either what it held before or all of `data`."""
-    with replacing(path, private=private, most=most) as file:
-        file.write(data)
+    with replacing(file, private=private, most=most) as written:
+        written.write(data)
 
 
 def write_to_device(path: str, data: bytes) -> None:
@@ -276,15 +287,15 @@ def sync(descriptor: int, *, data_only: bool = False) -> None:
             raise
 
 
-def sync_file(path: str) -> None:
-    """Do as `sync` for the file or folder at `path`; of a folder, the names in it.
+def sync_file(path: str, folder: int | None = None) -> None:
+    """Do as `sync` for the file or folder at `path`, of a folder for the names in it.
 
     Folders that may be written but not listed cannot be synced, nor can any on some shares.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
-        if error.errno in _NOT_OF_FOLDERS and os.path.isdir(path):
+        if error.errno in _NOT_OF_FOLDERS and (folder is not None or os.path.isdir(path)):
             return
         raise
     try:
@@ -363,10 +374,19 @@ def path_filter(folders: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: f"{path}{os.sep}".startswith(prefixes)
 
 
-def _mode(path: str) -> int | None:
+def _parts(file: str | Held) -> tuple[str, int | None, str]:
+    """Return name, descriptor of the folder that the name is in, and the path for messages."""
+    return (file, None, file) if isinstance(file, str) else (file.name, file.folder, file.path)
+
+
+def _held(file: str | Held) -> contextlib.AbstractContextManager[Held]:
+    return at(file, Links.ALL) if isinstance(file, str) else contextlib.nullcontext(file)
+
+
+def _mode(file: Held) -> int | None:
     """Return the permissions of a regular file; None where there is none."""
     try:
-        status = os.lstat(path)
+        status = file.lstat()
     except OSError:
         return None
     return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else None

@@ -23,6 +23,7 @@ from imgcluster.files import (
     temporary_name,
     write_durably,
 )
+from imgcluster.held import nearest
 
 _KEY_BYTES = 32
 _MOST_BYTES = 1 << 16  # of a record
@@ -150,26 +151,7 @@ def is_own_way(path: str) -> bool:
 
     Others could have put theirs there to lead somewhere else.
     """
-    return existing_part(path) is not None
-
-
-def existing_part(path: str) -> str | None:
-    """Return how much of an absolute path is there; None where it is not `is_own_way`, or leads nowhere."""
-    folder = "/"
-    for name in filter(None, path.split("/")):
-        below = os.path.join(folder, name)
-        try:
-            found = os.lstat(below)
-            if stat.S_ISLNK(found.st_mode):
-                if found.st_uid not in {0, os.geteuid()}:
-                    return None
-                os.stat(below)
-        except FileNotFoundError:
-            break
-        except OSError:
-            return None
-        folder = below
-    return folder
+    return nearest(path) is not None
 
 
 def _short(name: str) -> str:

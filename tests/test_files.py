@@ -194,10 +194,10 @@ def test_a_folder_that_the_system_will_not_sync_is_no_reason_to_fail(tmp_path, m
     """As on shares, and where a folder may be written but not listed."""
     opened, synced = os.open, os.fsync
 
-    def refuse_open(path, flags, *more):
-        if os.path.isdir(path) and when == "open":
+    def refuse_open(path, flags, *more, **within):
+        if os.path.isdir(path) and when == "open" and not flags & os.O_PATH:
             raise OSError(number, os.strerror(number), path)
-        return opened(path, flags, *more)
+        return opened(path, flags, *more, **within)
 
     def refuse_sync(descriptor):
         if stat.S_ISDIR(os.fstat(descriptor).st_mode) and when == "sync":

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from imgcluster.files import is_folder, is_system_name, is_temporary
+from imgcluster.held import remove_if_empty
 from imgcluster.output.companions import is_companion
-from imgcluster.output.file_system import remove_if_empty
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.records import CLUSTERING_MARKER
 

@@ -9,14 +9,24 @@ import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, count
 
 from imgcluster.errors import quantity
-from imgcluster.files import Direct, discard, is_folder
+from imgcluster.files import is_folder
+from imgcluster.held import (
+    WayRefusedError,
+    make_folders,
+    remove,
+    remove_all,
+    remove_folder,
+    remove_if_empty,
+    rename_new,
+)
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.file_system import remove_if_empty, rename_new
 from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker, OwnFile
-from imgcluster.output.names import tagged
+from imgcluster.output.names import substitutes, under_free_name
 from imgcluster.records import CLUSTERING_MARKER, Notify
 
 
@@ -73,7 +83,7 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
             kept += 1
             carry(path, out, f"{KEPT}/{os.path.basename(path)}")
         else:
-            os.unlink(path)
+            remove(path)
     contents.remove_folders()
     for relative in contents.unowned:
         if os.path.lexists(os.path.join(old, relative)):
@@ -109,7 +119,7 @@ def remove_rest(contents: Contents) -> None:
 def discard_all(folder: str, names: Iterable[str]) -> None:
     """Remove what lies under these names in our folder; the marker last, for it tells what the folder is."""
     for name in sorted(names, key=CLUSTERING_MARKER.__eq__):
-        discard(os.path.join(folder, name))
+        remove_all(os.path.join(folder, name))
 
 
 def save_originals(tree: str, out: str) -> int:
@@ -130,28 +140,19 @@ def carry(path: str, out: str, relative: str) -> None:
     if is_folder(path) and is_folder(os.path.join(folder, name)):
         for child in os.listdir(path):
             carry(os.path.join(path, child), out, f"{relative}/{child}")
-        os.rmdir(path)
+        remove_folder(path)
         return
-    attempt = 0
-    while not _make_folder(folder):  # a file or a link has the name
-        attempt += 1
-        folder = os.path.join(out, KEPT if attempt == 1 else f"{KEPT}-{attempt}")
-    attempt, target = 0, name
-    while True:
-        with contextlib.suppress(FileExistsError):
-            rename_new(path, os.path.join(folder, target))
+    others = (os.path.join(out, KEPT if number == 1 else f"{KEPT}-{number}") for number in count(1))
+    for target in chain([folder], others):
+        with contextlib.suppress(WayRefusedError):  # a file or a link has the name
+            make_folders(target)
+            put = partial(_rename_into, path, target)
+            under_free_name(put, chain([name], substitutes(name, KEPT)))
             return
-        attempt += 1
-        target = tagged(name, KEPT if attempt == 1 else f"{KEPT}-{attempt}")
 
 
-def _make_folder(folder: str) -> bool:
-    """Make a folder where there is none; False where it is none, or lies behind a link."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        return False
-    return Direct()[folder]
+def _rename_into(path: str, folder: str, name: str) -> None:
+    rename_new(path, os.path.join(folder, name))
 
 
 def _return(own: OwnFile, path: str, out: str) -> bool:
@@ -160,7 +161,7 @@ def _return(own: OwnFile, path: str, out: str) -> bool:
     if os.path.lexists(original):
         if not own.has_its_original(out, os.lstat(path)):
             return False
-        os.unlink(path)
+        remove(path)
         return True
     # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
     if os.lstat(path).st_ino != own.inode:

@@ -13,6 +13,7 @@ import numpy as np
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import replacing
+from imgcluster.held import make_folders
 from imgcluster.output.single_file import check_target
 from imgcluster.records import Embeddings, EmbeddingSource, Keys, Progress
 
@@ -108,7 +109,8 @@ def _write_projector(exported: Exported, out: str, progress: Progress) -> None:
     ``tensors.tsv`` (one row of numbers per image), ``metadata.tsv`` (with a header: path and key),
     ``projector_config.pbtxt``, and ``sprite.png`` where one is drawn, all in the same order.
     """
-    os.makedirs(out, exist_ok=True)
+    out = os.path.realpath(out)
+    make_folders(out)
     source = exported.source
 
     def put(name: str, write: Callable[[BinaryIO], object], mode: int = 0o666) -> None:

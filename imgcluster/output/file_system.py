@@ -1,4 +1,4 @@
-"""What the operating system can do beyond Python's os module: exchange, rename to a new name, flush."""
+"""What file systems can do and what they refuse: moves from one to another, locks, mount points, flushes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import (
-    UNSUPPORTED,
-    copy_new,
-    lock_within,
-    named,
-    open_folder,
-    remove_if_there,
-    sync_file,
-)
+from imgcluster.files import copy_new, lock_within, named, open_folder, sync_file
+from imgcluster.held import UNSUPPORTED, Held, rename_held
 
-_HERE = -100  # AT_FDCWD
-_NO_REPLACE, _EXCHANGE = 1, 2
 NO_LINK = frozenset(
     {
         errno.EXDEV,  # another file system
@@ -42,30 +34,7 @@ NAME_REFUSED = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENOENT})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def exchange(first: str, second: str) -> bool:
-    """Let two folders change places in one step; False where the file system cannot."""
-    try:
-        _renameat2(first, second, _EXCHANGE)
-    except OSError as error:
-        if error.errno in UNSUPPORTED:
-            return False
-        raise
-    return True
-
-
-def rename_new(source: str, target: str) -> None:
-    """Rename without ever replacing: FileExistsError where `target` exists."""
-    try:
-        _renameat2(source, target, _NO_REPLACE)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
-        os.rename(source, target)
-
-
-def move_file(source: str, target: str, copied: Callable[[os.stat_result], None] | None = None) -> bool:
+def move_file(source: Held, target: Held, copied: Callable[[os.stat_result], None] | None = None) -> bool:
     """Move a file without ever replacing one, also to another file system.
 
     There, the copy is complete and on the disk before it gets its name, and has its name before the source
@@ -73,34 +42,36 @@ def move_file(source: str, target: str, copied: Callable[[os.stat_result], None]
     the copy are others.
     """
     try:
-        rename_new(source, target)
+        rename_held(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         kept = _copy_to_new(source, target)
         if copied is not None:
-            copied(os.lstat(target))
-        os.unlink(source)
+            copied(target.lstat())
+        source.unlink()
         return kept
     return True
 
 
-def _copy_to_new(source: str, target: str) -> bool:
-    folder, name = os.path.split(target)
+def _copy_to_new(source: Held, target: Held) -> bool:
     # The name is always the same, so that the next attempt clears what a killed one left.
-    part = os.path.join(folder, f".imgcluster-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    part = target.beside(f".imgcluster-{digest}.part")
     try:
-        remove_if_there(part)
-        if os.path.islink(source):
-            os.symlink(os.readlink(source), part)
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+        if stat.S_ISLNK(source.lstat().st_mode):
+            os.symlink(os.readlink(source.name, dir_fd=source.folder), part.name, dir_fd=part.folder)
             kept = True
         else:
-            kept = copy_new(source, part, through_link=False)
-            sync_file(part)
-        rename_new(part, target)
-        sync_file(folder)
+            kept = copy_new(source, part)
+            sync_file(part.name, part.folder)
+        rename_held(part, target)
+        sync_file(os.curdir, target.folder)
     except BaseException:
-        remove_if_there(part)
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
         raise
     return kept
 
@@ -115,15 +86,6 @@ def is_mount_point(path: str) -> bool:
     except OSError:
         return False
     return re.sub(rb"[ \t\n\\]", lambda c: b"\\%03o" % c[0][0], os.fsencode(path)) in mounted
-
-
-def remove_if_empty(folder: str) -> None:
-    """Remove a folder, unless something is in it."""
-    try:
-        os.rmdir(folder)
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY}:  # a mount point
-            raise
 
 
 def sync_all(folder: str) -> None:
@@ -160,12 +122,3 @@ def locked_folder(folder: str, wait: float, waiting: Callable[[], None]) -> Iter
         yield
     finally:
         os.close(descriptor)
-
-
-def _renameat2(source: str, target: str, flags: int) -> None:
-    call = getattr(_libc, "renameat2", None)
-    if call is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if call(_HERE, os.fsencode(source), _HERE, os.fsencode(target), flags) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), source, None, target)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.held import Identity, identity
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable
@@ -29,14 +30,15 @@ class PlannedFile:
     """One file of a plan.
 
     `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
-    folder, such as ``0/a.jpg``. `moves` tells that the file itself goes there. `placement` says where the
-    image will lie. `kept` is the link or copy of an earlier clustering here that is taken over as it is.
+    folder, such as ``0/a.jpg``. `identity` is that of the file on its `device`. `moves` tells that the file
+    itself goes there. `placement` says where the image will lie. `kept` is the link or copy of an earlier
+    clustering here that is taken over as it is.
     """
 
     source: str
     relative: str
-    size: int
     device: int
+    identity: Identity
     moves: bool
     placement: Placement
     kept: KeptFile | None = None
@@ -109,11 +111,11 @@ class FolderPlan:
         """How many bytes have to be copied, as far as the file systems tell beforehand."""
         here = os.stat(_nearest_folder(self.out)).st_dev
         return sum(
-            f.size for f in self.files if (self.mode == "copy" and not f.moves) or self._must_copy(f, here)
+            file.identity[1]
+            for file in self.files
+            if not file.kept
+            if (self.mode == "copy" and not file.moves) or (self.mode != "symlink" and file.device != here)
         )
-
-    def _must_copy(self, file: PlannedFile, here: int) -> bool:
-        return file.device != here and self.mode != "symlink"
 
 
 def plan_folders(
@@ -209,7 +211,9 @@ def _look(
     try:
         status = os.lstat(source)
         if kept:
-            return PlannedFile(source, "", 0, status.st_dev, moves=False, placement=placement, kept=kept)
+            return PlannedFile(
+                source, "", status.st_dev, identity(status), moves=False, placement=placement, kept=kept
+            )
         is_link = stat.S_ISLNK(status.st_mode)
         if is_link:
             source = os.path.realpath(source)
@@ -219,7 +223,7 @@ def _look(
     if not stat.S_ISREG(status.st_mode):
         return None
     moves = source in moved or (mode == "move" and not is_link)
-    return PlannedFile(source, "", status.st_size, status.st_dev, moves, placement)
+    return PlannedFile(source, "", status.st_dev, identity(status), moves, placement)
 
 
 def _named(files: list[PlannedFile], out: str, names: Mapping[int, str]) -> tuple[PlannedFile, ...]:

@@ -7,16 +7,24 @@ import errno
 import hashlib
 import math
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
+from imgcluster.held import (
+    at,
+    identity,
+    make_folder,
+    make_folders,
+    permit_as,
+    remove_folder,
+    remove_if_empty,
+)
 from imgcluster.output.companions import Companion, is_companion
 from imgcluster.output.contents import AWAY
-from imgcluster.output.file_system import remove_if_empty, sync_all
+from imgcluster.output.file_system import sync_all
 from imgcluster.output.folder_plan import FolderPlan, PlannedFile, check_output, plan_folders
 from imgcluster.output.life import (
     check_replaceable,
@@ -31,7 +39,7 @@ from imgcluster.output.life import (
 from imgcluster.output.link_modes import Placer, is_refused_name
 from imgcluster.output.marker import Kind, Marker, OwnFile, new_name, write_marker
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
-from imgcluster.output.names import portable_name, tagged
+from imgcluster.output.names import portable_name, substitutes
 from imgcluster.output.paths import PathTexts, below
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
@@ -152,22 +160,23 @@ class _Builder:
             for home in (self._companion_home(companion),)
             if home == companion.source or not os.path.lexists(home)
         }
-        self._moves = [
-            *(PlannedMove(file.source, file.relative) for file in plan.files if file.moves),
-            *(PlannedMove(companion.source, companion.relative) for companion in self._companions),
+        moves = [
+            *(PlannedMove(file.source, file.relative, file.identity) for file in plan.files if file.moves),
+            *(PlannedMove(c.source, c.relative, identity(os.lstat(c.source))) for c in self._companions),
         ]
+        self._moves = {move.source: move for move in moves}
 
     def build(self, extra_files: Callable[[FolderPlan], Mapping[str, bytes]]) -> FolderPlan:
-        os.mkdir(self._tree)
+        make_folder(self._tree)
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in self._plan.sizes:
-            os.mkdir(f"{self._tree}/{self._plan.folder(cluster)}")
+            make_folder(f"{self._tree}/{self._plan.folder(cluster)}")
         files, companions = self._place_files()
         plan = replace(self._plan, files=files, companions=companions)
         for relative, data in extra_files(plan).items():
             self._write(below(f"./{relative}"), data)
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            os.chmod(self._tree, stat.S_IMODE(os.stat(self._plan.out).st_mode))
+            permit_as(self._tree, self._plan.out)
         if self.placer.used["copy"]:
             sync_all(self._tree)
         finished = replace(self._marker, building=False, files=self._own | self._away)
@@ -177,7 +186,7 @@ class _Builder:
     def _place_files(self) -> tuple[tuple[PlannedFile, ...], tuple[Companion, ...]]:
         """Place all, and return the files and companions as they lie."""
         if self._moves:
-            self._journal = MoveJournal(self._tree, self._marker.name, self._moves, self._owner)
+            self._journal = MoveJournal(self._tree, self._marker.name, self._moves.values(), self._owner)
         self._progress.begin("making the cluster folders", len(self._plan.files))
         placed: dict[str, PlannedFile] = {}
         for count, file in enumerate(self._plan.files, start=1):
@@ -191,7 +200,7 @@ class _Builder:
             image = placed[companion.image].relative
             relative = companion.relative if image == companion.image else companion.beside(image)
             companions.append(replace(companion, relative=relative, image=image))
-            self._move(companion.source, relative, changed=relative != companion.relative)
+            self._move(companion.source, relative)
             self._own[relative] = OwnFile.at(
                 f"{self._tree}/{relative}", "companion", "", self._texts.text(home)
             )
@@ -206,38 +215,42 @@ class _Builder:
             if not is_refused_name(file.relative, error):
                 raise
             file = self._renamed(file)
-            self._put(file, changed=True)
+            self._put(file)
             self.placer.renamed += 1
         return file
 
     def _renamed(self, file: PlannedFile) -> PlannedFile:
         folder, name = os.path.split(file.relative)
-        tag, attempt = file.placement.key.hex()[:8], 1
-        relative = f"{folder}/{tagged(portable_name(name), tag)}"
-        while os.path.lexists(f"{self._tree}/{relative}"):
-            attempt += 1
-            relative = f"{folder}/{tagged(portable_name(name), f'{tag}-{attempt}')}"
+        others = substitutes(portable_name(name), file.placement.key.hex()[:8])
+        relative = next(
+            path
+            for other in others
+            for path in (f"{folder}/{other}",)
+            if not os.path.lexists(f"{self._tree}/{path}")
+        )
         path = f"{self._plan.out}/{relative}" if file.moves else file.placement.path
         self._homes[relative] = self._homes.get(file.relative, "")
         return replace(file, relative=relative, placement=replace(file.placement, path=path))
 
-    def _put(self, file: PlannedFile, *, changed: bool = False) -> None:
+    def _put(self, file: PlannedFile) -> None:
         target = f"{self._tree}/{file.relative}"
         if file.moves:
-            self._move(file.source, file.relative, changed=changed)
+            self._move(file.source, file.relative)
             self._note(file, target, "moved")
         elif file.kept:
             self.placer.keep(file.source, target)
             self._note(file, target, file.kept.kind)
         else:
             folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
-            self._note(file, target, self.placer.place(file.source, target, folder, file.device))
+            kind = self.placer.place(file.source, target, folder, file.device, file.identity)
+            self._note(file, target, kind)
 
-    def _move(self, source: str, relative: str, *, changed: bool) -> None:
+    def _move(self, source: str, relative: str) -> None:
         assert self._journal is not None  # noqa: S101 - it is there where something moves
-        move = PlannedMove(source, relative)
-        if changed:
-            self._journal.change(move)
+        move = self._moves[source]
+        if relative != move.relative:
+            move = replace(move, relative=relative)
+            self._journal.add(move)
         self.placer.changed += not self._journal.move(move)
 
     def _note(self, file: PlannedFile, target: str, kind: Kind) -> None:
@@ -285,8 +298,9 @@ class _Builder:
 
     def _write(self, relative: str, data: bytes) -> None:
         target = f"{self._tree}/{relative}"
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        write_durably(target, data)
+        make_folders(os.path.dirname(target))
+        with at(target) as place:
+            write_durably(place, data)
         self._own[relative] = OwnFile.at(target, "written", hashlib.sha256(data).hexdigest())
 
 
@@ -330,7 +344,7 @@ def _existing(folder: str) -> Iterator[None]:
         folder = os.path.dirname(folder)
     try:
         for path in reversed(made):
-            os.mkdir(path)
+            make_folder(path)
         yield
     except OSError as error:
         raise ImgclusterError(
@@ -339,7 +353,7 @@ def _existing(folder: str) -> Iterator[None]:
     finally:
         for path in made:
             with contextlib.suppress(OSError):
-                os.rmdir(path)  # only an empty one goes
+                remove_folder(path)  # only an empty one goes
 
 
 def _explained(error: OSError, plan: FolderPlan) -> str:
@@ -349,5 +363,5 @@ def _explained(error: OSError, plan: FolderPlan) -> str:
             f"no space left on the disk of {plan.out} ({plan.bytes_to_copy:,} bytes to copy): "
             "free some, or choose another --mode or --out; the clusters are as they were"
         )
-    reason = f"{os.fsdecode(what)}: {error.strerror}"
-    return f"{reason}; the clusters are as they were: choose another --out or --mode"
+    advice = "run the command again" if error.errno == errno.ESTALE else "choose another --out or --mode"
+    return f"{os.fsdecode(what)}: {error.strerror}; the clusters are as they were: {advice}"

@@ -20,9 +20,10 @@ from enum import Enum, auto
 
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
+from imgcluster.held import exchange, remove, remove_folder, rename_new
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
-from imgcluster.output.file_system import exchange, locked_folder, rename_new
+from imgcluster.output.file_system import locked_folder
 from imgcluster.output.marker import Marker, is_own, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -217,8 +218,8 @@ def swap_in(out: str) -> None:
     if not os.path.lexists(out):
         rename_new(built, out)
     elif not exchange(built, out):
-        os.rename(out, aside)
-        os.rename(built, out)
+        rename_new(out, aside)
+        rename_new(built, out)
 
 
 def locked(out: str, notify: Notify, wait: float = math.inf) -> AbstractContextManager[None]:
@@ -244,7 +245,7 @@ _Step = Callable[[Situation, Settled, Notify, Ownership], None]
 
 
 def _put_in_place(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
-    os.rename(found.tree, found.out)
+    rename_new(found.tree, found.out)
 
 
 def _remove_begun(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
@@ -254,8 +255,8 @@ def _remove_begun(found: Situation, _settled: Settled, _notify: Notify, _owner: 
         if not (is_temporary(os.path.basename(path)) and stat.S_ISREG(os.lstat(path).st_mode)):
             raise ImgclusterError(f"{path} is in the way: move it elsewhere")
     for path in parts:
-        os.unlink(path)
-    os.rmdir(found.tree)
+        remove(path)
+    remove_folder(found.tree)
 
 
 def _remove_built(found: Situation, settled: Settled, notify: Notify, owner: Ownership) -> None:
@@ -271,7 +272,7 @@ def _remove_built(found: Situation, settled: Settled, notify: Notify, owner: Own
             f"not tell {'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
         )
     discard_all(found.tree, os.listdir(found.tree))
-    os.rmdir(found.tree)
+    remove_folder(found.tree)
     owner.forget(marker.name)
 
 

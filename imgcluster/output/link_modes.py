@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from imgcluster.errors import quantity
 from imgcluster.files import copy_new
+from imgcluster.held import Held, Identity, Links, at, exchanged, hard_link, identity
 from imgcluster.output.file_system import NAME_REFUSED, NO_LINK
 from imgcluster.output.marker import Kind
 from imgcluster.output.names import portable_name
@@ -19,27 +20,31 @@ _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system 
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
 
-def _hardlink(source: str, target: str, _folder: str) -> bool:
-    os.link(source, target)
+def _hardlink(source: str, target: Held, _folder: str, expected: Identity) -> bool:
+    with at(source, Links.ALL) as photo:
+        hard_link(photo, target)
+    if identity(target.lstat()) != expected:
+        target.unlink()
+        raise exchanged(source)
     return True
 
 
-def _symlink(source: str, target: str, folder: str) -> bool:
-    os.symlink(link_text(source, folder), target)
+def _symlink(source: str, target: Held, folder: str, _expected: Identity) -> bool:
+    os.symlink(link_text(source, folder), target.name, dir_fd=target.folder)
     return True
 
 
-def _reflink(source: str, target: str, _folder: str) -> bool:
+def _reflink(source: str, target: Held, _folder: str, expected: Identity) -> bool:
     try:
-        return copy_new(source, target, clone=True)
+        return copy_new(source, target, clone=True, expected=expected)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
         raise OSError(errno.ENOTTY, error.strerror) from None  # that other ones are for names
 
 
-def _copy(source: str, target: str, _folder: str) -> bool:
-    return copy_new(source, target)
+def _copy(source: str, target: Held, _folder: str, expected: Identity) -> bool:
+    return copy_new(source, target, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Way:
     `place` tells whether times and permissions are those of the source.
     """
 
-    place: Callable[[str, str, str], bool]
+    place: Callable[[str, Held, str, Identity], bool]
     past: str
     kind: Kind
 
@@ -93,14 +98,18 @@ class Placer:
     renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
 
-    def place(self, source: str, target: str, folder: str, device: int) -> Kind:
-        """Put `source`, a file on `device`, at `target`, to lie in `folder`; return what it is there."""
+    def place(self, source: str, target: str, folder: str, device: int, expected: Identity) -> Kind:
+        """Put `source`, on `device`, at `target`, to lie in `folder`; return what it is there.
+
+        OSError, too, where another file lies there than the one of that identity.
+        """
         ways = MODES[self.mode]
         for way in ways:
             if (way, device) in self._refused:
                 continue
             try:
-                self.changed += not WAYS[way].place(source, target, folder)
+                with at(target) as place:
+                    self.changed += not WAYS[way].place(source, place, folder, expected)
             except OSError as error:
                 if is_refused_name(target, error) or way == ways[-1] or error.errno not in _FALL_BACK:
                     raise
@@ -115,15 +124,16 @@ class Placer:
 
     def keep(self, source: str, target: str) -> None:
         """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is."""
-        try:
-            os.link(source, target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _FALL_BACK:
-                raise
-            if os.path.islink(source):
-                os.symlink(os.readlink(source), target)
-            else:
-                copy_new(source, target)
+        with at(source) as old, at(target) as new:
+            try:
+                hard_link(old, new)
+            except OSError as error:
+                if error.errno not in _FALL_BACK:
+                    raise
+                if os.path.islink(source):
+                    os.symlink(os.readlink(source), new.name, dir_fd=new.folder)
+                else:
+                    copy_new(old, new)
 
     def remarks(self) -> Iterator[str]:
         """Yield a line about what the file system did not take as it was."""

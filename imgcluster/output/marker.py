@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import has_digest, read_limited, write_durably
+from imgcluster.held import at, identity
 from imgcluster.output.paths import absolute, below, is_path
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import CLUSTERING_MARKER
@@ -61,7 +62,7 @@ class OwnFile:
 
     def is_exactly(self, found: os.stat_result) -> bool:
         """Whether `found` is the very file, not changed since."""
-        return (found.st_ino, found.st_size, found.st_mtime_ns) == (self.inode, self.size, self.mtime_ns)
+        return identity(found) == (self.inode, self.size, self.mtime_ns)
 
     def is_at(self, path: str) -> bool:
         """Whether what lies at `path` is still ours: the very file, or (elsewhere copied) its exact bytes.
@@ -165,7 +166,8 @@ def write_marker(folder: str, marker: Marker, owner: Ownership = IN_MEMORY) -> N
     data = json.dumps(document).encode()
     signature = owner.sign(_bound(folder, data))
     signed = data[:-1] + f', "signature": "{signature}"}}'.encode()
-    write_durably(os.path.join(folder, CLUSTERING_MARKER), signed)
+    with at(os.path.join(folder, CLUSTERING_MARKER)) as place:
+        write_durably(place, signed)
     if known is not None:
         owner.record(marker.name, edition, folder)
 

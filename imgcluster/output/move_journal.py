@@ -7,34 +7,35 @@ such a line for the copy. Each line stands for itself: damage to one takes nothi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from imgcluster.files import Direct, lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.held import Held, Identity, Links, at, exchanged, identity, remove, rename_held
 from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
 from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker
-from imgcluster.output.names import tagged
+from imgcluster.output.names import substitutes, under_free_name
 from imgcluster.output.paths import below
 from imgcluster.ownership import Ownership
 
 _MOST_BYTES = 1 << 30
 
-_Identity = tuple[int, int, int]
-_Moves = dict[tuple[str, str], list[_Identity]]
+_Moves = dict[tuple[str, str], list[Identity]]
 
 
 @dataclass(frozen=True)
 class PlannedMove:
-    """`source`, an absolute path, goes to `relative`, below the new folder."""
+    """The file of `identity` at `source`, an absolute path, goes to `relative`, below the new folder."""
 
     source: str
     relative: str
+    identity: Identity
 
 
 @dataclass(frozen=True)
@@ -51,30 +52,41 @@ class MoveJournal:
     `name` is that of the clustering that the folder is to become.
     """
 
-    def __init__(self, folder: str, name: str, moves: Sequence[PlannedMove], owner: Ownership) -> None:
+    def __init__(self, folder: str, name: str, moves: Iterable[PlannedMove], owner: Ownership) -> None:
         self._folder = folder
         self._path = os.path.join(folder, JOURNAL)
         self._signing = _Signing(folder, name, owner)
-        lines = [self._line(move, os.lstat(move.source)) for move in moves]
-        write_durably(self._path, "".join(lines).encode())
+        with at(self._path) as journal:
+            write_durably(journal, "".join(map(self._line, moves)).encode())
 
     def move(self, move: PlannedMove) -> bool:
         """Move one of the planned files; False where its times or permissions could not be kept."""
-        target = os.path.join(self._folder, move.relative)
-        return move_file(move.source, target, lambda copy: self._record(move, copy))
+        path, known = os.path.join(self._folder, move.relative), {move.identity}
 
-    def change(self, move: PlannedMove) -> None:
-        """Plan another place for a file."""
-        self._record(move, os.lstat(move.source))
+        def copied(status: os.stat_result) -> None:
+            known.add(identity(status))
+            self.add(replace(move, identity=identity(status)))
 
-    def _record(self, move: PlannedMove, status: os.stat_result) -> None:
-        with os.fdopen(open_regular(self._path, os.O_WRONLY | os.O_APPEND), "ab") as file:
-            file.write(self._line(move, status).encode())
+        with at(move.source, Links.ALL) as source, at(path) as target:
+            if identity(source.lstat()) != move.identity:
+                raise exchanged(move.source)
+            kept = move_file(source, target, copied)
+            if identity(target.lstat()) not in known:
+                rename_held(target, source)
+                raise exchanged(move.source)
+        return kept
+
+    def add(self, move: PlannedMove) -> None:
+        """Plan another place for a file, or know its copy."""
+        with at(self._path) as journal:
+            descriptor = open_regular(journal, os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(self._line(move).encode())
             file.flush()
             sync(file.fileno())
 
-    def _line(self, move: PlannedMove, status: os.stat_result) -> str:
-        return self._signing.line([move.source, f"./{move.relative}", *_identity(status)])
+    def _line(self, move: PlannedMove) -> str:
+        return self._signing.line([move.source, f"./{move.relative}", *move.identity])
 
 
 class _Signing:
@@ -117,10 +129,10 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
         if not direct[parent]:  # somebody put a link there
             complete = False
             continue
-        if os.path.lexists(source) and _identity(os.lstat(source)) == known[0]:
-            os.unlink(path)  # a copy, made before its original would have gone
+        if os.path.lexists(source) and identity(os.lstat(source)) == known[0]:
+            remove(path)  # a copy, made before its original would have gone
             continue
-        if _identity(status) not in known or not move_home(path, source, _move_to_free_name):
+        if identity(status) not in known or not move_home(path, source, _move_to_free_name):
             complete = False
             continue
         returned += not (lies_below(source, [out]) or is_companion(source))
@@ -142,26 +154,17 @@ def sign_again(folder: str, name: str, owner: Ownership, accepted: Callable[[str
         if accepted(source)
     ]
     if moves:
-        write_durably(os.path.join(folder, JOURNAL), "".join(lines).encode())
+        with at(os.path.join(folder, JOURNAL)) as journal:
+            write_durably(journal, "".join(lines).encode())
 
 
 def _unproved(folder: str) -> _Moves:
     return _read(os.path.join(folder, JOURNAL), lambda _fields, _signature: True)[0]
 
 
-def _move_to_free_name(path: str, wanted: str) -> None:
-    folder, name = os.path.split(wanted)
-    attempt, target = 0, wanted
-    while True:
-        with contextlib.suppress(FileExistsError):
-            move_file(path, target)
-            return
-        attempt += 1
-        target = os.path.join(folder, tagged(name, "moved-back" if attempt == 1 else f"moved-back-{attempt}"))
-
-
-def _identity(status: os.stat_result) -> _Identity:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _move_to_free_name(image: Held, home: Held) -> None:
+    names = chain([home.name], substitutes(home.name, "moved-back"))
+    under_free_name(lambda name: move_file(image, home.beside(name)), names)
 
 
 def _read(path: str, check: Callable[[Sequence[object], object], bool]) -> tuple[_Moves, bool]:

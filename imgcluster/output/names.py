@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imgcluster.errors import UsageError
 
@@ -115,6 +117,21 @@ def tagged(name: str, tag: str, limit: int = NAME_LIMIT) -> str:
     while len(os.fsencode(stem[:end])) > room:
         end -= 1
     return f"{stem[:end]}-{tag}{extension}"
+
+
+def substitutes(name: str, tag: str) -> Iterator[str]:
+    """Yield the names that stand in for one that is taken, the first that is free being the one."""
+    yield tagged(name, tag)
+    yield from (tagged(name, f"{tag}-{number}") for number in itertools.count(2))
+
+
+def under_free_name(put: Callable[[str], object], names: Iterable[str]) -> str:
+    """Call `put` with one name after the other while it says FileExistsError; return the one that it took."""
+    for name in names:
+        with contextlib.suppress(FileExistsError):
+            put(name)
+            return name
+    raise AssertionError("names do not end")
 
 
 def _fits(name: str, limit: int) -> bool:

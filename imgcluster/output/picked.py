@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import discard, temporary_name
-from imgcluster.output.file_system import rename_new
+from imgcluster.files import temporary_name
+from imgcluster.held import identity, make_folder, remove_all, rename_new
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.names import distinct_names
 
@@ -34,13 +34,14 @@ def make_folder_of(images: Sequence[tuple[str, bytes]], out: str) -> None:
     made = temporary_name(os.path.dirname(out))
     placer = Placer("auto")
     try:
-        os.mkdir(made)
+        make_folder(made)
         for (path, _), name in zip(images, names, strict=True):
             source = os.path.realpath(path)
-            placer.place(source, os.path.join(made, name), out, os.stat(source).st_dev)
+            status = os.stat(source)
+            placer.place(source, os.path.join(made, name), out, status.st_dev, identity(status))
         rename_new(made, out)
     except BaseException as error:
-        discard(made)
+        remove_all(made)
         if isinstance(error, OSError):
             raise ImgclusterError(f"cannot make {out}: {error.strerror}; name another folder") from error
         raise

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import create, read_limited
+from imgcluster.held import at, make_folders
 from imgcluster.output.marker import Marker
 from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map, require_bokeh
 from imgcluster.output.report_pages import Pages, load_templates
@@ -118,7 +119,7 @@ def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progres
 
 
 def _write_assets(folder: str, assets: Mapping[str, str]) -> None:
-    os.makedirs(folder, exist_ok=True)
+    make_folders(folder)
     for name, text in assets.items():
         _write_text(os.path.join(folder, name), text)
 
@@ -133,5 +134,5 @@ def own_assets() -> dict[str, str]:
 
 
 def _write_text(path: str, text: str) -> None:
-    with create(path) as file:
+    with at(path) as place, create(place) as file:
         file.write(text.encode())

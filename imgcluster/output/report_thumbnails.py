@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from imgcluster.caches import PARTS, claim, trim
 from imgcluster.files import create, open_regular, read_limited, remove_if_there, replacing
+from imgcluster.held import at, make_folders
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
@@ -80,8 +81,8 @@ def copy_thumbnails(
     for key in found:
         name = thumbnail_name(key, preview=preview)
         path = os.path.join(target, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with create(path, modes[key]) as file:
+        make_folders(os.path.dirname(path))
+        with at(path) as place, create(place, modes[key]) as file:
             file.write(read_limited(os.path.join(source, name), _MOST_BYTES))
     return found
 

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import Direct, discard, file_digest, is_folder, lies_below, remove_if_there
+from imgcluster.files import Direct, file_digest, is_folder, lies_below
+from imgcluster.held import make_folders, remove_all, remove_if_empty, rename_new
 from imgcluster.output.contents import UNFINISHED
-from imgcluster.output.file_system import rename_new, sync_all
+from imgcluster.output.file_system import sync_all
 from imgcluster.output.life import locked, look
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -57,13 +58,13 @@ def staged_install(
         if _besides(marker, places) != _besides(expected_marker, places):
             raise ImgclusterError(f"{out} was clustered again meanwhile: run the command again")
         work = os.path.join(out, UNFINISHED)
-        discard(work)
+        remove_all(work)
         try:
-            os.makedirs(f"{work}/new")
+            make_folders(f"{work}/new")
             yield f"{work}/new"
             _StagedInstall(out, places, marker, owner).install()
         finally:
-            discard(work)
+            remove_all(work)
 
 
 class _StagedInstall:
@@ -116,7 +117,7 @@ class _StagedInstall:
     def _take_back(self) -> None:
         for name in self._new:
             if not os.path.lexists(f"{self._made}/{name}"):  # then it is in its place already
-                remove_if_there(f"{self._out}/{name}")
+                remove_all(f"{self._out}/{name}")
         _remove_emptied(self._out, self._new)
         if self._marker is not None and read_marker(self._out) != self._marker:
             write_marker(self._out, self._marker, self._owner)
@@ -148,15 +149,14 @@ def _move_all(names: Iterable[str], source: str, target: str) -> None:
     for name in names:
         folder = os.path.dirname(f"{target}/{name}")
         if folder not in folders:
-            os.makedirs(folder, exist_ok=True)
+            make_folders(folder)
             folders.add(folder)
         rename_new(f"{source}/{name}", f"{target}/{name}")
 
 
 def _remove_emptied(out: str, names: Iterable[str]) -> None:
     """Remove the folders of files that are gone, where nothing else is left in them."""
-    direct = Direct()
-    for folder in {os.path.dirname(name) for name in names} - {""}:
+    folders = {parent for name in names for parent in _parents(name)}
+    for folder in sorted(folders, reverse=True):  # each before the one that it is in
         with contextlib.suppress(OSError):
-            if direct[f"{out}/{folder}"]:
-                os.removedirs(f"{out}/{folder}")  # goes up as far as all is empty; `out` holds our own folder
+            remove_if_empty(f"{out}/{folder}")

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.held import remove
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, companion_goes_home, owned_files, remove_rest
 from imgcluster.output.folder_plan import Image
@@ -202,7 +203,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress,
             # Two images may have been moved from one path, one after the other: one of them can go back.
             last.append(path)
         else:
-            os.unlink(path)
+            remove(path)
             removed += 1
         if count % _REPORT_EVERY == 0:
             progress.advance(_REPORT_EVERY)

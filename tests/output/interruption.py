@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_files import make, photograph, placed
 
-from imgcluster.output import file_system
+from imgcluster import held
 from imgcluster.output.manifest import read_assignments
 from imgcluster.ownership import Ownership
 
@@ -37,7 +37,10 @@ STEPS = [
         "utime",
         "open",
     )
-] + [(file_system, "_renameat2"), (shutil, "copyfile")]
+] + [(held, "_renameat2"), (shutil, "copyfile")]
+
+
+OPEN = os.open
 
 
 class Interruption:
@@ -60,6 +63,8 @@ class Interruption:
 
     def _wrapped(self, call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
         def step(*arguments: Any, **options: Any) -> Any:
+            if call is OPEN and not arguments[1] & (os.O_WRONLY | os.O_RDWR):
+                return call(*arguments, **options)
             self.count += 1
             mine = self.count == self._at
             if mine and not after:

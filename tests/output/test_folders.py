@@ -106,7 +106,7 @@ def test_other_disk_is_said_once_and_counted(tmp_path, other_disk):
     [("hardlink", "link", errno.EPERM), ("auto", "link", errno.EMLINK), ("symlink", "symlink", errno.EPERM)],
 )
 def test_links_that_are_refused_become_copies(tmp_path, monkeypatch, mode, call, number):
-    def refuse(source, target):
+    def refuse(source, target, **_):
         raise OSError(number, os.strerror(number), source, None, target)
 
     monkeypatch.setattr(os, call, refuse)
@@ -118,7 +118,7 @@ def test_links_that_are_refused_become_copies(tmp_path, monkeypatch, mode, call,
 
 
 def test_an_error_that_is_no_refusal_is_not_papered_over_by_a_copy(tmp_path, monkeypatch):
-    def fail(source, target):
+    def fail(source, target, **_):
         raise OSError(errno.EIO, os.strerror(errno.EIO), source, None, target)
 
     monkeypatch.setattr(os, "link", fail)

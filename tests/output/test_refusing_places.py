@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from cluster_files import Recorder, contents, images, make, photograph, placed
 
+from imgcluster import held
 from imgcluster.errors import ImgclusterError
-from imgcluster.output import file_system
 from imgcluster.output.folder_plan import check_output
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.names import portable_name
@@ -24,7 +24,10 @@ def refusing(
     function: Callable[..., object], refuses: Callable[[str], bool], number: int
 ) -> Callable[..., object]:
     def refuse(*arguments: object, **more: object) -> object:
-        if any(refuses(os.fsdecode(path)) for path in arguments if isinstance(path, str | bytes)):
+        target = [each for each in arguments if isinstance(each, str | held.Held)][-1]
+        path = target if isinstance(target, str) else target.path
+        folder = more.get("dst_dir_fd", more.get("dir_fd"))
+        if refuses(path if folder is None else os.readlink(f"/proc/self/fd/{folder}") + f"/{path}"):
             raise OSError(number, os.strerror(number))
         return function(*arguments, **more)
 
@@ -44,7 +47,7 @@ def exfat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     for module, name in (
         *((os, name) for name in ("link", "open", "rename", "symlink")),
-        (file_system, "_renameat2"),
+        (held, "_renameat2"),
     ):
         monkeypatch.setattr(module, name, refusing(getattr(module, name), refuses, errno.EINVAL))
     (tmp_path / "stick").mkdir()
@@ -130,14 +133,14 @@ def test_so_are_those_of_images_that_move_to_another_file_system(
 ) -> None:
     sources = [placed(photograph(tmp_path / "photos" / f"{n}.jpg")) for n in range(3)]
     before, progress = contents(tmp_path / "photos"), Recorder()
-    rename = file_system._renameat2
+    rename = held._renameat2
 
-    def across(source: str, target: str, flags: int) -> None:
-        if ("/photos/" in source) != ("/photos/" in target):
+    def across(source: held.Held, target: held.Held, flags: int) -> None:
+        if ("/photos/" in source.path) != ("/photos/" in target.path):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         rename(source, target, flags)
 
-    monkeypatch.setattr(file_system, "_renameat2", across)
+    monkeypatch.setattr(held, "_renameat2", across)
     monkeypatch.setattr(os, "utime", never)
     make(sources, tmp_path / "clusters", "move", progress=progress)
     assert "times or permissions of 3 copies could not be kept there" in progress.notes

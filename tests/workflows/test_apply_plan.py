@@ -123,20 +123,25 @@ def test_a_plan_that_would_leave_no_copy_moves_nothing(
     assert after == before
 
 
+@pytest.mark.parametrize("hidden", [True, False], ids=["size and time as before", "plainly"])
 def test_what_changes_while_it_is_moved_brings_all_back(
-    photos: Path, owner: Ownership, monkeypatch: pytest.MonkeyPatch
+    photos: Path, owner: Ownership, monkeypatch: pytest.MonkeyPatch, hidden: bool
 ) -> None:
-    file, before = plan_of(photos), contents(photos)
+    file, before, path = plan_of(photos), contents(photos), photos / "c.jpg"
+    new = bytes(len(before["c.jpg"])) if hidden else b"new"
 
     def replaced(*arguments: object, **more: object) -> object:
-        (photos / "c.jpg").write_bytes(b"new")
+        status = path.stat()
+        path.write_bytes(new)
+        if hidden:
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         return build_folders(*arguments, **more)
 
     build_folders = __import__("imgcluster.output.folders").output.folders.build_folders
     monkeypatch.setattr("imgcluster.workflows.apply_plan.build_folders", replaced)
-    with pytest.raises(ImgclusterError, match=r"c\.jpg was changed while it was moved"):
+    with pytest.raises(ImgclusterError, match=r"c\.jpg:? was changed"):
         apply_plan(file, str(photos.parent / "trash"), owner=owner)
-    assert contents(photos) == before | {"c.jpg": b"new"}
+    assert contents(photos) == before | {"c.jpg": new}
 
 
 @pytest.mark.parametrize("line", ["x,keep,/a," + "0" * 64, "0,go,/a," + "0" * 64, "0,keep,/a,00", "0,keep,,"])

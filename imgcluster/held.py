@@ -1,0 +1,287 @@
+"""Names are made, changed and removed in folders that are held open: nobody can exchange these meanwhile.
+
+Who may write to a folder can put a link in the place of one below it at any moment, also between a look and
+the act. So a way is gone name by name, from one open folder to the next, and the act is done in the last one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
+"""The errors of a call that a file system, mostly one on a network, does not have."""
+
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_MOST_LINKS = 40  # as the kernel follows
+_NO_REPLACE, _EXCHANGE = 1, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Links(Enum):
+    """Which links on the way to a folder are followed."""
+
+    NONE = auto()  # below a folder whose path was resolved before: one that appears was put there since
+    OWN = auto()  # this user's and root's
+    ALL = auto()  # as somebody typed it
+
+
+class WayRefusedError(OSError):
+    """A folder that cannot be gone to: a link that is not followed is on the way, or no folder."""
+
+
+Identity = tuple[int, int, int]
+"""Inode, size and time of a file: another file has others."""
+
+
+def identity(status: os.stat_result) -> Identity:
+    """Return what tells a file, not changed since, from all others of its file system."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def exchanged(path: str) -> OSError:
+    """Return the error that another file lies at `path` than the one that was looked at."""
+    return OSError(errno.ESTALE, "was changed or exchanged meanwhile", path)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A name in a folder that is open; `path` is what messages call it."""
+
+    folder: int
+    name: str
+    path: str
+
+    def lstat(self) -> os.stat_result:
+        """Return the status of what lies there, of a link its own. OSError where nothing does."""
+        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+
+    def beside(self, name: str) -> Held:
+        """Return another name in the same folder."""
+        return replace(self, name=name, path=os.path.join(os.path.dirname(self.path), name))
+
+    def unlink(self) -> None:
+        """Remove a file or a link."""
+        os.unlink(self.name, dir_fd=self.folder)
+
+
+@contextlib.contextmanager
+def at(
+    path: str, links: Links = Links.NONE, make: Callable[[os.stat_result], bool] | None = None
+) -> Iterator[Held]:
+    """Hold the folder of `path` open.
+
+    Parameters
+    ----------
+    links
+        Which links on the way are followed; what lies at `path` itself is not looked at.
+    make
+        Whether the nearest folder that is there is accepted, by its status; then what is missing is made.
+
+    Raises
+    ------
+    WayRefusedError
+        Where the folder is not accepted, or cannot be gone to.
+    FileNotFoundError
+        Where it is not there and not made.
+    """
+    folder, name = os.path.split(path)
+    descriptor = _open(folder, links, make)
+    try:
+        yield Held(descriptor, name, path)
+    except OSError as error:
+        error.filename = path if error.filename == name else error.filename
+        error.filename2 = path if error.filename2 == name else error.filename2
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def nearest(folder: str) -> os.stat_result | None:
+    """Return the status of the nearest folder that is there; None where a link of others is on the way."""
+    try:
+        descriptor, _ = _walk(folder, Links.OWN)
+    except OSError:
+        return None
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder. FileExistsError where something lies there."""
+    with at(path) as held:
+        os.mkdir(held.name, dir_fd=held.folder)
+
+
+def make_folders(path: str) -> None:
+    """Make a folder and those on the way to it, where they are missing."""
+    os.close(_open(path, Links.NONE, lambda _: True))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a link."""
+    with at(path) as held:
+        held.unlink()
+
+
+def remove_all(path: str) -> None:
+    """Remove a file, a link or a whole folder, or find it gone."""
+    with contextlib.suppress(FileNotFoundError), at(path) as held:
+        if stat.S_ISDIR(held.lstat().st_mode):
+            shutil.rmtree(held.name, dir_fd=held.folder)
+        else:
+            held.unlink()
+
+
+def remove_folder(path: str) -> None:
+    """Remove an empty folder."""
+    with at(path) as held:
+        os.rmdir(held.name, dir_fd=held.folder)
+
+
+def remove_if_empty(path: str) -> None:
+    """Remove a folder, unless something is in it, or it is a mount point or gone."""
+    try:
+        remove_folder(path)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY}:
+            raise
+
+
+def permit_as(path: str, model: str) -> None:
+    """Give a folder the permissions of another."""
+    with at(path) as held:
+        descriptor = os.open(held.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held.folder)
+        try:
+            os.fchmod(descriptor, stat.S_IMODE(os.stat(model).st_mode))
+        finally:
+            os.close(descriptor)
+
+
+def exchange(first: str, second: str) -> bool:
+    """Let two folders change places in one step; False where the file system cannot."""
+    try:
+        with at(first) as one, at(second) as other:
+            _renameat2(one, other, _EXCHANGE)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return False
+        raise
+    return True
+
+
+def rename_new(source: str, target: str) -> None:
+    """Rename without ever replacing: FileExistsError where `target` exists."""
+    with at(source) as one, at(target) as other:
+        rename_held(one, other)
+
+
+def rename_held(source: Held, target: Held) -> None:
+    """Do as `rename_new`."""
+    try:
+        _renameat2(source, target, _NO_REPLACE)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            target.lstat()
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.path) from None
+        os.rename(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
+
+
+def hard_link(source: Held, target: Held) -> None:
+    """Give a file, or a link itself, a second name."""
+    ends = {"src_dir_fd": source.folder, "dst_dir_fd": target.folder}
+    os.link(source.name, target.name, **ends, follow_symlinks=False)
+
+
+def _renameat2(source: Held, target: Held, flags: int) -> None:
+    call = getattr(_libc, "renameat2", None)
+    if call is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    names = os.fsencode(source.name), os.fsencode(target.name)
+    if call(source.folder, names[0], target.folder, names[1], flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), source.path, None, target.path)
+
+
+def _open(folder: str, links: Links, make: Callable[[os.stat_result], bool] | None) -> int:
+    if links is Links.ALL:
+        return os.open(folder or os.curdir, _FOLDER)
+    try:
+        descriptor, missing = _walk(folder, links)
+    except OSError as error:
+        raise WayRefusedError(error.errno, error.strerror, error.filename) from error
+    refusal: OSError | None = None
+    if make is None and missing:
+        refusal = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    elif make is not None and not make(os.fstat(descriptor)):
+        refusal = WayRefusedError(errno.EPERM, "is not yours now", folder)
+    if refusal is not None:
+        os.close(descriptor)
+        raise refusal
+    try:
+        for name in missing:
+            os.mkdir(name, dir_fd=descriptor)
+            below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _walk(folder: str, links: Links) -> tuple[int, list[str]]:
+    """Open a folder as far as it is there, and tell which names are missing behind that."""
+    descriptor = os.open("/" if folder.startswith("/") else os.curdir, _FOLDER)
+    names, own, followed = _reversed(folder), sys.maxsize, 0
+    try:
+        while names:
+            name = names.pop()
+            try:
+                below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            except FileNotFoundError:
+                if len(names) >= own:
+                    raise  # a link that leads nowhere
+                return descriptor, [name, *reversed(names)]
+            except OSError as error:
+                text = _own_link(descriptor, name) if links is Links.OWN else ""
+                followed += 1
+                if not text or followed > _MOST_LINKS:
+                    message = "is no folder, or a link that is not followed"
+                    raise OSError(error.errno, message, folder) from error
+                own = min(own, len(names))
+                names += _reversed(text)
+                below = os.open("/" if text.startswith("/") else os.curdir, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, []
+
+
+def _reversed(path: str) -> list[str]:
+    return [name for name in reversed(path.split("/")) if name not in {"", "."}]
+
+
+def _own_link(folder: int, name: str) -> str:
+    """Return where a link leads that is this user's or root's; others could lead anywhere."""
+    held = Held(folder, name, name)
+    before = held.lstat()
+    if not stat.S_ISLNK(before.st_mode) or before.st_uid not in {0, os.geteuid()}:
+        return ""
+    text = os.readlink(name, dir_fd=folder)
+    after = held.lstat()
+    return text if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns) else ""

@@ -1,0 +1,138 @@
+"""Somebody exchanges a folder for a link while a command works in it: nothing elsewhere is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cluster_files import contents, make, photograph, placed
+from interruption import Interruption
+
+from imgcluster.errors import ImgclusterError
+from imgcluster.output.life import look, new_tree
+from imgcluster.output.staged_install import staged_install
+from imgcluster.output.undo import undo
+from imgcluster.records import SilentProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STRANGER = 12345
+NAMES = [f"{number}.jpg" for number in range(4)]
+
+
+class World:
+    """A clustering, what it was made of, and a private folder in which all names lie that it knows."""
+
+    def __init__(self, root: Path, mode: str) -> None:
+        self.root, self.out = root, root / "shared" / "clusters"
+        self.photos, self.private = root / "shared" / "photos", root / "private"
+        self.mode = mode
+        for name in NAMES:
+            photograph(self.photos / name, f"image {name}")
+        self.cluster(["0", "1"])
+        shutil.copytree(self.out, self.private / "clusters")
+        shutil.copytree(self.photos, self.private / "photos", dirs_exist_ok=True)
+        for folder in (self.private / "clusters", self.private / "clusters" / "0", self.private / "photos"):
+            for name in (*NAMES, "report.html", "report/page.html", ".imgcluster.json", ".imgcluster-moves"):
+                photograph(folder / name, f"private {name}")
+        for path in self.private.rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"private" + path.read_bytes())
+
+    def cluster(self, clusters: list[str]) -> None:
+        now = {path.name: path for path in self.photos.parent.glob("*/**/*.jpg")}
+        original = {name: str(self.photos / name) for name in now}
+        placements = [
+            placed(str(path), int(clusters[number % len(clusters)]), original[name])
+            for number, (name, path) in enumerate(sorted(now.items()))
+        ]
+        make(placements, self.out, self.mode, force=True)
+
+    def report(self) -> Callable[[], object]:
+        """Write pages; what puts them in their place."""
+        marker = look(str(self.out)).marker
+        install = staged_install(str(self.out), ("report", "report.html"), marker, lambda _: None)
+        made = install.__enter__()
+        photograph(f"{made}/report/page.html")
+        photograph(f"{made}/report.html")
+        return lambda: install.__exit__(None, None, None)
+
+    def undo(self) -> None:
+        undo(str(self.out), progress=SilentProgress())
+
+    def command(self, name: str) -> Callable[[], object]:
+        if name == "first":
+            self.undo()
+            return lambda: self.cluster(["0", "1"])
+        if name == "report":
+            return self.report()
+        return self.undo if name == "undo" else lambda: self.cluster(["1", "0", "2"])
+
+
+CASES = [
+    ("shared", "undo", "move"),
+    ("shared/clusters", "cluster", "copy"),
+    ("shared/clusters", "report", "copy"),
+    ("shared/clusters/0", "undo", "copy"),
+    ("shared/clusters/0", "cluster", "move"),
+    ("shared/photos", "undo", "move"),
+    ("shared/photos", "first", "move"),
+    ("shared/photos", "first", "hardlink"),
+    ("shared/photos", "first", "copy"),
+    ("{new}", "cluster", "move"),
+    ("{new}/0", "cluster", "copy"),
+]
+
+
+def exchange(folder: Path, private: Path) -> None:
+    """Put a link of somebody else's in the place of a folder; it leads where the same names lie."""
+    if folder.is_dir() and not folder.is_symlink():
+        folder.rename(folder.with_name(f"{folder.name}-away"))
+        folder.symlink_to(private)
+        os.lchown(folder, STRANGER, STRANGER)
+
+
+def attacked(root: Path, where: str, command: str, mode: str, at: int) -> Interruption:
+    """Run a command, exchange the folder before its step `at`, and look at what became of all others."""
+    world = World(root, mode)
+    folder = world.root / where.format(new=os.path.relpath(new_tree(str(world.out)), world.root))
+    names = {"shared": "", "0": "clusters/0", "photos": "photos"}
+    leads_to = world.private / names.get(folder.name, "clusters")
+    run, before = world.command(command), contents(world.private)
+    with pytest.MonkeyPatch.context() as patch:
+        step = Interruption(patch.setattr, at, lambda: exchange(folder, leads_to))
+        with contextlib.suppress(ImgclusterError, OSError):
+            run()
+    assert contents(world.private) == before
+    shutil.rmtree(world.private)
+    files = (Path(parent, name) for parent, _, names in os.walk(world.root) for name in names)
+    assert not [path for path in files if not path.is_symlink() and b"private" in path.read_bytes()]
+    shutil.rmtree(world.root)
+    return step
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+@pytest.mark.parametrize(("where", "command", "mode"), CASES)
+def test_a_folder_that_becomes_a_link_leads_nowhere(
+    tmp_path: Path, where: str, command: str, mode: str
+) -> None:
+    steps = attacked(tmp_path / "count", where, command, mode, 0).count
+    assert steps > 8
+    for at in range(2, steps, steps // 5):
+        attacked(tmp_path / str(at), where, command, mode, at)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+@pytest.mark.parametrize("mode", ["move", "copy", "hardlink"])
+@pytest.mark.parametrize("command", ["first", "cluster", "undo", "report"])
+@pytest.mark.parametrize("where", sorted({where for where, _, _ in CASES}))
+def test_at_no_step_does_it_lead_anywhere(tmp_path: Path, where: str, command: str, mode: str) -> None:
+    at = 1
+    while attacked(tmp_path / str(at), where, command, mode, at).happened:
+        at += 1
