@@ -97,7 +97,8 @@ def source_of(
         Where there are several and the default is not among them.
     """
     choice = NetworkChoice.of(options)
-    known = {stored.space.network for stored in spaces if is_known(stored.space.network)}
+    spaces = [stored for stored in spaces if is_known(stored.space.network)]
+    known = {stored.space.network for stored in spaces}
     if options.network is not None or not known or (len(known) > 1 and DEFAULT_NETWORK in known):
         return choose(choice, notify)
     if len(known) > 1:

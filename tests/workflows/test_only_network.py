@@ -93,6 +93,12 @@ def test_a_network_that_is_not_at_hand_does_not_decide(desk: Desk) -> None:
     assert run(desk)[1][0].network == "inception_v3"
 
 
+def test_nor_does_it_change_the_space_that_is_gone_on_with(desk: Desk) -> None:
+    desk.extract(source=FakeSource())
+    first, _ = run(desk, network="vgg16", pooling="max")
+    assert (run(desk)[0], spaces(desk)) == (first, 2)
+
+
 def test_other_weights_than_those_of_the_only_space_are_refused(desk: Desk) -> None:
     run(desk, network="vgg16")
 
