@@ -273,7 +273,7 @@ def test_a_fault_of_ours_ends_as_an_error_too(tmp_path: Path, monkeypatch: pytes
     def fault(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr("imgcluster.workflows.extract.find_images", fault)
+    monkeypatch.setattr("imgcluster.workflows.extraction_plan.find_images", fault)
     done = in_process.imgcluster("extract", ".", "--json", "--log", "log.txt", cwd=tmp_path)
     assert done.exit_code == 1
     error = json.loads(done.stdout)["error"]
