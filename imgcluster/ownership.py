@@ -43,7 +43,7 @@ class Ownership:
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
         self._keeps = folder is not None
-        self._prepared = False
+        self._prepared, self._problem = False, ""
         self._key: bytes | None = None
         self._records: dict[str, int] = {}
         self._digests: dict[str, bytes] = {}
@@ -51,16 +51,17 @@ class Ownership:
     def prepare(self) -> str:
         """Make the key where there is none; return why what is made now cannot be known later, or nothing."""
         if self._folder is None or self._prepared:
-            return ""
+            return self._problem
         self._prepared = True
         try:
             self._key = _made_key(self._folder)
-            if not os.access(self._folder, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, "cannot be written to", self._folder)
+            for folder in filter(os.path.isdir, (self._folder, os.path.dirname(self._record("")))):
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, "cannot be written to", folder)
         except OSError as error:
             self._keeps = False
-            return f"{error.filename or self._folder}: {error.strerror}"
-        return ""
+            self._problem = f"{error.filename or self._folder}: {error.strerror}"
+        return self._problem
 
     def sign(self, data: bytes) -> str:
         """Return a signature of `data` in hex."""

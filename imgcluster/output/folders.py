@@ -41,7 +41,7 @@ from imgcluster.output.marker import Kind, Marker, OwnFile, new_name, write_mark
 from imgcluster.output.move_journal import MoveJournal, PlannedMove
 from imgcluster.output.names import portable_name, substitutes
 from imgcluster.output.paths import PathTexts, below
-from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import Progress
 
 __all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
@@ -271,12 +271,12 @@ class _Builder:
     def _companion_home(self, companion: Companion) -> str:
         """Return where a companion goes back to.
 
-        One that was put beside a moved image since goes home with it only where it is of a kind that programs
-        write there: anybody can give a file the name of an image, and any ending.
+        One that was put beside a moved image since goes home with it only where it is this user's, and of a
+        kind that programs write there: anybody can give a file the name of an image, and any ending.
         """
-        home = companion.beside(self._homes[companion.image])
-        known = home == companion.source or (home, "") in self._homes_around(companion.source)
-        return home if known or is_companion(companion.source) else companion.source
+        home, source = companion.beside(self._homes[companion.image]), companion.source
+        known = home == source or (home, "") in self._homes_around(source)
+        return home if known or (is_companion(source) and is_mine(os.lstat(source))) else source
 
     def _homes_around(self, path: str) -> frozenset[tuple[str, str]]:
         folder = os.path.dirname(path)

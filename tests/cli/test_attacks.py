@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -291,6 +292,7 @@ def attacks(number: int) -> Callable[[Callable[..., None]], Callable[..., None]]
 def test_a_link_that_nobody_named_leads_to_no_store_or_clustering_elsewhere(
     tmp_path: Path, album: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """S8."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     mine = world(tmp_path, album, "move", own=True)
     theirs = tmp_path / "unpacked"
@@ -301,6 +303,15 @@ def test_a_link_that_nobody_named_leads_to_no_store_or_clustering_elsewhere(
     done = imgcluster(*command.split(), cwd=theirs)
     assert done.exit_code == 2, done.output
     assert seen(mine) == before
+
+
+def test_each_attack_that_is_told_of_has_a_test() -> None:
+    tests = Path(__file__).parents[1]
+    page = (tests.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    told = set(map(int, re.findall(r"\bS(\d+)\b", page.partition("## What was tried")[2])))
+    assert told == set(range(1, 22))
+    code = "".join(path.read_text(encoding="utf-8") for path in tests.rglob("test_*.py"))
+    assert told <= set(map(int, re.findall(r"(?:\bS|test_s)(\d+)(?=\b|_)", code)))
 
 
 def _run(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, object]) -> None:

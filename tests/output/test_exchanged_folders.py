@@ -1,4 +1,4 @@
-"""Somebody exchanges a folder for a link while a command works in it: nothing elsewhere is touched."""
+"""S10: somebody exchanges a folder for a link while a command works in it: nothing elsewhere is touched."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_folder_that_becomes_a_link_leads_nowhere(
 
 @pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
-@pytest.mark.parametrize("mode", ["move", "copy", "hardlink"])
+@pytest.mark.parametrize("mode", ["move", "copy", "hardlink", "symlink"])
 @pytest.mark.parametrize("command", ["first", "cluster", "undo", "report"])
 @pytest.mark.parametrize("where", sorted({where for where, _, _ in CASES}))
 def test_at_no_step_does_it_lead_anywhere(tmp_path: Path, where: str, command: str, mode: str) -> None:

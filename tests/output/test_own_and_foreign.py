@@ -194,6 +194,7 @@ def test_trust_of_one_folder_says_nothing_of_another(tmp_path, photos, owner):
 
 
 def test_an_old_marker_cannot_be_played_again(tmp_path, photos, owner):
+    """S4."""
     out = tmp_path / "clusters"
     make([placed(p) for p in photos], out, "move", owner=owner)
     old = (out / MARKER).read_bytes()
@@ -203,7 +204,7 @@ def test_an_old_marker_cannot_be_played_again(tmp_path, photos, owner):
 
 
 def test_an_old_journal_cannot_be_played_again(tmp_path, photos, owner, monkeypatch):
-    """A tree as it was while images were being moved into it, put back when they have long been at home."""
+    """S4: a tree as it was while images were moved into it, put back when they have long been at home."""
     out, saved = tmp_path / "clusters", {}
     tree = new_tree(str(out))
 
@@ -285,7 +286,10 @@ def test_a_link_of_another_user_on_the_way_home_is_not_followed(tmp_path, photos
 
 
 @pytest.mark.parametrize("how", ["no folder", "readable key", "writable folder"])
-def test_without_a_state_folder_all_works_and_a_line_says_what_that_means(tmp_path, photos, how):
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_without_a_state_folder_all_works_and_a_line_says_what_that_means(
+    tmp_path, photos, how, asked_before
+):
     state = tmp_path / "state"
     if how == "no folder":
         photograph(state, "a file")
@@ -299,6 +303,8 @@ def test_without_a_state_folder_all_works_and_a_line_says_what_that_means(tmp_pa
             notes.append(message)
 
     owner, out = Ownership(str(state)), tmp_path / "clusters"
+    if asked_before:  # as by the readings of what is clustered
+        owner.add_digests("store", b"x" * 16)
     make([placed(p) for p in photos], out, "move", owner=owner, progress=Telling())
     assert len([note for note in notes if "--trust" in note and str(state) in note]) == 1
     with pytest.raises(ImgclusterError, match="--trust"):

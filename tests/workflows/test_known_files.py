@@ -253,7 +253,7 @@ def test_an_image_behind_a_link_is_not_in_the_clustering(desk: Desk) -> None:
 
 @pytest.mark.parametrize("mode", ["copy", "symlink", "move"])
 def test_a_table_that_others_wrote_names_no_file_to_a_step(desk: Desk, mode: str) -> None:
-    """Bytes changed in place, size and time as they were: the digest in the marker tells."""
+    """S13: bytes changed in place, size and time as they were: the digest in the marker tells."""
     secret = desk.folder / "home" / "x" / "red0.png"
     secret.parent.mkdir(parents=True)
     secret.write_bytes(b"secret")
