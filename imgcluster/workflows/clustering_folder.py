@@ -176,10 +176,7 @@ def read_placements(
 def read_folder(clusters: str | os.PathLike[str], owner: Ownership, progress: Progress) -> ClusteringFolder:
     """Read the clustering in a folder, to change it; what an interrupted run left there is cleared away.
 
-    Raises
-    ------
-    ImgclusterError
-        Where there is none, it is damaged, or it is not known to be this user's.
+    ImgclusterError where there is none, it is damaged, or it is not known to be this user's.
     """
     recover(os.fspath(clusters), progress.note, owner)
     found = find_folder(clusters, owner)
@@ -260,10 +257,7 @@ def remake(
     force
         Also where images were moved by hand: that is given up.
 
-    Raises
-    ------
-    ImgclusterError
-        Where images were moved by hand, or something cannot be written.
+    ImgclusterError where images were moved by hand, or something cannot be written.
     """
     if not force:
         refuse_corrections(folder.contents)

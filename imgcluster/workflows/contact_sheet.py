@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from imgcluster.engines.protocol import Call, in_order
-from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.encode import encode_image
@@ -14,7 +12,7 @@ from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Pixels, Placement, Progress, SilentProgress
 from imgcluster.workflows.clustering_folder import read_placements
-from imgcluster.workflows.known_images import READING_SECONDS, decode_known, permissions
+from imgcluster.workflows.known_images import decode_known, permissions, with_each
 
 _CELL = 160
 _REMARK = "imgcluster contact sheet"
@@ -47,7 +45,7 @@ def make_contact_sheet(
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))
     pictures, mode = [], 0o666
-    for outcome in in_order(find_engine("local"), Call(_picture), shown, timeout=READING_SECONDS):
+    for outcome in with_each(_picture, shown):
         progress.advance()
         if outcome.result is None:
             progress.note(f"left out: {outcome.item.path}: {outcome.error}")

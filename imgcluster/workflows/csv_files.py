@@ -25,10 +25,7 @@ def read_table(
     of their names does not matter. `data` is what is in the file, where that was read before. Bytes that are
     not UTF-8 (or UTF-16 with its mark) come as surrogate escapes, as in names of files.
 
-    Raises
-    ------
-    ImgclusterError
-        Where the file is missing, lacks a column, or is not CSV, with the line.
+    ImgclusterError where the file is missing, lacks a column, or is not CSV, with the line.
     """
     wanted = " and ".join(columns)
     try:

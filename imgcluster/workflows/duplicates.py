@@ -25,11 +25,9 @@ from imgcluster.analysis.looks import Looks
 from imgcluster.analysis.neighbours import Pair, look_alikes
 from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
-from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import path_filter
-from imgcluster.output.single_file import check_target, write_file
-from imgcluster.output.tables import csv_bytes
+from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Embeddings, Keys, Pictures, Progress, SilentProgress, mtime_ns, row_of_key
 from imgcluster.tabular import Tabular
@@ -76,15 +74,14 @@ def duplicates(
     """
     options = options or DuplicatesOptions()
     progress = progress or SilentProgress()
-    if options.plan is not None:
-        check_target(options.plan, csv_bytes(PLAN_COLUMNS, ()), first_line=True)
+    write_plan = table_file(options.plan, PLAN_COLUMNS)
     judged = list(_decisions(options.decisions)) if options.decisions else []
     with open_space(options, progress) as (store, space):
         collection = collect(store, (space,), paths, (options.clusters,), progress, owner=owner, strict=True)
         keys = store.source(space.name, collection.keys).keys
         stored = store.pictures(keys)
     pictures, known = pictures_of(
-        options, collection.images, keys, stored, owner=owner, engine=find_engine(engine), progress=progress
+        options, collection.images, keys, stored, owner=owner, engine=engine, progress=progress
     )
     with open_space(options, SilentProgress()) as (store, space):
         files = _files(collection.images, keys, pictures, options.prefer, progress)
@@ -116,8 +113,7 @@ def duplicates(
         group_files(files, same, named),
         group_files(best_files(files), alike, named),
     )
-    if options.plan is not None:
-        write_file(options.plan, csv_bytes(PLAN_COLUMNS, _plan_rows(result)))
+    write_plan(_plan_rows(result))
     return result
 
 

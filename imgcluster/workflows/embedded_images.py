@@ -176,10 +176,7 @@ def collect(
     strict
         Whether every file must be known to hold the bytes of its key, for something is done with it.
 
-    Raises
-    ------
-    ImgclusterError
-        Where no image is left.
+    ImgclusterError where no image is left.
     """
     entries = {entry.path: entry for entry in store.paths()}
     moved = tuple(moved_into(dict.fromkeys(clusterings), owner, progress.note))

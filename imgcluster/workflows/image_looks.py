@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.engines.protocol import Call, Engine, in_order
+from imgcluster.engines.protocol import Engine
 from imgcluster.errors import Interrupted, StoreError, quantity
 from imgcluster.images.decode import decode
 from imgcluster.images.looks import SIDE_NEEDED, looks
@@ -17,7 +17,7 @@ from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import Keys, Pictures, Progress, row_of_key
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.known_images import KNOWN_LIMITS, READING_SECONDS, read_known
+from imgcluster.workflows.known_images import KNOWN_LIMITS, read_known, with_each
 from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.stored_files import StoredImage
 
@@ -31,7 +31,7 @@ def pictures_of(
     stored: tuple[Pictures, NDArray[np.bool_]],
     *,
     owner: Ownership,
-    engine: Engine,
+    engine: str | Engine,
     progress: Progress,
 ) -> tuple[Pictures, NDArray[np.bool_]]:
     """Return how the images of (N,) keys look, and for which of them that is known; `stored` is told so far.
@@ -39,10 +39,7 @@ def pictures_of(
     What the store lacks is seen from the files, without the network, and kept there if it can be written. So
     is what no run of `owner` has seen: a store that somebody else made may say what it likes.
 
-    Raises
-    ------
-    Interrupted
-        Where `progress` asked to stop; what was seen is kept.
+    Interrupted where `progress` asked to stop; what was seen is kept.
     """
     pictures, known = stored
     readings = Readings(owner, options.store)
@@ -65,12 +62,11 @@ def pictures_of(
 
 
 def _seen(
-    paths: Mapping[bytes, Sequence[str]], engine: Engine, progress: Progress
+    paths: Mapping[bytes, Sequence[str]], engine: str | Engine, progress: Progress
 ) -> Iterator[tuple[bytes, Pictures]]:
     progress.begin("looking at the images", len(paths))
-    job, lost = Call(_look), []
-    stopping = lambda: progress.stopping  # noqa: E731
-    for outcome in in_order(engine, job, paths.items(), timeout=READING_SECONDS, stopping=stopping):
+    lost = []
+    for outcome in with_each(_look, paths.items(), engine, lambda: progress.stopping):
         progress.advance()
         if outcome.result is not None:
             yield outcome.item[0], outcome.result

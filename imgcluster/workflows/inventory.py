@@ -9,8 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imgcluster.engines.protocol import Call, Engine, in_order
-from imgcluster.engines.table import find_engine
+from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.facts import ImageFacts, image_facts
 from imgcluster.images.reading import read_file
@@ -20,7 +19,7 @@ from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
-from imgcluster.workflows.known_images import READING_SECONDS
+from imgcluster.workflows.known_images import with_each
 from imgcluster.workflows.options import InventoryOptions
 from imgcluster.workflows.stored_files import chooser, moved_into
 
@@ -121,7 +120,7 @@ def inventory(
     numbers = {key: number for number, key in enumerate(key for key, count in copies.items() if count > 1)}
     progress.begin("reading headers", len(known))
     files, gone = [], 0
-    for outcome in in_order(find_engine(engine), Call(_facts), known, timeout=READING_SECONDS):
+    for outcome in with_each(_facts, known, engine):
         file, facts = outcome.item, outcome.result or _NO_FACTS
         is_gone = not any(map(os.path.lexists, file.places))
         gone += is_gone

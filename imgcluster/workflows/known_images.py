@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from imgcluster.engines.protocol import Call, Engine, Item, Outcome, Result, in_order
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
 from imgcluster.images.reading import content_key, read_file
@@ -14,8 +16,18 @@ from imgcluster.workflows.reading import room_for
 KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
 """What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""
 
-READING_SECONDS = 60.0
+_READING_SECONDS = 60.0
 """How long one file may take to be read and decoded again."""
+
+
+def with_each(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    engine: str | Engine = "local",
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome[Item, Result]]:
+    """Do what reads a file again with each of them; yield the outcomes in their order."""
+    return in_order(find_engine(engine), Call(function), items, timeout=_READING_SECONDS, stopping=stopping)
 
 
 def decode_known(key: bytes, paths: Sequence[str], at_least: int) -> Pixels:
@@ -26,10 +38,7 @@ def decode_known(key: bytes, paths: Sequence[str], at_least: int) -> Pixels:
     at_least
         How many pixels the shorter side needs; a larger picture may come at a reduced scale.
 
-    Raises
-    ------
-    UnreadableImage
-        Where none does, with the reason that the first path gave.
+    UnreadableImage where none does, with the reason that the first path gave.
     """
     sizes = [status.st_size for status in map(status_of, paths) if status]
     with room_for(paths[0] if paths else "", max(sizes, default=0)):

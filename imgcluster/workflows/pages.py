@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from imgcluster.caches import temporary_folder
-from imgcluster.engines.protocol import Call, in_order
-from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.images.header import EXTENSIONS
@@ -23,7 +21,7 @@ from imgcluster.output.report_thumbnails import (
 )
 from imgcluster.ownership import Ownership
 from imgcluster.records import Progress
-from imgcluster.workflows.known_images import READING_SECONDS, decode_known, permissions, status_of
+from imgcluster.workflows.known_images import decode_known, permissions, status_of, with_each
 
 _NOT_IN_BROWSERS = tuple(
     suffix for kind in ("TIFF", "HEIC", "JPEG 2000", "PNM", "DIB") for suffix in EXTENSIONS[kind]
@@ -69,13 +67,8 @@ def _make(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress)
     progress.begin("making thumbnails", len(wanted))
     made = 0
     lost: list[str] = []
-    for outcome in in_order(
-        find_engine("local"),
-        Call(_thumbnail),
-        ((key, paths[key], preview) for key, preview in wanted),
-        timeout=READING_SECONDS,
-        stopping=lambda: progress.stopping,
-    ):
+    images = ((key, paths[key], preview) for key, preview in wanted)
+    for outcome in with_each(_thumbnail, images, stopping=lambda: progress.stopping):
         if outcome.result is None:
             lost.append(str(outcome.error))
         else:
@@ -120,10 +113,7 @@ def write_pages(
     images
         All that the pages are about.
 
-    Raises
-    ------
-    ImgclusterError
-        Where the folder holds images, is not ours to replace, or cannot be written.
+    ImgclusterError where the folder holds images, is not ours to replace, or cannot be written.
     """
     folder = os.path.realpath(out)
     if any(path.startswith(f"{folder}/") for path in images):

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imgcluster.engines.protocol import Call, in_order
-from imgcluster.engines.table import find_engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import digest_and_status, lies_below, path_filter
 from imgcluster.images.reading import MAX_BYTES
@@ -19,7 +17,7 @@ from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import STAT_GRANULARITY_NS, Notify, PathEntry, Placement, Progress, mtime_ns
-from imgcluster.workflows.known_images import READING_SECONDS, status_of
+from imgcluster.workflows.known_images import status_of, with_each
 
 _NOTES_AT_ONCE = 256
 
@@ -111,9 +109,7 @@ class SortedFiles:
                 wrong.clear()
 
         try:
-            for outcome in in_order(
-                find_engine("local"), Call(_holds), self.doubtful, timeout=READING_SECONDS
-            ):
+            for outcome in with_each(_holds, self.doubtful):
                 (image, status), holds = outcome.item, outcome.result
                 if holds:
                     self.images.append(image)

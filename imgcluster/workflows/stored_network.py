@@ -45,10 +45,7 @@ class StoredNetwork:
     def load(self) -> EmbeddingNetwork:
         """Choose the network, make sure that it is the one of the space, and load it.
 
-        Raises
-        ------
-        ImgclusterError
-            Where it cannot be had, or gives embeddings of another space.
+        ImgclusterError where it cannot be had, or gives embeddings of another space.
         """
         if not is_known(self.space.network):
             raise ImgclusterError(
@@ -91,10 +88,7 @@ def source_of(
     spaces, runs
         Those of the store; none where it does not exist yet.
 
-    Raises
-    ------
-    ImgclusterError
-        Where there are several and the default is not among them.
+    ImgclusterError where there are several and the default is not among them.
     """
     choice = NetworkChoice.of(options)
     spaces = [stored for stored in spaces if is_known(stored.space.network)]

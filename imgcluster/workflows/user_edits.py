@@ -66,10 +66,7 @@ class UserEdits:
         seeded
             Clusters start at the means of their images.
 
-        Raises
-        ------
-        UsageError
-            Where an image is not to be in a cluster that nobody knows.
+        UsageError where an image is not to be in a cluster that nobody knows.
         """
         rows = row_of_key(keys)
         here = Edits(tuple(edit for edit in edits.images if edit.key in rows))
@@ -98,10 +95,8 @@ def gather_edits(
 
     The clustering that stands has the names that the file gives.
 
-    Raises
-    ------
-    ImgclusterError
-        Where the file is as `read_edits` says, an image is unknown, or it names a cluster that is not there.
+    ImgclusterError where the file is as `read_edits` says, an image is unknown, or it names a cluster that is
+    not there.
     """
     before = _before(options, owner, progress)
     said = UserEdits(NO_EDITS if before is None else before.saved.edits, before)
@@ -149,10 +144,7 @@ def edits_by_hand(folder: ClusteringFolder) -> Edits:
 
     An image that was put into ``unsorted/`` is not in the cluster that it came from.
 
-    Raises
-    ------
-    UsageError
-        Where a folder has a name that no cluster can have, or equal images lie in two.
+    UsageError where a folder has a name that no cluster can have, or equal images lie in two.
     """
     of_number = {each.number: each.reference for each in folder.clusters}
     of_folder = {}
