@@ -72,6 +72,20 @@ class Workers(Protocol[Item, Result]):
         """Give up what is in flight, and let the workers go."""
 
 
+@dataclass(frozen=True)
+class EngineSettings:
+    """What may be said about an engine whose workers are elsewhere.
+
+    `address` is that of a running cluster; None: one is started here. `workers` None: as many as there are
+    CPUs for; `cpus_per_worker` and `gpus_per_worker` are what each has to itself.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus_per_worker: int = 1
+    gpus_per_worker: float = 0.0
+
+
 class Engine(Protocol):
     """A way to spread work."""
 
@@ -127,6 +141,4 @@ def in_order(
     instead: Callable[[Outcome[Item, Result]], Iterable[Item]] = lambda _: (),
 ) -> Iterator[Outcome[Item, Result]]:
     """Do a job with each item; yield the outcomes in the items' order, as `stream` does."""
-    for outcome in stream(engine, job, items, timeout=timeout, stopping=stopping, instead=instead):
-        if outcome is not None:
-            yield outcome
+    yield from filter(None, stream(engine, job, items, timeout=timeout, stopping=stopping, instead=instead))

@@ -6,26 +6,19 @@ Ray brings items there and results back, and no more: what is done is told by th
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import math
-import os
-import secrets
-import shutil
-import signal
 import socket
-import tempfile
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Generic
 
 from imgcluster import machine
 from imgcluster.child import ChildDied, TimedOut, portable
-from imgcluster.engines.protocol import Item, Job, Outcome, Result
+from imgcluster.engines.protocol import EngineSettings, Item, Job, Outcome, Result
+from imgcluster.engines.ray_session import connected
 from imgcluster.errors import ImgclusterError, MissingExtra
 
 _QUEUED = 2
@@ -37,34 +30,12 @@ _SLOW = 3.0
 _FEWEST_SECONDS = 1.0
 _REMEMBERED = 64
 _FAILED_STARTS = 3
-_OBJECT_STORE_BYTES = 100 << 20
-"""Rows go through it, a few hundred kilobytes at a time, never pictures."""
-_OURS = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # without a cluster, all of it listens on 127.0.0.1
-    "RAY_AUTH_MODE": "token",  # and answers nobody but us
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would send the working folder round
-}
 
 
 @dataclass(frozen=True)
-class RayEngine:
-    """Actors on a Ray cluster, or on this machine, where a Ray is started for them and ended with them.
+class RayEngine(EngineSettings):
+    """Actors on a Ray cluster, or on this machine, where a Ray is started for them and ended with them."""
 
-    Attributes
-    ----------
-    address
-        Of a running cluster; None starts one here that only this process can reach.
-    workers
-        How many; None: as many as there are CPUs for.
-    cpus, gpus
-        What each has to itself.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    cpus: int = 1
-    gpus: float = 0.0
     shares_memory = False
 
     def __post_init__(self) -> None:
@@ -129,11 +100,14 @@ class _Actors(Generic[Item, Result]):
         self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self._session = contextlib.ExitStack()
         try:
-            self._ray = self._session.enter_context(_connected(engine))
+            self._ray = self._session.enter_context(connected(engine))
             self._wanted = engine.workers or _room(self._ray, engine)
             self._job = self._ray.put(job)
-            options = {"num_cpus": engine.cpus, "num_gpus": engine.gpus, "scheduling_strategy": "SPREAD"}
-            self._make = self._ray.remote(**options)(_Worker).remote
+            self._make = self._ray.remote(
+                num_cpus=engine.cpus_per_worker,
+                num_gpus=engine.gpus_per_worker,
+                scheduling_strategy="SPREAD",
+            )(_Worker).remote
             for _ in range(self._wanted):
                 self._add_actor()
         except BaseException:
@@ -175,7 +149,7 @@ class _Actors(Generic[Item, Result]):
         self._session.close()
 
     def _add_actor(self) -> None:
-        handle = self._make(self._job, self._engine.cpus)
+        handle = self._make(self._job, self._engine.cpus_per_worker)
         self._actors.append(_Actor(handle, handle.start.remote()))
 
     def _hand_out(self) -> None:
@@ -268,94 +242,16 @@ def _how(error: Exception) -> str:
     return told.partition("Worker exit detail: ")[2].partition(" Some common causes")[0] or told
 
 
-def _room(ray: Any, engine: RayEngine) -> int:
+def _room(ray: Any, engine: EngineSettings) -> int:
     """Count the workers that the cluster has room for."""
-    room = 0
+    cpus, gpus, room = engine.cpus_per_worker, engine.gpus_per_worker, 0
     for node in ray.nodes():
         there = node["Resources"] if node["Alive"] else {}
-        fits = int(there.get("CPU", 0) // engine.cpus) if engine.cpus else 1
-        room += min(fits, int(there.get("GPU", 0) // engine.gpus)) if engine.gpus else fits
+        fits = int(there.get("CPU", 0) // cpus) if cpus else 1
+        room += min(fits, int(there.get("GPU", 0) // gpus)) if gpus else fits
     if not room:
-        wanted = f"{engine.cpus} CPUs" + (f" and {engine.gpus:g} GPUs" if engine.gpus else "")
+        wanted = f"{cpus} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         raise ImgclusterError(
             f"no machine of the Ray cluster has {wanted} for a worker: ask for less of them"
         )
     return room
-
-
-@contextlib.contextmanager
-def _connected(engine: RayEngine) -> Iterator[Any]:
-    """Give Ray, connected; what was started for it is ended again."""
-    with contextlib.ExitStack() as stack:
-        if engine.address is None:
-            stack.enter_context(_environment(_OURS | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}))
-        import ray
-
-        if ray.is_initialized():  # by whoever called us: that is theirs to end
-            yield ray
-            return
-        # Ray has workers import from its caller's working folder: that shall be an empty one.
-        folder = stack.enter_context(_folder())
-        quiet = {"log_to_driver": False, "logging_level": "critical"}
-        try:
-            with contextlib.chdir(folder), _signals_kept():
-                if engine.address is not None:
-                    ray.init(engine.address, **quiet)
-                else:
-                    count = engine.workers or max(machine.cores() // max(engine.cpus, 1), 1)
-                    ray.init(
-                        "local",
-                        num_cpus=max(count * engine.cpus, 1),
-                        include_dashboard=False,
-                        object_store_memory=_OBJECT_STORE_BYTES,
-                        _node_ip_address="127.0.0.1",
-                        _temp_dir=folder,
-                        **quiet,
-                    )
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            where = f"a Ray cluster at {engine.address}" if engine.address else "Ray"
-            raise ImgclusterError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
-        stack.callback(ray.shutdown)
-        addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
-        if engine.address is None and addresses != {"127.0.0.1"}:
-            raise ImgclusterError("Ray would listen on the network: import imgcluster before ray")
-        messages = importlib.import_module("ray._private.worker")  # which go to stdout
-        for switch in ("_worker_logs_enabled",):  # there is no other
-            stack.callback(setattr, messages, switch, getattr(messages, switch, None))
-            setattr(messages, switch, None)
-        yield ray
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[str]:
-    # Sockets lie in it, and their paths may have no more than 107 bytes.
-    folder = tempfile.mkdtemp(prefix="imgcluster-", dir="/tmp" if os.path.isdir("/tmp") else None)  # noqa: S108
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Put back what SIGTERM did: Ray has it end the process."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)

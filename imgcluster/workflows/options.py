@@ -4,7 +4,7 @@ import math
 import os
 from dataclasses import MISSING, replace
 
-from imgcluster.engines.table import EngineSettings
+from imgcluster.engines.protocol import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES

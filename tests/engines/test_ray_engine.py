@@ -21,9 +21,10 @@ from fakes import write_images
 from ray_networks import SPACE, Source
 
 from imgcluster.engines import ray as ray_engine
-from imgcluster.engines.protocol import Call, in_order
+from imgcluster.engines.protocol import Call, EngineSettings, in_order
 from imgcluster.engines.ray import RayEngine
-from imgcluster.engines.table import EngineSettings, find_engine
+from imgcluster.engines.ray_session import connected
+from imgcluster.engines.table import find_engine
 from imgcluster.errors import Interrupted, MissingExtra, NetworkUnavailable, StoreError, UsageError
 from imgcluster.records import PathEntry
 from imgcluster.store.store import FeatureStore
@@ -53,8 +54,8 @@ def ray(heard_before: set[tuple[str, int]]) -> Iterator[object]:
     with pytest.MonkeyPatch.context() as patch:
         folders = [TESTS, *(TESTS / name for name in ("engines", "workflows"))]
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
-        with ray_engine._connected(TWO) as connected:
-            yield connected
+        with connected(TWO) as there:
+            yield there
 
 
 @pytest.fixture
@@ -348,7 +349,7 @@ def test_nothing_of_the_working_folder_is_run_and_nothing_is_left(tmp_path: Path
     assert done.stdout == "3\n", done.stderr
     assert not (tmp_path / "run").exists()
     left = [process for process in _descendants() if "raylet" in process.name() or "gcs" in process.name()]
-    assert not left or ray_engine.importlib.import_module("ray").is_initialized()
+    assert not left or sys.modules["ray"].is_initialized()
 
 
 def test_without_the_extra_a_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
