@@ -15,7 +15,7 @@ from imgcluster.held import Identity, identity
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable
-from imgcluster.output.link_modes import MODES
+from imgcluster.output.link_modes import MODES, TABLE
 from imgcluster.output.marker import Kind, read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
@@ -32,7 +32,8 @@ class PlannedFile:
     `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
     folder, such as ``0/a.jpg``. `identity` is that of the file on its `device`. `moves` tells that the file
     itself goes there. `placement` says where the image will lie. `kept` is the link or copy of an earlier
-    clustering here that is taken over as it is.
+    clustering here that is taken over as it is. Of a file that only the table tells of, `relative` is its
+    own path.
     """
 
     source: str
@@ -42,6 +43,11 @@ class PlannedFile:
     moves: bool
     placement: Placement
     kept: KeptFile | None = None
+
+    @property
+    def stays(self) -> bool:
+        """Whether nothing is put into the folders for it."""
+        return os.path.isabs(self.relative)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,8 @@ class FolderPlan:
             file.identity[1]
             for file in self.files
             if not file.kept
-            if (self.mode == "copy" and not file.moves) or (self.mode != "symlink" and file.device != here)
+            if (self.mode == "copy" and not file.moves)
+            or (self.mode not in {"symlink", TABLE} and file.device != here)
         )
 
 
@@ -145,7 +152,7 @@ def plan_folders(
         When `out` is a folder of images, or one above.
     """
     out, found, missing = _found(placements, out, mode, kept)
-    files = _named(found, out, names)
+    files = _named(found, out, mode, names)
     companions, staying = find_companions(
         {file.source: file.relative for file in files if file.moves}, is_image
     )
@@ -226,12 +233,17 @@ def _look(
     return PlannedFile(source, "", status.st_dev, identity(status), moves, placement)
 
 
-def _named(files: list[PlannedFile], out: str, names: Mapping[int, str]) -> tuple[PlannedFile, ...]:
+def _named(
+    files: list[PlannedFile], out: str, mode: str, names: Mapping[int, str]
+) -> tuple[PlannedFile, ...]:
     limit = _name_limit(out)
     clusters: defaultdict[int, list[int]] = defaultdict(list)
-    for index, file in enumerate(files):
-        clusters[file.placement.cluster].append(index)
     named = list(files)
+    for index, file in enumerate(files):
+        if mode == TABLE and not file.moves:
+            named[index] = replace(file, relative=file.placement.path)
+        else:
+            clusters[file.placement.cluster].append(index)
     for cluster, members in clusters.items():
         placements = [files[i].placement for i in members]
         wanted = [(p.original.rpartition("/")[2], p.key, p.original) for p in placements]

@@ -169,7 +169,7 @@ class _Builder:
     def build(self, extra_files: Callable[[FolderPlan], Mapping[str, bytes]]) -> FolderPlan:
         make_folder(self._tree)
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
-        for cluster in self._plan.sizes:
+        for cluster in sorted({file.placement.cluster for file in self._plan.files if not file.stays}):
             make_folder(f"{self._tree}/{self._plan.folder(cluster)}")
         files, companions = self._place_files()
         plan = replace(self._plan, files=files, companions=companions)
@@ -237,6 +237,8 @@ class _Builder:
         if file.moves:
             self._move(file.source, file.relative)
             self._note(file, target, "moved")
+        elif file.stays:
+            return
         elif file.kept:
             self.placer.keep(file.source, target)
             self._note(file, target, file.kept.kind)

@@ -66,14 +66,16 @@ WAYS = {
     "copy": Way(_copy, "copied", "copy"),
 }
 
+TABLE = "table"
 MODES: dict[str, tuple[str, ...]] = {
     "auto": ("hardlink", "reflink", "copy"),
     "hardlink": ("hardlink", "reflink", "copy"),
     "symlink": ("symlink", "copy"),
     "copy": ("copy",),
     "move": ("symlink", "copy"),  # for an image that is itself a link: its target stays where it is
+    TABLE: (TABLE,),
 }
-"""The ways that each mode tries, in order. `move` renames, see `move_journal`."""
+"""The ways that each mode tries, in order. `move` renames, see `move_journal`; `table` places nothing."""
 
 
 def is_refused_name(path: str, error: OSError) -> bool:

@@ -107,7 +107,7 @@ def assignments_csv(
     out
         The output folder, absolute.
     files
-        Where each image is shown, relative to `out`, such as ``0/a.jpg``.
+        Where each image is shown, relative to `out`, such as ``0/a.jpg``, or absolute.
     names
         Of the clusters that have one; with ' before a name that begins as a formula does.
     """
@@ -116,7 +116,8 @@ def assignments_csv(
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
-    shown = (f"./{file}" for file in files) if files is not None else (texts.text(p.path) for p in placements)
+    files = [p.path for p in placements] if files is None else [os.path.join(texts.base, f) for f in files]
+    shown = map(texts.text, files)
     writer.writerows(
         (
             texts.text(p.original),

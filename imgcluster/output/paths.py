@@ -9,7 +9,7 @@ class PathTexts:
     """Writes paths relative to `base` where both lie together (below a common folder), absolute elsewhere."""
 
     def __init__(self, base: str) -> None:
-        self._base = base
+        self.base = base
         self._folders: dict[str, str] = {}  # images share few folders, and relpath is slow
 
     def text(self, path: str) -> str:
@@ -21,7 +21,7 @@ class PathTexts:
         return f"{prefix}/{name}"
 
     def _folder_text(self, folder: str) -> str:
-        relative = relative_if_together(folder, self._base)
+        relative = relative_if_together(folder, self.base)
         if relative is None:
             return folder.rstrip("/")
         return "." if relative == "." else f"./{relative}"

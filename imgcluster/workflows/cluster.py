@@ -20,6 +20,7 @@ from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
+from imgcluster.output.link_modes import TABLE
 from imgcluster.output.manifest import ClusteringManifest
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
@@ -41,6 +42,9 @@ from imgcluster.workflows.examples import embed_examples, find_examples
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
 from imgcluster.workflows.prepare_on_engine import spread_over
 from imgcluster.workflows.user_edits import UserEdits, gather_edits
+
+MOST_IN_FOLDERS = 1_000_000
+"""Of more images ``--mode auto`` makes a table: each link is an inode, and few programs open such folders."""
 
 AUTO_KS = range(2, 13)
 """The numbers of clusters that ``--k auto`` chooses from."""
@@ -82,12 +86,17 @@ def cluster(
         collection = collect(store, spaces, paths, clusterings, progress, owner=owner, strict=strict)
         if examples is not None and not paths:
             collection = collection.without(examples.folder)
+        options = _with_mode(options, len(collection.images), progress)
         said = gather_edits(options, collection, owner, progress)
-        corrected = said.cover_all
         if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
             unplaced = [Placement(i.path, i.original, i.key, 0, 0.0) for i in collection.images]
             check_output(
-                unplaced, options.out, options.mode, force=options.force, corrected=corrected, owner=owner
+                unplaced,
+                options.out,
+                options.mode,
+                force=options.force,
+                corrected=said.cover_all,
+                owner=owner,
             )
         edits = said.edits if examples is None else said.edits.updated(examples.edits(said.key_of(store)))
         clustering, spoken = _fit(collection, options, said, edits, progress)
@@ -117,7 +126,7 @@ def cluster(
             built = build_folders(
                 plan,
                 force=options.force,
-                corrected=corrected,
+                corrected=said.cover_all,
                 extra_files=lambda made: saved.as_made(made) | history,
                 progress=progress,
                 owner=owner,
@@ -125,7 +134,7 @@ def cluster(
             )
             fallbacks, plan = built.fallbacks, built.plan
             placements = plan.placements
-            files = [f"{plan.out}/{file.relative}" for file in plan.files]
+            files = [os.path.join(plan.out, file.relative) for file in plan.files]
     if points is not None:
         row = row_of_key(clustering.keys)
         points = points[[row[placement.key] for placement in placements]]
@@ -205,6 +214,17 @@ def _fit(
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     rows = enumerate(found.model.numbers)
     return found, {row: references[label] for row, label in rows if label < len(references)}
+
+
+def _with_mode(options: ClusterOptions, images: int, progress: Progress) -> ClusterOptions:
+    """Decide what ``auto`` is where there are too many images for folders."""
+    if options.out is None or options.mode != "auto" or images <= MOST_IN_FOLDERS:
+        return options
+    progress.note(
+        f"{images} images are more than folders are good for: assignments.csv tells their clusters; "
+        "for folders name a --mode, such as hardlink"
+    )
+    return replace(options, mode=TABLE)
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:

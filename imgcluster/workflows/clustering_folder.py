@@ -55,10 +55,9 @@ class SavedClustering:
 
     def files(self, out: str, shown: Iterable[str]) -> dict[str, bytes]:
         """Write it; `shown` is where in `out` each image is."""
-        places = [os.path.relpath(path, out) for path in shown]
         edits = {EDITS: edits_csv(self.edits, self.placements, out)} if self.edits.images else {}
         return edits | {
-            ASSIGNMENTS: assignments_csv(self.placements, out, places, self.manifest.names),
+            ASSIGNMENTS: assignments_csv(self.placements, out, [*shown], self.manifest.names),
             CLUSTERING: manifest_json(self.manifest, out),
             MODEL: self.model,
         }

@@ -303,7 +303,10 @@ class ClusterOptions(FitOptions, EngineOptions):
     )
     out: str | None = option("The folder to make.", DEFAULT_CLUSTERS, metavar="DIR", recorded=False)
     mode: str = option(
-        "How files come into the folders.", "auto", choices=("auto", "hardlink", "symlink", "copy", "move")
+        "How files come into the folders; table: not at all. auto: links, and of over a million images "
+        "a table.",
+        "auto",
+        choices=("auto", "hardlink", "symlink", "copy", "move", "table"),
     )
     leave_out: float | None = option(
         "Put into unsorted/ what fits nowhere: auto, or a share of the images such as 0.05.",

@@ -15,7 +15,9 @@ from imgcluster.output.life import new_tree
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.marker import Marker, write_marker
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
-from imgcluster.workflows.options import ClusterOptions
+from imgcluster.workflows import cluster as workflow
+from imgcluster.workflows.name import name as name_clusters
+from imgcluster.workflows.options import ClusterOptions, NameOptions
 from imgcluster.workflows.undo import undo
 
 WRITTEN = ("assignments.csv", "clustering.json", "model.npz")
@@ -39,6 +41,42 @@ def test_images_arrive_byte_for_byte_under_their_own_names(desk: Desk, mode: str
         assert len(names) == 1
     assert contents(pictures(desk.out)) == before
     assert len(pictures(desk.photos)) == (0 if mode == "move" else IMAGES)
+
+
+def test_of_very_many_images_there_is_a_table_and_folders_where_they_are_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = desk.cluster()
+    labels = {image.original: image.cluster for image in read_assignments(str(desk.out))}
+    monkeypatch.setattr(workflow, "MOST_IN_FOLDERS", IMAGES - 1)
+    table = desk.cluster()
+    assert (table.mode, table.sizes, table.bytes_to_copy) == ("table", folders.sizes, 0)
+    assert desk.progress.said("for folders name a --mode")
+    assert sorted(table.files) == sorted(map(str, pictures(desk.photos)))
+    assert not pictures(desk.out)
+    assert not [entry for entry in desk.out.iterdir() if entry.name.isdigit()]
+    told = read_assignments(str(desk.out))
+    assert {image.original: image.cluster for image in told} == labels
+    assert all(image.shown == image.path == image.original for image in told)
+    name_clusters(["0=red"], NameOptions(clusters=str(desk.out)))
+    assert read_manifest(str(desk.out)).names == {0: "red"}
+    assert {image.original: image.cluster for image in read_assignments(str(desk.out))} == labels
+    assert desk.cluster(mode="symlink").mode == "symlink"
+    assert len(pictures(desk.out)) == IMAGES
+    monkeypatch.setattr(workflow, "MOST_IN_FOLDERS", IMAGES)
+    assert desk.cluster().mode == "auto"
+
+
+def test_images_that_were_moved_into_the_clusters_stay_in_folders_beside_a_table(desk: Desk) -> None:
+    before = contents(pictures(desk.photos))
+    desk.cluster(mode="move")
+    write_image(desk.photos / "more" / "green.png", COLOURS["green"], noise=99)
+    desk.extract()
+    desk.cluster(2, mode="table", out=desk.out)
+    assert contents(pictures(desk.out)) == before
+    assert {image.path != image.original for image in read_assignments(str(desk.out))} == {True, False}
+    undo(desk.out, all=True)
+    assert len(pictures(desk.photos)) == IMAGES + 1
 
 
 def test_the_largest_cluster_is_number_0(desk: Desk) -> None:
