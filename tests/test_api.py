@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from fakes import FakeSource, write_images
 import imgcluster
 from imgcluster import api
 from imgcluster.cli.command import as_command
+from imgcluster.errors import MissingExtra
 from imgcluster.machine import default_memory
 from imgcluster.records import FeatureSpace
 
@@ -91,6 +94,15 @@ def test_the_memory_is_limited_as_on_the_command_line(monkeypatch: pytest.Monkey
     imgcluster.cluster()
     imgcluster.cluster(memory=10**6)
     assert [options.memory for options in seen] == [default_memory(), 10**6]
+
+
+@pytest.mark.parametrize("command", [imgcluster.sweep, imgcluster.duplicates])
+def test_a_page_that_cannot_be_made_is_refused_before_the_long_work(
+    command: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtra):  # and not that there is no store
+        command(report=True, store="none.h5")
 
 
 def test_what_clusters_are_good_for(here: Path) -> None:

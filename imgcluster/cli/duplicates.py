@@ -18,14 +18,9 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
     if options.apply and options.trash:
         yield from _apply(options.apply, options.trash, run)
         return
-    from imgcluster.workflows import duplicates as workflow
-    from imgcluster.workflows import duplicates_report as reporting
-    from imgcluster.workflows.pages import require_report_library
+    from imgcluster.workflows.duplicates_report import duplicates_and_report
 
-    if options.report:
-        require_report_library()  # before the long work
-    result = run(workflow.duplicates, paths or (), options)
-    page = run(reporting.report_duplicates, result, options.out) if options.report else None
+    result, page = run(duplicates_and_report, paths or (), options)
     yield Answer(
         {
             "images": result.images,

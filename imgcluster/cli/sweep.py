@@ -7,14 +7,9 @@ from imgcluster.workflows.options import SweepOptions
 
 def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers:
     """Try a range of cluster numbers and suggest one."""
-    from imgcluster.workflows import sweep as workflow
-    from imgcluster.workflows import sweep_report as reporting
-    from imgcluster.workflows.pages import require_report_library
+    from imgcluster.workflows.sweep_report import sweep_and_report
 
-    if options.report:
-        require_report_library()  # before the long work
-    result = run(workflow.sweep, paths or (), options)
-    page = run(reporting.report_sweep, result, options, paths or ()) if options.report else None
+    result, page = run(sweep_and_report, paths or (), options)
     answer = {"images": result.images, **vars(result.sweep), "report": page}
     del answer["labels"]
     yield Answer(answer)

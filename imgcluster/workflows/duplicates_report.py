@@ -9,10 +9,33 @@ from imgcluster.analysis.duplicates import DuplicateGroup
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
-from imgcluster.workflows.duplicates import DuplicatesResult
-from imgcluster.workflows.pages import make_thumbnails, write_pages
+from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
+from imgcluster.workflows.options import DuplicatesOptions
+from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
 
 _MOST_GROUPS = 5_000
+
+
+def duplicates_and_report(
+    paths: Sequence[str | os.PathLike[str]],
+    options: DuplicatesOptions,
+    *,
+    thumbnails: str,
+    owner: Ownership = IN_MEMORY,
+    progress: Progress | None = None,
+) -> tuple[DuplicatesResult, str | None]:
+    """Do as `duplicates`, and as `report_duplicates` where `options` ask for that: else the page is None.
+
+    Where the report's library is missing, MissingExtra comes before the long work.
+    """
+    if options.report:
+        require_report_library()
+    result = duplicates(paths, options, owner=owner, progress=progress)
+    if not options.report:
+        return result, None
+    return result, report_duplicates(
+        result, options.out, thumbnails=thumbnails, owner=owner, progress=progress
+    )
 
 
 def report_duplicates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 
@@ -15,11 +16,34 @@ from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress, json_number
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
-from imgcluster.workflows.pages import make_thumbnails, write_pages
-from imgcluster.workflows.sweep import SweepResult
+from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
+from imgcluster.workflows.sweep import SweepResult, sweep
 
 _MOST_SHOWN = 2_000
 _MEASURES = ("stability", "silhouette", "inertia")
+
+
+def sweep_and_report(
+    paths: Sequence[str | os.PathLike[str]],
+    options: SweepOptions,
+    *,
+    thumbnails: str,
+    owner: Ownership = IN_MEMORY,
+    progress: Progress | None = None,
+) -> tuple[SweepResult, str | None]:
+    """Do as `sweep`, and as `report_sweep` where `options` ask for that: else the page is None.
+
+    Where the report's library is missing, MissingExtra comes before the long work.
+    """
+    if options.report:
+        require_report_library()
+    result = sweep(paths, options, owner=owner, progress=progress)
+    if not options.report:
+        return result, None
+    places = [os.fspath(path) for path in paths]
+    return result, report_sweep(
+        result, options, places, thumbnails=thumbnails, owner=owner, progress=progress
+    )
 
 
 def report_sweep(
