@@ -164,15 +164,12 @@ def sort_files(
     originals = {image.original for image in moved}
     # Images that were extracted in there may have been moved on since: their rows say where they are.
     cluster_folders = tuple({os.path.dirname(os.path.dirname(image.path)) + os.sep for image in moved})
-    gone = [
-        entry
-        for path, entry in entries.items()
-        if meant(path)
-        and path not in places
-        and not files.look_at(StoredImage(path, path, entry.key), entry)
-        and path not in originals
-        and not path.startswith(cluster_folders)
-    ]
+    gone = []
+    for path, entry in entries.items():
+        if not meant(path) or path in places or files.look_at(StoredImage(path, path, entry.key), entry):
+            continue
+        if path not in originals and not path.startswith(cluster_folders):
+            gone.append(entry)
     files.settle()
     # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
     here = {image.key for image in files.images}
