@@ -59,7 +59,8 @@ test: $(VENV)/.installed-dev ## run the tests (about seven minutes on two cores)
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not long'
 
 test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (under fifteen minutes)
-	@$(BIN)/python -m pytest -m slow; code=$$?; [ $$code -eq 5 ] && exit 0 || exit $$code
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow --ignore=tests/browser --ignore=tests/engines
+	@$(BIN)/python -m pytest -m slow tests/browser tests/engines
 
 fuzz: $(VENV)/.installed-dev ## decode thousands of damaged files; IMGCLUSTER_FUZZ_FILES=20000 takes more
 	@$(BIN)/python -m pytest -s -m long tests/images/test_fuzz.py

@@ -24,8 +24,8 @@ def swept(rows: np.ndarray, ks: list[int], **options: int) -> Sweep:
 
 def test_blobs_are_counted() -> None:
     rows, _ = blobs((60, 50, 40, 30))
-    found = swept(rows, [2, 3, 4, 5, 6], restarts=10)
-    assert [row.k for row in found.rows] == [2, 3, 4, 5, 6]
+    found = swept(rows, [3, 4, 5], restarts=4)
+    assert [row.k for row in found.rows] == [3, 4, 5]
     assert found.suggestion == 4
     assert "stability" in found.reason
     inertias = [row.inertia for row in found.rows]
@@ -35,7 +35,7 @@ def test_blobs_are_counted() -> None:
 def test_a_sweep_does_not_depend_on_the_order_of_rows() -> None:
     rows, _ = blobs((30, 20), spread=1.0)
     source = source_of(rows)
-    settings = ClusterSettings(2, restarts=5)
+    settings = ClusterSettings(2, restarts=3)
     shuffled = source.taken(np.random.default_rng(0).permutation(50), block=11)
     first, other = (
         sweep([each], ["a"], PrepareSettings(), [2, 3], settings, SilentProgress())[0]
@@ -71,8 +71,8 @@ def test_a_sweep_whose_points_lie_in_a_file_finds_the_same() -> None:
 @pytest.mark.parametrize("prepare", [PrepareSettings(), PrepareSettings("l2")])
 def test_a_sweep_measures_what_cluster_makes(prepare: PrepareSettings) -> None:
     rows, _ = blobs((60, 50, 40), spread=1.0)
-    settings, silent = ClusterSettings(2, restarts=4), SilentProgress()
-    for row in sweep([source_of(rows)], ["a"], prepare, [2, 3, 5], settings, silent)[0].rows:
+    settings, silent = ClusterSettings(2, restarts=2), SilentProgress()
+    for row in sweep([source_of(rows)], ["a"], prepare, [2, 5], settings, silent)[0].rows:
         made = cluster([source_of(rows)], ["a"], prepare, replace(settings, k=row.k), silent)
         assert row.silhouette == made.silhouette
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from analysis_data import Steps
@@ -134,6 +136,16 @@ def test_what_is_sorted_out_beforehand_would_not_have_been_a_copy(noise: int) ->
     for row in rows:
         assert possible[row, looks.differences(row, rows) <= looks.limits[row]].all()
     assert possible.sum() < len(seen) ** 2
+
+
+def test_memory_does_not_grow_with_the_pairs_of_alike_frames() -> None:
+    frames = pictures(np.repeat(scenes(1), 3000, axis=0))
+    tracemalloc.start()
+    try:
+        assert len(found(frames)) == 2999
+        assert tracemalloc.get_traced_memory()[1] < 20 * 3000**2  # bytes: a pair of Python numbers has 64
+    finally:
+        tracemalloc.stop()
 
 
 def test_across_tiles_everything_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,8 @@ class Notes(SilentProgress):
 
 
 def fit(source: ArraySource, k: int, prepare: PrepareSettings = AUTO, **options: object) -> Clustering:
-    return cluster([source], ["space"], prepare, ClusterSettings(k, **options), SilentProgress())
+    settings = ClusterSettings(k, **{"restarts": 4, **options})
+    return cluster([source], ["space"], prepare, settings, SilentProgress())
 
 
 def by_key(clustering: Clustering) -> list[tuple[bytes, int, float]]:
@@ -273,7 +274,7 @@ def test_of_many_equal_images_and_a_few_others_each_kind_is_a_cluster(prepare: P
     rows = np.concatenate([kinds[:2].repeat(1500, axis=0), kinds[2:]])
     notes = Notes()
     for k, count in ((8, 8), (5, 5), (11, 8)):
-        result = cluster([source_of(rows)], ["a"], prepare, ClusterSettings(k), notes)
+        result = cluster([source_of(rows)], ["a"], prepare, ClusterSettings(k, restarts=4), notes)
         assert result.k == count
         assert np.array_equal(predict(result.model, [rows])[0], result.labels)
     assert notes.notes == ["only 8 of 3006 images are distinct: making 8 clusters"]

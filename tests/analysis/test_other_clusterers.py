@@ -21,7 +21,7 @@ OTHERS = ("agglomerative", "agglomerative-average", "levels", "hdbscan")
 
 
 def found(rows: Embeddings, k: int, algorithm: str, how: str = "auto") -> Clustering:
-    settings = ClusterSettings(k, algorithm)
+    settings = ClusterSettings(k, algorithm, restarts=4)
     return cluster([source_of(rows)], ["a"], PrepareSettings(how), settings, SilentProgress())
 
 
@@ -70,7 +70,7 @@ def test_each_level_divides_the_one_above() -> None:
 @pytest.mark.parametrize("algorithm", OTHERS)
 def test_a_sweep_has_a_row_for_each_k_or_one_where_k_is_found(algorithm: str) -> None:
     rows, _ = blobs((60, 50, 40))
-    settings = ClusterSettings(2, algorithm)
+    settings = ClusterSettings(2, algorithm, restarts=4)
     table, _ = sweep([source_of(rows)], ["a"], PrepareSettings(), [2, 3], settings, SilentProgress())
     assert [row.k for row in table.rows] == ([3] if algorithm == "hdbscan" else [2, 3])
     assert table.suggestion == 3

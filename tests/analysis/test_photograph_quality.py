@@ -47,7 +47,7 @@ def accuracy(
         ("cats_dogs", BOTH[1:], 0.985),
         ("cats_dogs", BOTH, 0.99),
         ("scenes", BOTH[:1], 0.80),
-        ("natural", BOTH, 0.95),
+        pytest.param("natural", BOTH, 0.95, marks=pytest.mark.slow),
     ],
 )
 def test_the_default_finds_what_people_see_and_the_seed_hardly_matters(

@@ -27,7 +27,7 @@ def with_strangers() -> Embeddings:
 
 
 def found(rows: Embeddings, leave_out: float | None, how: str = "auto", **options: str) -> Clustering:
-    settings = ClusterSettings(CLASSES, leave_out=leave_out, **options)
+    settings = ClusterSettings(CLASSES, leave_out=leave_out, restarts=4, **options)
     return cluster([source_of(rows)], ["a"], PrepareSettings(how), settings, SilentProgress())
 
 

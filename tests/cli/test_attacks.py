@@ -323,7 +323,7 @@ def _run(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, 
         shutil.rmtree(root, ignore_errors=True)
 
 
-@attacks(24)
+@attacks(12)
 @given(plans)
 def test_some_attacks(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, object]) -> None:
     _run(tmp_path_factory, album, plan)

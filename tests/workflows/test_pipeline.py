@@ -27,7 +27,7 @@ def image_files(folder: Path, count: int) -> list[ImageFile]:
 
 def test_suspects_are_read_one_after_the_other(tmp_path: Path) -> None:
     """What took all memory once would take it four times as soon four at a time."""
-    files = image_files(tmp_path, 4)
+    files = image_files(tmp_path, 2)
     read = ReadImages(SETTINGS, dangerous_reading.never_beside_another)
     batches = Pipeline(FakeSource(), read, LocalEngine(), KnownKeys()).run(files, [f.path for f in files])
     assert [failure.reason for batch in batches for failure in batch.failures] == []

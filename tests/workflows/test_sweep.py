@@ -56,10 +56,9 @@ def test_paths_restrict_it_and_nothing_is_written(desk: Desk) -> None:
     assert sorted(desk.folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("name", "begins"), [("plot.png", b"\x89PNG"), ("plot.svg", b"<?xml")])
-def test_a_plot_is_drawn_on_demand(desk: Desk, name: str, begins: bytes) -> None:
-    run(desk, 2, 3, plot=desk.folder / name)
-    assert (desk.folder / name).read_bytes().startswith(begins)
+def test_the_name_of_a_plot_says_its_kind(desk: Desk) -> None:
+    run(desk, 2, plot=desk.folder / "plot.svg")
+    assert (desk.folder / "plot.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_moved_images_still_count(desk: Desk) -> None:
@@ -69,12 +68,12 @@ def test_moved_images_still_count(desk: Desk) -> None:
 
 def test_a_plot_replaces_an_earlier_plot_and_no_photograph(desk: Desk) -> None:
     plot = desk.folder / "plot.png"
-    for ks in ((2, 3), (2, 3, 4)):
-        run(desk, *ks, plot=plot)
+    for k in (2, 3):
+        run(desk, k, plot=plot)
     photo = pictures(desk.photos)[0]
     before = photo.read_bytes()
     with pytest.raises(ImgclusterError, match="holds something else"):
-        run(desk, 2, 3, plot=photo)
+        run(desk, 2, plot=photo)
     assert photo.read_bytes() == before
 
 
