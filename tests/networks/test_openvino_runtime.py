@@ -10,6 +10,8 @@ from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import Calibration
 from imgcluster.networks.selection import choose
 
+pytestmark = pytest.mark.slow
+
 
 def load(places, network="efficientnet_lite0", **options):
     return choose(NetworkChoice(network, runtime="openvino", **options), print, places=places).load()
@@ -58,7 +60,6 @@ def test_many_threads_may_embed_at_once_from_the_start(places, attempt):
     subprocess.run([sys.executable, script, places.cache], env=environment, check=True, timeout=100)
 
 
-@pytest.mark.slow
 def test_int8_is_a_space_of_its_own_close_to_float32(lite0, places):
     said = []
 
@@ -75,7 +76,6 @@ def test_int8_is_a_space_of_its_own_close_to_float32(lite0, places):
     assert cosine(first.load().embed(noise(4)), lite0.embed(noise(4))).min() > 0.8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception_v3", "vgg16", "vgg19", "resnet152", "efficientnet_lite2"])
 def test_every_network_gives_the_same_vectors_on_both_runtimes(name, places):
     options = {"weights": "random", "precision": "float32", "batch_size": 1}

@@ -76,6 +76,14 @@ def sample(tmp_path: Path) -> Sample:
     return Sample(tmp_path).add([f"{i}.jpg" for i in range(30)])
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """A report that tests look at and leave as it is."""
+    sample = Sample(tmp_path_factory.mktemp("written")).add([f"{i}.jpg" for i in range(30)])
+    sample.write()
+    return sample
+
+
 def test_the_report_is_one_page_to_open_and_a_folder(sample: Sample) -> None:
     page = sample.write()
     assert page == os.path.join(sample.out, "report.html")
@@ -86,9 +94,8 @@ def test_the_report_is_one_page_to_open_and_a_folder(sample: Sample) -> None:
     ]  # fmt: skip
 
 
-def test_every_file_that_a_page_refers_to_is_there(sample: Sample) -> None:
-    sample.write()
-    for page in (Path(sample.out, "report.html"), *Path(sample.out, "report").glob("*.html")):
+def test_every_file_that_a_page_refers_to_is_there(written: Sample) -> None:
+    for page in (Path(written.out, "report.html"), *Path(written.out, "report").glob("*.html")):
         elements = read(page).elements
         links = [a.get("href") or a.get("src") for _, a in elements if a.get("href") or a.get("src")]
         assert len(links) > 10 or page.name in {"map.html", "images.html"}
@@ -98,9 +105,8 @@ def test_every_file_that_a_page_refers_to_is_there(sample: Sample) -> None:
                 assert os.path.isfile(target), (page.name, link)
 
 
-def test_no_page_refers_to_another_machine_or_holds_a_script_of_its_own(sample: Sample) -> None:
-    sample.write()
-    for page in (Path(sample.out, "report.html"), *Path(sample.out, "report").glob("*.html")):
+def test_no_page_refers_to_another_machine_or_holds_a_script_of_its_own(written: Sample) -> None:
+    for page in (Path(written.out, "report.html"), *Path(written.out, "report").glob("*.html")):
         text = page.read_text(encoding="utf-8")
         assert "http:" not in text
         assert "https:" not in text
@@ -111,9 +117,8 @@ def test_no_page_refers_to_another_machine_or_holds_a_script_of_its_own(sample: 
             assert not any(name.startswith("on") or name == "style" for name in attributes)
 
 
-def test_thumbnails_keep_their_room_and_are_loaded_when_seen(sample: Sample) -> None:
-    sample.write()
-    images = [i for i in read(Path(sample.out, "report", "cluster-0.html")).all("img") if i.get("src")]
+def test_thumbnails_keep_their_room_and_are_loaded_when_seen(written: Sample) -> None:
+    images = [i for i in read(Path(written.out, "report", "cluster-0.html")).all("img") if i.get("src")]
     assert len(images) == 10
     for image in images:
         assert (image["loading"], image["width"], image["height"]) == ("lazy", "160", "160")
@@ -140,9 +145,8 @@ def test_the_overview_is_a_cover_for_each_cluster_with_its_count_and_a_word(samp
     assert read(Path(sample.out, "report", "cluster-1.html")).all("span", "mixed")
 
 
-def test_a_tile_names_the_folder_too(sample: Sample) -> None:
-    sample.write()
-    page = read(Path(sample.out, "report", "cluster-0.html"))
+def test_a_tile_names_the_folder_too(written: Sample) -> None:
+    page = read(Path(written.out, "report", "cluster-0.html"))
     assert len(page.all("span", "folder")) == len(page.all("a", "tile")) == 10
     assert page.text.split().count("pictures") == 10
 
@@ -257,10 +261,9 @@ def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
         assert all(script.get("src") or script["type"] == "application/json" for script in scripts)
 
 
-def test_the_thumbnail_on_the_map_is_found_by_key(sample: Sample) -> None:
-    sample.write()
-    columns = map_columns(sample.out)
-    by_name = {os.path.basename(image.path): image.key for image in sample.images}
+def test_the_thumbnail_on_the_map_is_found_by_key(written: Sample) -> None:
+    columns = map_columns(written.out)
+    by_name = {os.path.basename(image.path): image.key for image in written.images}
     assert dict(zip(columns["name"], columns["key"], strict=True)) == by_name
 
 
