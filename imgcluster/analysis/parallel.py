@@ -51,10 +51,7 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
         finally:
             _worker.busy = False
 
-    items = list(items)
     with _one_thread:
-        if len(items) == 1:  # not worth a thread
-            return [alone(items[0])]
         pool = _pool(cores())
         pieces = [pool.submit(alone, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
