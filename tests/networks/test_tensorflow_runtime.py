@@ -115,6 +115,7 @@ def test_other_errors_stay_what_they_are():
         raise ValueError("something other")
 
 
+@pytest.mark.slow
 def test_a_card_that_tensorflow_cannot_use_does_not_keep_openvino_from_computing(lite0, places, monkeypatch):
     """The card is made up; TensorFlow is really asked."""
     monkeypatch.setattr(selection, "has_nvidia_gpu", lambda: True)
