@@ -16,7 +16,8 @@ from imgcluster.images.opencv import decode_samples
 from imgcluster.images.pillow import NotOpened, decode_with_pillow
 from imgcluster.images.pixels import Raw, Request, to_rgb, upright
 from imgcluster.images.png import decode_png
-from imgcluster.images.tiff import decode_channels, find_picture, is_for_channels
+from imgcluster.images.tiff import find_picture
+from imgcluster.images.tiff_channels import decode_channels, is_for_channels
 from imgcluster.records import Pixels
 
 MAX_PIXELS = 500_000_000

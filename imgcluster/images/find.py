@@ -190,14 +190,18 @@ def _add_root_file(scan: _Scan, path: str) -> None:
     if scan.settings.exclusion.leaves_out(os.path.basename(path), folder=False):
         scan.counts["excluded"] += 1
         return
-    status = os.stat(path)
+    _take(scan, path, os.stat(path), link=os.path.islink(path))
+
+
+def _take(scan: _Scan, path: str, status: os.stat_result, *, link: bool = False) -> None:
+    """Add a file; one that a link leads to is put aside until all that is real is known."""
     special = kind_of_special_file(status.st_mode)
     if special:
         scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
-    elif os.path.islink(path):
+    elif link:
         scan.links.append((path, status))
     else:
-        scan.files[path] = _image_file(path, status)
+        scan.files[path] = ImageFile(path, status.st_size, mtime_ns(status))
 
 
 def _outside_note(links: list[str]) -> str:
@@ -251,7 +255,7 @@ def _sort_out(scan: _Scan, folder: _Folder, entries: list[os.DirEntry[str]]) -> 
             elif is_folder:
                 yield folder.within(name)
             elif _is_wanted(scan, entry):
-                _add_file(scan, entry)
+                _take(scan, entry.path, entry.stat(follow_symlinks=False))
         except OSError as error:
             scan.failures[entry.path] = Failure(entry.path, *reason_of(error))
 
@@ -291,17 +295,8 @@ def lies_in_library(path: str, roots: Sequence[str]) -> bool:
     return bool(below) and all(map(_IN_LIBRARY.search, below))
 
 
-def _add_file(scan: _Scan, entry: os.DirEntry[str]) -> None:
-    status = entry.stat(follow_symlinks=False)
-    special = kind_of_special_file(status.st_mode)
-    if special:
-        scan.failures[entry.path] = Failure(entry.path, special, FailureCode.NOT_A_FILE)
-    else:
-        scan.files[entry.path] = _image_file(entry.path, status)
-
-
 def _follow(scan: _Scan, folder: _Folder, entry: os.DirEntry[str]) -> None:
-    """Put aside what a link leads to, until all that is real is known."""
+    """Note where a link leads to."""
     path = entry.path
     try:
         status = os.stat(path)
@@ -317,13 +312,10 @@ def _follow(scan: _Scan, folder: _Folder, entry: os.DirEntry[str]) -> None:
     if not scan.settings.follow_links and not lies_below(real, scan.roots):
         scan.outside.append(path)
         return
-    special = None if is_folder else kind_of_special_file(status.st_mode)
     if is_folder:
         scan.linked_folders.append(_Folder(path, real, folder.relative(entry.name)))
-    elif special:
-        scan.failures[path] = Failure(path, special, FailureCode.NOT_A_FILE)
     else:
-        scan.links.append((path, status))
+        _take(scan, path, status, link=True)
 
 
 def _add_linked_files(scan: _Scan) -> None:
@@ -342,8 +334,4 @@ def _add_linked_files(scan: _Scan) -> None:
         target = os.path.realpath(path)
         if target not in known:
             known.add(target)
-            scan.files[path] = _image_file(path, status)
-
-
-def _image_file(path: str, status: os.stat_result) -> ImageFile:
-    return ImageFile(path, status.st_size, mtime_ns(status))
+            _take(scan, path, status)

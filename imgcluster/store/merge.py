@@ -18,8 +18,8 @@ from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.latest import Latest
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.path_table import PathTables
-from imgcluster.store.rows import copy_rows, read_rows
-from imgcluster.store.schema import KEYS, PICTURES
+from imgcluster.store.rows import Rows, all_rows, rows_like
+from imgcluster.store.schema import PICTURES
 from imgcluster.store.store_file import StoreFile, new_store
 
 _TOLERANCE = 0.05
@@ -63,57 +63,45 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
 
 def _add_rows(file: StoreFile, out: str, target: h5py.File, progress: Progress) -> int:
     """Copy the rows that the target lacks, and count the embeddings that it has."""
-    groups = schema.row_groups(file.h5, file.path)
-    progress.begin(
-        f"joining {os.path.basename(file.path)}", sum(len(group[KEYS]) for group in groups.values())
-    )
+    rows = all_rows(file.h5, file.path)
+    progress.begin(f"joining {os.path.basename(file.path)}", sum(map(len, rows.values())))
     shared = 0
-    for name, mine in groups.items():
-        theirs = schema.create_like(target, mine)
-        found = KeyIndex(theirs[KEYS][:]).find(mine[KEYS][:])
+    for name, mine in rows.items():
+        theirs = rows_like(target, out, mine)
+        found = KeyIndex(theirs.keys()).find(mine.keys())
         both = np.flatnonzero(found >= 0)
         if name != PICTURES:
-            _check_fit(file.path, mine, theirs)
+            _check_fit(mine, theirs)
+            _compare(mine, both, theirs, found[both])
             shared += len(both)
-            _compare(_Rows(file.path, mine, both), _Rows(out, theirs, found[both]))
         progress.advance(len(both))
-        copy_rows(mine, theirs, np.flatnonzero(found < 0), file.path, progress)
+        mine.copy_to(theirs, np.flatnonzero(found < 0), progress)
     return shared
 
 
-def _check_fit(path: str, mine: h5py.Group, theirs: h5py.Group) -> None:
-    (stored, _), (before, _) = map(schema.read_columns, (mine, theirs))
+def _check_fit(mine: Rows, theirs: Rows) -> None:
+    stored, before = (schema.read_columns(rows.group)[0] for rows in (mine, theirs))
     if (before.dimension, before.dtype) != (stored.dimension, stored.dtype):
         raise StoreError(
-            f"{path}: {stored.name} has {stored.dimension} numbers of {stored.dtype}, in a store before it "
-            f"{before.dimension} of {before.dtype}: such stores cannot be joined"
+            f"{mine.path}: {mine.name} has {stored.dimension} numbers of {stored.dtype}, in a store before "
+            f"it {before.dimension} of {before.dtype}: such stores cannot be joined"
         )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of one feature space of the store at `path`."""
-
-    path: str
-    group: h5py.Group
-    rows: NDArray[np.int64]
-
-
-def _compare(mine: _Rows, theirs: _Rows) -> None:
+def _compare(mine: Rows, rows: NDArray[np.int64], theirs: Rows, others: NDArray[np.int64]) -> None:
     """Compare two stores about the same images, pair by pair."""
-    for start in range(0, len(mine.rows), 1024):
-        rows, others = mine.rows[start : start + 1024], theirs.rows[start : start + 1024]
-        order = np.argsort(others)
-        a = read_rows(mine.group, rows, mine.path)[order].astype(np.float64)
-        b = read_rows(theirs.group, others[order], theirs.path).astype(np.float64)
+    for start in range(0, len(rows), 1024):
+        mine_here, theirs_here = rows[start : start + 1024], others[start : start + 1024]
+        order = np.argsort(theirs_here)
+        a = mine.read(mine_here)[order].astype(np.float64)
+        b = theirs.read(theirs_here[order]).astype(np.float64)
         apart = np.linalg.norm(a - b, axis=1)
         doubtful = np.flatnonzero(~(apart <= _TOLERANCE * np.linalg.norm(b, axis=1)))
         # Two that are both NaN or infinite agree as well.
         bad = [i for i in doubtful.tolist() if not np.array_equal(a[i], b[i], equal_nan=True)]
         if bad:
-            key = mine.group[KEYS][rows[order][bad[0]]].tobytes().hex()
-            space = mine.group.name.rpartition("/")[2]
+            key = mine.keys()[mine_here[order][bad[0]]].tobytes().hex()
             raise StoreError(
-                f"{mine.path}: its embedding of the image {key} in {space} differs from that of a store "
+                f"{mine.path}: its embedding of the image {key} in {mine.name} differs from that of a store "
                 "before it: extract that image again in one of them"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run
@@ -77,19 +78,22 @@ class _LatestByPath(Generic[Item]):
 
     Parameters
     ----------
-    pack
-        Appends items under their paths.
+    columns
+        Of the table, which are attributes of the items as well.
     unpack
         Gives the items that entries hold.
+    text
+        Gives what is kept for the path of an item.
     """
 
     def __init__(
         self,
         table: _Table,
-        pack: Callable[[_Table, Mapping[bytes, Item]], None],
+        columns: Sequence[str],
         unpack: Callable[[Entries], Iterable[tuple[bytes, Item]]],
+        text: Callable[[bytes, Item], bytes] = lambda path, _: path,
     ) -> None:
-        self._table, self._pack, self._unpack = table, pack, unpack
+        self._table, self._columns, self._unpack, self._text = table, columns, unpack, text
 
     @cached_property
     def items(self) -> dict[bytes, Item]:
@@ -110,7 +114,8 @@ class _LatestByPath(Generic[Item]):
 
     def record(self, items: Mapping[bytes, Item]) -> None:
         known = self.items  # read before the new ones would be read as well
-        self._pack(self._table, items)
+        values = {name: [getattr(item, name) for item in items.values()] for name in self._columns}
+        self._table.append([self._text(*item) for item in items.items()], **values)
         known.update(items)
 
     def forget(self, paths: Iterable[bytes]) -> None:
@@ -137,8 +142,9 @@ class PathTables:
             _Table(file, name, path, transaction)
             for name in ("paths", "failures", "folders", "runs", "picture_keys")
         )
-        self._paths = _LatestByPath(paths, _pack_entries, _unpack_entries)
-        self._failures = _LatestByPath(failures, _pack_failures, _unpack_failures)
+        self._paths = _LatestByPath(paths, ("size", "mtime_ns", "read_ns", "key"), _unpack_entries)
+        stored = ("size", "mtime_ns", "code", "pixels")
+        self._failures = _LatestByPath(failures, stored, _unpack_failures, _text_of_failure)
 
     def paths(self) -> tuple[PathEntry, ...]:
         """Return the latest entry of each path, absolute, sorted by the paths' bytes."""
@@ -197,12 +203,9 @@ class PathTables:
         if not self._picture_keys.is_there:
             return {}
         columns = self._picture_keys.read().columns
-        keys, pictures = (columns[name].tobytes() for name in ("key", "picture"))
-        places = range(0, len(keys), KEY_BYTES)
-        found = (pictures[at : at + KEY_BYTES] for at in places)
+        keys, pictures = (_digests(columns[name]) for name in ("key", "picture"))
         return {
-            keys[at : at + KEY_BYTES]: b"" if picture == _NONE else picture
-            for at, picture in zip(places, found, strict=True)
+            key: b"" if picture == _NONE else picture for key, picture in zip(keys, pictures, strict=True)
         }
 
     def record_picture_keys(self, pictures: Mapping[bytes, bytes]) -> None:
@@ -212,10 +215,8 @@ class PathTables:
         if new:
             self._picture_keys.append(
                 [b""] * len(new),
-                key=np.frombuffer(b"".join(new), np.uint8).reshape(-1, KEY_BYTES),
-                picture=np.frombuffer(b"".join(p or _NONE for p in new.values()), np.uint8).reshape(
-                    -1, KEY_BYTES
-                ),
+                key=new.keys(),
+                picture=[picture or _NONE for picture in new.values()],
             )
             known |= new
 
@@ -234,34 +235,20 @@ def _encoded(path: str) -> bytes:
     return encoded
 
 
-def _pack_entries(table: _Table, entries: Mapping[bytes, PathEntry]) -> None:
-    values = entries.values()
-    table.append(
-        entries,
-        size=[e.size for e in values],
-        mtime_ns=[e.mtime_ns for e in values],
-        read_ns=[e.read_ns for e in values],
-        key=np.frombuffer(b"".join(e.key for e in values), np.uint8).reshape(-1, 32),
-    )
-
-
 def _unpack_entries(entries: Entries) -> Iterable[tuple[bytes, PathEntry]]:
     columns = entries.columns
-    keys = columns["key"].tobytes()
     stats = (columns[name].tolist() for name in ("size", "mtime_ns", "read_ns"))
-    each_key = (keys[at : at + 32] for at in range(0, len(keys), 32))
-    return zip(entries.texts, map(PathEntry, map(os.fsdecode, entries.texts), *stats, each_key), strict=True)
+    known = map(PathEntry, map(os.fsdecode, entries.texts), *stats, _digests(columns["key"]))
+    return zip(entries.texts, known, strict=True)
 
 
-def _pack_failures(table: _Table, failures: Mapping[bytes, Failure]) -> None:
-    values = failures.values()
-    table.append(
-        [path + b"\0" + f.reason.encode(errors="surrogateescape") for path, f in failures.items()],
-        size=[f.size for f in values],
-        mtime_ns=[f.mtime_ns for f in values],
-        code=[f.code.encode() for f in values],
-        pixels=[f.pixels for f in values],
-    )
+def _digests(column: NDArray[np.uint8]) -> Iterator[bytes]:
+    joined = column.tobytes()
+    return (joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES))
+
+
+def _text_of_failure(path: bytes, failure: Failure) -> bytes:
+    return path + b"\0" + failure.reason.encode(errors="surrogateescape")
 
 
 def _unpack_failures(entries: Entries) -> Iterable[tuple[bytes, Failure]]:

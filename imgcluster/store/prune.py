@@ -13,8 +13,8 @@ from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.path_table import PathTables
-from imgcluster.store.rows import copy_rows
-from imgcluster.store.schema import KEYS, PICTURES
+from imgcluster.store.rows import all_rows, rows_like
+from imgcluster.store.schema import PICTURES
 from imgcluster.store.store_file import StoreFile, new_store, require_store
 
 
@@ -53,7 +53,7 @@ def prune(
     path = os.path.abspath(path)
     require_store(path)
     with StoreFile(path, write=True, lock=lock, notify=progress.note) as file:
-        groups, tables = schema.row_groups(file.h5, path), PathTables(file.h5, path)
+        groups, tables = all_rows(file.h5, path), PathTables(file.h5, path)
         known = tables.paths()
         progress.begin("looking for the images", len(known))
         elsewhere, present = {name for name, _ in moved}, set()
@@ -64,9 +64,9 @@ def prune(
         gone = [entry for entry in known if entry.path not in present]
         keys = {key for _, key in moved} | {entry.key for entry in known if entry.path in present}
         wanted = KeyIndex(np.frombuffer(b"".join(keys), np.uint8).reshape(-1, schema.KEY_BYTES))
-        rows = {name: np.flatnonzero(wanted.find(group[KEYS][:]) >= 0) for name, group in groups.items()}
+        rows = {name: np.flatnonzero(wanted.find(group.keys()) >= 0) for name, group in groups.items()}
         spaces = groups.keys() - {PICTURES}
-        total = sum(len(groups[name][KEYS]) for name in spaces)
+        total = sum(len(groups[name]) for name in spaces)
         going = total - sum(len(rows[name]) for name in spaces)
         if going and not force:
             lost = [entry.path for entry in gone if entry.key not in keys]
@@ -77,7 +77,7 @@ def prune(
         with new_store(file.target, file.replace_by, room=before) as new:
             for name, kept in rows.items():
                 if len(kept):
-                    copy_rows(groups[name], schema.create_like(new, groups[name]), kept, path, progress)
+                    groups[name].copy_to(rows_like(new, path, groups[name]), kept, progress)
             target = PathTables(new, path)
             target.record_paths(entry for entry in known if entry.path in present)
             target.record_failures(

@@ -6,23 +6,20 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import h5py
-import numpy as np
-from numpy.typing import NDArray
 
 from imgcluster import files
 from imgcluster.errors import StoreError
-from imgcluster.records import Keys, Progress, SilentProgress
+from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.migrations.m0002_failure_codes import with_codes
-from imgcluster.store.rows import append_rows, read_slab
+from imgcluster.store.rows import Rows, rows_like
 from imgcluster.store.schema import (
     CORRUPTION,
     KEY_BYTES,
-    KEYS,
     LATER_TABLES,
     ROWS_PER_CHUNK,
     SPACES,
@@ -49,12 +46,6 @@ class Repair:
     damaged_file: str | None = None
 
 
-@dataclass
-class _Findings:
-    rows: int = 0
-    problems: list[str] = field(default_factory=list)
-
-
 def verify(path: str, *, lock: bool = True, progress: Progress | None = None) -> Verification:
     """Check structure and every checksum of a store.
 
@@ -66,12 +57,12 @@ def verify(path: str, *, lock: bool = True, progress: Progress | None = None) ->
     progress = progress or SilentProgress()
     try:
         with StoreFile(os.path.abspath(path), write=False, lock=lock, notify=progress.note) as file:
-            findings = _salvage(file.h5, None, progress)
+            found = _Salvage(None, progress).of(file.h5)
     except StoreError as error:
         if not isinstance(error.__cause__, CORRUPTION):
             raise
         return Verification(0, (str(error),))
-    return Verification(findings.rows, tuple(findings.problems))
+    return found
 
 
 def repair(path: str, *, lock: bool = True, progress: Progress | None = None) -> Repair:
@@ -111,13 +102,13 @@ def _rewrite(path: str, target: str, progress: Progress) -> Repair:
             files.copy_new(target, keep)
         os.replace(new, target)
 
-    with open_for_salvage(path, target) as old, new_store(target, put, room=os.path.getsize(target)) as new:
-        findings = _salvage(old, new, progress)
-    return Repair(findings.rows, tuple(findings.problems), keep)
+    with _open_damaged(path, target) as old, new_store(target, put, room=os.path.getsize(target)) as new:
+        saved = _Salvage(new, progress).of(old)
+    return Repair(saved.rows, saved.problems, keep)
 
 
 @contextmanager
-def open_for_salvage(path: str, target: str) -> Iterator[h5py.File]:
+def _open_damaged(path: str, target: str) -> Iterator[h5py.File]:
     """Open a damaged file; a missing end is read as zeros, which no checksum likes."""
     if not has_signature(target):
         raise StoreError(
@@ -152,91 +143,80 @@ def _extend_file(path: str) -> None:
             file.truncate(max(length, os.path.getsize(path)))
 
 
-def _salvage(old: h5py.File, new: h5py.File | None, progress: Progress) -> _Findings:
-    """Read everything; note what is wrong, and copy what is right to `new` if there is one."""
-    findings = _Findings()
-    try:
-        parent = schema.open_group(old, SPACES)
-        names = list(parent)
-    except CORRUPTION as error:
-        findings.problems.append(f"the list of feature spaces cannot be read ({error})")
-        names = []
-    for name in names:
+class _Salvage:
+    """Reads everything in a store, notes what is wrong, and copies what is right to `new` if there is one."""
+
+    def __init__(self, new: h5py.File | None, progress: Progress) -> None:
+        self._new, self._progress = new, progress
+        self._problems: list[str] = []
+
+    def of(self, old: h5py.File) -> Verification:
+        rows = 0
+        with self._noted("the list of feature spaces cannot be read"):
+            parent = schema.open_group(old, SPACES)
+            for name in list(parent):
+                with self._noted(f"feature space {name}: unreadable"):
+                    rows += self._save_space(schema.open_group(parent, name))
+        with self._noted("what pictures look like: unreadable"):
+            pictures = schema.open_pictures(old)
+            if pictures is not None:
+                looks = Rows(pictures, old.filename)
+                target = self._new and rows_like(self._new, self._new.filename, looks)
+                self._save_rows("pictures", looks, len(looks), target, SilentProgress())
+        for table in TABLES:
+            with self._noted(f"table of {table}: unreadable"):
+                if table in old or table not in LATER_TABLES:
+                    self._save_table(old, table)
+        return Verification(rows, tuple(self._problems))
+
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
         try:
-            _salvage_space(schema.open_group(parent, name), new, findings, progress)
+            yield
         except CORRUPTION as error:
-            findings.problems.append(f"feature space {name}: unreadable ({error})")
-    try:
-        pictures = schema.open_pictures(old)
-        if pictures is not None:
-            target = None if new is None else new[schema.PICTURES]
-            _salvage_rows("pictures", pictures, len(pictures[KEYS]), target, findings, SilentProgress())
-    except CORRUPTION as error:
-        findings.problems.append(f"what pictures look like: unreadable ({error})")
-    for table in TABLES:
-        _salvage_table(old, new, table, findings)
-    return findings
+            self._problems.append(f"{what} ({error})")
 
-
-def _salvage_table(old: h5py.File, new: h5py.File | None, table: str, findings: _Findings) -> None:
-    try:
-        if table in LATER_TABLES and table not in old:
-            return
+    def _save_table(self, old: h5py.File, table: str) -> None:
         entries = read_entries(schema.open_table(old, table))
         if entries.damaged:
-            findings.problems.append(f"table of {table}: {entries.damaged} damaged entries")
-        if new is not None:
-            append_entries(new[table], with_codes(entries) if table == "failures" else entries)
-    except CORRUPTION as error:
-        findings.problems.append(f"table of {table}: unreadable ({error})")
+            self._problems.append(f"table of {table}: {entries.damaged} damaged entries")
+        if self._new is not None:
+            append_entries(self._new[table], with_codes(entries) if table == "failures" else entries)
 
+    def _save_space(self, group: h5py.Group) -> int:
+        stored, lengths = schema.read_columns(group)
+        name = stored.name
+        # Each row has a key of its own in the file, whatever a damaged header says.
+        rows = min(stored.rows, schema.file_size(group) // KEY_BYTES)
+        if max(lengths) != rows:
+            self._problems.append(f"feature space {name}: columns of {[*lengths]} rows")
+        if group.name != f"/{SPACES}/{name}":
+            self._problems.append(f"feature space {group.name}: its attributes say {name}")
+        self._progress.begin(f"{'checking' if self._new is None else 'saving'} {name}", rows)
+        target = self._new and Rows(schema.create_space(self._new, stored), self._new.filename)
+        source = Rows(group, group.file.filename)
+        return self._save_rows(f"feature space {name}", source, rows, target, self._progress)
 
-def _salvage_space(group: h5py.Group, new: h5py.File | None, findings: _Findings, progress: Progress) -> None:
-    stored, lengths = schema.read_columns(group)
-    name = stored.name
-    # Each row has a key of its own in the file, whatever a damaged header says.
-    rows = min(stored.rows, schema.file_size(group) // KEY_BYTES)
-    if max(lengths) != rows:
-        findings.problems.append(f"feature space {name}: columns of {[*lengths]} rows")
-    if group.name != f"/{SPACES}/{name}":
-        findings.problems.append(f"feature space {group.name}: its attributes say {name}")
-    progress.begin(f"{'checking' if new is None else 'saving'} {name}", rows)
-    target = None if new is None else schema.create_space(new, stored)
-    findings.rows += _salvage_rows(f"feature space {name}", group, rows, target, findings, progress)
-
-
-def _salvage_rows(
-    name: str,
-    group: h5py.Group,
-    rows: int,
-    target: h5py.Group | None,
-    findings: _Findings,
-    progress: Progress,
-) -> int:
-    """Note which rows are damaged, copy the others to `target` if there is one, and count them."""
-    seen: set[bytes] = set()
-    for start in range(0, rows, ROWS_PER_CHUNK):
-        stop = min(rows, start + ROWS_PER_CHUNK)
-        progress.advance(stop - start)
-        try:
-            keys, vectors, sound = read_slab(group, start, stop)
-        except CORRUPTION as error:
-            findings.problems.append(f"{name}: rows {start} to {stop - 1} unreadable ({error})")
-            continue
-        for at in np.flatnonzero(~sound).tolist():
-            findings.problems.append(f"{name}: row {start + at} is damaged, image {keys[at].tobytes().hex()}")
-        fresh = _first_seen(keys, sound, seen)
-        for at in np.flatnonzero(sound & ~fresh).tolist():
-            findings.problems.append(f"{name}: row {start + at} repeats a key")
-        if target is not None:
-            append_rows(target, keys[fresh], vectors[fresh])
-    return len(seen)
-
-
-def _first_seen(keys: Keys, sound: NDArray[np.bool_], seen: set[bytes]) -> NDArray[np.bool_]:
-    fresh = sound.copy()
-    for at in np.flatnonzero(sound).tolist():
-        key = keys[at].tobytes()
-        fresh[at] = key not in seen
-        seen.add(key)
-    return fresh
+    def _save_rows(self, name: str, source: Rows, rows: int, target: Rows | None, progress: Progress) -> int:
+        """Note which rows are damaged, copy the others to `target` if there is one, and count them."""
+        seen: set[bytes] = set()
+        for start in range(0, rows, ROWS_PER_CHUNK):
+            stop = min(rows, start + ROWS_PER_CHUNK)
+            progress.advance(stop - start)
+            try:
+                keys, values, sound = source.slab(start, stop)
+            except CORRUPTION as error:
+                self._problems.append(f"{name}: rows {start} to {stop - 1} unreadable ({error})")
+                continue
+            fresh = sound.copy()
+            for at, key in enumerate(map(bytes, keys)):
+                if not sound[at]:
+                    self._problems.append(f"{name}: row {start + at} is damaged, image {key.hex()}")
+                elif key in seen:
+                    fresh[at] = False
+                    self._problems.append(f"{name}: row {start + at} repeats a key")
+                else:
+                    seen.add(key)
+            if target is not None:
+                target.append(keys[fresh], values[fresh])
+        return len(seen)

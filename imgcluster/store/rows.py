@@ -18,11 +18,18 @@ from imgcluster.records import Embeddings, Keys, Progress
 from imgcluster.store.schema import (
     CHECKSUMS,
     CORRUPTION,
+    EMBEDDINGS,
     KEYS,
+    LOOKS,
+    PICTURES,
     ROWS_PER_CHUNK,
+    SPACES,
     corrupted,
+    create_space,
     extend,
-    values,
+    open_pictures,
+    read_columns,
+    read_spaces,
 )
 
 _SLAB_ROWS = 512
@@ -33,45 +40,120 @@ _COPIED_ROWS = 1024
 Item = TypeVar("Item")
 
 
-def checksums(keys: Keys, embeddings: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return the crc32 of each key followed by its embedding, as stored: (N, 32), (N, D) to (N,)."""
-    embeddings = np.ascontiguousarray(embeddings)
-    pairs = zip(np.ascontiguousarray(keys), embeddings, strict=True)
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a feature space, or of what images look like.
+
+    Attributes
+    ----------
+    group
+        As HDF5 has them.
+    path
+        The store, for messages: HDF5 does not know it where it reads through the log.
+    """
+
+    group: h5py.Group = field(repr=False)
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Of the feature space, or `PICTURES`."""
+        return str(self.group.name).rpartition("/")[2]
+
+    @property
+    def _values(self) -> h5py.Dataset:
+        return self.group[LOOKS if self.name == PICTURES else EMBEDDINGS]
+
+    def __len__(self) -> int:
+        return len(self.group[KEYS])
+
+    def keys(self) -> Keys:
+        """Read all keys: (rows, 32) uint8. StoreError where that cannot be."""
+        try:
+            keys: Keys = self.group[KEYS][:]
+        except CORRUPTION as error:
+            raise corrupted(self.path, error) from error
+        return keys
+
+    def append(self, keys: Keys, rows: NDArray[Any]) -> None:
+        """Add rows, none of whose keys is there. Keys come last: a row without a key is no row."""
+        rows = np.asarray(rows, self._values.dtype)
+        extend(self._values, rows)
+        extend(self.group[CHECKSUMS], _checksums(keys, rows))
+        extend(self.group[KEYS], keys)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Read ascending rows: (n,) to (n, D) float32, or (n,) looks. StoreError as of `verified`."""
+        column = self._values
+        dtype = column.dtype if self.name == PICTURES else np.dtype(np.float32)
+        result = np.empty((len(rows), *column.shape[1:]), dtype)
+        for place, _, read in self.verified(rows, _SLAB_ROWS):
+            result[place] = read
+        return result
+
+    def copy_to(self, target: Rows, rows: NDArray[np.int64], progress: Progress) -> None:
+        """Copy ascending rows as they are, and count them. StoreError as of `verified`."""
+        for _, keys, read in self.verified(rows, _COPIED_ROWS):
+            target.append(keys, read)
+            progress.advance(len(keys))
+
+    def verified(self, rows: NDArray[np.int64], longest: int) -> Iterator[tuple[slice, Keys, NDArray[Any]]]:
+        """Read ascending rows as stored, stretch by stretch: their place among `rows`, their keys, the rows.
+
+        Raises
+        ------
+        StoreError
+            A checksum is wrong; the message names store and key.
+        """
+        for start, stop, first, last in _stretches(rows, longest) if len(rows) else ():
+            try:
+                keys, read, sound = self.slab(start, stop)
+            except CORRUPTION as error:
+                raise corrupted(self.path, error) from error
+            wanted = rows[first:last] - start
+            if not sound[wanted].all():
+                bad = wanted[~sound[wanted]]
+                raise StoreError(
+                    f"{self.path}: {len(bad)} rows of {self.group.name} are damaged, the first belongs to "
+                    f"the image {keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
+                )
+            if len(wanted) < stop - start:
+                keys, read = keys[wanted], read[wanted]
+            yield slice(first, last), keys, read
+
+    def slab(self, start: int, stop: int) -> tuple[Keys, NDArray[Any], NDArray[np.bool_]]:
+        """Read consecutive rows as stored, and whether each one's checksum is right."""
+        keys, rows = self.group[KEYS][start:stop], self._values[start:stop]
+        return keys, rows, _checksums(keys, rows) == self.group[CHECKSUMS][start:stop]
+
+
+def all_rows(file: h5py.File, path: str) -> dict[str, Rows]:
+    """Open the rows of each feature space, and of what images look like where that is kept, by name.
+
+    StoreError where they are not as they are made here.
+    """
+    found = {name: Rows(file[SPACES][name], path) for name in read_spaces(file, path)}
+    try:
+        pictures = open_pictures(file)
+    except CORRUPTION as error:
+        raise corrupted(path, error) from error
+    return found if pictures is None else found | {PICTURES: Rows(pictures, path)}
+
+
+def rows_like(file: h5py.File, path: str, like: Rows) -> Rows:
+    """Open the rows of the same name in another store; a new feature space is as that of `like`."""
+    if like.name == PICTURES:
+        return Rows(file[PICTURES], path)
+    return Rows(create_space(file, read_columns(like.group)[0]), path)
+
+
+def _checksums(keys: Keys, rows: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return the crc32 of each key followed by its row, as stored: (N, 32), (N, …) to (N,)."""
+    pairs = zip(np.ascontiguousarray(keys), np.ascontiguousarray(rows), strict=True)
     return np.fromiter((zlib.crc32(row, zlib.crc32(key)) for key, row in pairs), np.uint32, len(keys))
 
 
-def append_rows(group: h5py.Group, keys: Keys, embeddings: NDArray[Any]) -> None:
-    """Add rows, none of whose keys the group has. Keys come last: a row without a key is no row."""
-    column = values(group)
-    rows = np.asarray(embeddings, column.dtype)
-    extend(column, rows)
-    extend(group[CHECKSUMS], checksums(keys, rows))
-    extend(group[KEYS], keys)
-
-
-def copy_rows(
-    source: h5py.Group, target: h5py.Group, rows: NDArray[np.int64], path: str, progress: Progress
-) -> None:
-    """Copy ascending rows of the store at `path` as they are, and count them.
-
-    Raises
-    ------
-    StoreError
-        One of them is damaged.
-    """
-    for _, keys, embeddings in verified_rows(source, rows, _COPIED_ROWS, path):
-        append_rows(target, keys, embeddings)
-        progress.advance(len(keys))
-
-
-def read_slab(group: h5py.Group, start: int, stop: int) -> tuple[Keys, NDArray[Any], NDArray[np.bool_]]:
-    """Read consecutive rows as stored, and whether each one's checksum is right."""
-    keys = group[KEYS][start:stop]
-    embeddings = values(group)[start:stop]
-    return keys, embeddings, checksums(keys, embeddings) == group[CHECKSUMS][start:stop]
-
-
-def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int, int]]:
+def _stretches(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int, int]]:
     """Cut ascending rows into stretches worth reading at once.
 
     Yields
@@ -92,61 +174,21 @@ def slabs(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int
             first = last
 
 
-def verified_rows(
-    group: h5py.Group, rows: NDArray[np.int64], longest: int, path: str
-) -> Iterator[tuple[slice, Keys, NDArray[Any]]]:
-    """Read ascending rows as stored, stretch by stretch: their place among `rows`, keys and embeddings.
-
-    `path` is the store, for messages: HDF5 does not know it where it reads through the log.
-
-    Raises
-    ------
-    StoreError
-        A checksum is wrong; the message names store and key.
-    """
-    for start, stop, first, last in slabs(rows, longest) if len(rows) else ():
-        try:
-            keys, embeddings, sound = read_slab(group, start, stop)
-        except CORRUPTION as error:
-            raise corrupted(path, error) from error
-        wanted = rows[first:last] - start
-        if not sound[wanted].all():
-            bad = wanted[~sound[wanted]]
-            raise StoreError(
-                f"{path}: {len(bad)} rows of {group.name} are damaged, the first belongs to the image "
-                f"{keys[bad[0]].tobytes().hex()}: run `imgcluster store repair`"
-            )
-        if len(wanted) < stop - start:
-            keys, embeddings = keys[wanted], embeddings[wanted]
-        yield slice(first, last), keys, embeddings
-
-
-def read_rows(group: h5py.Group, rows: NDArray[np.int64], path: str) -> NDArray[Any]:
-    """Read ascending rows: (n,) to (n, D) float32, or (n,) looks. StoreError as of `verified_rows`."""
-    column = values(group)
-    result = np.empty((len(rows), *column.shape[1:]), column.dtype if column.dtype.names else np.float32)
-    for place, _, embeddings in verified_rows(group, rows, _SLAB_ROWS, path):
-        result[place] = embeddings
-    return result
-
-
 @dataclass(frozen=True, eq=False)
 class StoredEmbeddings:
     """Embeddings that are read from the store again each time (an `EmbeddingSource`)."""
 
     keys: Keys
     dimension: int
-    group: h5py.Group = field(repr=False)
-    rows: NDArray[np.int64] = field(repr=False)
-    path: str
-    block_rows: int
+    _rows: Rows = field(repr=False)
+    _numbers: NDArray[np.int64] = field(repr=False)
+    _block_rows: int
 
     def blocks(self) -> Iterator[Embeddings]:
         """Yield (n, D) float32 blocks in the order of `keys`; the next ones are read meanwhile."""
-        stretches = (
-            self.rows[start : start + self.block_rows] for start in range(0, len(self.rows), self.block_rows)
-        )
-        return prefetch(read_rows(self.group, rows, self.path) for rows in stretches)
+        count, size = len(self._numbers), self._block_rows
+        stretches = (self._numbers[start : start + size] for start in range(0, count, size))
+        return prefetch(map(self._rows.read, stretches))
 
 
 def prefetch(items: Iterator[Item], count: int = 4) -> Iterator[Item]:

@@ -99,13 +99,6 @@ def create_space(file: h5py.File, like: StoredSpace) -> h5py.Group:
     return group
 
 
-def create_like(file: h5py.File, group: h5py.Group) -> h5py.Group:
-    """Return the group for the rows of `group`, one of `row_groups`, in another store."""
-    if group.name == f"/{PICTURES}":
-        return file[PICTURES]
-    return create_space(file, read_columns(group)[0])
-
-
 def create_table(file: h5py.File, name: str, dtype: np.dtype[np.void]) -> None:
     """Make the group of one table, whose entries have the type `dtype`."""
     _create_columns(file.create_group(name), _table_columns(dtype))
@@ -128,11 +121,6 @@ def open_pictures(file: h5py.File) -> h5py.Group | None:
     return group
 
 
-def values(group: h5py.Group) -> h5py.Dataset:
-    """Return what the rows of a group are about: embeddings, or looks."""
-    return group[LOOKS if group.name == f"/{PICTURES}" else EMBEDDINGS]
-
-
 def open_group(parent: h5py.Group, name: str) -> h5py.Group:
     """Open a group. Raises ValueError where it does not lie in the file itself."""
     return _open(parent, name, h5py.Group)
@@ -145,19 +133,6 @@ def open_table(file: h5py.File, name: str) -> h5py.Group:
     columns = _table_columns(dtype if dtype == _EARLIER_TABLES.get(name) else TABLES[name])
     _check_sizes(_open_columns(group, columns))
     return group
-
-
-def row_groups(file: h5py.File, path: str) -> dict[str, h5py.Group]:
-    """Open all groups of rows by key: those of the feature spaces, and of what images look like.
-
-    StoreError where one is not as it is made here.
-    """
-    groups = {name: file[SPACES][name] for name in read_spaces(file, path)}
-    try:
-        pictures = open_pictures(file)
-    except CORRUPTION as error:
-        raise corrupted(path, error) from error
-    return groups if pictures is None else groups | {PICTURES: pictures}
 
 
 def read_spaces(file: h5py.File, path: str) -> dict[str, StoredSpace]:

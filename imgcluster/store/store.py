@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +27,8 @@ from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.migrations import schema_version
 from imgcluster.store.path_table import PathTables
 from imgcluster.store.reader import FeatureReader
-from imgcluster.store.rows import StoredEmbeddings, append_rows, read_rows
-from imgcluster.store.schema import CORRUPTION, KEYS, PICTURES, SPACES, corrupted
+from imgcluster.store.rows import Rows, StoredEmbeddings, all_rows
+from imgcluster.store.schema import PICTURES, SPACES
 from imgcluster.store.store_file import StoreFile
 
 
@@ -126,11 +125,7 @@ class FeatureStore(StoreFile, PathTables, FeatureReader):
 
     def stored_keys(self, space: str) -> Keys:
         """Return all keys of a space in file order: (rows, 32) uint8."""
-        try:
-            keys: Keys = self._group(space)[KEYS][:]
-        except CORRUPTION as error:
-            raise corrupted(self.path, error) from error
-        return keys
+        return self._rows(space).keys()
 
     def append(self, space: str, keys: Keys, embeddings: Embeddings) -> None:
         """Add rows; they are durable after the next `commit`. Rows whose key is there already are left out.
@@ -149,22 +144,22 @@ class FeatureStore(StoreFile, PathTables, FeatureReader):
             raise ValueError(f"keys are (N, 32) uint8, not {keys.shape} {keys.dtype}")
         if embeddings.shape != (len(keys), stored.dimension):
             raise ValueError(f"embeddings are ({len(keys)}, {stored.dimension}), not {embeddings.shape}")
-        new = self._append(self._group(space), self._index(space), keys, embeddings)
+        new = self._append(self._rows(space), self._index(space), keys, embeddings)
         self._spaces[space] = replace(stored, rows=stored.rows + new)
 
-    def _append(self, group: h5py.Group, index: KeyIndex, keys: Keys, values: NDArray[Any]) -> int:
+    def _append(self, rows: Rows, index: KeyIndex, keys: Keys, values: NDArray[Any]) -> int:
         """Add the rows whose keys are new, the first of each, and count them."""
         first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
         new = first[index.find(keys[first]) < 0]
         if len(new):
             with self.transaction():
-                append_rows(group, keys[new], values[new])
+                rows.append(keys[new], values[new])
             index.add(keys[new])
         return len(new)
 
     def rows_at(self, space: str, rows: NDArray[np.int64]) -> Embeddings:
         """Read rows by their numbers, ascending: (n,) to (n, D) float32."""
-        return read_rows(self._group(space), rows, self.path)
+        return self._rows(space).read(rows)
 
     def lying_at(self, space: str, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
         """Give this store, and the rows as they are."""
@@ -173,36 +168,31 @@ class FeatureStore(StoreFile, PathTables, FeatureReader):
 
     def source_at(self, space: str, rows: NDArray[np.int64], block_rows: int) -> EmbeddingSource:
         """Return rows by their numbers, ascending, block by block."""
-        stored = self._spaces[space]
-        own = self.stored_keys(space)[rows]
-        return StoredEmbeddings(own, stored.dimension, self._group(space), rows, self.path, block_rows)
+        own = self._rows(space)
+        return StoredEmbeddings(own.keys()[rows], self._spaces[space].dimension, own, rows, block_rows)
 
     # What images look like.
 
     def pictures(self, keys: Keys) -> tuple[Pictures, NDArray[np.bool_]]:
         """Return how the images of (N, 32) keys look, (N,), and of which of them that is known."""
-        pictures = np.zeros(len(keys), PICTURE)
-        try:
-            group = schema.open_pictures(self.h5)
-            if group is None:  # a store of an earlier version
-                return pictures, np.zeros(len(keys), np.bool_)
-            rows = KeyIndex(group[KEYS][:]).find(keys)
-        except CORRUPTION as error:
-            raise corrupted(self.path, error) from error
-        known: NDArray[np.bool_] = rows >= 0
-        wanted, places = np.unique(rows[known], return_inverse=True)
-        pictures[known] = read_rows(group, wanted, self.path)[places]
+        pictures, known = np.zeros(len(keys), PICTURE), np.zeros(len(keys), np.bool_)
+        kept = all_rows(self.h5, self.path).get(PICTURES)
+        if kept is not None:  # a store of an earlier version has none
+            rows = KeyIndex(kept.keys()).find(keys)
+            known = np.asarray(rows >= 0)
+            wanted, places = np.unique(rows[known], return_inverse=True)
+            pictures[known] = kept.read(wanted)[places]
         return pictures, known
 
     def record_pictures(self, pictures: Mapping[bytes, Pictures]) -> None:
         """Keep how images look, by their keys; those that are known stay as they are."""
         if not pictures:
             return
-        group = self.h5[PICTURES]
+        rows = Rows(self.h5[PICTURES], self.path)
         if PICTURES not in self._indices:
-            self._indices[PICTURES] = KeyIndex(group[KEYS][:])
+            self._indices[PICTURES] = KeyIndex(rows.keys())
         keys = np.frombuffer(b"".join(pictures), np.uint8).reshape(-1, schema.KEY_BYTES)
-        self._append(group, self._indices[PICTURES], keys, np.stack([*pictures.values()]))
+        self._append(rows, self._indices[PICTURES], keys, np.stack([*pictures.values()]))
 
-    def _group(self, space: str) -> h5py.Group:
-        return self.h5[SPACES][self.find_space(name=space).name]
+    def _rows(self, space: str) -> Rows:
+        return Rows(self.h5[SPACES][self.find_space(name=space).name], self.path)

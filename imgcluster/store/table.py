@@ -42,7 +42,8 @@ def make_entries(table: str, texts: Sequence[bytes], **columns: Any) -> Entries:
     """Make entries for `table` from its columns, each a sequence as long as `texts` or one value for all."""
     entries = np.zeros(len(texts), TABLES[table])
     for name, values in columns.items():
-        entries[name] = values
+        digests = entries.dtype[name].shape
+        entries[name] = np.frombuffer(b"".join(values), np.uint8).reshape(-1, *digests) if digests else values
     return Entries(entries, list(texts))
 
 
