@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode, StoreError
 from imgcluster.records import Failure, PathEntry, Run
-from imgcluster.store.migrations.m0002_failure_codes import with_codes
+from imgcluster.store.old_failures import with_codes
 from imgcluster.store.schema import CORRUPTION, KEY_BYTES, RELATIVE, REMOVED, corrupted, open_table
 from imgcluster.store.table import Entries, append_entries, is_plain, make_entries, read_entries
 
@@ -74,17 +74,7 @@ class _Table:
 
 
 class _LatestByPath(Generic[Item]):
-    """A table of which the latest entry of each path counts.
-
-    Parameters
-    ----------
-    columns
-        Of the table, which are attributes of the items as well.
-    unpack
-        Gives the items that entries hold.
-    text
-        Gives what is kept for the path of an item.
-    """
+    """A table of which the latest entry of each path counts; its `columns` are attributes of the items."""
 
     def __init__(
         self,

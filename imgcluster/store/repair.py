@@ -15,7 +15,7 @@ from imgcluster.errors import StoreError
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
-from imgcluster.store.migrations.m0002_failure_codes import with_codes
+from imgcluster.store.old_failures import with_codes
 from imgcluster.store.rows import Rows, rows_like
 from imgcluster.store.schema import (
     CORRUPTION,

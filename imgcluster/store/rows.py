@@ -154,14 +154,9 @@ def _checksums(keys: Keys, rows: NDArray[Any]) -> NDArray[np.uint32]:
 
 
 def _stretches(rows: NDArray[np.int64], longest: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cut ascending rows into stretches worth reading at once.
+    """Cut ascending rows into stretches worth reading at once, without a whole unused chunk.
 
-    Yields
-    ------
-    start, stop
-        Rows to read, at most `longest` of them, without a whole unused chunk.
-    first, last
-        Which of `rows` lie in there: ``rows[first:last]``.
+    Yields the rows to read, from `start` to `stop`, and that ``rows[first:last]`` lie in there.
     """
     longest = max(1, longest // ROWS_PER_CHUNK) * ROWS_PER_CHUNK
     gaps = np.flatnonzero(np.diff(rows // ROWS_PER_CHUNK) > 1) + 1

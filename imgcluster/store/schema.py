@@ -51,8 +51,8 @@ LATER_TABLES = frozenset({"picture_keys"})
 WITHOUT_PATHS = frozenset({"runs", "picture_keys"})
 """Tables whose texts do not begin with a path."""
 
-_EARLIER_TABLES = {"failures": np.dtype(_HEAD + _STAT + _TAIL)}
-"""As stores of earlier versions have them; readers take them as they are."""
+EARLIER_TABLES = {"failures": np.dtype(_HEAD + _STAT + _TAIL)}
+"""As stores of earlier versions have them; readers take them, and what was released stays as it is."""
 
 RELATIVE, REMOVED = 1, 2
 """Bits of `flags`: the path is below the store's folder; the path is gone."""
@@ -130,7 +130,7 @@ def open_table(file: h5py.File, name: str) -> h5py.Group:
     """Open the group of a table. Raises ValueError as `read_columns` does."""
     group = open_group(file, name)
     dtype = _open(group, ENTRIES, h5py.Dataset).dtype
-    columns = _table_columns(dtype if dtype == _EARLIER_TABLES.get(name) else TABLES[name])
+    columns = _table_columns(dtype if dtype == EARLIER_TABLES.get(name) else TABLES[name])
     _check_sizes(_open_columns(group, columns))
     return group
 

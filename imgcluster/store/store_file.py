@@ -62,7 +62,7 @@ class StoreFile:
         self._broken = False
         if not lock:
             self._notify(
-                f"{path} is used without a lock: make sure that no other program writes it meanwhile"
+                f"{self.path} is used without a lock: make sure that no other program writes it meanwhile"
             )
         try:
             if lock and wait and not write and os.path.exists(self.target):

@@ -19,7 +19,6 @@ from imgcluster.records import PICTURE, Failure, FeatureSpace, ImageFile, PathEn
 from imgcluster.store import migrations, wal
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.lock import WriterLock
-from imgcluster.store.migrations import m0001_spaces_and_tables
 from imgcluster.store.repair import repair, verify
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.table import Entries, append_entries
@@ -445,7 +444,7 @@ def old_store(path):
         *((reason, 4) for reason in OLD_TEMPORARY_FAILURES),
     ]
     with h5py.File(path, "w", libver="earliest") as file:
-        m0001_spaces_and_tables.migrate(file)
+        migrations.spaces_and_tables(file)
         file.attrs["schema"] = 1
         texts = [
             b"/%d.jpg\0" % i + reason.encode(errors="surrogateescape") for i, (reason, _) in enumerate(told)

@@ -1,28 +1,18 @@
-"""Failures have a code, and pictures that are too large their number of pixels.
-
-What was recorded before is given them by its wording, here and nowhere else.
-"""
+"""Failures of the first layout, whose code and number of pixels are told by their wording, here only."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import h5py
 import numpy as np
 
 from imgcluster.errors import FailureCode
 from imgcluster.records import MOST
-from imgcluster.store import schema
-from imgcluster.store.table import Entries, append_entries, read_entries
+from imgcluster.store.schema import TABLES
+from imgcluster.store.table import Entries
 
 _TEMPORARY = 4
 """A bit of `flags` in the first layout."""
-
-_FAILURES: list[Any] = [
-    *(("offset", "<i8"), ("length", "<i4"), ("flags", "u1"), ("size", "<i8"), ("mtime_ns", "<i8")),
-    *(("code", "S24"), ("pixels", "<i8"), ("crc32", "<u4")),
-]
 
 _TOO_LARGE = re.compile(rb"(\d+) x (\d+) pixels ")
 
@@ -43,22 +33,12 @@ _WORDINGS = (
 )
 
 
-def migrate(file: h5py.File) -> None:
-    """Give the failures their new columns; their texts stay where they are."""
-    entries = read_entries(schema.open_table(file, "failures"))
-    if entries.damaged:
-        raise ValueError(f"{entries.damaged} entries of the table of failures")
-    del file["failures"]
-    schema.create_table(file, "failures", np.dtype(_FAILURES))
-    append_entries(file["failures"], with_codes(entries))
-
-
 def with_codes(entries: Entries) -> Entries:
     """Give failures of the first layout their code; those that have one are given back as they are."""
     old = entries.columns
     if "code" in (old.dtype.names or ()):
         return entries
-    columns = np.zeros(len(old), np.dtype(_FAILURES))
+    columns = np.zeros(len(old), TABLES["failures"])
     for name in old.dtype.names or ():
         columns[name] = old[name]
     columns["flags"] &= ~np.uint8(_TEMPORARY)
