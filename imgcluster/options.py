@@ -12,7 +12,7 @@ import functools
 import inspect
 import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -192,6 +192,18 @@ def refuse_link_out(path: str) -> None:
     target = os.path.realpath(path)
     if os.path.islink(path) and not lies_below(target, [os.getcwd()]):
         raise UsageError(f"{path} is a link that leads to {target}: name that place itself, if it is meant")
+
+
+def as_arguments(options: type[Any], chosen: Mapping[str, Any]) -> list[str]:
+    """Write values of options as a person types them; those that are not the usual ones."""
+    usual, typed = options(), []
+    for each in declared(options):
+        value = chosen.get(each.name, getattr(usual, each.name))
+        if value is True:
+            typed.append(each.flag)
+        elif value != getattr(usual, each.name):
+            typed += [part for one in (value if each.many else (value,)) for part in (each.flag, str(one))]
+    return typed
 
 
 def declared(options: type[Any]) -> tuple[Declared, ...]:

@@ -42,9 +42,9 @@ def encode_image(pixels: Pixels, suffix: str, *, quality: int = 90, remark: str 
     return _with_remark(bytes(data), remark.encode("ascii")) if remark else bytes(data)
 
 
-def thumbnail_jpeg(pixels: Pixels, long_side: int = 160) -> bytes:
+def thumbnail_jpeg(pixels: Pixels, long_side: int = 160, remark: str = "") -> bytes:
     """Encode (H, W, 3) pixels as a JPEG file whose longer side has at most `long_side` pixels."""
-    return encode_image(to_fit(pixels, long_side), ".jpg", quality=80)
+    return encode_image(to_fit(pixels, long_side), ".jpg", quality=80, remark=remark)
 
 
 def _with_remark(data: bytes, remark: bytes) -> bytes:

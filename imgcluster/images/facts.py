@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from imgcluster.errors import UnreadableImage
 from imgcluster.images.header import image_type
 from imgcluster.images.pillow import open_image, reasons, stated_orientation
 
@@ -37,6 +38,16 @@ def image_facts(data: bytes) -> ImageFacts:
         if kind != "HEIC" and stated_orientation(image) >= 5:
             width, height = height, width
         return ImageFacts(kind, width, height, _bits(image, kind, data), _pages(image), _taken(image))
+
+
+def date_taken(data: bytes) -> str:
+    """Read when the camera wrote an image, as `ImageFacts.taken`."""
+    try:
+        kind = image_type(data)
+        with open_image(data, kind) as image, reasons(kind):
+            return _taken(image)
+    except UnreadableImage:
+        return ""
 
 
 def _bits(image: Any, kind: str, data: bytes) -> int:

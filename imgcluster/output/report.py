@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import create, read_limited
+from imgcluster.files import create
 from imgcluster.held import at, make_folders
 from imgcluster.output.marker import Marker
 from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map, require_bokeh
-from imgcluster.output.report_pages import Pages, load_templates
-from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
-from imgcluster.output.report_thumbnails import copy_thumbnails, missing_thumbnails, save_thumbnail
+from imgcluster.output.report_pages import Pages, common_files, require_jinja
+from imgcluster.output.report_summary import ConfusionTable, ReportImage, ReportSummary
+from imgcluster.output.report_thumbnails import Kept, PageFile, missing_thumbnails, save_thumbnail
 from imgcluster.output.staged_install import staged_install
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
@@ -29,12 +29,11 @@ __all__ = [
 ]
 
 _FOLDER, _PAGE = "report", "report.html"
-_MOST_BYTES = 1 << 20  # of a file of our own
 
 
 def require_report_libraries() -> None:
     """Raise MissingExtra where what the report is made with is not installed."""
-    load_templates()
+    require_jinja()
     require_bokeh()
 
 
@@ -78,20 +77,15 @@ def write_report(  # noqa: PLR0913
     ImgclusterError
         The folder cannot be written, holds a file of somebody else where a page goes, or was clustered again.
     """
-    environment, scripts = load_templates(), bokeh_scripts()
+    require_report_libraries()
     try:
         with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner, wait) as made:
-            folder = os.path.join(made, _FOLDER)
-            kept, modes = os.path.join(folder, "thumbnails"), _modes(images)
-            thumbnails, previews = (
-                copy_thumbnails(thumbnail_folder, kept, modes, preview=preview) for preview in (False, True)
-            )
-            located = [image for image in images if image.has_place]
-            pages = Pages(environment, summary, images, thumbnails, previews)
-            chart = draw_map(located, pages.row, limit=map_limit, seed=seed) if located else None
-            _write_assets(os.path.join(folder, "assets"), {**own_assets(), **(scripts if chart else {})})
-            _write_pages(folder, pages, chart, progress)
-            _write_text(os.path.join(made, _PAGE), pages.overview())
+            kept = Kept.of(thumbnail_folder, ((image.key, image.mode) for image in images))
+            for file in _files(summary, images, kept, map_limit, seed, progress):
+                path = os.path.join(made, file.name)
+                make_folders(os.path.dirname(path))
+                with at(path) as place, create(place, file.mode) as stream:
+                    stream.write(file.data)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ImgclusterError(
@@ -100,39 +94,23 @@ def write_report(  # noqa: PLR0913
     return os.path.join(out, _PAGE)
 
 
-def _modes(images: Sequence[ReportImage]) -> dict[str, int]:
-    """Give for each key the permissions that all of its files have."""
-    modes: dict[str, int] = {}
-    for image in images:
-        modes[image.key] = modes.get(image.key, image.mode) & image.mode
-    return modes
-
-
-def _write_pages(folder: str, pages: Pages, chart: Map | None, progress: Progress) -> None:
+def _files(
+    summary: ReportSummary,
+    images: Sequence[ReportImage],
+    kept: Kept,
+    map_limit: int,
+    seed: int,
+    progress: Progress,
+) -> Iterator[PageFile]:
+    yield from common_files(kept)
+    pages = Pages(summary, images, kept)
     progress.begin("writing the report", sum(len(cluster.pages) for cluster in pages.clusters))
-    for name, text in pages.contact_sheets():
-        _write_text(os.path.join(folder, name), text)
+    for sheet in pages.contact_sheets():
+        yield sheet
         progress.advance()
-    _write_text(os.path.join(folder, "images.html"), pages.search())
-    if chart:
-        _write_text(os.path.join(folder, "map.html"), pages.map(chart))
-
-
-def _write_assets(folder: str, assets: Mapping[str, str]) -> None:
-    make_folders(folder)
-    for name, text in assets.items():
-        _write_text(os.path.join(folder, name), text)
-
-
-def own_assets() -> dict[str, str]:
-    """Return the style and the scripts of the pages, by their names."""
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "assets")
-    assets = {}
-    for name in sorted(os.listdir(folder)):
-        assets[name] = read_limited(os.path.join(folder, name), _MOST_BYTES).decode()
-    return assets
-
-
-def _write_text(path: str, text: str) -> None:
-    with at(path) as place, create(place) as file:
-        file.write(text.encode())
+    yield from (pages.columns(), pages.search(), pages.overview())
+    chart = draw_map(images, limit=map_limit, seed=seed)
+    if chart is not None:
+        yield pages.map(chart)
+        for name, text in bokeh_scripts().items():
+            yield PageFile(f"report/assets/{name}", text.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 _DELETE = 0x7F
@@ -58,3 +59,45 @@ def copied(path: str) -> str:
     if decodable(path) != path or _UNSHOWABLE.search(path) or _RUNS.search(path):
         return url(path)
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """One image file as pages show it.
+
+    Attributes
+    ----------
+    key
+        SHA-256 of the file's bytes, 64 hex characters; finds the thumbnail.
+    path
+        The path that a person reads and copies, in `os.fsdecode` form.
+    file
+        Where the full image lies: absolute, or relative to the folder that holds ``report.html``; in
+        `os.fsdecode` form, not percent-encoded.
+    mode
+        Permissions of the file: a thumbnail of it is no more public.
+    """
+
+    key: str
+    path: str
+    file: str
+    mode: int = field(default=0o666, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Its file name, for reading."""
+        return shown(os.path.basename(self.path))
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that it lies in, for reading."""
+        return shown(os.path.basename(os.path.dirname(self.path)))
+
+    @property
+    def copy(self) -> str:
+        """What the copy button gives."""
+        return decodable(copied(self.path))
+
+    def link(self, here: str) -> str:
+        """Return the URL of the full image from a page that finds ``report.html``'s folder at `here`."""
+        return url(self.file) if os.path.isabs(self.file) else here + url(self.file)

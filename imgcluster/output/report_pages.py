@@ -1,19 +1,23 @@
-"""The report's pages: which image stands where, and the templates filled in."""
+"""Pages from templates: those of the report, and what those of other commands have in common with them."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra
+from imgcluster.files import read_limited
 from imgcluster.output.names import UNSORTED
-from imgcluster.output.report_names import script_json, shown
-from imgcluster.output.report_summary import ConfusionTable, Map, ReportImage, ReportSummary
-from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, thumbnail_name
+from imgcluster.output.report_map import Map
+from imgcluster.output.report_names import ShownFile, script_json, shown
+from imgcluster.output.report_summary import ReportImage, ReportSummary
+from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, Kept, PageFile
 from imgcluster.records import NamedCluster
 
 if TYPE_CHECKING:
@@ -29,30 +33,17 @@ FAILURES_SHOWN = 200
 CLEAR = 0.25
 """The mean silhouette from which a cluster is called clear, else mixed."""
 _COVER_PICTURES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One thumbnail as a template shows it; all fields are plain text, not yet escaped."""
-
-    link: str
-    thumbnail: str
-    name: str
-    folder: str
-    path: str
-    copy: str
-    note: str
-    mark: str
-    preview: str = ""
+_MOST_BYTES = 1 << 20  # of a file of our own
+_HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Thumbnails under one heading; `of` is how many there are of the kind in the whole cluster."""
+    """Images under one heading, from the one numbered `first` on; `of` is how many there are of the kind."""
 
     title: str
     remark: str
-    tiles: tuple[Tile, ...]
+    images: Sequence[ShownFile]
     of: int
     first: int = 1
 
@@ -63,13 +54,11 @@ class Cluster:
 
     number: int
     size: int
-    share: float
-    bar: float
     silhouette: float
-    shown: int
+    groups: tuple[Group, ...]
     wrong: int
     pages: tuple[str, ...]
-    cover: tuple[Tile, ...]
+    cover: tuple[ShownFile, ...]
 
     @property
     def word(self) -> str:
@@ -107,188 +96,140 @@ class Pages:
 
     Parameters
     ----------
-    environment
-        From `load_templates`.
     summary, images
         What to show.
-    thumbnails, previews
-        Keys that have a thumbnail, and those that have a preview because browsers cannot show the file; an
-        image without a thumbnail is shown by its name.
+    kept
+        The pictures that there are of them; an image without a thumbnail is shown by its name.
     """
 
-    def __init__(
-        self,
-        environment: Environment,
-        summary: ReportSummary,
-        images: Sequence[ReportImage],
-        thumbnails: frozenset[str],
-        previews: frozenset[str] = frozenset(),
-    ) -> None:
-        self._environment = environment
-        self._summary = summary
-        self._images = images
-        self._thumbnails = thumbnails
-        self._previews = previews
-        self._with_map = any(image.has_place for image in images)
+    def __init__(self, summary: ReportSummary, images: Sequence[ReportImage], kept: Kept) -> None:
+        self._images, self._kept = images, kept
+        self._rows: dict[str, int] = {}  # equal files are one image, known by the row of the first
+        for row, image in enumerate(images):
+            self._rows.setdefault(image.key, row)
         members: defaultdict[int, list[ReportImage]] = defaultdict(list)
         for image in images:
             members[image.cluster].append(image)
         listed = [*summary.clusters, *([NamedCluster(-1, "", summary.unsorted)] if summary.unsorted else [])]
-        self._ordered = {each.number: by_confidence(members[each.number]) for each in listed}
-        self.clusters = tuple(self._cluster(row, each) for row, each in enumerate(listed))
-
-    def overview(self) -> str:
-        """Return ``report.html``."""
-        summary = self._summary
-        return self._fill(
-            "overview.html",
-            here="",
-            below="report/",
-            clear=CLEAR,
-            settings=[(label, shown(value)) for label, value in summary.settings],
-            failures=[(shown(f.path), shown(f.reason)) for f in summary.failures[:FAILURES_SHOWN]],
-            confusion=_confusion_rows(summary.confusion),
+        silhouettes = (*summary.silhouettes, *[math.nan] * len(listed))
+        self.clusters = tuple(
+            _cluster(each, members[each.number], silhouette)
+            for each, silhouette in zip(listed, silhouettes, strict=False)
         )
-
-    def contact_sheets(self) -> Iterator[tuple[str, str]]:
-        """Yield (file name, page) for every page of every cluster."""
-        for cluster in self.clusters:
-            groups = self._groups(cluster.number, "../", "", *self._ordered[cluster.number])
-            place = self.clusters.index(cluster)
-            neighbours = self.clusters[place - 1] if place else None, (*self.clusters, None)[place + 1]
-            for i, name in enumerate(cluster.pages):
-                share = math.ceil(cluster.shown / len(cluster.pages))
-                part = tuple(_slice(groups, i * share, (i + 1) * share))
-                yield (
-                    name,
-                    self._fill(
-                        "cluster.html",
-                        here="../",
-                        below="",
-                        cluster=cluster,
-                        groups=part,
-                        page=i,
-                        neighbours=neighbours,
-                    ),
-                )
-
-    def map(self, chart: Map) -> str:
-        """Return ``map.html``."""
-        return self._fill("map.html", here="../", below="", chart=chart)
-
-    def search(self) -> str:
-        """Return ``images.html``, where all images are searched and sorted."""
-        rows = [self.row(image) | {"cluster": image.cluster, "date": image.date} for image in self._images]
-        columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-        return self._fill("images.html", here="../", below="", columns=script_json(columns))
-
-    def row(self, image: ReportImage) -> dict[str, Any]:
-        """Give what scripts make a tile of."""
-        return {
-            "key": image.key if image.key in self._thumbnails else "",
-            "preview": int(image.key in self._previews),
-            "name": image.name,
-            "folder": image.folder,
-            "path": shown(image.path),
-            "copy": "" if image.copy == shown(image.path) else image.copy,
-            "link": image.link("../"),
-            "note": image.note,
-            "wrong": int(image.wrong),
+        placed = "".join(f"{image.key}{image.cluster} " for image in images)
+        self._common = {
+            "summary": summary,
+            "clusters": self.clusters,
+            "with_map": any(image.has_place for image in images),
+            "title": summary.title,
+            "kept": kept,
+            "rows": self._rows,
+            "identity": hashlib.sha256(placed.encode()).hexdigest()[:16],
         }
 
-    def _fill(self, template: str, *, here: str, below: str, **values: object) -> str:
-        return self._environment.get_template(template).render(
-            summary=self._summary,
-            clusters=self.clusters,
-            with_map=self._with_map,
-            here=here,
-            below=below,
-            title=self._summary.title,
-            side=THUMBNAIL_SIDE,
-            **values,
+    def overview(self) -> PageFile:
+        """Return ``report.html``."""
+        return page(
+            "report.html", "overview.html", clear=CLEAR, failures_shown=FAILURES_SHOWN, **self._common
         )
 
-    def _cluster(self, row: int, cluster: NamedCluster) -> Cluster:
-        summary, number, size = self._summary, cluster.number, cluster.size
-        typical, doubtful, others = self._ordered[number]
-        here = len(typical) + len(doubtful) + len(others)
-        members = list({image.key: image for image in (*typical, *others, *doubtful)}.values())
-        spread = members[:: max(1, len(members) // _COVER_PICTURES)][:_COVER_PICTURES]
-        pages = max(1, math.ceil(here / PAGE_SIZE))
-        name = f"cluster-{number}" if number >= 0 else UNSORTED
-        return Cluster(
-            number=number,
-            size=size,
-            share=size / max(1, summary.images),
-            bar=100 * size / max(1, *(each.size for each in summary.clusters)),
-            silhouette=summary.silhouettes[row] if summary.silhouettes and number >= 0 else math.nan,
-            shown=here,
-            wrong=sum(image.wrong for image in (*typical, *doubtful, *others)),
-            pages=tuple(f"{name}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
-            cover=tuple(self._tile(image, "", "report/") for image in spread),
-        )
+    def contact_sheets(self) -> Iterator[PageFile]:
+        """Yield every page of every cluster."""
+        for place, cluster in enumerate(self.clusters):
+            neighbours = self.clusters[place - 1] if place else None, (*self.clusters, None)[place + 1]
+            share = math.ceil(sum(group.of for group in cluster.groups) / len(cluster.pages))
+            for i, name in enumerate(cluster.pages):
+                yield page(
+                    f"report/{name}",
+                    "cluster.html",
+                    cluster=cluster,
+                    groups=tuple(_slice(cluster.groups, i * share, (i + 1) * share)),
+                    page=i,
+                    neighbours=neighbours,
+                    **self._common,
+                )
 
-    def _groups(
-        self,
-        number: int,
-        here: str,
-        below: str,
-        typical: Sequence[ReportImage],
-        doubtful: Sequence[ReportImage],
-        others: Sequence[ReportImage],
-    ) -> list[Group]:
-        size = sum(map(len, self._ordered[number]))
-        kinds = (
-            ("Most typical", "nearest the centre", typical),
-            ("Least sure", "between this cluster and another, or far out", doubtful),
-            ("All others", "by distance from the centre", others),
-        )
-        return [
-            Group(title, remark, tuple(self._tile(image, here, below) for image in images), size)
-            for title, remark, images in kinds
-            if images
-        ]
+    def map(self, chart: Map) -> PageFile:
+        """Return ``map.html``."""
+        return page("report/map.html", "map.html", chart=chart, **self._common)
 
-    def _tile(self, image: ReportImage, here: str, below: str) -> Tile:
-        def kept(keys: frozenset[str], *, preview: bool) -> str:
-            name = thumbnail_name(image.key, preview=preview)
-            return f"{below}thumbnails/{name}" if image.key in keys else ""
+    def search(self) -> PageFile:
+        """Return ``images.html``, where all images are searched and sorted."""
+        return page("report/images.html", "images.html", **self._common)
 
-        return Tile(
-            link=image.link(here),
-            thumbnail=kept(self._thumbnails, preview=False),
-            preview=kept(self._previews, preview=True),
-            name=image.name,
-            folder=image.folder,
-            path=shown(image.path),
-            copy=image.copy,
-            note=image.note,
-            mark=f"label: {shown(image.true_class or '?')}" if image.wrong else "",
-        )
+    def columns(self) -> PageFile:
+        """Return the script that tells of every image what a tile shows and edits need, by columns."""
+        kept, images = self._kept, self._images
+        columns = {
+            "image": [self._rows[image.key] for image in images],
+            "key": [image.key for image in images],
+            "cluster": [image.cluster for image in images],
+            "thumbnail": [int(image.key in kept.small) for image in images],
+            "preview": [int(image.key in kept.large) for image in images],
+            "name": [image.name for image in images],
+            "folder": [image.folder for image in images],
+            "path": [shown(image.path) for image in images],
+            "copy": ["" if image.copy == shown(image.path) else image.copy for image in images],
+            "link": [image.link("../") for image in images],
+            "note": [image.note for image in images],
+            "date": [image.date for image in images],
+            "mark": [image.mark for image in images],
+        }
+        return PageFile("report/assets/columns.js", f"const columns = {script_json(columns)};".encode())
+
+
+def page(name: str, template: str, **values: object) -> PageFile:
+    """Fill a template for the page with this path below the folder of the page to open."""
+    here, below = ("../", "") if "/" in name else ("", "report/")
+    common = {"here": here, "below": below, "side": THUMBNAIL_SIDE, "with_map": False, "clusters": ()}
+    text = _templates().get_template(template).render({**common, **values})
+    return PageFile(name, text.encode())
+
+
+def common_files(kept: Kept) -> Iterator[PageFile]:
+    """Yield what the pages of every command need: style and scripts, and pictures."""
+    folder = os.path.join(_HERE, "assets")
+    for name in sorted(os.listdir(folder)):
+        yield PageFile(f"report/assets/{name}", read_limited(os.path.join(folder, name), _MOST_BYTES))
+    yield from kept.files()
+
+
+def require_jinja() -> None:
+    """Raise MissingExtra where Jinja2 is not installed."""
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("the report", "report") from error
+
+
+def _cluster(cluster: NamedCluster, images: Sequence[ReportImage], silhouette: float) -> Cluster:
+    typical, doubtful, others = by_confidence(images)
+    kinds = (
+        ("Most typical", ", nearest the centre", typical),
+        ("Least sure", ", between this cluster and another, or far out", doubtful),
+        ("All others", ", by distance from the centre", others),
+    )
+    distinct = list({image.key: image for image in (*typical, *others, *doubtful)}.values())
+    name = f"cluster-{cluster.number}" if cluster.number >= 0 else UNSORTED
+    pages = max(1, math.ceil(len(images) / PAGE_SIZE))
+    return Cluster(
+        number=cluster.number,
+        size=cluster.size,
+        silhouette=silhouette,
+        groups=tuple(Group(title, remark, kind, len(kind)) for title, remark, kind in kinds if kind),
+        wrong=sum(image.wrong for image in images),
+        pages=tuple(f"{name}{f'-{i + 1}' if i else ''}.html" for i in range(pages)),
+        cover=tuple(distinct[:: max(1, len(distinct) // _COVER_PICTURES)][:_COVER_PICTURES]),
+    )
 
 
 def _slice(groups: Sequence[Group], begin: int, end: int) -> Iterator[Group]:
-    """Yield the parts of `groups` that hold the tiles `begin` to `end`, counted through all groups."""
-    passed = 0
+    """Yield the parts of `groups` that hold the images `begin` to `end`, counted through all groups."""
     for group in groups:
-        first, last = max(begin - passed, 0), min(end - passed, len(group.tiles))
+        first, last = max(begin, 0), min(end, group.of)
         if first < last:
-            yield replace(group, tiles=group.tiles[first:last], first=first + 1, of=len(group.tiles))
-        passed += len(group.tiles)
-
-
-def _confusion_rows(table: ConfusionTable | None) -> list[tuple[str, int, list[tuple[int, bool]]]] | None:
-    """Return per class its name, its number of images, and (count, is the matched cluster) per cluster."""
-    if table is None:
-        return None
-    return [
-        (
-            shown(name),
-            sum(row),
-            [(n, cluster == match) for n, cluster in zip(row, table.clusters, strict=True)],
-        )
-        for name, row, match in zip(table.classes, table.counts, table.matched, strict=True)
-    ]
+            yield Group(group.title, group.remark, group.images[first:last], group.of, first + 1)
+        begin, end = begin - group.of, end - group.of
 
 
 def _or(value: float, otherwise: float) -> float:
@@ -304,15 +245,13 @@ def _measure(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
 
 
-def load_templates() -> Environment:
-    """Return the templates, which escape every value; raises MissingExtra where Jinja2 is not installed."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtra("the report", "report") from error
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
+@cache
+def _templates() -> Environment:
+    """Return the templates, which escape every value."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

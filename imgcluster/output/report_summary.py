@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 
-from imgcluster.output.report_names import copied, decodable, shown, url
+from imgcluster.output.report_names import ShownFile, shown
 from imgcluster.records import Failure, NamedCluster
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class ReportImage:
+class ReportImage(ShownFile):
     """One image file as the report shows it.
 
     Attributes
     ----------
-    key
-        SHA-256 of the file's bytes, 64 hex characters; finds the thumbnail.
     cluster_name
         Of its cluster, if it has one.
-    path
-        The path that a person reads and copies, in `os.fsdecode` form.
-    file
-        Where the full image lies: absolute, or relative to the folder that holds ``report.html``; in
-        `os.fsdecode` form, not percent-encoded.
     true_class
         What the labels say, where there are labels; `wrong` marks an image whose cluster stands for another.
-    mode
-        Permissions of the file: a thumbnail of it is no more public.
     x, y
         Place on the map; NaN leaves the image off it.
     date
-        When the file was last changed, as text that sorts; may be empty.
+        When the picture was taken or, where it does not tell, when the file was last changed, as text that
+        sorts; may be empty.
     """
 
-    key: str
-    path: str
-    file: str
     cluster: int
     distance: float = NAN
     silhouette: float = NAN
@@ -49,7 +37,6 @@ class ReportImage:
     x: float = NAN
     y: float = NAN
     cluster_name: str = ""
-    mode: int = 0o666
     date: str = ""
 
     @property
@@ -58,19 +45,9 @@ class ReportImage:
         return math.isfinite(self.x) and math.isfinite(self.y)
 
     @property
-    def name(self) -> str:
-        """Its file name, for reading."""
-        return shown(os.path.basename(self.path))
-
-    @property
-    def folder(self) -> str:
-        """The name of the folder that it lies in, for reading."""
-        return shown(os.path.basename(os.path.dirname(self.path)))
-
-    @property
-    def copy(self) -> str:
-        """What the copy button gives."""
-        return decodable(copied(self.path))
+    def mark(self) -> str:
+        """What stands on its picture."""
+        return f"label: {shown(self.true_class or '?')}" if self.wrong else ""
 
     @property
     def note(self) -> str:
@@ -87,10 +64,6 @@ class ReportImage:
         if self.date:
             parts.append(self.date)
         return " · ".join(parts)
-
-    def link(self, here: str) -> str:
-        """Return the URL of the full image from a page that finds ``report.html``'s folder at `here`."""
-        return url(self.file) if os.path.isabs(self.file) else here + url(self.file)
 
 
 @dataclass(frozen=True)
@@ -138,6 +111,8 @@ class ReportSummary:
         How the map was made, such as ``openTSNE`` or ``PCA``; shown on the map's page.
     unsorted
         How many image files fit in no cluster.
+    command
+        What makes such a clustering again, but for ``--k`` and ``--edits``.
     """
 
     clusters: tuple[NamedCluster, ...]
@@ -149,6 +124,7 @@ class ReportSummary:
     projection: str = ""
     confusion: ConfusionTable | None = None
     unsorted: int = 0
+    command: str = "imgcluster cluster"
 
     @property
     def k(self) -> int:
@@ -170,24 +146,3 @@ class ReportSummary:
             if number in names
             else f"Cluster {number}"
         )
-
-
-@dataclass(frozen=True)
-class LegendEntry:
-    """One cluster in the map's legend: how it is drawn, and how many of its images are."""
-
-    cluster: int
-    colour: str
-    marker: str
-    drawn: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Map:
-    """What the map's page needs; `item` is JSON that is safe inside a script element."""
-
-    item: str
-    legend: tuple[LegendEntry, ...]
-    drawn: int
-    everything: int

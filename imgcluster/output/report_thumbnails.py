@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from imgcluster.caches import PARTS, claim, trim
-from imgcluster.files import create, open_regular, read_limited, remove_if_there, replacing
-from imgcluster.held import at, make_folders
+from imgcluster.files import open_regular, read_limited, remove_if_there, replacing
 
 THUMBNAIL_SIDE = 160
 """Long side in pixels that the pages reserve room for."""
@@ -15,10 +16,50 @@ THUMBNAIL_SIDE = 160
 PREVIEW_SIDE = 1200
 """Long side in pixels of what is shown in place of a file that browsers cannot show."""
 
+TAKEN = "taken "
+"""What the comment of a thumbnail begins with, before the time when the picture was taken."""
+
 _PREVIEW = f"-{PREVIEW_SIDE}"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_BYTES = 4 << 20
-_MOST_THUMBNAIL_BYTES = 1 << 20
+_HEAD_BYTES = 128
+_COMMENT = re.compile(rb"\xff\xfe\0." + TAKEN.encode() + rb"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file of pages, by its path below the folder of the page to open; it has no more permissions."""
+
+    name: str
+    data: bytes
+    mode: int = 0o666
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The thumbnails and previews that a folder has of images; `modes` are the permissions of their files."""
+
+    folder: str
+    modes: Mapping[str, int]
+    small: frozenset[str]
+    large: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, folder: str, images: Iterable[tuple[str, int]]) -> Kept:
+        """Find those of images: (key, permissions), of equal images those that all have."""
+        modes: dict[str, int] = {}
+        for key, mode in images:
+            modes[key] = modes.get(key, mode) & mode
+        small, large = (_whole(folder, modes, preview=preview) for preview in (False, True))
+        return cls(folder, modes, small, large)
+
+    def files(self) -> Iterator[PageFile]:
+        """Yield them. They are copies, not links, for others may write to the pages' folder."""
+        for preview, keys in enumerate((self.small, self.large)):
+            for key in sorted(keys):
+                name = thumbnail_name(key, preview=bool(preview))
+                data = read_limited(os.path.join(self.folder, name), _MOST_BYTES)
+                yield PageFile(f"report/thumbnails/{name}", data, self.modes[key])
 
 
 def thumbnail_name(key: str, *, preview: bool = False) -> str:
@@ -54,37 +95,15 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes, *, preview: bool = False)
         file.write(jpeg)
 
 
-def read_thumbnail(folder: str, key: str) -> bytes | None:
-    """Read the thumbnail of `key`; None where there is none that can be read."""
+def date_in_thumbnail(folder: str, key: str) -> str:
+    """Return when the picture was taken, as the comment of its thumbnail says; or nothing."""
     try:
-        return read_limited(os.path.join(folder, thumbnail_name(key)), _MOST_THUMBNAIL_BYTES)
+        with os.fdopen(open_regular(os.path.join(folder, thumbnail_name(key))), "rb") as file:
+            head = file.read(_HEAD_BYTES)
     except OSError:
-        return None
-
-
-def copy_thumbnails(
-    source: str, target: str, modes: Mapping[str, int], *, preview: bool = False
-) -> frozenset[str]:
-    """Copy thumbnails to a new folder. They are no links, for others may write to that folder.
-
-    Parameters
-    ----------
-    modes
-        For each key the permissions that its thumbnail may have, less what the umask takes.
-
-    Returns
-    -------
-    frozenset of str
-        The keys that have a thumbnail in `target` now.
-    """
-    found = _whole(source, modes, preview=preview)
-    for key in found:
-        name = thumbnail_name(key, preview=preview)
-        path = os.path.join(target, name)
-        make_folders(os.path.dirname(path))
-        with at(path) as place, create(place, modes[key]) as file:
-            file.write(read_limited(os.path.join(source, name), _MOST_BYTES))
-    return found
+        return ""
+    found = _COMMENT.search(head)
+    return b" ".join(found.groups()).decode() if found else ""
 
 
 def _whole(folder: str, keys: Iterable[str], *, preview: bool) -> frozenset[str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from imgcluster.output.report import own_assets
 from imgcluster.output.report_map import COLOURS
-from imgcluster.output.report_names import script_json, shown
-from imgcluster.output.report_pages import load_templates
-from imgcluster.output.report_summary import ReportImage
-from imgcluster.output.report_thumbnails import THUMBNAIL_SIDE, read_thumbnail, thumbnail_name
+from imgcluster.output.report_names import ShownFile, script_json, shown
+from imgcluster.output.report_pages import common_files, page
+from imgcluster.output.report_thumbnails import Kept, PageFile, thumbnail_name
 
 
 @dataclass(frozen=True)
@@ -25,53 +23,30 @@ class SweepStep:
 
 
 def sweep_page(
-    images: Sequence[tuple[str, str]], steps: Sequence[SweepStep], everything: int, thumbnails: str
-) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of the page, by their paths below a folder; ``report.html`` is the one to open.
+    images: Sequence[ShownFile], steps: Sequence[SweepStep], everything: int, thumbnails: str
+) -> Iterator[PageFile]:
+    """Yield the files of the page; ``report.html`` is the one to open.
 
     Parameters
     ----------
-    images
-        Key in hex and path of each image that is shown.
     steps
-        With one group for each of them.
+        With one group for each of the images.
     everything
         How many images the sweep is about.
     thumbnails
         The folder where they lie.
-
-    Raises
-    ------
-    MissingExtra
-        Where Jinja2 is not installed.
     """
-    template = load_templates().get_template("sweep.html")
-    tiles = []
-    for key, path in images:
-        thumbnail = read_thumbnail(thumbnails, key)
-        place = "" if thumbnail is None else f"report/thumbnails/{thumbnail_name(key)}"
-        if thumbnail is not None:
-            yield place, thumbnail
-        file = ReportImage(key, path, path, 0)
-        tiles.append([place, file.name, file.link("")])
-    for name, text in own_assets().items():
-        yield f"report/assets/{name}", text.encode()
-    document = {
-        "colours": COLOURS,
-        "tiles": tiles,
-        "steps": [
-            {
-                "k": step.k,
-                "measures": step.measures,
-                "groups": list(step.groups),
-                "names": {str(number): shown(name) for number, name in step.names.items()},
-                "command": step.command,
-            }
-            for step in steps
-        ],
-    }
-    text = template.render(
-        data=script_json(document), ks=[step.k for step in steps], images=len(images), everything=everything,
-        here="", below="report/", side=THUMBNAIL_SIDE, with_map=False, clusters=(),
-    )  # fmt: skip
-    yield "report.html", text.encode()
+    kept = Kept.of(thumbnails, ((image.key, image.mode) for image in images))
+    yield from common_files(kept)
+    tiles = [
+        [
+            f"report/thumbnails/{thumbnail_name(image.key)}" if image.key in kept.small else "",
+            image.name,
+            image.link(""),
+        ]
+        for image in images
+    ]
+    told = [asdict(step) | {"names": {n: shown(name) for n, name in step.names.items()}} for step in steps]
+    data = script_json({"colours": COLOURS, "tiles": tiles, "steps": told})
+    ks = [step.k for step in steps]
+    yield page("report.html", "sweep.html", data=data, ks=ks, images=len(images), everything=everything)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from imgcluster.analysis.duplicates import DuplicateGroup
+from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
+from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import DuplicatesOptions
 from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
 
@@ -70,7 +71,7 @@ def report_duplicates(
         paths.setdefault(bytes.fromhex(image.key), []).append(image.path)
     kept, _ = make_thumbnails(thumbnails, paths, progress)
     everything = (image.path for _, images in compared for image in images)
-    return write_pages(out, duplicates_pages(compared, kept), paths, everything, progress, owner)
+    return write_pages(out, duplicates_pages(compared, kept), everything, progress, owner)
 
 
 def _compared(group: DuplicateGroup) -> tuple[str, Sequence[ComparedImage]]:
@@ -78,9 +79,8 @@ def _compared(group: DuplicateGroup) -> tuple[str, Sequence[ComparedImage]]:
     size = f"{keep.pixels / 1e6:.1f} megapixels, " if keep.pixels else ""
     note = f"{size}{keep.size:,} bytes"
     copies = (
-        ComparedImage(
-            copy.file.path,
-            copy.file.key.hex(),
+        _image(
+            copy.file,
             f"cosine {copy.cosine:.3f} · difference {copy.difference:.1f} · {copy.file.size:,} bytes",
             copy.kind,
         )
@@ -88,4 +88,8 @@ def _compared(group: DuplicateGroup) -> tuple[str, Sequence[ComparedImage]]:
     )
     verb = "look like" if kinds == {"look-alike"} else "keep"
     title = f"{verb} {os.path.basename(keep.path)}"
-    return title, (ComparedImage(keep.path, keep.key.hex(), note), *copies)
+    return title, (_image(keep, note), *copies)
+
+
+def _image(file: DuplicateFile, note: str, mark: str = "") -> ComparedImage:
+    return ComparedImage(file.key.hex(), file.path, file.path, note, mark, mode=permissions(file.path))

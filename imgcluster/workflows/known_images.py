@@ -40,9 +40,14 @@ def decode_known(key: bytes, paths: Sequence[str], at_least: int) -> Pixels:
 
     UnreadableImage where none does, with the reason that the first path gave.
     """
+    return make_of_known(key, paths, lambda data: decode(data, KNOWN_LIMITS, at_least=at_least).pixels)
+
+
+def make_of_known(key: bytes, paths: Sequence[str], make: Callable[[bytes], Result]) -> Result:
+    """Make something of the bytes of `key`, when there is memory for them; raises as `decode_known` does."""
     sizes = [status.st_size for status in map(status_of, paths) if status]
     with room_for(paths[0] if paths else "", max(sizes, default=0)):
-        return decode(read_known(key, paths), KNOWN_LIMITS, at_least=at_least).pixels
+        return make(read_known(key, paths))
 
 
 def read_known(key: bytes, paths: Sequence[str]) -> bytes:

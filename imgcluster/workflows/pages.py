@@ -7,30 +7,30 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from imgcluster.caches import temporary_folder
 from imgcluster.errors import ImgclusterError, quantity
+from imgcluster.images.decode import decode
 from imgcluster.images.encode import thumbnail_jpeg
+from imgcluster.images.facts import date_taken
 from imgcluster.images.header import EXTENSIONS
 from imgcluster.output.folders import FolderPlan, build_folders
-from imgcluster.output.report_pages import load_templates
+from imgcluster.output.report_pages import require_jinja as require_report_library
 from imgcluster.output.report_thumbnails import (
     PREVIEW_SIDE,
+    TAKEN,
     THUMBNAIL_SIDE,
+    PageFile,
     claim_thumbnails,
     missing_thumbnails,
     save_thumbnail,
-    thumbnail_name,
 )
 from imgcluster.ownership import Ownership
 from imgcluster.records import Progress
-from imgcluster.workflows.known_images import decode_known, permissions, status_of, with_each
+from imgcluster.workflows.known_images import KNOWN_LIMITS, make_of_known, with_each
+
+__all__ = ["make_thumbnails", "require_report_library", "write_pages"]
 
 _NOT_IN_BROWSERS = tuple(
     suffix for kind in ("TIFF", "HEIC", "JPEG 2000", "PNM", "DIB") for suffix in EXTENSIONS[kind]
 )
-
-
-def require_report_library() -> None:
-    """Raise MissingExtra where what the pages are made with is not installed."""
-    load_templates()
 
 
 def make_thumbnails(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress) -> tuple[str, int]:
@@ -90,26 +90,20 @@ def _is_unshown(path: str) -> bool:
 def _thumbnail(image: tuple[bytes, Sequence[str], bool]) -> tuple[bytes, bytes | None]:
     key, paths, preview = image
     side = PREVIEW_SIDE if preview else THUMBNAIL_SIDE
-    pixels = decode_known(key, paths, side)
-    return thumbnail_jpeg(pixels, THUMBNAIL_SIDE), thumbnail_jpeg(pixels, side) if preview else None
+    pixels, taken = make_of_known(
+        key, paths, lambda data: (decode(data, KNOWN_LIMITS, at_least=side).pixels, date_taken(data))
+    )
+    small = thumbnail_jpeg(pixels, THUMBNAIL_SIDE, TAKEN + taken if taken else "")
+    return small, thumbnail_jpeg(pixels, side) if preview else None
 
 
 def write_pages(
-    out: str,
-    files: Iterable[tuple[str, bytes]],
-    shown: Mapping[bytes, Sequence[str]],
-    images: Iterable[str],
-    progress: Progress,
-    owner: Ownership,
+    out: str, files: Iterable[PageFile], images: Iterable[str], progress: Progress, owner: Ownership
 ) -> str:
     """Write pages into a folder of their own, in place of those of an earlier run; return the one to open.
 
     Parameters
     ----------
-    files
-        By their paths below the folder.
-    shown
-        For each key that has a thumbnail among them the image's files: it is no more public than these.
     images
         All that the pages are about.
 
@@ -118,13 +112,14 @@ def write_pages(
     folder = os.path.realpath(out)
     if any(path.startswith(f"{folder}/") for path in images):
         raise ImgclusterError(f"{out} holds images: name another folder with --out")
+    written = {file.name: file for file in files}
 
     def keep_private(tree: str, _plan: FolderPlan) -> None:
-        for key, paths in shown.items():
-            path = os.path.join(tree, "report/thumbnails", thumbnail_name(key.hex()))
-            if status := status_of(path):
-                os.chmod(path, status.st_mode & permissions(*paths))
+        for file in written.values():
+            path = os.path.join(tree, file.name)
+            os.chmod(path, os.stat(path).st_mode & file.mode)
 
+    data = {name: file.data for name, file in written.items()}
     plan = FolderPlan(folder, "copy", (), ())
-    build_folders(plan, extra_files=dict(files), progress=progress, owner=owner, check=keep_private)
+    build_folders(plan, extra_files=data, progress=progress, owner=owner, check=keep_private)
     return os.path.join(out, "report.html")

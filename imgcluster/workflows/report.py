@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.files import path_filter
+from imgcluster.options import as_arguments
 from imgcluster.output.folders import recover
 from imgcluster.output.life import look
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
@@ -24,6 +26,7 @@ from imgcluster.output.report import (
     require_report_libraries,
     write_report,
 )
+from imgcluster.output.report_thumbnails import date_in_thumbnail
 from imgcluster.output.trust import is_foreign, take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
@@ -41,8 +44,10 @@ from imgcluster.tabular import Tabular
 from imgcluster.workflows.cluster_result import points_of
 from imgcluster.workflows.known_images import permissions, status_of
 from imgcluster.workflows.labels import labels_of
-from imgcluster.workflows.options import ReportOptions
+from imgcluster.workflows.options import ClusterOptions, ReportOptions
 from imgcluster.workflows.pages import make_thumbnails
+
+_NOT_AGAIN = frozenset({"k", "edits", "memory"})  # the page says how many and which; memory is the machine's
 
 __all__ = ["ReportResult", "report", "require_report_libraries"]
 
@@ -117,8 +122,9 @@ def report(
             projection=projection.method,
             confusion=confusion,
             unsorted=manifest.unsorted,
+            command=_command(out, manifest),
         ),
-        list(_images(placements, keys, projection, classes, confusion, out, manifest.names)),
+        list(_images(placements, keys, projection, classes, confusion, out, folder, manifest.names)),
         progress,
         thumbnail_folder=folder,
         seed=manifest.seed,
@@ -177,11 +183,28 @@ def _settings(manifest: ClusteringManifest) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _command(out: str, manifest: ClusteringManifest) -> str:
+    """Write what makes such a clustering again, but for its k and edits; from any folder."""
+    own = {name: getattr(manifest, name) for name in ("store", "algorithm", "prepare", "seed", "mode")}
+    others = {name: value for name, value in manifest.options.items() if name not in _NOT_AGAIN}
+    return shlex.join(
+        [
+            "imgcluster",
+            "cluster",
+            *manifest.paths,
+            *as_arguments(ClusterOptions, {"out": out, **own, **others}),
+        ]
+    )
+
+
 def _in_words(value: str | float | Sequence[str]) -> str:
     return str(value) if isinstance(value, str | float | int) else ", ".join(value)
 
 
-def _date(path: str) -> str:
+def _date(thumbnails: str, key: bytes, path: str) -> str:
+    """Tell when a picture was taken or, where it does not say, when its file was changed last."""
+    if taken := date_in_thumbnail(thumbnails, key.hex()):
+        return taken
     status = status_of(path)
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_mtime)) if status else ""
@@ -196,6 +219,7 @@ def _images(
     classes: Mapping[str, str],
     confusion: ConfusionTable | None,
     out: str,
+    thumbnails: str,
     names: Mapping[int, str],
 ) -> Iterator[ReportImage]:
     rows = row_of_key(keys)
@@ -217,5 +241,5 @@ def _images(
             y=float(y),
             cluster_name=names.get(placement.cluster, ""),
             mode=permissions(path),
-            date=_date(path),
+            date=_date(thumbnails, placement.key, path),
         )

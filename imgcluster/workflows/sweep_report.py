@@ -10,11 +10,13 @@ import numpy as np
 
 from imgcluster.analysis.succession import follow, inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.options import declared
+from imgcluster.options import as_arguments, declared
 from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.report_names import ShownFile
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress, SilentProgress, json_number
+from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
 from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
 from imgcluster.workflows.sweep import SweepResult, sweep
@@ -80,20 +82,15 @@ def report_sweep(
         )
         for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
     ]
-    files = sweep_page([(key.hex(), path) for key, (path,) in shown.items()], steps, len(result.files), kept)
-    return write_pages(options.out, files, shown, (path for _, path in result.files), progress, owner)
+    images = [ShownFile(key.hex(), path, path, mode=permissions(path)) for key, (path,) in shown.items()]
+    files = sweep_page(images, steps, len(result.files), kept)
+    return write_pages(options.out, files, (path for _, path in result.files), progress, owner)
 
 
 def _command(k: int, options: SweepOptions, paths: Sequence[str]) -> str:
     """Give what clusters with that k as the sweep did."""
-    parts = ["imgcluster", "cluster", *paths, "--k", str(k)]
-    usual = FitOptions()
-    for each in declared(FitOptions):
-        value = getattr(options, each.name)
-        if value != getattr(usual, each.name):
-            given = value if each.many else (value,)
-            parts += [each.flag] if value is True else [p for one in given for p in (each.flag, str(one))]
-    return shlex.join(parts)
+    chosen = {each.name: getattr(options, each.name) for each in declared(FitOptions)}
+    return shlex.join(["imgcluster", "cluster", *paths, "--k", str(k), *as_arguments(FitOptions, chosen)])
 
 
 def _names_before(clusters: str) -> tuple[dict[bytes, int], dict[int, str]]:

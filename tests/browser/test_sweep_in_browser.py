@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imgcluster.output.report_names import ShownFile
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 
@@ -38,7 +39,8 @@ def write_page(folder: Path, count: int, ks: range) -> str:
         place.parent.mkdir(parents=True, exist_ok=True)
         picture = cv2.resize(rng.integers(0, 255, (8, 8, 3), np.uint8), (160, 120))
         place.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
-        images.append((key, f"/photos/</script>{number}.jpg"))
+        path = f"/photos/</script>{number}.jpg"
+        images.append(ShownFile(key, path, path))
     steps = [
         SweepStep(
             k,
@@ -49,18 +51,17 @@ def write_page(folder: Path, count: int, ks: range) -> str:
         )
         for k in ks
     ]
-    for name, data in sweep_page(images, steps, count, str(thumbnails)):
-        (folder / "page" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "page" / name).write_bytes(data)
+    for file in sweep_page(images, steps, count, str(thumbnails)):
+        place = folder / "page" / file.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.data)
     return str(folder / "page" / "report.html")
 
 
 def test_groups_follow_the_slider_without_a_request_elsewhere(
-    tmp_path: Path, open_browser: Callable[..., Browser]
+    tmp_path: Path, view: Callable[..., Browser]
 ) -> None:
-    page = write_page(tmp_path, 30, range(2, 6))
-    browser = open_browser()
-    browser.open(page)
+    browser = view(write_page(tmp_path, 30, range(2, 6)))
     browser.wait("return document.documentElement.dataset.ready")
     for index, k in enumerate(range(2, 6)):
         browser.look("go(arguments[0])", index)
@@ -77,11 +78,9 @@ def test_groups_follow_the_slider_without_a_request_elsewhere(
 
 
 def test_ninety_five_of_a_hundred_steps_take_less_than_a_tenth_of_a_second(
-    tmp_path: Path, open_browser: Callable[..., Browser]
+    tmp_path: Path, view: Callable[..., Browser]
 ) -> None:
-    page = write_page(tmp_path, 2_000, range(2, 13))
-    browser = open_browser()
-    browser.open(page)
+    browser = view(write_page(tmp_path, 2_000, range(2, 13)))
     browser.wait("return document.documentElement.dataset.ready")
     browser.driver.set_script_timeout(20)
     took = sorted(browser.driver.execute_async_script(STEP, (7 * n + 3) % 11) for n in range(100))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.output.report_thumbnails import (
+    Kept,
     claim_thumbnails,
-    copy_thumbnails,
+    date_in_thumbnail,
     missing_thumbnails,
     save_thumbnail,
     thumbnail_name,
@@ -40,35 +43,35 @@ def test_a_half_written_thumbnail_counts_as_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [b"", JPEG[:-3], bytes(len(JPEG)), b"\xff"])
 def test_what_a_power_loss_left_of_a_thumbnail_is_made_again(tmp_path: Path, left: bytes) -> None:
-    folder, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
+    folder = os.fspath(tmp_path / "cache")
     save_thumbnail(folder, A, JPEG)
     (tmp_path / "cache" / thumbnail_name(A)).write_bytes(left)
     assert missing_thumbnails(folder, [A]) == (A,)
-    assert copy_thumbnails(folder, target, {A: 0o666}) == frozenset()
+    assert not Kept.of(folder, [(A, 0o666)]).small
     save_thumbnail(folder, A, JPEG)
     assert missing_thumbnails(folder, [A]) == ()
 
 
-@pytest.mark.parametrize(
-    ("umask", "mode", "expected"), [(0o022, 0o666, 0o644), (0o022, 0o640, 0o640), (0, 0o600, 0o600)]
-)
-def test_thumbnails_arrive_as_copies_that_are_no_more_public_than_the_image(
-    tmp_path: Path, umask: int, mode: int, expected: int
-) -> None:
-    """S21; a link would let whoever may write to the report change what is kept."""
-    source, target = os.fspath(tmp_path / "cache"), os.fspath(tmp_path / "report")
-    before = os.umask(umask)
-    try:
-        for key in (A, B):
-            save_thumbnail(source, key, JPEG)
-        assert copy_thumbnails(source, target, {A: mode, C: 0o666}) == {A}
-    finally:
-        os.umask(before)
-    kept, copy = (tmp_path / name / thumbnail_name(A) for name in ("cache", "report"))
-    assert copy.read_bytes() == JPEG
-    assert copy.stat().st_ino != kept.stat().st_ino
-    assert (kept.stat().st_mode & 0o777, copy.stat().st_mode & 0o777) == (0o600, expected)
-    assert missing_thumbnails(target, [A, B]) == (B,)
+def test_a_thumbnail_is_no_more_public_than_any_of_its_images(tmp_path: Path) -> None:
+    """S21."""
+    folder = os.fspath(tmp_path / "cache")
+    for key in (A, B):
+        save_thumbnail(folder, key, JPEG)
+    save_thumbnail(folder, A, JPEG, preview=True)
+    kept = Kept.of(folder, [(A, 0o664), (A, 0o646), (C, 0o666)])
+    assert (kept.small, kept.large) == ({A}, {A})
+    assert [(file.name, file.data, file.mode) for file in kept.files()] == [
+        (f"report/thumbnails/{thumbnail_name(A, preview=preview)}", JPEG, 0o644) for preview in (False, True)
+    ]
+    assert os.stat(os.path.join(folder, thumbnail_name(A))).st_mode & 0o777 == 0o600
+
+
+def test_a_thumbnail_tells_when_the_picture_was_taken(tmp_path: Path) -> None:
+    folder = os.fspath(tmp_path)
+    pixels = np.zeros((90, 120, 3), np.uint8)
+    save_thumbnail(folder, A, thumbnail_jpeg(pixels, remark="taken 2019-05-31T12:30:59"))
+    save_thumbnail(folder, B, thumbnail_jpeg(pixels))
+    assert [date_in_thumbnail(folder, key) for key in (A, B, C)] == ["2019-05-31 12:30", "", ""]
 
 
 def test_what_others_could_have_put_there_is_made_again(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_many_groups_have_pages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     assert [each.read_text().count("<section>") for each in pages] == [2, 1, 1]
     assert 'href="../report.html"' in pages[1].read_text()
     assert 'href="../report/page-3.html"' in pages[1].read_text()
-    assert "14 files, the first 4" in pages[2].read_text()
+    assert "1–4 of 14 files" in pages[2].read_text()
 
 
 def test_a_thumbnail_is_no_more_public_than_its_images(desk: Desk) -> None:

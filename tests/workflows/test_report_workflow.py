@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import re
+import shlex
 import shutil
 import signal
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from pathlib import Path
 import pytest
 from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
 from fakes import FakeSource, write_image
+from PIL import Image
 
 from imgcluster.errors import ImgclusterError, MissingExtra, StoreError, UnreadableImage
 from imgcluster.workflows.extract import ExtractOptions, extract
@@ -218,6 +222,38 @@ def test_what_extract_took_with_leave_has_a_thumbnail(tmp_path: Path) -> None:
     extract([desk.photos], options, source=FakeSource())
     desk.cluster()
     assert run(desk).thumbnails_made == IMAGES + 1
+
+
+def test_a_picture_has_the_date_when_it_was_taken_and_else_that_of_its_file(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path)
+    exif = Image.Exif()
+    exif[306] = "2012:07:30 09:05:59"
+    Image.new("RGB", (64, 48), (9, 9, 99)).save(desk.photos / "dated.jpg", exif=exif)
+    desk.extract()
+    desk.cluster()
+    for _ in range(2):  # made, and kept from before
+        run(desk)
+        columns = (desk.out / "report" / "assets" / "columns.js").read_text()
+        dates = re.search(r'"date":\[(.*?)\]', columns)
+        assert dates is not None
+        told = [date.strip('"') for date in dates[1].split(",")]
+        assert sorted(told) == [time.strftime("%Y-%m-%d %H:%M", time.localtime(10**9))] * IMAGES + [
+            "2012-07-30 09:05"
+        ]
+
+
+def test_the_command_that_makes_it_again_has_what_was_chosen(desk: Desk) -> None:
+    desk.cluster(2, desk.photos, restarts=7, seed=3, pca=2, mode="copy")
+    run(desk)
+    found = re.search(r'data-command="(.*?)"', (desk.out / "report.html").read_text())
+    assert found is not None
+    command = shlex.split(html.unescape(found[1]))
+    assert command[:3] == ["imgcluster", "cluster", str(desk.photos)]
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    assert options == {
+        "--store": desk.store, "--out": str(desk.out), "--restarts": "7", "--seed": "3", "--pca": "2",
+        "--mode": "copy",
+    }  # fmt: skip
 
 
 def test_it_tells_what_was_left_out_and_how_it_was_made(desk: Desk) -> None:

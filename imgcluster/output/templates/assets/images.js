@@ -2,11 +2,7 @@
 "use strict";
 
 const STEP = 200;
-const columns = JSON.parse(document.getElementById("columns").textContent);
-const total = (columns.name || []).length;
 const [query, within, order] = ["query", "within", "order"].map((id) => document.getElementById(id));
-const texts = Array.from({ length: total }, (_, i) =>
-  `${columns.folder[i]}/${columns.name[i]} ${columns.note[i]}`.toLowerCase());
 const names = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 const orders = {
   cluster: (a, b) => a - b,
@@ -14,23 +10,21 @@ const orders = {
   new: (a, b) => (columns.date[b] > columns.date[a]) - (columns.date[b] < columns.date[a]) || a - b,
   old: (a, b) => (columns.date[a] > columns.date[b]) - (columns.date[a] < columns.date[b]) || a - b,
 };
+let texts = [];
 let found = [];
 let shown = 0;
-
-function rowAt(index) {
-  return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column[index]]));
-}
 
 function showMore() {
   const next = found.slice(shown, shown + STEP);
   document.getElementById("found").append(...next.map((index) => tileOf(rowAt(index), 160)));
   shown += next.length;
+  showChoices();
   document.getElementById("more").hidden = shown === found.length;
 }
 
 function search() {
   const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
-  found = Array.from({ length: total }, (_, i) => i).filter((i) =>
+  found = columns.image.map((_, i) => i).filter((i) =>
     (within.value === "" || columns.cluster[i] === Number(within.value)) && words.every((word) => texts[i].includes(word)));
   found.sort(orders[order.value]);
   shown = 0;
@@ -38,7 +32,7 @@ function search() {
   showMore();
   const count = found.length.toLocaleString("en");
   document.getElementById("count").textContent =
-    found.length === total ? `All ${count} images.` : `${count} of ${total.toLocaleString("en")} images.`;
+    found.length === texts.length ? `All ${count} images.` : `${count} of ${texts.length.toLocaleString("en")} images.`;
   const chosen = new URLSearchParams({ q: query.value, within: within.value, order: order.value });
   try {
     history.replaceState(null, "", `#${chosen}`);
@@ -58,4 +52,12 @@ query.addEventListener("input", () => {
 });
 for (const list of [within, order]) list.addEventListener("change", search);
 document.getElementById("more").addEventListener("click", showMore);
-search();
+document.getElementById("choose-found").addEventListener("click", () => toggle([...new Set(found.map((i) => columns.image[i]))]));
+
+async function start() {
+  await imageColumns();
+  texts = columns.name.map((name, i) => `${columns.folder[i]}/${name} ${columns.note[i]}`.toLowerCase());
+  search();
+}
+
+start();

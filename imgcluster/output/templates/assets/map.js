@@ -5,48 +5,53 @@ const CHOSEN_LIMIT = 200;
 const layers = new Map(); // cluster number -> Bokeh renderer
 let plot = null;
 
-function rowOf(source, index) {
-  return Object.fromEntries(Object.entries(source.data).map(([name, column]) => [name, column[index]]));
-}
-
-function chosenRows() {
-  const rows = [];
-  for (const layer of layers.values()) {
-    if (!layer.visible) continue;
-    for (const index of layer.data_source.selected.indices) rows.push([layer.data_source, index]);
-  }
-  return rows;
-}
+const imageAt = (layer, index) => columns.image[layer.data_source.data.row[index]];
+const shownRow = (layer, index) => rowAt(layer.data_source.data.row[index]);
+const visibleLayers = () => [...layers.values()].filter((layer) => layer.visible);
 
 // Bokeh dims the other points of a layer that has chosen ones; layers that have none are dimmed here.
-function dimOthers(chosen) {
+function dimOthers() {
   for (const layer of layers.values()) {
-    const dim = chosen && layer.data_source.selected.indices.length === 0;
+    const dim = state.chosen.size > 0 && layer.data_source.selected.indices.length === 0;
     layer.glyph.fill_alpha = dim ? layer.nonselection_glyph.fill_alpha : layer.selection_glyph.fill_alpha;
   }
 }
 
-function listChosen() {
-  const rows = chosenRows();
-  dimOthers(rows.length > 0);
-  const shown = rows.slice(0, CHOSEN_LIMIT);
-  const count = rows.length.toLocaleString("en");
+// What Bokeh has selected, by a box, a lasso or a click, is chosen; a selection touches every layer: look after the last.
+function takeSelection() {
+  const [chosen, left] = [new Set(), new Set()];
+  for (const layer of visibleLayers()) {
+    const selected = new Set(layer.data_source.selected.indices);
+    for (let index = 0; index < layer.data_source.data.row.length; index += 1) {
+      const image = imageAt(layer, index);
+      if (selected.has(index) !== state.chosen.has(image)) (selected.has(index) ? chosen : left).add(image);
+    }
+  }
+  if (left.size) act("leave", [...left]);
+  if (chosen.size) act("choose", [...chosen]);
+}
+
+function takeSelectionSoon() {
+  cancelAnimationFrame(takeSelectionSoon.request);
+  takeSelectionSoon.request = requestAnimationFrame(takeSelection);
+}
+
+function showChosen() {
+  for (const layer of layers.values()) {
+    const indices = [];
+    layer.data_source.data.row.forEach((row, index) => { if (state.chosen.has(columns.image[row])) indices.push(index); });
+    const { selected } = layer.data_source;
+    if (String(indices) !== String(selected.indices)) selected.indices = indices; // each change draws anew
+  }
+  dimOthers();
+  const images = [...state.chosen];
+  const listed = images.slice(0, CHOSEN_LIMIT);
+  const count = images.length.toLocaleString("en");
   document.getElementById("chosen-count").textContent =
-    rows.length === 0 ? "none" : rows.length > shown.length ? `${shown.length} of ${count} listed` : count;
-  document.getElementById("chosen-hint").hidden = rows.length > 0;
-  document.getElementById("chosen-buttons").hidden = rows.length === 0;
-  document.getElementById("chosen").replaceChildren(...shown.map(([source, index]) => tileOf(rowOf(source, index), 80)));
-}
-
-// A selection touches every layer: list once, after the last.
-function listSoon() {
-  cancelAnimationFrame(listSoon.request);
-  listSoon.request = requestAnimationFrame(listChosen);
-}
-
-function clearChosen() {
-  for (const layer of layers.values()) layer.data_source.selected.indices = [];
-  listSoon();
+    images.length === 0 ? "none" : images.length > listed.length ? `${listed.length} of ${count} listed` : count;
+  document.getElementById("chosen-hint").hidden = images.length > 0;
+  document.getElementById("chosen").replaceChildren(...listed.map((image) => tileOf(rowAt(image), 80)));
+  for (const tile of document.querySelectorAll("#chosen a.tile")) showTile(tile);
 }
 
 // --- what lies under the pointer -----------------------------------------------------------------------
@@ -56,15 +61,15 @@ const inspected = new Map(); // source -> indices
 
 function showHover() {
   const hit = [...layers.values()].find((layer) => layer.visible && inspected.get(layer.data_source)?.length);
-  showRow(hit && rowOf(hit.data_source, inspected.get(hit.data_source)[0]));
+  showRow(hit && shownRow(hit, inspected.get(hit.data_source)[0]));
 }
 
 function showRow(row) {
   hover.hidden = !row;
   if (!row) return;
   const image = hover.querySelector("img");
-  image.hidden = !row.key;
-  if (row.key) image.src = thumbnailUrl(row.key);
+  image.hidden = !row.thumbnail;
+  if (row.thumbnail) image.src = thumbnailUrl(row.key);
   hover.querySelector(".name").textContent = row.name;
   hover.querySelector(".note").textContent = row.note;
 }
@@ -72,7 +77,7 @@ function showRow(row) {
 function onPointer(event) {
   const box = place.getBoundingClientRect();
   const hit = pictureAt(event.clientX - box.left, event.clientY - box.top);
-  if (hit) showRow(rowOf(hit.layer.data_source, hit.index));
+  if (hit) showRow(shownRow(hit.layer, hit.index));
   else if (onPointer.hit) showHover();
   onPointer.hit = hit;
   placeHover(event.clientX, event.clientY);
@@ -139,26 +144,33 @@ function pointsInView() {
   if (across.end - across.start > ZOOMED_IN * fullWidth) return found;
   for (const layer of layers.values()) {
     if (!layer.visible) continue;
-    const { x, y, key } = layer.data_source.data;
+    const { x, y, row } = layer.data_source.data;
     for (let index = 0; index < x.length; index += 1) {
       if (x[index] < across.start || x[index] > across.end || y[index] < up.start || y[index] > up.end) continue;
-      found.push([layer, index, key[index]]);
+      found.push([layer, index, row[index]]);
       if (found.length > POINTS_WITH_PICTURES) return [];
     }
   }
   return found;
 }
 
+// The point that is nearest to the median of its layer: of two clouds, a place in one and not between them.
+function middleOf({ x: xs, y: ys }) {
+  const [x, y] = [xs, ys].map((values) => [...values].sort((a, b) => a - b)[values.length >> 1]);
+  const far = Array.from(xs, (_, index) => Math.hypot(xs[index] - x, ys[index] - y));
+  return far.indexOf(far.reduce((least, each) => Math.min(least, each), Infinity));
+}
+
 function drawOver() {
   over.replaceChildren();
   pictures = [];
   const hasRoom = withoutOverlap(SIDE + 2, SIDE + 2);
-  for (const [layer, index, key] of pointsInView()) {
+  for (const [layer, index, row] of pointsInView()) {
     const [x, y] = pointOf(layer, index);
-    if (!key || !hasRoom([x, y])) continue;
+    if (!columns.thumbnail[row] || !hasRoom([x, y])) continue;
     const picture = mark("picture", [x, y], "img");
     picture.alt = "";
-    picture.src = thumbnailUrl(key);
+    picture.src = thumbnailUrl(columns.key[row]);
     picture.style.borderColor = layer.glyph.fill_color.value ?? layer.glyph.fill_color;
     pictures.push({ layer, index, x, y });
   }
@@ -166,8 +178,8 @@ function drawOver() {
   const bySize = [...layers.entries()].sort(([, a], [, b]) => b.data_source.data.x.length - a.data_source.data.x.length);
   for (const [number, layer] of bySize) {
     if (!layer.visible) continue;
-    layer.middle ??= ["x", "y"].map((axis) => [...layer.data_source.data[axis]].sort((a, b) => a - b));
-    const at = screenOf(...layer.middle.map((values) => values[values.length >> 1]));
+    layer.middle ??= middleOf(layer.data_source.data);
+    const at = pointOf(layer, layer.middle);
     if (!isInView(at) || !isFree(at)) continue;
     mark("groupname", at).textContent = document.querySelector(`[data-cluster="${number}"]`).dataset.label;
   }
@@ -181,7 +193,7 @@ function drawSoon() {
 
 function light(cluster) {
   if (cluster === null) {
-    dimOthers(chosenRows().length > 0);
+    dimOthers();
     return;
   }
   for (const [number, layer] of layers) {
@@ -199,7 +211,7 @@ function moveTo(layer, index) {
     const half = (range.end - range.start) / 2;
     range.setv({ start: value - half, end: value + half });
   }
-  const row = rowOf(layer.data_source, index);
+  const row = shownRow(layer, index);
   const [x, y] = pointOf(layer, index);
   const box = place.getBoundingClientRect();
   showRow(row);
@@ -209,7 +221,7 @@ function moveTo(layer, index) {
 }
 
 function onKey(event) {
-  const there = [...layers.values()].filter((layer) => layer.visible);
+  const there = visibleLayers();
   if (!there.length || event.ctrlKey || event.metaKey || event.altKey) return;
   const last = (layer) => layer.data_source.data.x.length - 1;
   if (!cursor || !cursor[0].visible) cursor = [there[0], -1];
@@ -223,8 +235,8 @@ function onKey(event) {
     ArrowUp: () => moveTo(before, 0),
     Home: () => moveTo(there[0], 0),
     End: () => moveTo(there.at(-1), last(there.at(-1))),
-    Enter: () => index >= 0 && show(tileOf(rowOf(layer.data_source, index), 80).firstChild),
-    " ": () => index >= 0 && choose(layer, index, true),
+    Enter: () => index >= 0 && show(tileOf(shownRow(layer, index), 80).firstChild),
+    " ": () => index >= 0 && toggle([imageAt(layer, index)]),
     "+": () => toolOf("ZoomInTool").do.emit(),
     "-": () => toolOf("ZoomOutTool").do.emit(),
     0: () => toolOf("ResetTool").do.emit(),
@@ -235,22 +247,18 @@ function onKey(event) {
   moves[event.key]();
 }
 
-function choose(layer, index, more) {
-  if (!more) clearChosen();
-  const { selected } = layer.data_source;
-  const others = selected.indices.filter((each) => each !== index);
-  selected.indices = more && others.length < selected.indices.length ? others : [...others, index];
-  listSoon();
-}
-
 // --- tools and legend -----------------------------------------------------------------------------------
 
 function toolOf(type) {
   return plot.toolbar.tools.find((tool) => tool.type === type);
 }
 
+// What is hidden is not chosen, so that nothing happens to what nobody sees.
 function setVisible(cluster, visible) {
-  layers.get(cluster).visible = visible;
+  const layer = layers.get(cluster);
+  layer.visible = visible;
+  const chosen = layer.data_source.selected.indices.map((index) => imageAt(layer, index));
+  if (!visible && chosen.length) act("leave", chosen);
   document.querySelector(`[data-cluster="${cluster}"]`).setAttribute("aria-pressed", visible);
   drawSoon();
 }
@@ -258,7 +266,7 @@ function setVisible(cluster, visible) {
 function onClick(event) {
   const button = event.target.closest("button");
   if (!button) return;
-  const { tool, action, cluster, legend, chosen } = button.dataset;
+  const { tool, action, cluster, legend } = button.dataset;
   if (tool) {
     toolOf(tool).active = true;
     for (const other of document.querySelectorAll("[data-tool]")) other.setAttribute("aria-pressed", other === button);
@@ -266,26 +274,20 @@ function onClick(event) {
     toolOf(action).do.emit();
   } else if (cluster) {
     setVisible(Number(cluster), !layers.get(Number(cluster)).visible);
-    listSoon();
   } else if (legend) {
     for (const number of layers.keys()) setVisible(number, legend === "all");
-    listSoon();
-  } else if (chosen === "clear") {
-    clearChosen();
-  } else if (chosen === "copy") {
-    const paths = chosenRows().map(([source, index]) => source.data.copy[index] || source.data.path[index]);
-    copyText(paths.join("\n"), paths.length === 1 ? "Path" : `${paths.length} paths`);
   }
 }
 
 async function start() {
   Bokeh.set_log_level("error");
+  await imageColumns();
   await Bokeh.embed.embed_item(JSON.parse(document.getElementById("map-item").textContent));
   plot = Bokeh.documents[0].get_model_by_name("map");
   for (const layer of plot.renderers) {
     const source = layer.data_source;
     layers.set(Number(layer.name.slice("cluster-".length)), layer);
-    source.selected.change.connect(listSoon);
+    source.selected.change.connect(takeSelectionSoon);
     source.inspect.connect(() => {
       inspected.set(source, source.inspected.indices);
       showHover();
@@ -295,8 +297,10 @@ async function start() {
   place.addEventListener("pointerleave", () => { hover.hidden = true; });
   place.addEventListener("click", (event) => {
     const box = place.getBoundingClientRect();
-    const hit = pictureAt(event.clientX - box.left, event.clientY - box.top);
-    if (hit && !chosenRows().length) choose(hit.layer, hit.index, false);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const hit = pictureAt(x, y);
+    // On the point itself, Bokeh has it.
+    if (hit && Math.hypot(hit.x - x, hit.y - y) > hit.layer.glyph.size.value / 2 + 1) toggle([imageAt(hit.layer, hit.index)]);
   });
   place.addEventListener("keydown", onKey);
   place.addEventListener("blur", () => { if (!viewer.open) showRow(null); });
@@ -308,6 +312,8 @@ async function start() {
   }
   document.querySelector(".mapper").addEventListener("click", onClick);
   fullWidth = plot.x_range.end - plot.x_range.start;
+  onChoices.push(showChosen);
+  showChosen();
   drawSoon();
   document.documentElement.dataset.ready = "yes";
 }

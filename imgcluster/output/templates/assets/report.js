@@ -30,35 +30,6 @@ async function copyText(text, what) {
 
 const pathOf = (tile) => tile.dataset.copy || tile.title;
 
-const thumbnailUrl = (key, end = "") => `thumbnails/${key.slice(0, 2)}/${key}${end}.jpg`;
-
-// A tile as the templates make it, of one image's row in the data of a page.
-function tileOf(row, side) {
-  const tile = document.createElement("a");
-  tile.className = row.wrong ? "tile wrong" : "tile";
-  tile.href = row.link;
-  tile.title = row.path;
-  tile.dataset.note = row.note;
-  if (row.copy) tile.dataset.copy = row.copy;
-  if (row.preview) tile.dataset.preview = thumbnailUrl(row.key, "-1200");
-  if (row.key) {
-    const image = new Image(side, side);
-    image.loading = "lazy";
-    image.alt = row.name;
-    image.src = thumbnailUrl(row.key);
-    tile.append(image);
-  }
-  for (const part of ["name", "folder"]) {
-    const text = document.createElement("span");
-    text.className = part;
-    text.textContent = row[part];
-    tile.append(text);
-  }
-  const item = document.createElement("li");
-  item.append(tile);
-  return item;
-}
-
 function show(tile) {
   current = tile;
   picture.hidden = false;
@@ -71,6 +42,7 @@ function show(tile) {
   const tiles = allTiles();
   const count = tiles.includes(tile) ? `${tiles.indexOf(tile) + 1} of ${tiles.length.toLocaleString("en")}` : "";
   viewer.querySelector("[data-count]").textContent = count;
+  viewer.dispatchEvent(new Event("shown"));
   if (!viewer.open) viewer.showModal();
 }
 
