@@ -23,6 +23,8 @@ UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOT
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel follows
 _NO_REPLACE, _EXCHANGE = 1, 2
+_OPENAT2, _HERE = 437, -100  # on every processor; AT_FDCWD
+_NO_LINKS = (ctypes.c_uint64 * 3)(_FOLDER, 0, 0x04)  # flags, mode, RESOLVE_NO_SYMLINKS
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -218,6 +220,8 @@ def _renameat2(source: Held, target: Held, flags: int) -> None:
 def _open(folder: str, links: Links, make: Callable[[os.stat_result], bool] | None) -> int:
     if links is Links.ALL:
         return os.open(folder or os.curdir, _FOLDER)
+    if links is Links.NONE and make is None and (descriptor := _opened_at_once(folder)) >= 0:
+        return descriptor
     try:
         descriptor, missing = _walk(folder, links)
     except OSError as error:
@@ -240,6 +244,15 @@ def _open(folder: str, links: Links, make: Callable[[os.stat_result], bool] | No
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _opened_at_once(folder: str) -> int:
+    """Open a folder with no link on the way, as `_walk` does in more calls; below 0 where that cannot be."""
+    if sys.platform != "linux" or not folder.startswith("/"):
+        return -1
+    size = ctypes.c_size_t(ctypes.sizeof(_NO_LINKS))
+    opened: int = _libc.syscall(_OPENAT2, _HERE, os.fsencode(folder), _NO_LINKS, size)
+    return opened
 
 
 def _walk(folder: str, links: Links) -> tuple[int, list[str]]:

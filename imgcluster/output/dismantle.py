@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, count
+from typing import Literal
 
 from imgcluster.errors import quantity
 from imgcluster.files import is_folder
@@ -28,6 +29,8 @@ from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import substitutes, under_free_name
 from imgcluster.records import CLUSTERING_MARKER, Notify
+
+Fate = Literal["home", "gone", "stays"]
 
 
 class Copies:
@@ -72,18 +75,12 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
     contents = examine(old, marker)
     copies = Copies(out, (marker, new), there=new)
     kept = 0
-    for own, path in owned_files(contents, marker):
-        if own.kind == "companion":
-            if not companion_goes_home(own, path, out):
-                carry(path, out, os.path.relpath(path, old))
-            continue
-        if own.kind == "moved" and _return(own, path, out):
-            continue
-        if copies.is_last(own, path):
+    for own, path, fate in take_apart(contents, marker, out, copies, careful=True):
+        if fate == "stays" and own.kind == "companion":
+            carry(path, out, os.path.relpath(path, old))
+        elif fate == "stays":
             kept += 1
             carry(path, out, f"{KEPT}/{os.path.basename(path)}")
-        else:
-            remove(path)
     contents.remove_folders()
     for relative in contents.unowned:
         if os.path.lexists(os.path.join(old, relative)):
@@ -96,10 +93,44 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
         )
 
 
-def companion_goes_home(own: OwnFile, path: str, out: str) -> bool:
-    """Move a companion home; False, and nothing is done, where something lies there or it is no home more."""
+def take_apart(
+    contents: Contents, marker: Marker | None, out: str, copies: Copies, *, careful: bool = False
+) -> Iterator[tuple[OwnFile, str, Fate]]:
+    """Let each file of ours go home or away, unless it is the last of its image, and tell what became of it.
+
+    Two images may have been moved from one path, one after the other: one of them can go back.
+
+    Parameters
+    ----------
+    careful
+        An image goes home only if it is the very file that was moved, and stays where that fails.
+    """
+    for own, path in owned_files(contents, marker):
+        fate: Fate = "gone"
+        if own.has_a_home and goes_home(own, path, out, careful=careful):
+            fate = "home"
+        elif own.kind == "companion" or copies.is_last(own, path):
+            fate = "stays"
+        else:
+            remove(path)
+        yield own, path, fate
+
+
+def goes_home(own: OwnFile, path: str, out: str, *, careful: bool = False) -> bool:
+    """Move an image or companion home; False, and nothing is done, where its place is taken or no home."""
     original = own.original(out)
-    return not os.path.lexists(original) and move_home(path, original)
+    if os.path.lexists(original):
+        return False
+    careful = careful and own.kind == "moved"
+    # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
+    if careful and os.lstat(path).st_ino != own.inode:
+        return False
+    try:
+        return move_home(path, original)
+    except OSError:
+        if not careful:
+            raise
+        return not os.path.lexists(path)  # it goes to kept/ instead, and the user is told
 
 
 def owned_files(contents: Contents, marker: Marker | None) -> Iterator[tuple[OwnFile, str]]:
@@ -153,20 +184,3 @@ def carry(path: str, out: str, relative: str) -> None:
 
 def _rename_into(path: str, folder: str, name: str) -> None:
     rename_new(path, os.path.join(folder, name))
-
-
-def _return(own: OwnFile, path: str, out: str) -> bool:
-    """Move an image back to where it came from, or find that it is there; False where neither can be."""
-    original = own.original(out)
-    if os.path.lexists(original):
-        if not own.has_its_original(out, os.lstat(path)):
-            return False
-        remove(path)
-        return True
-    # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
-    if os.lstat(path).st_ino != own.inode:
-        return False
-    try:
-        return move_home(path, original)
-    except OSError:
-        return not os.path.lexists(path)  # it goes to kept/ instead, and the user is told

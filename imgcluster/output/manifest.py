@@ -14,6 +14,7 @@ from typing import Any
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import read_limited
 from imgcluster.output.paths import PathTexts, absolute, below
+from imgcluster.output.tables import csv_bytes, no_formula
 from imgcluster.records import NamedCluster, Placement, json_number
 
 ASSIGNMENTS = "assignments.csv"
@@ -22,7 +23,6 @@ SCHEMA = 1
 _MOST_BYTES = {"assignments.csv": 1 << 29, "clustering.json": 1 << 24}
 
 _COLUMNS = ("path", "key", "cluster", "distance", "silhouette", "file", "moved", "name", "probability")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,9 @@ def assignments_csv(
     """
     names = {number: no_formula(name) for number, name in (names or {}).items()}
     texts = PathTexts(os.path.realpath(out))
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\r\n")
-    writer.writerow(_COLUMNS)
     files = [p.path for p in placements] if files is None else [os.path.join(texts.base, f) for f in files]
     shown = map(texts.text, files)
-    writer.writerows(
+    rows = (
         (
             texts.text(p.original),
             p.key.hex(),
@@ -132,17 +129,7 @@ def assignments_csv(
         )
         for p, file in zip(placements, shown, strict=True)
     )
-    return table.getvalue().encode("utf-8", "surrogateescape")
-
-
-def no_formula(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula; `as_typed` gives it back."""
-    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
-
-
-def as_typed(text: str) -> str:
-    """Return what `no_formula` was given."""
-    return text.removeprefix("'")
+    return csv_bytes(_COLUMNS, rows)
 
 
 def read_assignments(out: str) -> tuple[Placement, ...]:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-_FORMULA = frozenset("=+-@\t\r")
+_FORMULA = tuple("=+-@\t\r")
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -24,5 +24,15 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
+def no_formula(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula; `as_typed` gives it back."""
+    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
+
+
+def as_typed(text: str) -> str:
+    """Return what `no_formula` was given."""
+    return text.removeprefix("'")
+
+
 def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -8,12 +8,11 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.held import remove
 from imgcluster.output.contents import KEPT, Contents, examine
-from imgcluster.output.dismantle import Copies, companion_goes_home, owned_files, remove_rest
+from imgcluster.output.dismantle import Copies, goes_home, owned_files, remove_rest, take_apart
 from imgcluster.output.folder_plan import Image
-from imgcluster.output.home import is_still_home, move_home
-from imgcluster.output.life import Settled, locked, look, settle
+from imgcluster.output.home import is_still_home
+from imgcluster.output.life import locked, look, settle
 from imgcluster.output.marker import Marker, OwnFile, write_marker
 from imgcluster.output.trust import as_trusted
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -82,9 +81,9 @@ def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership 
             settled = settle(out, progress.note, owner)
             found = look(out, owner)
             found.refuse_foreign(out)
-            marker = found.marker
-            if marker is None:
-                return _nothing_there(out, settled)
+            if found.marker is None and settled.anything:
+                return Undone(0, settled.returned, (os.path.join(out, KEPT),) if settled.kept else ())
+            marker = _there(out, found.marker)
             contents = examine(out, marker)
             _check_returns(out, marker, contents, force=force)
             undone = _take_away(out, marker, contents, progress, owner)
@@ -110,23 +109,20 @@ def send_home(out: str, images: Container[Image], progress: Progress, owner: Own
         settle(out, progress.note, owner)
         found = look(out, owner)
         found.refuse_foreign(out)
-        if found.marker is None:
-            raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
-        contents = examine(out, found.marker)
-        _check_returns(out, found.marker, contents, force=False)
-        owned = list(owned_files(contents, found.marker))
+        marker = _there(out, found.marker)
+        contents = examine(out, marker)
+        _check_returns(out, marker, contents, force=False)
+        owned = [(own, own.original(out), path) for own, path in owned_files(contents, marker)]
         home = [
             original
-            for own, path in owned
-            if own.kind == "moved"
-            for original in (own.original(out),)
-            if (original, bytes.fromhex(own.key)) in images and not os.path.lexists(original)
-            if move_home(path, original)
+            for own, original, path in owned
+            if own.kind == "moved" and (original, bytes.fromhex(own.key)) in images
+            if goes_home(own, path, out)
         ]
         stems = {*home, *(os.path.splitext(original)[0] for original in home)}
-        for own, path in owned:
-            if own.kind == "companion" and os.path.splitext(own.original(out))[0] in stems:
-                companion_goes_home(own, path, out)
+        for own, original, path in owned:
+            if own.kind == "companion" and os.path.splitext(original)[0] in stems:
+                goes_home(own, path, out)
         return len(home)
 
 
@@ -147,9 +143,7 @@ def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undon
     found = look(out, owner)
     if not trusted:
         found.refuse_foreign(out)
-    marker = as_trusted(found, trusted)
-    if marker is None:
-        raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
+    marker = _there(out, as_trusted(found, trusted))
     contents = examine(out, marker)
     kinds = Counter(own.kind for own, _ in owned_files(contents, marker))
     moved, companions = kinds["moved"], kinds["companion"]
@@ -158,10 +152,10 @@ def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undon
     return Undone(removed, moved, left, missing, companions=companions)
 
 
-def _nothing_there(out: str, settled: Settled) -> Undone:
-    if not settled.anything:
+def _there(out: str, marker: Marker | None) -> Marker:
+    if marker is None:
         raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
-    return Undone(0, settled.returned, (os.path.join(out, KEPT),) if settled.kept else ())
+    return marker
 
 
 def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool) -> None:
@@ -185,26 +179,15 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
 
 
 def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress, owner: Ownership) -> Undone:
-    removed = returned = companions = 0
     missing = _missing(out, marker, contents)
+    fates: Counter[tuple[str, bool]] = Counter()
     last: list[str] = []
-    copies = Copies(out, (marker,))
     progress.begin("taking the clusters away", len(contents.owned))
-    for count, (own, path) in enumerate(owned_files(contents, marker), start=1):
-        original = own.original(out) if own.kind == "moved" else ""
-        if own.kind == "companion":
-            if companion_goes_home(own, path, out):
-                companions += 1
-            else:
-                last.append(path)
-        elif original and not os.path.lexists(original) and move_home(path, original):
-            returned += 1
-        elif copies.is_last(own, path):
-            # Two images may have been moved from one path, one after the other: one of them can go back.
+    taken = take_apart(contents, marker, out, Copies(out, (marker,)))
+    for count, (own, path, fate) in enumerate(taken, start=1):
+        fates[fate, own.kind == "companion"] += 1
+        if fate == "stays":
             last.append(path)
-        else:
-            remove(path)
-            removed += 1
         if count % _REPORT_EVERY == 0:
             progress.advance(_REPORT_EVERY)
     progress.advance(len(contents.owned) % _REPORT_EVERY)
@@ -213,6 +196,7 @@ def _take_away(out: str, marker: Marker, contents: Contents, progress: Progress,
         contents.bookkeeping.remove(CLUSTERING_MARKER)
     remove_rest(contents)
     left = (path for name in contents.unowned if os.path.lexists(path := os.path.join(out, name)))
+    removed, returned, companions = fates["gone", False], fates["home", False], fates["home", True]
     return Undone(removed, returned, (*left, *last), len(missing), companions=companions)
 
 

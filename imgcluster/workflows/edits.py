@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from imgcluster.errors import UsageError
 from imgcluster.files import read_limited
-from imgcluster.output.manifest import as_typed, no_formula
 from imgcluster.output.names import NOT, checked_name
 from imgcluster.output.paths import PathTexts
-from imgcluster.output.tables import csv_bytes
+from imgcluster.output.tables import as_typed, csv_bytes, no_formula
 from imgcluster.records import Placement
 from imgcluster.workflows.csv_files import key_in, read_table
 
