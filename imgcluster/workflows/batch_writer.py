@@ -116,7 +116,8 @@ class BatchWriter:
     def images_per_second(self) -> float | None:
         """From the first to the last whole batch; None where these are too few for a speed."""
         sizes = [size for _, size in self._batches]
-        last = max((at for at, size in enumerate(sizes) if size == max(sizes)), default=0)
+        largest = max(sizes, default=0)
+        last = max((at for at, size in enumerate(sizes) if size == largest), default=0)
         if last + 1 < _FEWEST_BATCHES:
             return None
         return sum(sizes[1 : last + 1]) / (self._batches[last][0] - self._batches[0][0])
