@@ -284,6 +284,9 @@ class SilentProgress:
         return nullcontext()
 
 
+SILENT = SilentProgress()
+
+
 class EmbeddingSource(Protocol):
     """Embeddings of one space that can be read again and again, in one order, block by block.
 

@@ -14,7 +14,7 @@ from imgcluster.files import has_digest
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Placement, Progress, SilentProgress
+from imgcluster.records import SILENT, Placement, Progress
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.csv_files import key_in, read_table
 
@@ -35,7 +35,7 @@ class Applied(Tabular):
 
 
 def apply_plan(
-    plan: str, trash: str, *, owner: Ownership = IN_MEMORY, progress: Progress | None = None
+    plan: str, trash: str, *, owner: Ownership = IN_MEMORY, progress: Progress = SILENT
 ) -> Applied:
     """Move what could go into the new folder `trash`, in which every group has a folder.
 
@@ -47,7 +47,6 @@ def apply_plan(
     ImgclusterError
         Where the plan is none, `trash` holds something, or nothing could be moved.
     """
-    progress = progress or SilentProgress()
     out = os.path.realpath(trash)
     recover(out, progress.note, owner)
     if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):

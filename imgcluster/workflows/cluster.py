@@ -25,7 +25,7 @@ from imgcluster.output.manifest import ClusteringManifest
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Clustering, NamedCluster, Placement, Progress, SilentProgress, row_of_key
+from imgcluster.records import SILENT, Clustering, NamedCluster, Placement, Progress, row_of_key
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.cluster_identities import keep_identities, what_happened
 from imgcluster.workflows.cluster_result import ClusterResult, arrays_of, points_of
@@ -56,7 +56,7 @@ def cluster(
     *,
     choose: Choose = choose_network,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> ClusterResult:
     """Sort the embedded images below `paths` (default: all that still exist) into one folder per cluster.
 
@@ -68,7 +68,6 @@ def cluster(
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
-    progress = progress or SilentProgress()
     started = time.perf_counter()
     for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
         take_over(

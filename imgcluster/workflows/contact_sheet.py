@@ -10,7 +10,7 @@ from imgcluster.images.contact_sheet import contact_sheet
 from imgcluster.images.encode import encode_image
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Pixels, Placement, Progress, SilentProgress
+from imgcluster.records import SILENT, Pixels, Placement, Progress
 from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.known_images import decode_known, permissions, with_each
 
@@ -26,7 +26,7 @@ def make_contact_sheet(
     count: int = 48,
     columns: int = 8,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> int:
     """Draw the images of a cluster that lie nearest to its centre, the nearest first; tell how many.
 
@@ -36,7 +36,6 @@ def make_contact_sheet(
         Where there is no such cluster, none of its images can be read, the picture's suffix is none that can
         be written, or `out` is a file that no contact sheet was written to.
     """
-    progress = progress or SilentProgress()
     check_target(out, _REMARK.encode())
     members = [p for p in read_placements(clusters, owner, progress.note) if p.cluster == cluster]
     if not members:

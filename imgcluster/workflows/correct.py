@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imgcluster.errors import UsageError
 from imgcluster.output.single_file import write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.workflows.clustering_folder import read_folder
 from imgcluster.workflows.edits import NO_EDITS, Edits, edits_csv, read_edits
 from imgcluster.workflows.options import CorrectOptions
@@ -28,7 +28,7 @@ def correct(
     options: CorrectOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Corrected:
     """Write what was moved between cluster folders, or renamed, as a file for ``cluster --edits``.
 
@@ -39,7 +39,7 @@ def correct(
     ImgclusterError
         Where there is no clustering, nothing was moved or renamed, or the file is none of edits.
     """
-    options, progress = options or CorrectOptions(), progress or SilentProgress()
+    options = options or CorrectOptions()
     folder = read_folder(options.clusters, owner, progress)
     by_hand = edits_by_hand(folder)
     before, placements = folder.marked.names, folder.saved.placements

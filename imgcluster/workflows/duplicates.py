@@ -29,7 +29,7 @@ from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import path_filter
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Embeddings, Keys, Pictures, Progress, SilentProgress, mtime_ns, row_of_key
+from imgcluster.records import SILENT, Embeddings, Keys, Pictures, Progress, mtime_ns, row_of_key
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.csv_files import key_in, read_table
 from imgcluster.workflows.embedded_images import collect, open_space
@@ -60,7 +60,7 @@ def duplicates(
     *,
     engine: str | Engine = "local",
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> DuplicatesResult:
     """Group files that are equal byte for byte, or whose pixels show the same picture.
 
@@ -73,7 +73,6 @@ def duplicates(
         Where the store knows no image, or the decisions cannot be read.
     """
     options = options or DuplicatesOptions()
-    progress = progress or SilentProgress()
     write_plan = table_file(options.plan, PLAN_COLUMNS)
     judged = list(_decisions(options.decisions)) if options.decisions else []
     with open_space(options, progress) as (store, space):
@@ -83,7 +82,7 @@ def duplicates(
     pictures, known = pictures_of(
         options, collection.images, keys, stored, owner=owner, engine=engine, progress=progress
     )
-    with open_space(options, SilentProgress()) as (store, space):
+    with open_space(options, SILENT) as (store, space):
         files = _files(collection.images, keys, pictures, options.prefer, progress)
         apart = _apart(judged, keys)
 
@@ -98,7 +97,7 @@ def duplicates(
         taken = np.ones(len(keys), np.bool_)
         taken[order] = False
         taken[[pair.copy for pair in same]] = True
-        source = Watched(store.source(space.name, keys), SilentProgress())
+        source = Watched(store.source(space.name, keys), SILENT)
         alike = [
             Match(pair.first, pair.second, "look-alike", pair.cosine, _difference(looked, known, pair))
             for pair in look_alikes(source, max(options.threshold, LOOK_ALIKE), taken, progress)

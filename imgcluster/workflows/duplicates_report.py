@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import DuplicatesOptions
@@ -23,7 +23,7 @@ def duplicates_and_report(
     *,
     thumbnails: str,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[DuplicatesResult, str | None]:
     """Do as `duplicates`, and as `report_duplicates` where `options` ask for that: else the page is None.
 
@@ -45,7 +45,7 @@ def report_duplicates(
     *,
     thumbnails: str,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> str:
     """Write pages into the folder `out`, in place of those of an earlier run; return the one to open.
 
@@ -58,7 +58,6 @@ def report_duplicates(
     ImgclusterError
         Where `out` is not ours to replace, or cannot be written.
     """
-    progress = progress or SilentProgress()
     groups = [*result.groups, *result.look_alikes]
     if len(groups) > _MOST_GROUPS:
         progress.note(

@@ -9,7 +9,7 @@ import numpy as np
 from imgcluster.analysis import scoring
 from imgcluster.analysis.scoring import Evaluation
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.workflows.cluster_result import ClusterResult
 from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.labels import Labels, labels_of
@@ -21,7 +21,7 @@ def evaluate(
     *,
     clusters: str | os.PathLike[str] | ClusterResult = "clusters",
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Compare a clustering with classes; images without a label are left out.
 
@@ -38,7 +38,6 @@ def evaluate(
     ImgclusterError
         Where there is no clustering or no label.
     """
-    progress = progress or SilentProgress()
     if isinstance(clusters, ClusterResult):
         paths, numbers = list(clusters.paths), clusters.labels
     else:

@@ -13,7 +13,7 @@ from imgcluster.images.encode import encode_image
 from imgcluster.images.reading import read_file
 from imgcluster.output.exports import EXPORT_FORMATS, Exported, Sprite
 from imgcluster.output.report_thumbnails import thumbnail_name
-from imgcluster.records import Keys, Pixels, Progress, SilentProgress, StoredSpace
+from imgcluster.records import SILENT, Keys, Pixels, Progress, StoredSpace
 from imgcluster.workflows.embedded_images import open_space
 from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import ExportOptions
@@ -24,7 +24,7 @@ def export(
     options: ExportOptions,
     *,
     thumbnails: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> StoredSpace:
     """Write one feature space in one of `EXPORT_FORMATS`, over nothing but an earlier export.
 
@@ -38,7 +38,6 @@ def export(
     ImgclusterError
         There is no such store or space, something else lies at `out`, or it cannot be written.
     """
-    progress = progress or SilentProgress()
     format_, out = EXPORT_FORMATS[options.format], options.out
     format_.check(out)
     with open_space(options, progress) as (store, space):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from imgcluster.errors import UsageError
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.workflows.clustering_folder import Changed, read_folder, remake
 from imgcluster.workflows.edits import Edit, Edits
 from imgcluster.workflows.name import find_cluster
@@ -19,7 +19,7 @@ def merge(
     options: NameOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Changed:
     """Make one cluster of several: the first one. That is a correction: their images stay together.
 
@@ -33,7 +33,7 @@ def merge(
     ImgclusterError
         Where there is no clustering, or no such cluster in it.
     """
-    options, progress = options or NameOptions(), progress or SilentProgress()
+    options = options or NameOptions()
     folder = read_folder(options.clusters, owner, progress)
     saved, manifest = folder.saved, folder.saved.manifest
     merged = {each.number: each for each in (find_cluster(folder.clusters, which) for which in given)}

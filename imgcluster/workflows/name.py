@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from imgcluster.errors import UsageError, quantity
 from imgcluster.output.names import checked_name
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import NamedCluster, Progress, SilentProgress
+from imgcluster.records import SILENT, NamedCluster, Progress
 from imgcluster.workflows.clustering_folder import Changed, read_folder, remake
 from imgcluster.workflows.options import NameOptions
 
@@ -17,7 +17,7 @@ def name(
     options: NameOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Changed:
     """Give clusters names.
 
@@ -33,7 +33,7 @@ def name(
     ImgclusterError
         Where there is no clustering, or no such cluster in it.
     """
-    options, progress = options or NameOptions(), progress or SilentProgress()
+    options = options or NameOptions()
     if not given:
         raise UsageError("no name was given: write imgcluster name 0=cats")
     folder = read_folder(options.clusters, owner, progress)

@@ -13,7 +13,7 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.picked import check_new_folder, make_folder_of
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Placement, Progress, SilentProgress, key_rows
+from imgcluster.records import SILENT, Placement, Progress, key_rows
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster_result import points_of
@@ -45,7 +45,7 @@ class PickResult(Tabular):
 
 
 def pick(
-    options: PickOptions | None = None, *, owner: Ownership = IN_MEMORY, progress: Progress | None = None
+    options: PickOptions | None = None, *, owner: Ownership = IN_MEMORY, progress: Progress = SILENT
 ) -> PickResult:
     """Choose images of a clustering; no two of equal bytes.
 
@@ -54,7 +54,7 @@ def pick(
     ImgclusterError
         Where there is no clustering, its store is gone, none of its images is there, or the folder is there.
     """
-    options, progress = options or PickOptions(), progress or SilentProgress()
+    options = options or PickOptions()
     if options.out is not None:
         check_new_folder(options.out)
     placements = read_placements(options.clusters, owner, progress.note)

@@ -30,12 +30,12 @@ from imgcluster.output.report_thumbnails import date_in_thumbnail
 from imgcluster.output.trust import is_foreign, take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
+    SILENT,
     Keys,
     Notify,
     PathEntry,
     Placement,
     Progress,
-    SilentProgress,
     key_rows,
     row_of_key,
 )
@@ -68,7 +68,7 @@ def report(
     thumbnails: str,
     wait: float = math.inf,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> ReportResult:
     """Write ``report.html`` and ``report/`` into the folder that `cluster` made.
 
@@ -86,7 +86,6 @@ def report(
     ImgclusterError
         Where there is no clustering, its store is gone, or it was replaced meanwhile.
     """
-    progress = progress or SilentProgress()
     require_report_libraries()  # before the long work
     out = os.path.abspath(options.clusters)
     take_over(out, options.trust, owner, progress.note, wait=wait)

@@ -13,7 +13,7 @@ from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.reading import content_key, read_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress, key_rows
+from imgcluster.records import SILENT, Progress, key_rows
 from imgcluster.tabular import columns_of
 from imgcluster.workflows.embedded_images import collect, open_space
 from imgcluster.workflows.notebook import Pictured
@@ -47,7 +47,7 @@ def similar(
     options: SimilarOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> SimilarImages:
     """Find the images most similar to one whose embedding is in the store, the most similar first.
 
@@ -59,7 +59,6 @@ def similar(
         Where the image cannot be read, was not extracted, or has an embedding that is not finite.
     """
     options = options or SimilarOptions()
-    progress = progress or SilentProgress()
     try:
         key = content_key(read_file(os.path.abspath(os.fspath(image))))
     except UnreadableImage as error:

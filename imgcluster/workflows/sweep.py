@@ -13,7 +13,7 @@ from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster import cluster_settings, prepare_settings
 from imgcluster.workflows.embedded_images import choose_spaces, clusterings_of, collect, open_store
@@ -39,7 +39,7 @@ def sweep(
     options: SweepOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> SweepResult:
     """Cluster with every k of the options; measure each; suggest one. Nothing is written but the plot.
 
@@ -53,7 +53,6 @@ def sweep(
         Where a plot is asked for without Matplotlib.
     """
     options = options or SweepOptions()
-    progress = progress or SilentProgress()
     plot = options.plot
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work

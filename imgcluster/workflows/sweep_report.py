@@ -15,7 +15,7 @@ from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.report_names import ShownFile
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress, json_number
+from imgcluster.records import SILENT, Progress, json_number
 from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
 from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
@@ -31,7 +31,7 @@ def sweep_and_report(
     *,
     thumbnails: str,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[SweepResult, str | None]:
     """Do as `sweep`, and as `report_sweep` where `options` ask for that: else the page is None.
 
@@ -55,7 +55,7 @@ def report_sweep(
     *,
     thumbnails: str,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> str:
     """Write the page into the folder `options.out`, in place of that of an earlier run; return what to open.
 
@@ -66,7 +66,6 @@ def report_sweep(
     ImgclusterError
         Where the folder is not ours to replace, or cannot be written.
     """
-    progress = progress or SilentProgress()
     # Keys are digests: those of the first rows, in their order, are a random sample.
     rows = np.argsort([key for key, _ in result.files], kind="stable")[:_MOST_SHOWN]
     shown = {key: [path] for key, path in (result.files[row] for row in rows)}

@@ -13,7 +13,7 @@ from imgcluster.output.trust import take_over
 from imgcluster.output.undo import Undone, send_home, would_undo
 from imgcluster.output.undo import undo as take_away
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.workflows.clustering_folder import (
     ClusteringFolder,
     SavedClustering,
@@ -31,7 +31,7 @@ def undo(
     trust: Sequence[str] = (),
     dry_run: bool = False,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Undone:
     """Put the clustering before back, or, where there was none, remove what `cluster` put into a folder.
 
@@ -51,7 +51,7 @@ def undo(
     ImgclusterError
         Where the folder is not ours, or another file has taken the place of a moved image.
     """
-    out, progress = os.fspath(clusters), progress or SilentProgress()
+    out = os.fspath(clusters)
     take_over(out, trust, owner, progress.note, dry_run=dry_run)
     if not all and not dry_run and os.path.isdir(out):
         recover(out, progress.note, owner)
