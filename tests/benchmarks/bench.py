@@ -171,7 +171,25 @@ def memory(bench: Bench) -> None:
             bench.add("memory", f"{runtime}: peak memory, {count:,} images", whole["peak_mb"], "MB", ratio)
 
 
-PARTS = {part.__name__: part for part in (inception, efficientnet, large, unchanged, memory)}
+def scale(bench: Bench) -> None:
+    """A set of stores against one store, and Ray against processes of this machine: `scale` says how."""
+    module = [sys.executable, "-m", "tests.benchmarks.scale", "--rows"]
+    rows = bench.small_files
+    few = _run([*module, str(rows // 10)])
+    many = _run([*module, str(rows), "--ray", str(bench.images)])
+    one = (many["one_seconds"], "that of one store")
+    bench.add("scale", f"cluster, {rows:,} rows in one store", many["one_seconds"], "core-s")
+    bench.add("scale", f"cluster, {rows:,} rows in 8 stores", many["set_seconds"], "core-s", one)
+    bench.add("scale", f"one pass of Lloyd's, k = 1,000, {rows:,} rows", many["pass_us"], "core-us/row")
+    before = (few["one_mb"], f"that for {rows // 10:,}")
+    bench.add("scale", f"cluster, {rows:,} rows: peak memory", many["one_mb"], "MB", before)
+    local = (many["local_ms"], "the two processes")
+    bench.add("scale", "extract, two processes of a core, two shards", many["local_ms"], "core-ms")
+    bench.add("scale", "extract, two Ray workers of a core", many["ray_ms"], "core-ms", local)
+    bench.add("scale", "extract, two Ray workers: the start", many["ray_start_s"], "core-s")
+
+
+PARTS = {part.__name__: part for part in (inception, efficientnet, large, unchanged, memory, scale)}
 
 
 def main() -> None:

@@ -1,45 +1,35 @@
-"""What a million images cost in processor time, and what follows for more: the tables of docs/scale.md.
+"""What very many images cost: the part `scale` of the benchmark, and the tables of docs/scale.md.
 
 python -m tests.benchmarks.scale [--rows N] [--shards N] [--ray IMAGES]
 
-A store set is compared with the one store that has the same rows. With --ray, the images of a folder are
-extracted by threads and by one and two Ray workers of a core each.
+A set of stores is compared with the one store that has the same rows. With --ray, the images of a folder are
+extracted by two processes of one core, a shard each, and by two Ray workers of a core each. All is processor
+time, of the processes that a command starts as well, so that it may be measured beside other work.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
-import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from imgcluster.analysis.centroids import means_of, nearest_labels
 from imgcluster.records import FeatureSpace, PathEntry
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.cluster import cluster
-from imgcluster.workflows.extract import extract
-from imgcluster.workflows.options import ClusterOptions, ExtractOptions
 
 SPACE = FeatureSpace("benchmark", "00" * 32, 32)
 DIMENSION = 1280
 K = 1000
-SECONDS: dict[str, float] = {}
-
-
-@contextmanager
-def measured(what: str, count: int) -> Iterator[None]:
-    """Print the processor's time for `count` images, and for one."""
-    start = time.process_time()
-    yield
-    SECONDS[what] = (time.process_time() - start) / count
-    print(f"{what:<60} {SECONDS[what] * count:9.2f} s {SECONDS[what] * 1e6:9.1f} µs an image", flush=True)
+LOOK_SECONDS = 0.05
 
 
 def fill(folder: Path, rows: int, shards: int) -> None:
@@ -72,43 +62,100 @@ def fill(folder: Path, rows: int, shards: int) -> None:
         store.close()
 
 
+def cluster(store: Path) -> dict[str, float]:
+    """Find 50 clusters; the processor's seconds, and the peak of memory in MB."""
+    code = f"import imgcluster; imgcluster.cluster(k=50, restarts=2, out=None, store={str(store)!r})"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"cluster of {store} ended with {process.returncode}")
+    return {"seconds": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
+
+
+def extract(folder: Path, images: Path, name: str, *options: tuple[str, ...]) -> float:
+    """Extract with one command for each of `options`, side by side: the processor's seconds of them all."""
+    shared = ["--network", "efficientnet_lite0", "--precision", "float32", "--runtime", "openvino", "--quiet"]
+    commands = [
+        psutil.Popen(
+            [
+                sys.executable,
+                "-m",
+                "imgcluster",
+                "extract",
+                str(images),
+                *shared,
+                "--store",
+                str(folder / f"{name}-{number}.h5"),
+                *chosen,
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        for number, chosen in enumerate(options)
+    ]
+    seconds: dict[tuple[int, float], float] = {}
+    while any(command.poll() is None for command in commands):
+        for command in commands:
+            try:
+                for each in (command, *command.children(recursive=True)):
+                    used = each.cpu_times()
+                    seconds[each.pid, each.create_time()] = used.user + used.system
+            except psutil.Error:  # it has just ended
+                continue
+        time.sleep(LOOK_SECONDS)
+    if any(command.returncode for command in commands):
+        raise SystemExit(f"extract {options} failed")
+    return sum(seconds.values())
+
+
+def compare_engines(folder: Path, images: Path) -> dict[str, float]:
+    """Processor milliseconds an image: what more images take, without the start."""
+    few, many = folder / "few", folder / "many"
+    found = sorted(images.rglob("*.jpg"))
+    for place, chosen in ((few, found[: len(found) // 5]), (many, found)):
+        place.mkdir()
+        for number, image in enumerate(chosen):
+            os.link(image, place / f"{number}.jpg")
+    ways = {
+        "local": [("--shard", "1/2", "--threads", "1"), ("--shard", "2/2", "--threads", "1")],
+        "ray": [("--engine", "ray", "--workers", "2")],
+    }
+    figures = {}
+    for name, options in ways.items():
+        spent = [extract(folder, place, f"{name}-{place.name}", *options) for place in (few, many)]
+        count = len(found) - len(found) // 5
+        figures[f"{name}_ms"] = 1000 * (spent[1] - spent[0]) / count
+        figures[f"{name}_start_s"] = max(spent[0] - figures[f"{name}_ms"] / 1000 * (len(found) // 5), 0.0)
+    return figures
+
+
+def measure(rows: int, shards: int, images: Path | None = None) -> dict[str, float]:
+    """All figures by their names."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        fill(folder, rows, shards)
+        figures: dict[str, float] = {"row_bytes": os.path.getsize(folder / "all.h5") / rows}
+        for kind, store in (("one", "all.h5"), ("set", "features-*.h5")):
+            found = cluster(folder / store)
+            figures |= {f"{kind}_{what}": value for what, value in found.items()}
+        points = np.random.default_rng(0).random((rows, 64), np.float32)
+        started = time.process_time()
+        means_of(points, nearest_labels(points, points[:K]), K)
+        figures["pass_us"] = 1e6 * (time.process_time() - started) / rows
+        return figures | (compare_engines(folder, images) if images else {})
+
+
 def main() -> None:
-    """Measure and print."""
+    """Measure and print, the last line for programs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--ray", type=Path)
     options = parser.parse_args()
-    rows = options.rows
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        fill(folder, rows, options.shards)
-        print(f"bytes an image: {os.path.getsize(folder / 'all.h5') / rows:.0f} in the store")
-        for store in ("all.h5", "features-*.h5"):
-            with measured(f"cluster --k 50 --dry-run --store {store}", rows):
-                settings = ClusterOptions(
-                    k=50, store=str(folder / store), out=str(folder / "out"), dry_run=True, restarts=2
-                )
-                cluster((), settings)
-        one, several = list(SECONDS.values())[:2]
-        print(f"the set of {options.shards} takes {several / one:.2f} of the time of the one store")
-        points = np.random.default_rng(0).random((rows, 64), np.float32)
-        with measured(f"one pass of Lloyd's iteration, k = {K}", rows):
-            means_of(points, nearest_labels(points, points[:K]), K)
-        if options.ray:
-            compare_engines(options.ray, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(f"peak memory of this process: {peak} MB")
-
-
-def compare_engines(images: Path, folder: Path) -> None:
-    """Extract with threads, and with Ray: wall time, for the work is done elsewhere."""
-    for number, settings in enumerate([{}, {"engine": "ray", "workers": 1}, {"engine": "ray", "workers": 2}]):
-        chosen = ExtractOptions(
-            store=str(folder / f"extracted {number}.h5"), network="efficientnet_lite0", **settings
-        )
-        result = extract([images], chosen)
-        print(f"{settings or 'threads'}: {result.new} images, {result.images_per_second:.1f} images/s")
+    figures = measure(options.rows, options.shards, options.ray)
+    for what, value in figures.items():
+        print(f"{what:<20}{value:12.2f}")
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
