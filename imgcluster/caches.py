@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from imgcluster.files import discard
-from imgcluster.ownership import is_mine, is_own_way
+from imgcluster.held import nearest
+from imgcluster.ownership import is_mine
 
 PARTS = {"thumbnails": 2, "models": 1}
 """The folders in this user's cache, and how many levels below them the things lie that are kept or go."""
@@ -43,7 +44,7 @@ def claim(folder: str) -> bool:
     """
     os.makedirs(folder, mode=0o700, exist_ok=True)
     found = os.stat(folder)
-    if not is_own_way(folder) or not is_mine(found):
+    if nearest(folder) is None or not is_mine(found):
         raise PermissionError(errno.EPERM, "is not this user's", folder)
     mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:

@@ -23,7 +23,6 @@ from imgcluster.files import (
     temporary_name,
     write_durably,
 )
-from imgcluster.held import nearest
 
 _KEY_BYTES = 32
 _MOST_BYTES = 1 << 16  # of a record
@@ -145,14 +144,6 @@ IN_MEMORY = Ownership()
 def is_mine(status: os.stat_result) -> bool:
     """Whether a file or folder belongs to this user."""
     return status.st_uid == os.geteuid()
-
-
-def is_own_way(path: str) -> bool:
-    """Whether every link on the way to `path`, as far as that is there, is this user's, or root's.
-
-    Others could have put theirs there to lead somewhere else.
-    """
-    return nearest(path) is not None
 
 
 def _short(name: str) -> str:
