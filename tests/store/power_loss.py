@@ -46,9 +46,9 @@ class RecordingOs:
     def acknowledge(self, batches: int) -> None:
         self.operations.append(Operation("acknowledged", offset=batches))
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+    def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         new = flags & os.O_CREAT and not os.path.exists(path)
-        descriptor = os.open(path, flags, mode)
+        descriptor = os.open(path, flags, mode, dir_fd=dir_fd)
         self._paths[descriptor] = path
         if new:
             self._note("create", descriptor)
