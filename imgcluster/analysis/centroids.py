@@ -125,7 +125,11 @@ def simplified_silhouettes(
 
 
 def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """Add up each cluster's points, always in the same order: (N, d) and (N,) to (k, d) float64."""
+    """Add up each cluster's points, always in the same order: (N, d) and (N,) to (k, d) float64.
+
+    Points with the label -1 are in no sum.
+    """
+    counted, labels = (labels >= 0).astype(np.float64), np.maximum(labels, 0)
     sums = np.zeros((k, points.shape[1]))
     width = max(min(_SUMMED_COLUMNS, -(-points.shape[1] // cores())), 1)
 
@@ -134,7 +138,7 @@ def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.integer], k: in
         for start in range(0, len(points), _SUMMED_ROWS):
             rows = slice(start, start + _SUMMED_ROWS)
             part = points[rows, columns]
-            members = csc_array((np.ones(len(part)), labels[rows], np.arange(len(part) + 1)), (k, len(part)))
+            members = csc_array((counted[rows], labels[rows], np.arange(len(part) + 1)), (k, len(part)))
             sums[:, columns] += members @ part.astype(np.float64)
 
     on_all_cores(add, range(0, points.shape[1], width))
@@ -143,7 +147,7 @@ def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.integer], k: in
 
 def means_of(points: NDArray[np.float32], labels: NDArray[np.integer], k: int) -> NDArray[np.float32]:
     """Give the mean of each cluster's points: (k, d) float32; zeros for a cluster without points."""
-    sizes = np.bincount(labels, minlength=k)
+    sizes = np.bincount(labels[labels >= 0], minlength=k)
     return np.asarray(cluster_sums(points, labels, k) / np.maximum(sizes, 1)[:, None], np.float32)
 
 

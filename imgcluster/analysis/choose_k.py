@@ -1,4 +1,4 @@
-"""How many clusters: one clustering per k, three measures, a suggestion with its reason."""
+"""How many clusters: one clustering per k, three measures, the levels at which they hold, a suggestion."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from imgcluster.analysis.centroids import distances_to, means_of
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
-from imgcluster.analysis.features import Spread, load_features
-from imgcluster.analysis.scoring import adjusted_rand, contingency
+from imgcluster.analysis.features import Features, Spread, load_features
 from imgcluster.analysis.spaces import Spaces
-from imgcluster.analysis.transforms import PrepareSettings
+from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.records import EmbeddingSource, Keys, Progress
 
-STABILITY_ROWS = 10_000
-_SPLITS = 5
-_HALF_RESTARTS = 4
-_STABLE = 0.5
-_AS_GOOD = 0.02
+SAMPLE = 2_000
+"""So many images, a random sample, are looked at; of very many clusters more."""
+_IMAGES_PER_CLUSTER = 10
+_SPLITS = 3
+_STABLE = 0.55
+_STANDS_OUT = 0.01
+"""A level is more stable than the least of the k on either side of it by so much, up to a more stable one."""
+_MOST_LEVELS = 3
+_AS_GOOD = 0.04
 """Stabilities that differ by less are held to be equal: halves are chosen by chance."""
 
 
@@ -37,9 +40,9 @@ class SweepRow:
     inertia
         Sum of squared distances to the clusters' means, in one space for every k, so that they compare.
     silhouette
-        Mean silhouette, sampled above 5,000 images.
+        Mean silhouette.
     stability
-        Adjusted Rand index of clusterings of two random halves, applied to all images; mean of five splits.
+        Adjusted Rand index of the clustering and one of a random half, on the other half; mean of six.
     """
 
     k: int
@@ -50,13 +53,20 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Measures for each k in question, the k to take, and why."""
+    """Measures for each k in question, the k to take, why, and the levels that stand out."""
 
     rows: tuple[SweepRow, ...]
     suggestion: int
     reason: str
+    levels: tuple[int, ...] = ()
+    """Numbers of clusters that stand out from those beside them, the coarsest first: three at most."""
     labels: tuple[NDArray[np.int32], ...] = field(default=(), compare=False, repr=False)
-    """(N,) for each row: the clusters of the images."""
+    """(n,) for each row: the clusters of the first n images, a random sample."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether no number of clusters stands out: nothing holds in halves of the images."""
+        return not any(row.stability >= _STABLE for row in self.rows)
 
 
 def sweep(
@@ -68,9 +78,9 @@ def sweep(
     progress: Progress,
     spread: Spread | None = None,
 ) -> tuple[Sweep, Keys]:
-    """Cluster with each k as `cluster` does, on features that are prepared once.
+    """Cluster a sample with each k as `cluster` does, on features that are prepared once.
 
-    Gives the (N, 32) keys of the images as well.
+    Gives the (N, 32) keys of all images as well, in their order.
 
     Parameters
     ----------
@@ -99,18 +109,19 @@ def sweep(
     for k in ks:
         check_count(k, len(keys))
     features = load_features(sources, prepare, settings.memory, progress, spread)
-    weights = np.ones(len(features.rows), np.int64)
-    space = features.rows
+    few = replace(features, rows=features.rows[: max(SAMPLE, _IMAGES_PER_CLUSTER * max(ks))])
+    weights = np.ones(len(few.rows), np.int64)
+    space = few.rows
     if prepare.automatic:
-        space = Spaces(space, max(ks), settings.memory).plain.points
+        space = Spaces(space, max(ks)).plain.points
     if find_clusterer(settings.algorithm).finds_k:
         ks = ks[:1]
     progress.begin("trying numbers of clusters", len(ks))
     measured, labels = [], []
     for k in ks:
-        found = fit(features, weights, replace(settings, k=k), fuse=prepare.automatic)
+        found = fit(few, weights, replace(settings, k=k), fuse=prepare.automatic)
         chosen = replace(settings, k=len(found.numbers))
-        stability = _split_half_stability(found.plain, chosen)
+        stability = _stability(few, found.labels, chosen, fuse=prepare.automatic)
         score = mean_silhouette(found, settings.seed)
         measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability))
         labels.append(found.labels)
@@ -120,14 +131,14 @@ def sweep(
     return Sweep(tuple(measured), *suggest(measured), tuple(labels)), keys[features.order]
 
 
-def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
-    """Choose a k from its measures, and say why.
+def suggest(rows: Sequence[SweepRow]) -> tuple[int, str, tuple[int, ...]]:
+    """Choose a k from its measures, say why, and give the levels that stand out.
 
-    Among those whose stability is within 0.02 of the best, the one with the highest silhouette.
+    Among those whose stability is within 0.04 of the best, the one with the highest silhouette.
     """
     stable = [row for row in rows if not np.isnan(row.stability)]
     if not stable:
-        return rows[0].k, "no measure is defined for these numbers of clusters"
+        return rows[0].k, "no measure is defined for these numbers of clusters", ()
     best = max(row.stability for row in stable)
     equal = [row for row in stable if row.stability >= best - _AS_GOOD]
     chosen = max(equal, key=lambda row: (-2.0 if np.isnan(row.silhouette) else row.silhouette, -row.k))
@@ -135,11 +146,25 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str]:
     if best < _STABLE:
         reason = f"no number of clusters stands out: {reason}, and not even here well"
     if len(equal) > 1:
-        others = ", ".join(str(row.k) for row in equal if row is not chosen)
-        reason += f"; as stable as {others}, with a higher silhouette ({chosen.silhouette:.3f})"
+        rivals = ", ".join(str(row.k) for row in equal if row is not chosen)
+        reason += f"; as stable as {rivals}, with a higher silhouette ({chosen.silhouette:.3f})"
     if chosen.k == max(row.k for row in rows):
         reason += "; it is the largest k tried: try more"
-    return chosen.k, reason
+    levels = tuple(sorted({chosen.k if abs(k - chosen.k) == 1 else k for k in _peaks(stable)}))
+    if others := [str(k) for k in levels if k != chosen.k]:
+        reason += f"; other levels: {', '.join(others)}"
+    return chosen.k, reason, levels
+
+
+def _peaks(rows: Sequence[SweepRow]) -> list[int]:
+    """Give the k whose stability is a peak; the largest k tried is none, for nobody knows what follows."""
+    from scipy.signal import find_peaks
+
+    heights = [0.0, *(row.stability for row in rows)]
+    peaks, found = find_peaks(heights, height=_STABLE, prominence=_STANDS_OUT)
+    return [rows[peaks[place] - 1].k for place in np.argsort(-found["prominences"], kind="stable")][
+        :_MOST_LEVELS
+    ]
 
 
 def _inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
@@ -148,15 +173,25 @@ def _inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
     return float(np.square(distances, dtype=np.float64).sum())
 
 
-def _split_half_stability(points: NDArray[np.float32], settings: ClusterSettings) -> float:
-    points = points[:STABILITY_ROWS]  # in the order of keys, that is, chosen at random
-    if not 2 <= settings.k <= len(points) // 2:
+def _stability(
+    features: Features, labels: NDArray[np.int32], settings: ClusterSettings, *, fuse: bool
+) -> float:
+    """Tell how well clusters of random halves, applied to the other half, agree with `labels`."""
+    from sklearn.metrics import adjusted_rand_score
+
+    count = len(labels)
+    if not 2 <= settings.k <= count // 2:
         return float("nan")
-    clusterer = find_clusterer(settings.algorithm).make(replace(settings, restarts=_HALF_RESTARTS))
     agreements = []
     for split in range(_SPLITS):
-        order = np.random.default_rng((settings.seed + 1 + split) % 2**64).permutation(len(points))
-        halves = (np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :]))
-        models = [clusterer.fit(points[half], np.ones(len(half), np.int64))[1] for half in halves]
-        agreements.append(adjusted_rand(contingency(*(model.predict(points) for model in models))))
+        order = np.random.default_rng((settings.seed + 1 + split) % 2**64).permutation(count)
+        halves = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+        for half, other in (halves, halves[::-1]):
+            part = replace(features, rows=features.rows[half])
+            weights = np.ones(len(half), np.int64)
+            found = fit(part, weights, replace(settings, restarts=1), fuse=fuse)
+            points = features.rows[other]
+            if found.fusion is not None:
+                points = transform(found.fusion, points)
+            agreements.append(adjusted_rand_score(labels[other], found.model.predict(points)))
     return float(np.mean(agreements))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from imgcluster.analysis import kmeans_or_mixture
-from imgcluster.analysis.agglomerative import Agglomerative
 from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClustererKind
-from imgcluster.analysis.hdbscan import Hdbscan
 from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid
 from imgcluster.analysis.kmeans_or_mixture import KMeansOrMixture
 from imgcluster.analysis.levels import Levels
-from imgcluster.analysis.members import NearestMember
+from imgcluster.analysis.members import MembersClusterer, NearestMember, average, hdbscan, ward
 from imgcluster.errors import UsageError
 
 CLUSTERERS: dict[str, ClustererKind] = {
-    DEFAULT_ALGORITHM: ClustererKind(KMeansOrMixture, kmeans_or_mixture.load),
+    DEFAULT_ALGORITHM: ClustererKind(KMeansOrMixture, NearestCentroid.load),
     "minibatch-kmeans": ClustererKind(partial(KMeansClusterer, "MiniBatchKMeans"), NearestCentroid.load),
     "kmeans": ClustererKind(partial(KMeansClusterer, "KMeans"), NearestCentroid.load),
-    "agglomerative": ClustererKind(partial(Agglomerative, "ward"), NearestMember.load),
-    "agglomerative-average": ClustererKind(partial(Agglomerative, "average"), NearestMember.load),
+    "agglomerative": ClustererKind(partial(MembersClusterer, ward), NearestMember.load),
+    "agglomerative-average": ClustererKind(partial(MembersClusterer, average), NearestMember.load),
     "levels": ClustererKind(Levels, NearestMember.load),
-    "hdbscan": ClustererKind(Hdbscan, NearestMember.load, finds_k=True),
+    "hdbscan": ClustererKind(partial(MembersClusterer, hdbscan), NearestMember.load, finds_k=True),
 }
 
 

@@ -21,6 +21,7 @@ from imgcluster.analysis.clusterer import (
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.constraints import Constraints, constrain
 from imgcluster.analysis.features import Features, Spread, load_features, transform_all
+from imgcluster.analysis.parallel import one_thread
 from imgcluster.analysis.scoring import silhouette
 from imgcluster.analysis.spaces import Space, Spaces
 from imgcluster.analysis.strangers import EXTRA, SAMPLE, WithinReach, stray_clusters
@@ -67,7 +68,7 @@ class Fitted:
     @cached_property
     def centroids(self) -> NDArray[np.float32]:
         """(k, d) float32: the means of the clusters' points."""
-        return _means(self.points, self.labels, len(self.numbers))
+        return means_of(self.points, self.labels, len(self.numbers))
 
     @cached_property
     def distances(self) -> NDArray[np.float32]:
@@ -179,9 +180,10 @@ def fit(
     """
     spaces = Spaces(features.rows, settings.k, settings.memory)
     find = _found if settings.leave_out is None else _found_but_for_strangers
-    found = find(spaces, weights, settings, fuse=fuse)
-    if constraints is not None:
-        found = constrain(spaces, found.labels, constraints, fuse=fuse)
+    with one_thread:  # set once: each of the many steps would set it anew
+        found = find(spaces, weights, settings, fuse=fuse)
+        if constraints is not None:
+            found = constrain(spaces, found.labels, constraints, fuse=fuse)
     plain = spaces.plain.points if fuse else spaces.rows
     numbered = _numbered(found.labels, weights)
     return Fitted(*numbered, found.model, found.space.step, found.space.points, plain)
@@ -325,11 +327,6 @@ def _numbered(
     return numbers[places], found[order].astype(np.int32)
 
 
-def _means(points: NDArray[np.float32], labels: NDArray[np.int32], k: int) -> NDArray[np.float32]:
-    inside = labels >= 0
-    return means_of(points, labels, k) if inside.all() else means_of(points[inside], labels[inside], k)
-
-
 def _distances(
     points: NDArray[np.float32], centroids: NDArray[np.float32], labels: NDArray[np.int32]
 ) -> NDArray[np.float32]:
@@ -347,7 +344,7 @@ def _silhouettes(found: Fitted) -> NDArray[np.float32]:
     k = len(found.numbers)
     if not k:
         return np.full(len(found.labels), np.nan, np.float32)
-    values = simplified_silhouettes(found.plain, found.labels, _means(found.plain, found.labels, k))
+    values = simplified_silhouettes(found.plain, found.labels, means_of(found.plain, found.labels, k))
     return np.where(found.labels >= 0, values, np.float32(np.nan))
 
 

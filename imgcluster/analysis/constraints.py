@@ -129,9 +129,8 @@ def _start(
     for said, weight in ((constraints.pinned, _PIN_VOTES), (constraints.before, 1)):
         both = (said >= 0) & (labels >= 0)
         np.add.at(votes, (said[both], labels[both]), weight)
-    inside = labels >= 0
-    means = means_of(points[inside], labels[inside], count)
-    sizes = np.bincount(labels[inside], minlength=count)
+    means = means_of(points, labels, count)
+    sizes = np.bincount(labels[labels >= 0], minlength=count)
     taken: dict[int, int] = {}
     for place in np.argsort(-votes, axis=None, kind="stable"):
         group, cluster = divmod(int(place), votes.shape[1])

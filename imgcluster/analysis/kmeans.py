@@ -49,28 +49,40 @@ _LAST_PASSES = 4
 """Over all points, when two levels have found thousands of clusters: cells have hard borders."""
 _REFINEMENTS = 3
 _REFINING_ITER = 20
+_ARRAYS = ("centroids", "penalties")
 _SETTLED = 5e-5
 """Of many thousands of points, so many may still waver between two clusters."""
 
 
 @dataclass(frozen=True)
 class NearestCentroid:
-    """The model of k-means (a `ClustererModel`): (k, d) float32 centroids."""
+    """The model of k-means, and of a mixture (a `ClustererModel`).
+
+    Attributes
+    ----------
+    centroids
+        (k, d) float32.
+    penalties
+        (k,) float32, added to squared distances: of a mixture, -2 log of each cluster's share.
+    """
 
     centroids: NDArray[np.float32]
+    penalties: NDArray[np.float32] | None = None
 
     @classmethod
     def load(cls, arrays: Mapping[str, NDArray[np.generic]]) -> NearestCentroid:
         """Make it of its arrays."""
-        return cls(np.asarray(arrays["centroids"], np.float32))
+        return cls(**{name: np.asarray(arrays[name], np.float32) for name in _ARRAYS if name in arrays})
 
     def predict(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
         """Give each point's nearest centroid."""
-        return find_nearest(points, self.centroids).labels
+        return find_nearest(points, self.centroids, self.penalties).labels
 
     def arrays(self) -> Mapping[str, NDArray[np.generic]]:
-        """Give the centroids."""
-        return {"centroids": self.centroids}
+        """Give the centroids, and penalties where there are some."""
+        return {"centroids": self.centroids} | (
+            {} if self.penalties is None else {"penalties": self.penalties}
+        )
 
 
 FoundCentroids = tuple[NDArray[np.int32], NearestCentroid]

@@ -6,21 +6,23 @@ merged by average linkage, follow classes of any size but are rough; a mixture b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.clusterer import ClustererModel, ClusterSettings, Found, FoundIn
+from imgcluster.analysis.clusterer import ClusterSettings, Found, FoundIn
 from imgcluster.analysis.fusion import pca_whiten
-from imgcluster.analysis.kmeans import KMeansClusterer, NearestCentroid, merge_centroids
-from imgcluster.analysis.mixture import Mixture, WeightedCentroids, fit_mixture, scatter_criterion
+from imgcluster.analysis.kmeans import KMeansClusterer, merge_centroids
+from imgcluster.analysis.mixture import fit_mixture, scatter_criterion
 from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
 from imgcluster.analysis.spaces import Spaces
 
 _TIMES = (4, 6, 8, 12, 16)
 """So many times more small clusters than clusters."""
+_ONE = (8,)
+"""Of one run only."""
 _MOST_SMALL = 1024
 _FEWEST_MEMBERS = 3
 """Of a small cluster, in the mean."""
@@ -53,13 +55,13 @@ class KMeansOrMixture:
         if mixture is not None and len(spaces.rows) > SAMPLE:
             labels = mixture.model.predict(spaces.made(mixture.space.step).points)
             mixture = fit_mixture(spaces, labels, _LAST_ITERATIONS)
-        return found if mixture is None else FoundIn(mixture.labels, mixture.model, mixture.space)
+        return mixture or found
 
     @property
     def _kmeans(self) -> KMeansClusterer:
         return KMeansClusterer("MiniBatchKMeans", self.settings)
 
-    def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32]) -> Mixture | None:
+    def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32]) -> FoundIn | None:
         """Give the mixture that explains most, if more than `labels`, and it cuts fewer neighbours apart."""
         k = int(labels.max()) + 1
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
@@ -81,12 +83,8 @@ class KMeansOrMixture:
         """Yield the labels of small clusters merged to k."""
         most = min(_MOST_SMALL, len(points) // _FEWEST_MEMBERS)
         restarts = min(_RESTARTS, self.settings.restarts or _RESTARTS)
-        for count in sorted({min(times * k, most) for times in _TIMES}) if 1 < k <= most // 2 else ():
+        several = _TIMES if restarts > 1 else _ONE
+        for count in sorted({min(times * k, most) for times in several}) if 1 < k <= most // 2 else ():
             small = KMeansClusterer("MiniBatchKMeans", replace(self.settings, k=count, restarts=restarts))
             labels, model = small.fit(points, np.ones(len(points), np.int64))
             yield merge_centroids(model.centroids, k)[labels]
-
-
-def load(arrays: Mapping[str, NDArray[np.generic]]) -> ClustererModel:
-    """Make the model of its arrays, whichever it is."""
-    return (WeightedCentroids if "penalties" in arrays else NearestCentroid).load(arrays)

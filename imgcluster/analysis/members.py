@@ -1,18 +1,28 @@
-"""The model of clusterers that know images only: a new one belongs where the most similar of these does."""
+"""Clusterers that know images only: of many a sample is clustered, others join the most similar of these.
+
+Agglomerative clustering merges images until k clusters are left. By Ward's criterion it does so along the
+graph of their nearest neighbours; average linkage looks at all pairs, for along that graph it joins nearly
+all into one cluster. HDBSCAN finds clusters where images lie close together; what lies apart fits nowhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.centroids import find_nearest
-from imgcluster.analysis.clusterer import Found
+from imgcluster.analysis.centroids import count_distinct, find_nearest
+from imgcluster.analysis.clusterer import ClusterSettings, Found
+from imgcluster.analysis.neighbour_graph import neighbour_graph
+from imgcluster.analysis.parallel import alone
 
 MOST_MEMBERS = 5_000
-"""Of more images so many, a random sample, settle the clusters."""
+_SHARE = 50
+_FEWEST = 5
+"""A cluster of HDBSCAN has a fiftieth of the images, and five at least."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,50 @@ class NearestMember:
         return {"members": self.members, "labels": self.labels}
 
 
-def found_among(
-    points: NDArray[np.float32], members: NDArray[np.float32], labels: NDArray[np.integer]
-) -> Found:
-    """Give all points the labels that were found of some; equal points get equal ones."""
-    model = NearestMember(np.array(members), labels.astype(np.int32))
-    return model.predict(points), model
+@dataclass(frozen=True)
+class MembersClusterer:
+    """A `Clusterer` by a function of at most 5,000 points, a random sample, and k."""
+
+    find: Callable[[NDArray[np.float32], int], NDArray[np.integer]]
+    settings: ClusterSettings
+
+    def fit(self, points: NDArray[np.float32], weights: NDArray[np.int64]) -> Found:  # noqa: ARG002
+        """Find clusters; equal points get equal labels."""
+        members = np.array(points[:MOST_MEMBERS])
+        labels = alone(lambda: self.find(members, self.settings.k))
+        model = NearestMember(members, np.asarray(labels, np.int32))
+        return model.predict(points), model
+
+
+def ward(points: NDArray[np.float32], k: int) -> NDArray[np.integer]:
+    """Merge (n, d) along the neighbour graph to k clusters, or as many as there are distinct points."""
+    return _agglomerate(points, k, "ward")
+
+
+def average(points: NDArray[np.float32], k: int) -> NDArray[np.integer]:
+    """Merge (n, d) by average linkage to k clusters, or as many as there are distinct points."""
+    return _agglomerate(points, k, "average")
+
+
+def _agglomerate(points: NDArray[np.float32], k: int, linkage: str) -> NDArray[np.integer]:
+    from sklearn.cluster import AgglomerativeClustering
+
+    k = count_distinct(points, k)
+    if k < 2:
+        return np.zeros(len(points), np.int32)
+    graph = neighbour_graph(points) if linkage == "ward" else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the number of connected components", UserWarning)
+        merge = AgglomerativeClustering(k, linkage=linkage, connectivity=graph)
+        return np.asarray(merge.fit_predict(points), np.int32)
+
+
+def hdbscan(points: NDArray[np.float32], k: int) -> NDArray[np.integer]:  # noqa: ARG001
+    """Find clusters of (n, d), however many, and -1."""
+    from sklearn.cluster import HDBSCAN
+
+    size = min(max(_FEWEST, len(points) // _SHARE), len(points))
+    if size < 2:
+        return np.full(len(points), -1)
+    search = HDBSCAN(min_cluster_size=size, min_samples=min(_FEWEST, size), copy=True)
+    return np.asarray(search.fit_predict(points), np.int32)

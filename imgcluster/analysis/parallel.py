@@ -41,17 +41,18 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
         return [work(item) for item in items]
 
     def alone(item: Item) -> Result:
+        # OpenMP's limit is each thread's own: nobody else sees it, and it stays.
+        with_sklearn = "sklearn.cluster" in sys.modules
+        if getattr(_worker, "limited", None) is not with_sklearn:
+            _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp")
+            _worker.limited = with_sklearn
         _worker.busy = True
         try:
-            # OpenMP's limit is each thread's own: nobody else sees it.
-            with _controller(with_sklearn="sklearn.cluster" in sys.modules).limit(
-                limits=1, user_api="openmp"
-            ):
-                return work(item)
+            return work(item)
         finally:
             _worker.busy = False
 
-    with _one_thread:
+    with one_thread:
         pool = _pool(cores())
         pieces = [pool.submit(alone, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
@@ -125,7 +126,7 @@ class _OneThread:
                 self._before.close()
 
 
-_one_thread = _OneThread()
+one_thread = _OneThread()
 _worker = threading.local()
 
 

@@ -53,20 +53,14 @@ def principal_components(rows: NDArray[np.float32], count: int) -> Components:
     if rows.shape[1] > len(rows):
         variances, axes = _by_gram_matrix(rows, mean, count)
     else:
-        variances, vectors = largest_eigenvectors(_products((rows - mean).T) / len(rows), count)
+        variances, vectors = _largest_eigenvectors(_products((rows - mean).T) / len(rows), count)
         axes = vectors.T
     # Either way an axis is as good: its largest entry shall be positive.
     signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
     return Components(mean, axes * signs[:, None], variances)
 
 
-def gram_pca(rows: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """Give the coordinates of (n, D) wide rows on their largest components: (n, count), or fewer columns."""
-    values, vectors = largest_eigenvectors(_gram_matrix(rows, rows.mean(axis=0, dtype=np.float64)), count)
-    return np.asarray(vectors * np.sqrt(values), np.float64)
-
-
-def largest_eigenvectors(
+def _largest_eigenvectors(
     matrix: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the `count` largest eigenvalues of (n, n), the largest first, and their vectors: (c,) and (n, c).
@@ -89,7 +83,7 @@ def _by_gram_matrix(
     rows: NDArray[np.float32], mean: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Take the products of rows with one another: they have the same eigenvalues, and lead to the axes."""
-    variances, vectors = largest_eigenvectors(_gram_matrix(rows, mean) / len(rows), count)
+    variances, vectors = _largest_eigenvectors(_gram_matrix(rows, mean) / len(rows), count)
     axes = np.empty((len(variances), rows.shape[1]))
     for place in _slices(rows.shape[1]):
         axes[:, place] = vectors.T @ (rows[:, place] - mean[place])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from imgcluster.analysis.centroids import find_nearest
 from imgcluster.analysis.parallel import alone
-from imgcluster.analysis.pca import gram_pca, largest_eigenvectors
+from imgcluster.analysis.pca import principal_components
 
 LARGEST_TSNE = 5000
 """t-SNE of so many points takes seconds; further ones are placed beside those that they resemble."""
@@ -69,13 +69,9 @@ def _tsne(points: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 
 
 def _principal_plane(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    if points.shape[1] > len(points):
-        xy = gram_pca(points, 2)
-    else:
-        centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-        xy = centred @ largest_eigenvectors(centred.T @ centred, 2)[1]
+    found = principal_components(points, 2)
     plane = np.zeros((len(points), 2), np.float32)
-    plane[:, : xy.shape[1]] = xy
+    plane[:, : len(found.axes)] = (points - found.mean) @ found.axes.T
     return plane
 
 

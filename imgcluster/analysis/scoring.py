@@ -77,13 +77,15 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
     ValueError
         Where there is nothing to compare, or the lengths differ.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     if len(clusters) != len(classes) or not len(clusters):
         raise ValueError("as many classes as clusters are compared, and at least one")
     names = sorted(set(classes))
     place = {name: row for row, name in enumerate(names)}
     rows = np.fromiter((place[name] for name in classes), np.int64, len(classes))
     numbers = np.unique(clusters)
-    counts = contingency(rows, clusters)
+    counts = _contingency(rows, clusters)
     matching = _match(np.where(numbers >= 0, counts, 0))
     matching = {row: column for row, column in matching.items() if numbers[column] >= 0}
     right = sum(int(counts[row, column]) for row, column in matching.items())
@@ -92,8 +94,8 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
         images=len(classes),
         accuracy=right / len(classes),
         errors=len(classes) - right,
-        ari=adjusted_rand(counts),
-        nmi=_normalised_information(counts),
+        ari=float(adjusted_rand_score(rows, clusters)),
+        nmi=float(normalized_mutual_info_score(rows, clusters)),
         purity=float(counts.max(axis=0).sum() / len(classes)),
         labels=tuple(names),
         confusion=counts[:, order],
@@ -102,27 +104,13 @@ def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluatio
     )
 
 
-def contingency(rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.int64]:
+def _contingency(rows: NDArray[np.integer], columns: NDArray[np.integer]) -> NDArray[np.int64]:
     """Count how often row and column meet: (rows, columns) int64, both in the order of their numbers."""
     _, rows = np.unique(rows, return_inverse=True)
     numbers, columns = np.unique(columns, return_inverse=True)
     height, width = int(rows.max()) + 1, len(numbers)
     counts = np.bincount(rows * width + columns, minlength=height * width)
     return counts.reshape(height, width).astype(np.int64)
-
-
-def adjusted_rand(counts: NDArray[np.int64]) -> float:
-    """Give the adjusted Rand index: 1 for the same partition, about 0 for independent ones."""
-    total = int(counts.sum())
-    together, by_row, by_column = (
-        sum(int(n) * (int(n) - 1) // 2 for n in group.ravel())
-        for group in (counts, counts.sum(axis=1), counts.sum(axis=0))
-    )
-    pairs = total * (total - 1) // 2
-    if by_row == by_column == together:  # the same partition, and where the formula may be 0 / 0
-        return 1.0
-    expected = by_row * by_column / pairs
-    return (together - expected) / ((by_row + by_column) / 2 - expected)
 
 
 def silhouette(
@@ -162,17 +150,3 @@ def _match(counts: NDArray[np.int64]) -> dict[int, int]:
 def _column_order(matching: dict[int, int], classes: int, clusters: int) -> list[int]:
     matched = [matching[row] for row in range(classes) if row in matching]
     return matched + [column for column in range(clusters) if column not in set(matched)]
-
-
-def _normalised_information(counts: NDArray[np.int64]) -> float:
-    joint = counts / counts.sum()
-    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-    seen = joint > 0
-    information = float((joint[seen] * np.log(joint[seen] / np.outer(rows, columns)[seen])).sum())
-    entropy = _entropy(rows) + _entropy(columns)
-    return max(0.0, 2 * information / entropy) if entropy > 0 else 1.0
-
-
-def _entropy(shares: NDArray[np.float64]) -> float:
-    shares = shares[shares > 0]
-    return -float((shares * np.log(shares)).sum())

@@ -27,7 +27,7 @@ class SweepResult(Tabular):
     images: int
     sweep: Sweep
     files: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
-    """Key and one path of each image, in the order of the labels."""
+    """Key and one path of each image; the labels are those of the first ones."""
 
     def table(self) -> dict[str, list[Any]]:
         """Give a row for each number of clusters."""
@@ -86,6 +86,6 @@ def _plot(table: Sweep, plot: str) -> bytes:
         [row.inertia for row in table.rows],
         [row.silhouette for row in table.rows],
         [row.stability for row in table.rows],
-        table.suggestion,
+        None if table.doubtful else table.suggestion,
         kind=Path(plot).suffix.lstrip(".").lower() or "png",
     )

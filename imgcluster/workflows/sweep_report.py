@@ -66,9 +66,10 @@ def report_sweep(
     ImgclusterError
         Where the folder is not ours to replace, or cannot be written.
     """
+    looked_at = result.files[: len(result.sweep.labels[0])]
     # Keys are digests: those of the first rows, in their order, are a random sample.
-    rows = np.argsort([key for key, _ in result.files], kind="stable")[:_MOST_SHOWN]
-    shown = {key: [path] for key, path in (result.files[row] for row in rows)}
+    rows = np.argsort([key for key, _ in looked_at], kind="stable")[:_MOST_SHOWN]
+    shown = {key: [path] for key, path in (looked_at[row] for row in rows)}
     kept, _ = make_thumbnails(thumbnails, shown, progress)
     old = _names_before(options.clusters or DEFAULT_CLUSTERS)
     steps = [
@@ -76,13 +77,13 @@ def report_sweep(
             row.k,
             {name: json_number(getattr(row, name)) for name in _MEASURES},
             groups[rows].tolist(),
-            _names(old, result.files, groups),
+            _names(old, looked_at, groups),
             _command(row.k, options, paths),
         )
         for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
     ]
     images = [ShownFile(key.hex(), path, path, mode=permissions(path)) for key, (path,) in shown.items()]
-    files = sweep_page(images, steps, len(result.files), kept)
+    files = sweep_page(images, steps, result.images, kept)
     return write_pages(options.out, files, (path for _, path in result.files), progress, owner)
 
 

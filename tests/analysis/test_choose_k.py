@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from analysis_data import blobs, source_of
 
+from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow, suggest, sweep
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster
@@ -27,6 +28,8 @@ def test_blobs_are_counted() -> None:
     found = swept(rows, [3, 4, 5], restarts=4)
     assert [row.k for row in found.rows] == [3, 4, 5]
     assert found.suggestion == 4
+    assert found.levels == (4,)
+    assert not found.doubtful
     assert "stability" in found.reason
     inertias = [row.inertia for row in found.rows]
     assert inertias == sorted(inertias, reverse=True)
@@ -85,21 +88,62 @@ def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -
         SweepRow(3, 7, 0.3, 0.96),
         SweepRow(4, 6, 0.9, 0.5),
     ]
-    k, reason = suggest(rows)
+    k, reason, _ = suggest(rows)
     assert k == 3
     assert reason == (
         "clusterings of random halves agree best (stability 0.960); "
         "as stable as 2, with a higher silhouette (0.300)"
     )
-    assert suggest(rows[:1]) == (1, "no measure is defined for these numbers of clusters")
+    assert suggest(rows[:1]) == (1, "no measure is defined for these numbers of clusters", ())
 
 
 def test_a_suggestion_that_is_doubtful_says_so() -> None:
     rows = [SweepRow(2, 8, 0.2, 0.9), SweepRow(3, 7, 0.3, 0.97)]
     assert suggest(rows)[1].endswith("(stability 0.970); it is the largest k tried: try more")
     rows = [SweepRow(2, 8, 0.2, 0.45), SweepRow(3, 7, 0.3, 0.2)]
-    k, reason = suggest(rows)
-    assert k == 2
+    k, reason, levels = suggest(rows)
+    assert (k, levels) == (2, ())
+    assert Sweep(tuple(rows), k, reason).doubtful
     assert reason.startswith("no number of clusters stands out")
     assert "0.450" in reason
     assert "largest" not in reason
+
+
+@pytest.mark.parametrize(
+    ("stabilities", "levels"),
+    [
+        ([0.97, 0.94, 0.62, 0.52, 0.45, 0.51, 0.45], (2,)),  # a peak too low to mean anything
+        ([0.95, 0.98, 0.90, 0.66, 0.79, 0.76, 0.76], (3, 6)),
+        ([0.78, 0.70, 0.61, 0.79, 0.95, 0.99, 0.96], (2, 7)),
+        ([0.90, 0.70, 0.85, 0.71, 0.80, 0.72, 0.75, 0.60], (2, 4, 6)),  # three at most
+        ([0.60, 0.70, 0.80], ()),  # nobody knows what follows
+        ([0.42, 0.30, 0.31, 0.29], ()),
+    ],
+)
+def test_levels_stand_out_from_the_numbers_beside_them(
+    stabilities: list[float], levels: tuple[int, ...]
+) -> None:
+    rows = [SweepRow(k, 1.0, stability, stability) for k, stability in enumerate(stabilities, 2)]
+    suggested, reason, found = suggest(rows)
+    assert found == levels
+    if len(levels) > 1:
+        assert reason.endswith(f"other levels: {', '.join(str(k) for k in levels if k != suggested)}")
+
+
+def test_groups_of_groups_are_two_levels_and_noise_is_none() -> None:
+    random = np.random.default_rng(0)
+    coarse = np.repeat(random.normal(size=(3, 20)) * 8, 2, axis=0)
+    fine = coarse + random.normal(size=(6, 20)) * 2
+    rows = (np.repeat(fine, 40, axis=0) + random.normal(size=(240, 20)) * 0.5).astype(np.float32)
+    assert swept(rows, [2, 3, 4, 5, 6, 7, 8], restarts=3).levels == (3, 6)
+    noise = random.normal(size=(200, 20)).astype(np.float32)
+    assert swept(noise, [2, 3, 4, 5], restarts=3).doubtful
+
+
+def test_of_many_images_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose_k, "SAMPLE", 50)
+    rows, _ = blobs((60, 50))
+    settings, silent = ClusterSettings(2, restarts=2), SilentProgress()
+    found, keys = sweep([source_of(rows)], ["a"], PrepareSettings(), [2, 6], settings, silent)
+    assert len(keys) == 110
+    assert [len(labels) for labels in found.labels] == [60, 60]  # ten for each of six clusters

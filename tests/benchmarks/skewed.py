@@ -30,7 +30,7 @@ from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClusterSettings
 from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.analysis.transforms import PrepareSettings
-from imgcluster.records import Embeddings, SilentProgress
+from imgcluster.records import Embeddings, Keys, SilentProgress
 
 EVEN = "even"
 SHAPES = (EVEN, "skewed 0.15", "skewed 0.05")
@@ -103,6 +103,12 @@ def shares(shape: str, classes: int) -> NDArray[np.float64]:
     }[kind]
 
 
+def keys_of(count: int) -> Keys:
+    """(count, 32): a key for each row."""
+    digests = [hashlib.sha256(str(row).encode()).digest() for row in range(count)]
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
 def draw(sets: Sets, name: str, cell: Cell, number: int) -> Draw:
     """Choose images of a set, and strangers of another."""
     random = np.random.default_rng(number)
@@ -117,8 +123,7 @@ def draw(sets: Sets, name: str, cell: Cell, number: int) -> Draw:
     other = others[number % len(others)]
     count = round(STRANGERS * len(rows)) if cell.strangers else 0
     strange = random.choice(len(sets.labels[other]), count, replace=False)
-    digests = [hashlib.sha256(str(row).encode()).digest() for row in range(len(rows) + count)]
-    keys = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+    keys = keys_of(len(rows) + count)
     sources = [
         np.concatenate([sets.embeddings[name, network][rows], sets.embeddings[other, network][strange]])
         for network in cell.networks
