@@ -383,7 +383,15 @@ def test_a_phone_scrolls_in_one_direction_only(view: Callable[..., Browser], pag
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_of_ten_thousand_images_is_there_within_three_seconds(
+def test_a_page_of_ten_thousand_images_takes_little_work(
     large: Sample, view: Callable[..., Browser], page: str
 ) -> None:
-    assert view(page, large).look("return performance.now()") < 3000
+    """A second and a half of the processor, which others cannot lengthen; the map takes half of one."""
+    browser = view(page, large)
+    browser.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    browser.driver.refresh()
+    browser.settle()
+    told = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    browser.driver.execute_cdp_cmd("Performance.disable", {})
+    work = {each["name"]: each["value"] for each in told}["TaskDuration"]
+    assert 0 < work < 1.5
