@@ -112,7 +112,8 @@ def send_home(out: str, images: Container[Image], progress: Progress, owner: Own
         marker = _there(out, found.marker)
         contents = examine(out, marker)
         _check_returns(out, marker, contents, force=False)
-        owned = [(own, own.original(out), path) for own, path in owned_files(contents, marker)]
+        files = owned_files(contents, marker)
+        owned = [(own, own.original(out), path) for own, path in files if own.has_a_home]
         home = [
             original
             for own, original, path in owned
