@@ -31,11 +31,13 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
     random_ = random.Random(seed)
     writer = os.path.join(os.path.dirname(__file__), "store_writer.py")
     outcome = Outcome()
-    for _ in range(rounds):
+    for number in range(rounds):
         command = [sys.executable, writer, path, notes, str(size), str(dimension)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
+            if number % 2:  # on a busy machine none would get as far as to a commit
+                _wait_for_note(notes)
             time.sleep(random_.uniform(0, 0.2))
             assert process.poll() is None, "the writer ended by itself"
             process.kill()
@@ -52,6 +54,16 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
             outcome.batches = assert_holds_batches(path, safe, size, dimension, folder)
             assert outcome.batches <= safe + 1
     return outcome
+
+
+def _wait_for_note(notes: str) -> None:
+    before, until = _size(notes), time.monotonic() + 30
+    while _size(notes) == before and time.monotonic() < until:
+        time.sleep(0.005)
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def _last_note(notes: str) -> int:
