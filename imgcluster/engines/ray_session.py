@@ -52,7 +52,7 @@ def connected(engine: EngineSettings) -> Iterator[Any]:
         try:
             with contextlib.chdir(folder), _signals_kept():
                 _start(ray, engine, folder)
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # Ray raises plain ones too, where a node does not start in time
             where = f"a Ray cluster at {engine.address}" if engine.address else "Ray"
             raise ImgclusterError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
         stack.callback(ray.shutdown)

@@ -25,7 +25,14 @@ from imgcluster.engines.protocol import Call, EngineSettings, in_order
 from imgcluster.engines.ray import RayEngine
 from imgcluster.engines.ray_session import connected
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import Interrupted, MissingExtra, NetworkUnavailable, StoreError, UsageError
+from imgcluster.errors import (
+    ImgclusterError,
+    Interrupted,
+    MissingExtra,
+    NetworkUnavailable,
+    StoreError,
+    UsageError,
+)
 from imgcluster.records import PathEntry
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows import pipeline, prepare_on_engine
@@ -356,6 +363,20 @@ def test_without_the_extra_a_line_says_how_to_install_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(ray_engine.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"--engine ray needs an optional part: pip install '.\[ray\]'"):
         find_engine("ray", EngineSettings(workers=2))
+
+
+def test_a_ray_that_does_not_start_in_time_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pytest.importorskip("ray")
+
+    def init(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out during startup.\nmore of it")  # noqa: TRY002
+
+    monkeypatch.setattr(module, "is_initialized", lambda: False)
+    monkeypatch.setattr(module, "init", init)
+    with pytest.raises(
+        ImgclusterError, match=r"^cannot use Ray: The current node timed out during startup\.$"
+    ):
+        RayEngine(workers=1).start(Call(abs))
 
 
 def test_options_of_ray_need_ray() -> None:
