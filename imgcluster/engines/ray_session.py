@@ -54,7 +54,8 @@ def connected(engine: EngineSettings) -> Iterator[Any]:
                 _start(ray, engine, folder)
         except Exception as error:  # Ray raises plain ones too, where a node does not start in time
             where = f"a Ray cluster at {engine.address}" if engine.address else "Ray"
-            raise ImgclusterError(f"cannot use {where}: {str(error).strip().splitlines()[0]}") from error
+            first, *_ = (str(error).strip() or repr(error)).splitlines()
+            raise ImgclusterError(f"cannot use {where}: {first}") from error
         stack.callback(ray.shutdown)
         addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
         if engine.address is None and addresses != {"127.0.0.1"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from imgcluster.output.report_names import ShownFile, shown
 from imgcluster.records import Failure, NamedCluster
@@ -138,11 +139,8 @@ class ReportSummary:
 
     def title(self, number: int) -> str:
         """Give a cluster's name with its number, for reading; -1 is what fits in none."""
-        names = {cluster.number: cluster.name for cluster in self.clusters if cluster.name}
-        return (
-            "Unsorted"
-            if number < 0
-            else shown(f"{names[number]} ({number})")
-            if number in names
-            else f"Cluster {number}"
-        )
+        return "Unsorted" if number < 0 else self._titles.get(number, f"Cluster {number}")
+
+    @cached_property
+    def _titles(self) -> dict[int, str]:
+        return {each.number: shown(f"{each.name} ({each.number})") for each in self.clusters if each.name}

@@ -17,13 +17,13 @@ PREVIEW_SIDE = 1200
 """Long side in pixels of what is shown in place of a file that browsers cannot show."""
 
 TAKEN = "taken "
-"""What the comment of a thumbnail begins with, before the time when the picture was taken."""
+"""What the comment of a thumbnail begins with, before the time when the picture was taken, if it tells."""
 
 _PREVIEW = f"-{PREVIEW_SIDE}"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_BYTES = 4 << 20
 _HEAD_BYTES = 128
-_COMMENT = re.compile(rb"\xff\xfe\0." + TAKEN.encode() + rb"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", re.DOTALL)
+_COMMENT = re.compile(rb"\xff\xfe\0." + TAKEN.encode() + rb"(?:(\d{4}-\d\d-\d\d)T(\d\d:\d\d))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,13 @@ def claim_thumbnails(folder: str) -> None:
 
 
 def missing_thumbnails(folder: str, keys: Iterable[str], *, preview: bool = False) -> tuple[str, ...]:
-    """Return those of `keys` that have no whole thumbnail in `folder`, each once, in their order."""
+    """Return those of `keys` that have no whole thumbnail in `folder`, each once, in their order.
+
+    One that lacks the comment about the time is of an earlier version.
+    """
     wanted = dict.fromkeys(keys)
     here = _whole(folder, wanted, preview=preview)
-    return tuple(key for key in wanted if key not in here)
+    return tuple(key for key in wanted if key not in here or not (preview or _comment(folder, key)))
 
 
 def save_thumbnail(folder: str, key: str, jpeg: bytes, *, preview: bool = False) -> None:
@@ -97,13 +100,16 @@ def save_thumbnail(folder: str, key: str, jpeg: bytes, *, preview: bool = False)
 
 def date_in_thumbnail(folder: str, key: str) -> str:
     """Return when the picture was taken, as the comment of its thumbnail says; or nothing."""
+    found = _comment(folder, key)
+    return b" ".join(found.groups(b"")).decode().strip() if found else ""
+
+
+def _comment(folder: str, key: str) -> re.Match[bytes] | None:
     try:
         with os.fdopen(open_regular(os.path.join(folder, thumbnail_name(key))), "rb") as file:
-            head = file.read(_HEAD_BYTES)
+            return _COMMENT.search(file.read(_HEAD_BYTES))
     except OSError:
-        return ""
-    found = _COMMENT.search(head)
-    return b" ".join(found.groups()).decode() if found else ""
+        return None
 
 
 def _whole(folder: str, keys: Iterable[str], *, preview: bool) -> frozenset[str]:

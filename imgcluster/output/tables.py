@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 _FORMULA = tuple("=+-@\t\r")
+_MARKED = (*_FORMULA, "'")
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -26,12 +27,12 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 def no_formula(text: str) -> str:
     """Return text that no spreadsheet takes for a formula; `as_typed` gives it back."""
-    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
+    return f"'{text}" if text.startswith(_MARKED) else text
 
 
 def as_typed(text: str) -> str:
-    """Return what `no_formula` was given."""
-    return text.removeprefix("'")
+    """Return what `no_formula` was given; other text, as of a file written by hand, as it is."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_MARKED) else text
 
 
 def _plain(cell: object) -> object:

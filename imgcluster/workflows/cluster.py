@@ -269,8 +269,11 @@ def _manifest(
         others["k"] = "auto"
     if options.leave_out is not None:
         others["leave_out"] = options.leave_out or "auto"
-    if options.clusters is not None:
-        others["clusters"] = os.path.abspath(options.clusters)
+    if options.partial:
+        others["partial"] = True
+    for folder in ("clusters", "examples"):
+        if folder in others:
+            others[folder] = os.path.abspath(others[folder])
     return ClusteringManifest(
         k=clustering.k,
         seed=options.seed,

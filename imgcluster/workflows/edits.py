@@ -101,14 +101,19 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
     """
     folder = os.path.dirname(os.path.abspath(file))
     images: dict[Edit, int] = {}
-    names: dict[str, str] = {}
+    names: dict[str, tuple[str, int]] = {}
     for line, cells in read_table(file, ("cluster",), ("key", "path", "name"), data):
         cluster, key, path, name = (as_typed((cell or "").strip()) for cell in cells)
         where = f"{file}, line {line}"
         if not any((cluster, key, path, name)):
             continue
         if not key and not path:
-            names[cluster] = checked(name, where)
+            name = checked(name, where)
+            earlier, first = names.setdefault(cluster, (name, line))
+            if earlier != name:
+                raise UsageError(
+                    f"{file}: line {first} calls cluster {cluster} {earlier}, line {line} {name}"
+                )
             continue
         found = key_in(key) if key else key_of(os.path.normpath(os.path.join(folder, path)))
         if found is None:
@@ -116,7 +121,7 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
         barred = cluster.startswith(NOT)
         images.setdefault(Edit(found, checked(cluster.removeprefix(NOT), where), barred), line)
     _refuse_contradictions(images, file)
-    return Edits(tuple(images), names)
+    return Edits(tuple(images), {cluster: name for cluster, (name, _) in names.items()})
 
 
 def unknown_image(where: str, key: str, path: str = "") -> UsageError:

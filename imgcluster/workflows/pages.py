@@ -79,7 +79,7 @@ def _make(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress)
         progress.advance()
     if lost:
         count = quantity(len(lost), "image")
-        progress.note(f"without a thumbnail, for it cannot be read any more: {count} (the first: {lost[0]})")
+        progress.note(f"no new thumbnail, for it cannot be read any more: {count} (the first: {lost[0]})")
     return made
 
 
@@ -93,7 +93,7 @@ def _thumbnail(image: tuple[bytes, Sequence[str], bool]) -> tuple[bytes, bytes |
     pixels, taken = make_of_known(
         key, paths, lambda data: (decode(data, KNOWN_LIMITS, at_least=side).pixels, date_taken(data))
     )
-    small = thumbnail_jpeg(pixels, THUMBNAIL_SIDE, TAKEN + taken if taken else "")
+    small = thumbnail_jpeg(pixels, THUMBNAIL_SIDE, TAKEN + taken)
     return small, thumbnail_jpeg(pixels, side) if preview else None
 
 

@@ -108,14 +108,15 @@ def gather_edits(
     for key, count in zip(others, collection.count_spaces(others), strict=True):
         if not count:
             raise unknown_image(options.edits, key.hex())
-    names = {}
+    names: dict[int, str] = {}
     by_name = {name: each.number for each in said.clusters for name in (str(each.number), each.name) if name}
     for cluster, name in given.names.items():
         if cluster not in by_name:
             raise UsageError(
                 f"{options.edits} names cluster {cluster}, which the output folder does not hold"
             )
-        names[by_name[cluster]] = name
+        if (earlier := names.setdefault(by_name[cluster], name)) != name:
+            raise UsageError(f"{options.edits} calls cluster {by_name[cluster]} both {earlier} and {name}")
     given = given.renamed({str(each.number): each.reference for each in said.clusters})
     edits = said.edits.updated(Edits(given.images))
     if before is not None and names:

@@ -190,6 +190,16 @@ def test_a_cluster_that_is_put_into_another_is_one_cluster_less(view: Callable[.
     assert browser.wait(COMMAND).endswith("--k 2 --edits edits.csv")
 
 
+def test_of_two_acts_on_an_image_the_later_one_counts(view: Callable[..., Browser]) -> None:
+    browser = view(CLUSTER)
+    tick(browser, "0.jpg")
+    put(browser, "cats")
+    browser.click("[data-choose]")
+    browser.wait(f"{COUNT} === '10 chosen'")
+    put(browser, "dogs")
+    assert browser.look("return [...new Set(state.put.values())]") == ["dogs"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", [CLUSTER, MAP])
 def test_choosing_fits_a_phone_and_can_be_read(view: Callable[..., Browser], page: str, scheme: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -365,17 +366,27 @@ def test_without_the_extra_a_line_says_how_to_install_it(monkeypatch: pytest.Mon
         find_engine("ray", EngineSettings(workers=2))
 
 
-def test_a_ray_that_does_not_start_in_time_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "The current node timed out during startup.\nmore of it",
+            "The current node timed out during startup.",
+        ),
+        ("", "TimeoutError('')"),
+    ],
+)
+def test_a_ray_that_does_not_start_in_time_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, message: str, told: str
+) -> None:
     module = pytest.importorskip("ray")
 
     def init(*_: object, **__: object) -> None:
-        raise Exception("The current node timed out during startup.\nmore of it")  # noqa: TRY002
+        raise TimeoutError(message)
 
     monkeypatch.setattr(module, "is_initialized", lambda: False)
     monkeypatch.setattr(module, "init", init)
-    with pytest.raises(
-        ImgclusterError, match=r"^cannot use Ray: The current node timed out during startup\.$"
-    ):
+    with pytest.raises(ImgclusterError, match=f"^cannot use Ray: {re.escape(told)}$"):
         RayEngine(workers=1).start(Call(abs))
 
 

@@ -21,7 +21,7 @@ from imgcluster.errors import FailureCode, ImgclusterError, MissingExtra
 from imgcluster.output.report import ConfusionTable, ReportImage, save_thumbnail
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, by_confidence
-from imgcluster.records import CLUSTERING_MARKER, Failure
+from imgcluster.records import CLUSTERING_MARKER, Failure, NamedCluster
 
 
 class Elements(HTMLParser):
@@ -250,6 +250,14 @@ def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
     for page in ("report.html", "report/cluster-1.html", "report/map.html"):
         scripts = read(Path(sample.out, page)).all("script")
         assert all(script.get("src") or script["type"] == "application/json" for script in scripts)
+
+
+def test_a_cluster_whose_name_is_no_text_is_chosen_by_its_number(sample: Sample) -> None:
+    clusters = (NamedCluster(0, "cats", 10), NamedCluster(1, "caf\udce9", 10), NamedCluster(2, "", 10))
+    sample.write(sample.summary(clusters=clusters))
+    values = [each["value"] for each in read(Path(sample.out, "report.html")).all("option")]
+    assert values[:3] == ["cats", "1", "2"]
+    assert "caf\ufffd (1)" in Path(sample.out, "report", "cluster-1.html").read_text(encoding="utf-8")
 
 
 def test_equal_files_are_one_image_to_what_is_chosen(sample: Sample) -> None:

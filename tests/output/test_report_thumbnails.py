@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-JPEG = b"\xff\xd8 a picture \xff\xd9"
+JPEG = b"\xff\xd8\xff\xfe\0\x08taken  a picture \xff\xd9"
 A, B, C = "aa" + "0" * 62, "ab" + "1" * 62, "ff" + "2" * 62
 
 
@@ -70,7 +70,10 @@ def test_a_thumbnail_tells_when_the_picture_was_taken(tmp_path: Path) -> None:
     folder = os.fspath(tmp_path)
     pixels = np.zeros((90, 120, 3), np.uint8)
     save_thumbnail(folder, A, thumbnail_jpeg(pixels, remark="taken 2019-05-31T12:30:59"))
-    save_thumbnail(folder, B, thumbnail_jpeg(pixels))
+    save_thumbnail(folder, B, thumbnail_jpeg(pixels, remark="taken "))
+    save_thumbnail(folder, C, thumbnail_jpeg(pixels))
+    assert missing_thumbnails(folder, [A, B, C]) == (C,)  # an earlier version kept no time
+    assert missing_thumbnails(folder, [C], preview=True) == (C,)
     assert [date_in_thumbnail(folder, key) for key in (A, B, C)] == ["2019-05-31 12:30", "", ""]
 
 

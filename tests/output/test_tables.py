@@ -9,7 +9,7 @@ import os
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imgcluster.output.tables import csv_bytes
+from imgcluster.output.tables import as_typed, csv_bytes, no_formula
 
 cells = st.binary(max_size=12).filter(lambda name: b"\0" not in name).map(os.fsdecode)
 
@@ -30,3 +30,12 @@ def test_no_cell_is_a_formula(start: str, rest: str) -> None:
     """S19: a reason that a store states, a path that is none."""
     text = csv_bytes(("one", "two"), [(start + rest, -1)]).decode("utf-8", "surrogateescape")
     assert list(csv.reader(io.StringIO(text, newline="")))[1] == [f"'{start}{rest}", "-1"]
+
+
+@given(cells)
+@example("'90s")
+@example("''90s")
+@example("'=1")
+def test_a_name_comes_back_and_one_written_by_hand_is_as_it_is(name: str) -> None:
+    assert as_typed(no_formula(name)) == name
+    assert as_typed("'90s") == "'90s"

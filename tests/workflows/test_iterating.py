@@ -220,6 +220,8 @@ def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
     [
         (["photos/red/red0.png,cats", "photos/red/red0.png,dogs"], "line 3 dogs of the same image"),
         (["photos/red/red0.png,cats", "photos/red/red0.png,not cats"], "line 3 not cats of the same image"),
+        ([",0,cats", ",0,dogs"], "line 2 calls cluster 0 cats, line 3 dogs"),
+        ([",0,cats", ",red,dogs"], "calls cluster 0 both cats and dogs"),
         (["photos/nowhere.png,cats"], "line 2: no image"),
         (["photos/red/red0.png,a/b"], "line 2: a/b is a path"),
         (["photos/red/red0.png,"], "line 2: a name cannot be empty"),
@@ -229,9 +231,10 @@ def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
 )
 def test_edits_that_cannot_be_change_nothing(desk: Desk, rows: list[str], said: str) -> None:
     desk.cluster()
+    give(desk, "0=red")
     before = everything(desk.out)
     file = desk.folder / "wrong.csv"
-    file.write_text("\n".join(["path,cluster", *rows]))
+    file.write_text("\n".join(["path,cluster,name", *rows]))
     with pytest.raises(ImgclusterError) as error:
         desk.cluster(edits=str(file))
     assert said in str(error.value)

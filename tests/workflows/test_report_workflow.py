@@ -242,17 +242,24 @@ def test_a_picture_has_the_date_when_it_was_taken_and_else_that_of_its_file(tmp_
         ]
 
 
-def test_the_command_that_makes_it_again_has_what_was_chosen(desk: Desk) -> None:
-    desk.cluster(2, desk.photos, restarts=7, seed=3, pca=2, mode="copy")
+def test_the_command_that_makes_it_again_has_what_was_chosen(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder)
+    shutil.copytree(desk.photos, "shown")
+    desk.extract(desk.photos, desk.folder / "shown")
+    chosen = {"restarts": 7, "seed": 3, "pca": 2, "mode": "copy", "examples": "shown", "partial": True}
+    desk.cluster(3, desk.photos, **chosen)
     run(desk)
     found = re.search(r'data-command="(.*?)"', (desk.out / "report.html").read_text())
     assert found is not None
     command = shlex.split(html.unescape(found[1]))
     assert command[:3] == ["imgcluster", "cluster", str(desk.photos)]
+    command.remove("--partial")
     options = dict(zip(command[3::2], command[4::2], strict=True))
     assert options == {
         "--store": desk.store, "--out": str(desk.out), "--restarts": "7", "--seed": "3", "--pca": "2",
-        "--mode": "copy",
+        "--mode": "copy", "--examples": str(desk.folder / "shown"),
     }  # fmt: skip
 
 

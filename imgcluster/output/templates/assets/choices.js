@@ -164,7 +164,9 @@ async function put(name) {
   const images = [...state.chosen];
   const clusters = new Set(images.map((image) => columns.cluster[image]));
   const [cluster] = clusters;
-  const isWhole = clusters.size === 1 && cluster >= 0 && imagesOf(cluster).length === images.length;
+  // An image that was put elsewhere before would stay there: of the two acts the later one counts.
+  const isWhole = clusters.size === 1 && cluster >= 0 && imagesOf(cluster).length === images.length
+    && !images.some((image) => state.put.has(image));
   const isNew = !clusterOf.has(name) && ![...state.names.values()].includes(name);
   if (isWhole && isNew) act("name", cluster, name);
   else act("put", images, name);
