@@ -5,7 +5,6 @@ Both `undo` and the sweep after a new clustering do this; whatever stops them, t
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -175,11 +174,12 @@ def carry(path: str, out: str, relative: str) -> None:
         return
     others = (os.path.join(out, KEPT if number == 1 else f"{KEPT}-{number}") for number in count(1))
     for target in chain([folder], others):
-        with contextlib.suppress(WayRefusedError):  # a file or a link has the name
+        try:
             make_folders(target)
-            put = partial(_rename_into, path, target)
-            under_free_name(put, chain([name], substitutes(name, KEPT)))
-            return
+        except WayRefusedError:  # a file or a link has the name
+            continue
+        under_free_name(partial(_rename_into, path, target), chain([name], substitutes(name, KEPT)))
+        return
 
 
 def _rename_into(path: str, folder: str, name: str) -> None:

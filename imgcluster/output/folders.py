@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import write_durably
@@ -33,6 +34,7 @@ from imgcluster.output.life import (
     look,
     new_tree,
     recover,
+    refuse_other,
     settle,
     swap_in,
 )
@@ -64,7 +66,7 @@ class BuiltFolders:
     plan: FolderPlan
 
 
-def build_folders(
+def build_folders(  # noqa: PLR0913
     plan: FolderPlan,
     *,
     force: bool = False,
@@ -73,6 +75,7 @@ def build_folders(
     progress: Progress,
     owner: Ownership = IN_MEMORY,
     check: Callable[[str, FolderPlan], None] = lambda _tree, _plan: None,
+    expected_marker: Marker | Literal["any"] | None = "any",
     wait: float = math.inf,
 ) -> BuiltFolders:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
@@ -92,13 +95,16 @@ def build_folders(
     check
         Is given the finished tree, and what was planned, before it takes its place; after an exception,
         nothing is changed.
+    expected_marker
+        That of the clustering that the plan is made from; None where there was none.
     wait
         Seconds for another process that writes there.
 
     Raises
     ------
     ImgclusterError
-        When something in the output folder is not ours (named), or could not be written or read.
+        When something in the output folder is not ours (named), or could not be written or read, or the
+        clustering there is another one by now.
     KeyboardInterrupt
         When `progress` says that the user wants to stop; as after Ctrl-C itself, nothing is changed then.
     """
@@ -107,6 +113,8 @@ def build_folders(
         progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
     with _existing(parent), locked(plan.out, progress.note, wait):
         settle(plan.out, progress.note, owner)
+        if expected_marker != "any":
+            refuse_other(plan.out, look(plan.out, owner).marker, expected_marker)
         old = check_replaceable(plan.out, plan.moving, owner, force=force, corrected=corrected)
         try:
             builder = _Builder(plan, old, progress, owner)

@@ -44,6 +44,11 @@ def history_files(steps: Sequence[bytes]) -> dict[str, bytes]:
     return {f"{_STEP}{number:03}.zip": step for number, step in enumerate(steps[-_MOST_STEPS:])}
 
 
+def tells_of_steps(marker: Marker | None) -> bool:
+    """Whether there were clusterings before the one of `marker`."""
+    return marker is not None and any(name.startswith(_STEP) for name in marker.files)
+
+
 def read_steps(out: str, marker: Marker) -> tuple[bytes, ...]:
     """Read the steps of the clustering in `out`, the oldest first: those files that are as we wrote them."""
     places = sorted(name for name in marker.files if name.startswith(_STEP))

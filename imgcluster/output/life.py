@@ -24,6 +24,7 @@ from imgcluster.held import exchange, remove, remove_folder, rename_new
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import locked_folder
+from imgcluster.output.manifest import ASSIGNMENTS
 from imgcluster.output.marker import Marker, is_own, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -201,6 +202,19 @@ def check_replaceable(
     if unowned in marker.files:
         raise ImgclusterError(f"{path} was changed since it was put there: {advice}")
     raise ImgclusterError(f"{path} was not put there by imgcluster: {advice}")
+
+
+def refuse_other(out: str, found: Marker | None, expected: Marker | None) -> None:
+    """Raise ImgclusterError where `out` holds another clustering than the one that was read."""
+    if _which(found) != _which(expected):
+        raise ImgclusterError(
+            f"{out} was clustered or named meanwhile: run the command again (nothing was changed there)"
+        )
+
+
+def _which(marker: Marker | None) -> tuple[object, ...]:
+    """Tell a clustering from all others; it stays the same when a report is added."""
+    return () if marker is None else (marker.generation, marker.name, marker.files.get(ASSIGNMENTS))
 
 
 def refuse_corrections(contents: Contents) -> None:

@@ -15,7 +15,9 @@ from imgcluster.analysis.clustering import model_points, predict
 from imgcluster.analysis.embeddings import finite_rows
 from imgcluster.errors import ImgclusterError, NoImages, UsageError
 from imgcluster.files import path_filter
+from imgcluster.output.life import refuse_other
 from imgcluster.output.manifest import ClusteringManifest, read_manifest
+from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
 from imgcluster.output.single_file import table_file
@@ -104,6 +106,7 @@ def assign(
             f"{options.clusters} is not known to be made by a run of yours, so it does not decide which "
             "store is written: name one with --store"
         )
+    standing = read_marker(os.path.realpath(options.clusters), owner)
     model, manifest = read_model(options.clusters), read_manifest(options.clusters)
     store = options.store or manifest.store
     if options.write_store is None and is_pattern(store):
@@ -145,12 +148,18 @@ def assign(
     )
     write_table((each.path, each.key.hex(), each.cluster, each.distance) for each in images)
     answer = AssignResult(images, new, tuple(failures.values()))
-    return _place(answer, options.clusters, owner, progress) if options.place else answer
+    return _place(answer, options.clusters, standing, owner, progress) if options.place else answer
 
 
-def _place(result: AssignResult, clusters: str, owner: Ownership, progress: Progress) -> AssignResult:
-    """Put images that the clustering does not hold yet into its folders; all else stays where it is."""
+def _place(
+    result: AssignResult, clusters: str, standing: Marker | None, owner: Ownership, progress: Progress
+) -> AssignResult:
+    """Put images that the clustering does not hold yet into its folders; all else stays where it is.
+
+    `standing` is the marker that it had when its model was read.
+    """
     folder = read_folder(clusters, owner, progress)
+    refuse_other(folder.out, folder.marker, standing)
     there = {(image.original, image.key) for image in folder.saved.placements}
     added = tuple(image for image in result.images if (image.original, image.key) not in there)
     if added:

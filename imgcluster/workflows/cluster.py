@@ -22,6 +22,7 @@ from imgcluster.output.folders import build_folders, check_output, plan_folders,
 from imgcluster.output.history import history_files
 from imgcluster.output.link_modes import TABLE
 from imgcluster.output.manifest import ClusteringManifest
+from imgcluster.output.marker import read_marker
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -78,6 +79,7 @@ def cluster(
         embed_examples(examples, options, choose, progress, owner)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner, options.wait_for_folder)
+    standing = None if options.out is None else read_marker(os.path.realpath(options.out), owner)
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)
         clusterings = clusterings_of(options, options.out or DEFAULT_CLUSTERS)
@@ -129,6 +131,7 @@ def cluster(
                 extra_files=lambda made: saved.as_made(made) | history,
                 progress=progress,
                 owner=owner,
+                expected_marker=standing,
                 wait=options.wait_for_folder,
             )
             fallbacks, plan = built.fallbacks, built.plan

@@ -256,7 +256,8 @@ def remake(
     force
         Also where images were moved by hand: that is given up.
 
-    ImgclusterError where images were moved by hand, or something cannot be written.
+    ImgclusterError where images were moved by hand, something cannot be written, or the
+    folder holds another clustering by now.
     """
     if not force:
         refuse_corrections(folder.contents)
@@ -288,5 +289,6 @@ def remake(
         extra_files=lambda made: saved.as_made(made) | history,
         progress=progress,
         owner=owner,
+        expected_marker=folder.marker,
     )
     return Changed(count_files(manifest.clusters, plan.placements)[0], folder.has_report)

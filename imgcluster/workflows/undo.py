@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.folders import recover
-from imgcluster.output.history import unpack_step
-from imgcluster.output.life import refuse_corrections
+from imgcluster.output.history import tells_of_steps, unpack_step
+from imgcluster.output.life import look, refuse_corrections
 from imgcluster.output.trust import take_over
 from imgcluster.output.undo import Undone, send_home, would_undo
 from imgcluster.output.undo import undo as take_away
@@ -55,20 +55,33 @@ def undo(
     take_over(out, trust, owner, progress.note, dry_run=dry_run)
     if not all and not dry_run and os.path.isdir(out):
         recover(out, progress.note, owner)
-    folder = None if all or (dry_run and trust) else _found(out, owner)
-    if folder is not None and folder.steps:
+    folder = None if all or (dry_run and trust) else _with_steps(out, owner)
+    if folder is not None:
         return _step_back(folder, owner, progress, force=force, dry_run=dry_run)
     if dry_run:
         return would_undo(out, owner, trust)
     return take_away(out, force=force, progress=progress, owner=owner)
 
 
-def _found(out: str, owner: Ownership) -> ClusteringFolder | None:
-    """Find the clustering; one that is half undone, damaged or foreign has no step back."""
+def _with_steps(out: str, owner: Ownership) -> ClusteringFolder | None:
+    """Find the clustering; None where it is the first one, so that one step back takes all away.
+
+    ImgclusterError where there are clusterings before, and none of them can be put back.
+    """
     try:
-        return find_folder(out, owner)
-    except ImgclusterError:
-        return None
+        folder, reason = find_folder(out, owner), "what keeps it is gone or was changed"
+    except ImgclusterError as error:
+        folder, reason = None, str(error)
+    if folder is not None and folder.steps:
+        return folder
+    found = look(os.path.realpath(out), owner)
+    if tells_of_steps(found.marker):
+        found.refuse_foreign(found.out)
+        raise ImgclusterError(
+            f"{reason}; so the clustering before cannot be put back: put that right, "
+            "or take all away by `imgcluster undo --all`"
+        )
+    return None
 
 
 def _step_back(

@@ -11,8 +11,10 @@ import pytest
 from cluster_files import Recorder, contents, images, make, names_in, photograph, placed
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.held import WayRefusedError
 from imgcluster.output import folders
 from imgcluster.output.contents import JOURNAL, KEPT
+from imgcluster.output.dismantle import carry
 from imgcluster.output.folders import recover
 from imgcluster.output.life import State, look, new_tree
 from imgcluster.output.manifest import read_assignments, read_manifest
@@ -262,6 +264,15 @@ def test_nothing_is_kept_behind_a_link(tmp_path):
     make(placements[1:], out, "copy", force=True)
     assert contents(elsewhere) == {}
     assert PHOTOS["0.jpg"] in everything(out)
+
+
+def test_what_lies_behind_a_link_is_carried_nowhere(tmp_path):
+    photograph(tmp_path / "elsewhere" / "0.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(WayRefusedError):
+        carry(str(tmp_path / "link" / "0.jpg"), str(tmp_path / "out"), "0.jpg")
+    assert names_in(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("name", [".imgcluster.json", "assignments.csv", "clustering.json", "model.npz"])

@@ -6,10 +6,12 @@ import csv
 import json
 import shlex
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clusterings import COLOURS, IMAGES, Desk, pictures
+from clusterings import COLOURS, IMAGES, Desk, Notes, pictures
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, UsageError
@@ -171,6 +173,88 @@ def test_all_is_taken_away_at_once_where_that_is_wanted(desk: Desk) -> None:
     assert undo(desk.out, all=True, dry_run=True).removed > IMAGES
     undo(desk.out, all=True)
     assert not desk.out.exists()
+
+
+def rename_impossibly(out: Path) -> None:
+    (out / "0 cats").rename(out / "not sure")
+
+
+def give_one_name_twice(out: Path) -> None:
+    (out / "0 cats").rename(out / "same")
+    (out / "1").rename(out / "1 same")
+
+
+def change_the_table(out: Path) -> None:
+    with (out / "assignments.csv").open("a") as table:
+        table.write("more")
+
+
+def change_what_keeps_the_step(out: Path) -> None:
+    next(out.glob(".imgcluster-before-*")).write_bytes(b"another")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        rename_impossibly,
+        give_one_name_twice,
+        change_the_table,
+        change_what_keeps_the_step,
+        lambda out: (out / "assignments.csv").unlink(),
+    ],
+)
+def test_where_no_step_back_can_be_taken_nothing_goes(desk: Desk, change: Callable[[Path], None]) -> None:
+    desk.cluster()
+    give(desk, "0=cats")
+    change(desk.out)
+    before = everything(desk.out)
+    for dry_run in (True, False):
+        with pytest.raises(ImgclusterError, match="undo --all"):
+            undo(desk.out, dry_run=dry_run)
+    assert everything(desk.out) == before
+    undo(desk.out, all=True)
+    assert not pictures(desk.out)
+
+
+@dataclass
+class Meddler(Notes):
+    """A Progress that does something once, as another process would, when the work of that name begins."""
+
+    when: str = ""
+    act: Callable[[], None] | None = None
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        if what == self.when and self.act is not None:
+            act, self.act = self.act, None
+            act()
+
+
+@pytest.mark.parametrize("when", ["finding clusters", "embedding"])
+def test_what_is_done_to_a_clustering_during_long_work_is_not_undone_by_it(desk: Desk, when: str) -> None:
+    desk.cluster()
+    write_image(desk.folder / "new" / "red9.png", COLOURS["red"], noise=9)
+
+    def work() -> None:
+        if when == "embedding":
+            options = AssignOptions(clusters=str(desk.out), place=True)
+            assign([desk.folder / "new"], options, source=FakeSource(), progress=desk.progress)
+        else:
+            desk.cluster(2)
+
+    desk.progress = Meddler(when=when, act=lambda: give(desk, "0=cats"))
+    with pytest.raises(ImgclusterError, match="was clustered or named meanwhile: run the command again"):
+        work()
+    assert set(folders(desk)) == {"0 cats", "1", "2"}
+    assert len(pictures(desk.out)) == IMAGES
+    work()
+    assert "0 cats" in folders(desk)
+
+
+def test_a_clustering_that_was_not_there_before_is_not_replaced(desk: Desk) -> None:
+    desk.progress = Meddler(when="finding clusters", act=lambda: Desk(desk.folder).cluster() and None)
+    with pytest.raises(ImgclusterError, match="clustered or named meanwhile"):
+        desk.cluster(2)
+    assert len(folders(desk)) == 3
 
 
 def put_right(desk: Desk, **options: object) -> Path:
