@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from imgcluster.cli.places import Runner, network_places
 from imgcluster.options import keywords, show_parameters
 from imgcluster.output.undo import Undone
-from imgcluster.records import NetworkSource, Progress, SilentProgress
+from imgcluster.records import SILENT, NetworkSource, Progress
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
@@ -91,7 +91,7 @@ def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
     @functools.wraps(with_keywords)
     def run(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> _Result:
         if progress is not True:
-            return with_keywords(*arguments, run=Runner(progress or SilentProgress()), **given)
+            return with_keywords(*arguments, run=Runner(progress or SILENT), **given)
         from imgcluster.cli import console
 
         with console.progress() as bars:

@@ -20,7 +20,15 @@ def test_every_option_that_a_page_names_exists() -> None:
     parameters = [parameter for _, command in commands() for parameter in command.params]
     there = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
     there |= {"--help", "--version", "--install-completion"}
-    there |= {"--no-reference", "--rows", "--variants", "--draws", "--sizes", "--cells"}  # of the benchmarks
+    there |= {
+        "--no-reference",
+        "--only",
+        "--rows",
+        "--variants",
+        "--draws",
+        "--sizes",
+        "--cells",
+    }  # of the benchmarks
     there |= {"--now", "--user"}  # of systemctl
     for path in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", path.read_text(encoding="utf-8")))

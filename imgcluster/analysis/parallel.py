@@ -40,7 +40,7 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     if getattr(_worker, "busy", False):
         return [work(item) for item in items]
 
-    def alone(item: Item) -> Result:
+    def on_one_thread(item: Item) -> Result:
         # OpenMP's limit is each thread's own: nobody else sees it, and it stays.
         with_sklearn = "sklearn.cluster" in sys.modules
         if getattr(_worker, "limited", None) is not with_sklearn:
@@ -54,7 +54,7 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
 
     with one_thread:
         pool = _pool(cores())
-        pieces = [pool.submit(alone, item) for item in items]
+        pieces = [pool.submit(on_one_thread, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
         _, left = wait(pieces, return_when=FIRST_EXCEPTION)
         for piece in left:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.latest import Latest
@@ -34,7 +34,7 @@ class Merged:
     shared: int
 
 
-def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progress | None = None) -> Merged:
+def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progress = SILENT) -> Merged:
     """Join stores: rows of the same space stand together, equal keys once; of a path the latest entry counts.
 
     Raises
@@ -42,7 +42,6 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
     StoreError
         `out` exists; a store cannot be read; or two of them disagree about an image's embedding.
     """
-    progress = progress or SilentProgress()
     out = os.path.abspath(out)
     if os.path.lexists(out):
         raise StoreError(f"{out} exists already: name a new file")

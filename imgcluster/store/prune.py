@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgcluster.errors import StoreError, quantity
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
 from imgcluster.store.path_table import PathTables
@@ -34,7 +34,7 @@ def prune(
     moved: Sequence[tuple[str, bytes]] = (),
     force: bool = False,
     lock: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Pruned:
     """Remove paths that are gone and rows that no path leads to; the file is rewritten and shrinks.
 
@@ -49,7 +49,6 @@ def prune(
         There is no `force`, and all is gone that a scanned folder held, or most rows would go; or the store
         is being read or written.
     """
-    progress = progress or SilentProgress()
     path = os.path.abspath(path)
     require_store(path)
     with StoreFile(path, write=True, lock=lock, notify=progress.note) as file:

@@ -12,7 +12,7 @@ import h5py
 
 from imgcluster import files
 from imgcluster.errors import StoreError
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.old_failures import with_codes
@@ -46,7 +46,7 @@ class Repair:
     damaged_file: str | None = None
 
 
-def verify(path: str, *, lock: bool = True, progress: Progress | None = None) -> Verification:
+def verify(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Verification:
     """Check structure and every checksum of a store.
 
     Raises
@@ -54,7 +54,6 @@ def verify(path: str, *, lock: bool = True, progress: Progress | None = None) ->
     StoreError
         There is no store, or it comes from a newer version: nothing can be said about it.
     """
-    progress = progress or SilentProgress()
     try:
         with StoreFile(os.path.abspath(path), write=False, lock=lock, notify=progress.note) as file:
             found = _Salvage(None, progress).of(file.h5)
@@ -65,7 +64,7 @@ def verify(path: str, *, lock: bool = True, progress: Progress | None = None) ->
     return found
 
 
-def repair(path: str, *, lock: bool = True, progress: Progress | None = None) -> Repair:
+def repair(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Repair:
     """Rewrite a damaged store with every sound row; the damaged file is kept beside it.
 
     Raises
@@ -73,7 +72,6 @@ def repair(path: str, *, lock: bool = True, progress: Progress | None = None) ->
     StoreError
         Nothing can be read, or the store is sound but cannot be opened for another reason.
     """
-    progress = progress or SilentProgress()
     path = os.path.abspath(path)
     found = verify(path, lock=lock, progress=progress)
     if not found.problems:
@@ -162,7 +160,7 @@ class _Salvage:
             if pictures is not None:
                 looks = Rows(pictures, old.filename)
                 target = self._new and rows_like(self._new, self._new.filename, looks)
-                self._save_rows("pictures", looks, len(looks), target, SilentProgress())
+                self._save_rows("pictures", looks, len(looks), target, SILENT)
         for table in TABLES:
             with self._noted(f"table of {table}: unreadable"):
                 if table in old or table not in LATER_TABLES:

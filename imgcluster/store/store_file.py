@@ -19,7 +19,7 @@ import h5py
 
 from imgcluster import files
 from imgcluster.errors import StoreError
-from imgcluster.records import Notify, SilentProgress
+from imgcluster.records import SILENT, Notify
 from imgcluster.store import migrations, schema, wal
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.schema import CORRUPTION, corrupted
@@ -56,7 +56,7 @@ class StoreFile:
         self._writing = write
         self._locking = lock
         self._wait = wait
-        self._notify = notify or SilentProgress().note
+        self._notify = notify or SILENT.note
         self._lock: WriterLock | None = None
         self._log: wal.WriteAheadLog | None = None
         self._broken = False

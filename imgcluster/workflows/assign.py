@@ -24,13 +24,13 @@ from imgcluster.output.single_file import table_file
 from imgcluster.output.trust import is_foreign
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
+    SILENT,
     ClusterModel,
     Failure,
     Keys,
     NetworkSource,
     Placement,
     Progress,
-    SilentProgress,
     StoredSpace,
 )
 from imgcluster.store.reader import FeatureReader
@@ -79,7 +79,7 @@ def assign(
     source: NetworkSource | None = None,
     choose: Choose = choose_network,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> AssignResult:
     """Give every image below `paths` the cluster that `cluster` would have given it.
 
@@ -100,7 +100,7 @@ def assign(
         Where there is no clustering, its store lacks a feature space, no image could be read, or the network
         that can be had is not the one of the clustering.
     """
-    options, progress = options or AssignOptions(), progress or SilentProgress()
+    options = options or AssignOptions()
     if options.store is None and options.write_store is None and is_foreign(options.clusters, owner):
         raise ImgclusterError(
             f"{options.clusters} is not known to be made by a run of yours, so it does not decide which "
@@ -127,8 +127,10 @@ def assign(
     for stored in networks:
         network = source if source is not None and source.space == stored.space else stored
         try:
-            with reading(store) if written != store else nullcontext() as known:
-                result = extract(paths, writing, source=network, known=known, owner=owner, progress=progress)
+            with reading(store) if written != store else nullcontext() as other:
+                result = extract(
+                    paths, writing, source=network, also_in=other, owner=owner, progress=progress
+                )
         except NoImages:
             if not (options.place and _have_moved(paths, options.clusters)):
                 raise

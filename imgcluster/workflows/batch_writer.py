@@ -26,7 +26,7 @@ class BatchWriter:
 
     Attributes
     ----------
-    known
+    stores
         Whatever had embeddings as the run began: `store` itself, or a set of stores with it.
     dtype
         Of a new feature space.
@@ -35,7 +35,7 @@ class BatchWriter:
     """
 
     store: FeatureStore
-    known: FeatureReader
+    stores: FeatureReader
     known_keys: KnownKeys
     space: FeatureSpace
     dtype: str
@@ -74,14 +74,14 @@ class BatchWriter:
         self.store.append(self.space.name, keys, rows)
 
     def _read(self, keys: Keys) -> Embeddings:
-        """Read rows from where they are; `known` does not see what was written since it was opened."""
+        """Read rows from where they are; `stores` do not see what was written since it was opened."""
         store, space = self.store, self.space.name
-        if store is self.known:
+        if store is self.stores:
             return store.read(space, keys)
         has_space = any(stored.name == space for stored in store.spaces)
         here = store.contains(space, keys) if has_space else np.zeros(len(keys), np.bool_)
         each = zip(keys, here, strict=True)
-        return np.concatenate([(store if own else self.known).read(space, key[None]) for key, own in each])
+        return np.concatenate([(store if own else self.stores).read(space, key[None]) for key, own in each])
 
     def _count(self, batch: Batch) -> None:
         cached = sum(self.known_keys.is_stored(entry.key) for entry in batch.entries)

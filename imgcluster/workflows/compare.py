@@ -19,7 +19,7 @@ from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Progress, SilentProgress
+from imgcluster.records import SILENT, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.choose_network import choose_network
@@ -107,7 +107,7 @@ def compare(
     *,
     choose: Choose = choose_network,
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> CompareResult:
     """Embed the images below `paths` with each network, cluster with each algorithm and seed, and evaluate.
 
@@ -128,7 +128,6 @@ def compare(
         Where `progress` asked to stop; the embeddings are in the store.
     """
     options = options or CompareOptions()
-    progress = progress or SilentProgress()
     for name in (name for joined in options.networks for name in joined.split(TOGETHER)):
         find_network(name)
     for algorithm in options.algorithms:
@@ -158,7 +157,7 @@ def compare(
             stored = tuple(store.find_space(space=space) for space in spaces)
             collection = collect(store, stored, paths, (), progress, owner=owner)
             originals = [image.original for image in collection.images]
-            classes = labels_of(options.labels, originals, SilentProgress().note if rows else progress.note)
+            classes = labels_of(options.labels, originals, SILENT.note if rows else progress.note)
             for algorithm in options.algorithms:
                 collection, evaluations, seconds = _over_seeds(
                     progress, collection, classes=classes, algorithm=algorithm, options=options

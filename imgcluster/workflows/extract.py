@@ -17,7 +17,7 @@ from imgcluster.errors import FailureCode, Interrupted, NothingReadable, quantit
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.readings import Readings
-from imgcluster.records import Failure, NetworkSource, Progress, Run, SilentProgress
+from imgcluster.records import SILENT, Failure, NetworkSource, Progress, Run
 from imgcluster.store.in_flight import InFlight
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
@@ -77,9 +77,9 @@ def extract(  # noqa: PLR0913
     *,
     source: NetworkSource | None = None,
     choose: Choose = choose_network,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     engine: str | Engine | None = None,
-    known: FeatureReader | None = None,
+    also_in: FeatureReader | None = None,
     reading: Reading = read_image,
     owner: Ownership = IN_MEMORY,
 ) -> ExtractResult:
@@ -99,7 +99,7 @@ def extract(  # noqa: PLR0913
         Told what happens; asked whether to stop.
     engine
         What spreads the work, or its name in the table of engines, in place of what `options` choose.
-    known
+    also_in
         A store or a set of stores besides the one that is written: what these know is not embedded again.
     reading
         How a file becomes pixels; a function that a module defines, for a child process may have to find it.
@@ -114,7 +114,6 @@ def extract(  # noqa: PLR0913
         Where `progress` asked to stop; everything that was finished is in the store.
     """
     options = options or ExtractOptions()
-    progress = progress or SilentProgress()
     begun, started = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
     engine = find_engine(engine or options.engine, options.engine_settings)
     found = find_files(paths, options, progress)
@@ -125,11 +124,11 @@ def extract(  # noqa: PLR0913
         options.store_path, "a", lock=not options.no_lock, wait=options.wait, notify=progress.note
     ) as store:
         readings = Readings(owner, store.path)
-        known = StoreSet(store.path, (known, store)) if known else store
-        plan = plan_extraction(known, found, space.name, options, readings)
+        stores = StoreSet(store.path, (also_in, store)) if also_in else store
+        plan = plan_extraction(stores, found, space.name, options, readings)
         failed_before = {failure.path: _stat(failure) for failure in store.failures()}
         writer = BatchWriter(
-            *(store, known, plan.known, space, options.dtype, readings, progress),
+            *(store, stores, plan.known, space, options.dtype, readings, progress),
             cached=plan.cached,
             failures=[*found.failures, *plan.failures],
         )

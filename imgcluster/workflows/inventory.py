@@ -16,7 +16,7 @@ from imgcluster.images.reading import read_file
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import Failure, PathEntry, Progress, SilentProgress
+from imgcluster.records import SILENT, Failure, PathEntry, Progress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.known_images import with_each
@@ -101,7 +101,7 @@ def inventory(
     *,
     engine: str | Engine = "local",
     owner: Ownership = IN_MEMORY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> InventoryResult:
     """List every file below `paths` (default: all) that `extract` ever looked at; headers are read again.
 
@@ -111,7 +111,6 @@ def inventory(
         Where there is no store, or the table cannot be written.
     """
     options = options or InventoryOptions()
-    progress = progress or SilentProgress()
     columns = [each.name for each in fields(InventoriedFile)]
     write_table = table_file(options.out, columns)
     known = list(_known(paths, options, owner, progress))

@@ -12,7 +12,7 @@ from imgcluster.output.life import is_unfinished
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.report_thumbnails import thumbnail_name
-from imgcluster.records import CLUSTERING_MARKER, Progress, SilentProgress
+from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress
 from imgcluster.store.merge import merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
@@ -55,7 +55,7 @@ def info(store: str, *, lock: bool = True, partial: bool = False, notify: Notify
 
 
 def verify(
-    store: str, *, lock: bool = True, partial: bool = False, progress: Progress | None = None
+    store: str, *, lock: bool = True, partial: bool = False, progress: Progress = SILENT
 ) -> Verification:
     """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
     paths = find_stores(store, partial=partial)
@@ -75,7 +75,7 @@ def prune(
     force: bool = False,
     lock: bool = True,
     thumbnails: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Pruned:
     """Remove from a store what belongs to images that are gone.
 
@@ -94,7 +94,6 @@ def prune(
     ImgclusterError
         Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses.
     """
-    progress = progress or SilentProgress()
     for folder in clusters:
         read_manifest(folder)
     with FeatureStore(store, lock=lock, notify=progress.note) as features:

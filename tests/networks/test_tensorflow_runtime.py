@@ -149,7 +149,6 @@ def gpu(monkeypatch):
 
 
 def test_memory_of_every_graphics_processor_is_taken_as_needed_and_not_at_once(gpu):
-    """Report B9."""
     _import_tensorflow()
     assert gpu == [("GPU:0", True), ("GPU:1", True)]
 
@@ -186,7 +185,7 @@ def test_a_graph_for_a_gpu_is_optimised_where_it_runs_and_gives_the_same(lite0, 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
 def test_memory_does_not_grow_with_the_number_of_calls(places, runtime):
-    """Report B5, with a real network; the last batch of a run is smaller, and that changes nothing."""
+    """With a real network; the last batch of a run is smaller, and that changes nothing."""
     choice = replace(LITE0, weights="random", runtime=runtime, batch_size=8, input_size=64)
     network = choose(choice, print, places=places).load()
     pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)

@@ -116,7 +116,7 @@ def test_no_copy_is_advised_to_go_on_the_word_of_a_store(desk: Desk) -> None:
 
 
 def test_times_that_were_shifted_are_no_reason_to_stop(desk: Desk) -> None:
-    """J27: the files are read once, without the network."""
+    """The files are read once, without the network."""
     for path in pictures(desk.photos):
         os.utime(path, ns=(10**18 + HOUR, 10**18 + HOUR))
     assert desk.cluster().images == IMAGES

@@ -295,7 +295,7 @@ def test_without_a_clustering_it_says_what_to_run(desk: Desk) -> None:
 
 @pytest.mark.parametrize("how", ["a file", "below a file", "another user's"])
 def test_a_cache_that_cannot_be_used_stops_no_report(desk: Desk, how: str) -> None:
-    """J17: the thumbnails are of this run alone, and a line says so."""
+    """The thumbnails are of this run alone, and a line says so."""
     cache = desk.folder / "cache"
     if how == "another user's":
         if os.geteuid() != 0:

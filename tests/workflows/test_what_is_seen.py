@@ -163,7 +163,7 @@ def test_frames_after_the_first_change_nothing(tmp_path: Path) -> None:
 
 
 def test_fine_stripes_reach_the_network_as_grey_from_every_format(tmp_path: Path) -> None:
-    """Report B8: shrunk by area, also where a JPEG was decoded at a reduced scale before."""
+    """Shrunk by area, also where a JPEG was decoded at a reduced scale before."""
     desk = Desk(tmp_path)
     stripes = np.zeros((600, 800, 3), np.uint8)
     stripes[:, ::2] = 255
