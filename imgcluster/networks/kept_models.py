@@ -51,7 +51,7 @@ def model_folder(identity: list[Any], make: Callable[[str], None], models: str |
 
 
 @contextmanager
-def reading(model: str) -> Iterator[None]:
+def explaining_damage(model: str) -> Iterator[None]:
     """Around the reading of a model: ImgclusterError where it is damaged."""
     try:
         yield

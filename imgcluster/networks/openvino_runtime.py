@@ -11,7 +11,7 @@ import openvino
 
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
-from imgcluster.networks.kept_models import reading
+from imgcluster.networks.kept_models import explaining_damage
 from imgcluster.networks.recipe import Recipe
 from imgcluster.records import Embeddings, Pixels
 
@@ -36,7 +36,7 @@ class OpenVinoNetwork:
         self._part = math.gcd(self.batch_size, _PART)
         self._size = recipe.space.input_size
         core = openvino.Core()
-        with reading(model):
+        with explaining_damage(model):
             graph = core.read_model(model)
         graph.reshape([self._part, self._size, self._size, 3])
         settings = {

@@ -17,7 +17,7 @@ import numpy as np
 from imgcluster.errors import ImgclusterError
 from imgcluster.machine import cores
 from imgcluster.networks.batches import embed_padded, memory_explained
-from imgcluster.networks.kept_models import reading
+from imgcluster.networks.kept_models import explaining_damage
 from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, session_config
 from imgcluster.records import Embeddings, Pixels
@@ -48,7 +48,7 @@ class TensorFlowNetwork:
         self._alone = threading.Lock()
         settings = GraphSettings(self.batch_size, precision, optimise=not gpu)
         folder = make_graph(settings)
-        with reading(folder):
+        with explaining_damage(folder):
             graph, pixels, embeddings = read_graph(tensorflow, folder)
         config = session_config(tensorflow, settings)
         # TensorFlow itself counts the cores of the machine, not the share of a container.

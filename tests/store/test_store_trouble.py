@@ -105,7 +105,7 @@ def test_ctrl_c_waits_until_hdf5_is_done(number):
     before = signal.signal(number, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), defer_signals():  # noqa: PT012
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)  # in this thread, at once
             for _ in range(1000):
                 pass
             done = True
