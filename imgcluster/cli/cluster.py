@@ -48,7 +48,7 @@ def cluster(
         f"{verb} {quantity(result.images, 'image')} into {quantity(result.k, 'cluster')} in {result.out} "
         f"({result.mode}), silhouette {silhouette}, {result.seconds:.1f} s"
     )
-    console.show_clusters(result.out or "", result.clusters)
+    console.show_clusters(result.out or "", result.clusters, result.mode)
     if result.companions:
         companions = quantity(result.companions, "companion")
         console.say(f"  {companions} (.xmp, .mov, raw …) {went} with the images")

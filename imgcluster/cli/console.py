@@ -190,13 +190,19 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
         _print(sys.stdout, "  ".join(padded).rstrip(), style=None if number else "bold")
 
 
-def show_clusters(out: str, clusters: Iterable[NamedCluster]) -> None:
-    """List cluster folders and their sizes on stdout."""
+def show_clusters(out: str, clusters: Iterable[NamedCluster], mode: str) -> None:
+    """List the clusters of a folder, by their own folders or below the table that stands for these."""
+    from imgcluster.output.link_modes import TABLE
+    from imgcluster.output.manifest import ASSIGNMENTS
     from imgcluster.output.names import folder_name
 
+    if mode == TABLE:
+        say(f"  {out}/{ASSIGNMENTS}:")
     for cluster in clusters:
-        folder = folder_name(cluster.number, cluster.name)
-        say(f"  {out}/{folder}: {quantity(cluster.size, 'image')}")
+        place = (
+            f"  {cluster.title}" if mode == TABLE else f"{out}/{folder_name(cluster.number, cluster.name)}"
+        )
+        say(f"  {place}: {quantity(cluster.size, 'image')}")
 
 
 def show_page(page: str | None) -> None:

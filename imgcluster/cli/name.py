@@ -31,5 +31,5 @@ def tell_change(changed: Changed, clusters: str, run: Runner) -> Answers:
     """Tell the clusters of a folder that were changed, with the report made again, if there is one."""
     page = report_again(run, clusters) if changed.had_report else None
     yield Answer({"clusters": changed.clusters, "out": clusters, "report": page})
-    console.show_clusters(clusters, changed.clusters)
+    console.show_clusters(clusters, changed.clusters, changed.mode)
     console.show_page(page)

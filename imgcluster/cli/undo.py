@@ -12,11 +12,10 @@ def undo(*, options: UndoOptions, run: Runner) -> Answers:
     from imgcluster.workflows import undo as workflow
 
     done = run(workflow.undo, **vars(options))
-    if done.clusters is not None and done.had_report:
-        report_again(run, options.clusters)
-    answer = dict(vars(done))
-    del answer["had_report"]
-    yield Answer(answer)
+    again = done.clusters is not None and done.had_report
+    page = report_again(run, options.clusters) if again else None
+    answer = {name: value for name, value in vars(done).items() if name not in {"had_report", "mode"}}
+    yield Answer({**answer, "report": page})
     if done.clusters is not None:
         would = "would go" if options.dry_run else "went"
         more = f"{quantity(done.steps, 'more step')} back" if done.steps else "the next undo takes all away"
@@ -25,7 +24,8 @@ def undo(*, options: UndoOptions, run: Runner) -> Answers:
         )
         if done.returned:
             console.say(f"  {quantity(done.returned, 'image')} moved back")
-        console.show_clusters(options.clusters, done.clusters)
+        console.show_clusters(options.clusters, done.clusters, done.mode)
+        console.show_page(page)
         return
     removed, returned = quantity(done.removed, "file"), quantity(done.returned, "image")
     would = "would be " if options.dry_run else ""

@@ -45,6 +45,8 @@ class Undone(Tabular):
         How many files that had gone with images went home with them.
     had_report
         Whether there was a report, which is about what was undone.
+    mode
+        How images come into the folder of the clustering before.
     """
 
     removed: int
@@ -55,6 +57,7 @@ class Undone(Tabular):
     steps: int = 0
     had_report: bool = False
     companions: int = 0
+    mode: str = ""
 
 
 def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership = IN_MEMORY) -> Undone:

@@ -155,10 +155,14 @@ class ClusteringFolder:
 
 @dataclass(frozen=True)
 class Changed:
-    """The clusters of a folder after a change, and whether it had a report, which is about those before."""
+    """The clusters of a folder after a change, and whether it had a report, which is about those before.
+
+    `mode` is how the images come into it, as of `cluster`.
+    """
 
     clusters: tuple[NamedCluster, ...]
     had_report: bool
+    mode: str
 
 
 def read_placements(
@@ -291,4 +295,4 @@ def remake(
         owner=owner,
         expected_marker=folder.marker,
     )
-    return Changed(count_files(manifest.clusters, plan.placements)[0], folder.has_report)
+    return Changed(count_files(manifest.clusters, plan.placements)[0], folder.has_report, manifest.mode)

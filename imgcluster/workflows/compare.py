@@ -89,7 +89,10 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class CompareResult(Tabular):
-    """The table in the order of the options, with the networks that are not in it. `images` counts files."""
+    """The table in the order of the options, with the networks that are not in it.
+
+    `images` counts files; where the networks differ in them, those of the last one.
+    """
 
     images: int
     rows: tuple[Comparison, ...]
@@ -144,7 +147,7 @@ def compare(
 
     rows: list[Comparison] = []
     unavailable: list[Unavailable] = []
-    images = 0
+    images: dict[str, int] = {}
     for network in options.networks:
         parts = [embed_once(name) for name in network.split(TOGETHER)]
         if error := next((part for part in parts if isinstance(part, NetworkUnavailable)), None):
@@ -163,11 +166,19 @@ def compare(
                     progress, collection, classes=classes, algorithm=algorithm, options=options
                 )
                 rows.append(Comparison(network, algorithm, evaluations, extraction, seconds))
-            images = len(collection.images)
+            images[network] = len(collection.images)
     if not rows:
         first = unavailable[0]
         raise ImgclusterError(f"no network could be used; {first.network}: {first.reason}")
-    return CompareResult(images, tuple(rows), tuple(unavailable))
+    _note_differences(images, progress)
+    *_, last = images.values()
+    return CompareResult(last, tuple(rows), tuple(unavailable))
+
+
+def _note_differences(images: Mapping[str, int], progress: Progress) -> None:
+    if len({*images.values()}) > 1:
+        counts = ", ".join(f"{network} of {count}" for network, count in images.items())
+        progress.note(f"the networks are not compared on the same images: {counts}")
 
 
 def _embed(

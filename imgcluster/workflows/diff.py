@@ -9,9 +9,12 @@ import numpy as np
 
 from imgcluster.analysis.succession import inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.output.manifest import read_manifest
+from imgcluster.ownership import IN_MEMORY, Ownership
+from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster_identities import Successor, successors
+from imgcluster.workflows.clustering_folder import read_placements
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Difference(Tabular):
         return columns_of(self.moved, MovedOn)
 
 
-def diff(first: str, second: str) -> Difference:
+def diff(first: str, second: str, *, owner: Ownership = IN_MEMORY, progress: Progress = SILENT) -> Difference:
     """Compare two clusterings; images are known by their content.
 
     Raises
@@ -57,7 +60,9 @@ def diff(first: str, second: str) -> Difference:
     ImgclusterError
         Where one is none, or they have no image in common.
     """
-    old, new = ({p.key: p for p in read_assignments(folder)} for folder in (first, second))
+    old, new = (
+        {p.key: p for p in read_placements(folder, owner, progress.note)} for folder in (first, second)
+    )
     before, after = read_manifest(first), read_manifest(second)
     common = sorted(old.keys() & new.keys())
     if not common:

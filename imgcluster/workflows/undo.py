@@ -90,7 +90,8 @@ def _step_back(
     *steps, last = folder.steps
     saved = SavedClustering.parse(unpack_step(last), folder.out)
     if dry_run:
-        return Undone(0, 0, (), clusters=saved.manifest.clusters, steps=len(steps))
+        manifest = saved.manifest
+        return Undone(0, 0, (), clusters=manifest.clusters, steps=len(steps), mode=manifest.mode)
     had_report, back = folder.has_report, 0
     if not force:
         refuse_corrections(folder.contents)
@@ -99,4 +100,4 @@ def _step_back(
     if moved and (back := send_home(folder.out, stayed, progress, owner)):
         folder = read_folder(folder.out, owner, progress)
     changed = remake(folder, saved, progress, owner, steps=steps, force=force)
-    return Undone(0, back, (), 0, changed.clusters, len(steps), had_report)
+    return Undone(0, back, (), 0, changed.clusters, len(steps), had_report, mode=changed.mode)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from clusterings import Notes
 from fakes import FakeNetwork, FakeSource, write_images
 
 from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable, StoreError, UsageError
@@ -17,7 +19,7 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.compare import CompareOptions, CompareResult, compare
 
 if TYPE_CHECKING:
-    from imgcluster.records import Notify
+    from imgcluster.records import Embeddings, Notify, Pixels
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 
@@ -52,14 +54,19 @@ def photos(tmp_path: Path) -> Path:
 
 
 def run(
-    photos: Path, choose: Networks, *networks: str, paths: tuple[Path, ...] = (), **options: object
+    photos: Path,
+    choose: Networks,
+    *networks: str,
+    paths: tuple[Path, ...] = (),
+    progress: Notes | None = None,
+    **options: object,
 ) -> CompareResult:
     settings = CompareOptions(
         networks=networks or ("vgg16", "vgg19"),
         store=str(photos.parent / "features.h5"),
         **{"seeds": 2, "restarts": 2, **options},  # type: ignore[arg-type]
     )
-    return compare(paths or [photos], settings, choose=choose)
+    return compare(paths or [photos], settings, choose=choose, progress=progress)
 
 
 def test_there_is_a_row_for_each_network_and_algorithm_and_an_evaluation_for_each_seed(photos: Path) -> None:
@@ -121,6 +128,27 @@ def test_two_networks_are_compared_side_by_side_and_each_is_tried_once(photos: P
     assert [row.network for row in result.rows] == ["vgg16"]
     assert [each.network for each in result.unavailable] == ["vgg19", "vgg16+vgg19"]
     assert [choice.network for choice in choose.choices].count("vgg19") == 1
+
+
+def test_networks_that_embed_different_images_are_told_apart(photos: Path) -> None:
+    class Unsure(FakeNetwork):
+        first: Pixels | None = None
+
+        def embed(self, pixels: Pixels) -> Embeddings:
+            rows = super().embed(pixels)
+            self.first = pixels[0] if self.first is None else self.first
+            rows[[np.array_equal(each, self.first) for each in pixels]] = np.nan
+            return rows
+
+    networks = Networks()
+    networks.sources["vgg16"] = FakeSource(Unsure(), FeatureSpace("vgg16", "00" * 32, 16))
+    notes = Notes()
+    result = run(photos, networks, progress=notes)
+    assert result.images == 12
+    assert notes.said("not compared on the same images: vgg16 of 11, vgg19 of 12")
+    notes.notes.clear()
+    run(photos, Networks(), "vgg19", progress=notes)
+    assert not notes.said("same images")
 
 
 def test_trouble_that_is_not_the_networks_ends_the_comparison(photos: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.assign import assign
 from imgcluster.workflows.cluster import cluster
 from imgcluster.workflows.contact_sheet import make_contact_sheet
+from imgcluster.workflows.diff import diff
 from imgcluster.workflows.duplicates import duplicates
 from imgcluster.workflows.evaluate import evaluate
 from imgcluster.workflows.extract import extract
@@ -198,8 +199,10 @@ def test_commands_that_read_a_foreign_clustering_say_so(desk: Desk, marker: str)
     desk.cluster()
     if marker == "none":
         (desk.out / ".imgcluster.json").unlink()
-    stranger = Ownership()
+    stranger, own = Ownership(), str(desk.folder / "own")
+    cluster((), ClusterOptions(k=2, store=desk.store, out=own), owner=stranger)
     commands = {
+        "diff": lambda notes: diff(str(desk.out), own, owner=stranger, progress=notes),
         "evaluate": lambda notes: evaluate(clusters=desk.out, owner=stranger, progress=notes),
         "contact-sheet": lambda notes: make_contact_sheet(
             0, str(desk.folder / "sheet.png"), clusters=desk.out, owner=stranger, progress=notes
