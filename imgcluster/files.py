@@ -17,6 +17,8 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader
 from typing import BinaryIO
 
 from imgcluster.held import UNSUPPORTED, Held, Identity, Links, at, exchanged, identity
@@ -97,8 +99,40 @@ def named(path: str) -> BinaryIO:
     return os.fdopen(open_named(path), "rb")
 
 
+@dataclass(frozen=True)
+class Expected:
+    """A file that was looked at; `key` is the SHA-256 of its bytes, empty where that is not known.
+
+    FAT and shares on a network give a file another inode once the system has forgotten it: where no more than
+    that differs, its bytes decide.
+    """
+
+    identity: Identity
+    key: bytes = b""
+
+    def is_open(self, file: BufferedReader) -> bool:
+        """Whether an open file, at its start, is that one."""
+        found = identity(os.fstat(file.fileno()))
+        if found == self.identity or not self._may_be(found):
+            return found == self.identity
+        digest = hashlib.file_digest(file, "sha256").digest()
+        file.seek(0)
+        return digest == self.key
+
+    def found_at(self, file: Held) -> Identity | None:
+        """Return the identity under which that one has this name; None where another has it."""
+        found = identity(file.lstat())
+        if found == self.identity or not self._may_be(found):
+            return found if found == self.identity else None
+        with os.fdopen(open_regular(file), "rb") as opened:
+            return identity(os.fstat(opened.fileno())) if self.is_open(opened) else None
+
+    def _may_be(self, found: Identity) -> bool:
+        return bool(self.key) and found[1:] == self.identity[1:]
+
+
 def copy_new(
-    source: str | Held, target: str | Held, *, clone: bool = False, expected: Identity | None = None
+    source: str | Held, target: str | Held, *, clone: bool = False, expected: Expected | None = None
 ) -> bool:
     """Copy a file to a new name; tell whether its times and permissions could be kept.
 
@@ -116,7 +150,7 @@ def copy_new(
     descriptor = open_named(source) if isinstance(source, str) else open_regular(source)
     with os.fdopen(descriptor, "rb") as read:
         status = os.fstat(descriptor)
-        if expected is not None and identity(status) != expected:
+        if expected is not None and not expected.is_open(read):
             raise exchanged(_parts(source)[2])
         with _held(target) as place, create(place, 0o600) as written:
             try:

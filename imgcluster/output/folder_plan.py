@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.files import Expected
 from imgcluster.held import Identity, identity
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
@@ -43,6 +44,11 @@ class PlannedFile:
     moves: bool
     placement: Placement
     kept: KeptFile | None = None
+
+    @property
+    def expected(self) -> Expected:
+        """What has to be found at `source`."""
+        return Expected(self.identity, self.placement.key)
 
     @property
     def stays(self) -> bool:

@@ -169,7 +169,11 @@ class _Builder:
             if home == companion.source or not os.path.lexists(home)
         }
         moves = [
-            *(PlannedMove(file.source, file.relative, file.identity) for file in plan.files if file.moves),
+            *(
+                PlannedMove(file.source, file.relative, file.identity, file.placement.key)
+                for file in plan.files
+                if file.moves
+            ),
             *(PlannedMove(c.source, c.relative, identity(os.lstat(c.source))) for c in self._companions),
         ]
         self._moves = {move.source: move for move in moves}
@@ -252,7 +256,7 @@ class _Builder:
             self._note(file, target, file.kept.kind)
         else:
             folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
-            kind = self.placer.place(file.source, target, folder, file.device, file.identity)
+            kind = self.placer.place(file.source, target, folder, file.device, file.expected)
             self._note(file, target, kind)
 
     def _move(self, source: str, relative: str) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from imgcluster.errors import quantity
-from imgcluster.files import copy_new
-from imgcluster.held import Held, Identity, Links, at, exchanged, hard_link, identity
+from imgcluster.files import Expected, copy_new
+from imgcluster.held import Held, Links, at, exchanged, hard_link
 from imgcluster.output.file_system import NAME_REFUSED, NO_LINK
 from imgcluster.output.marker import Kind
 from imgcluster.output.names import portable_name
@@ -20,21 +20,21 @@ _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system 
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
 
-def _hardlink(source: str, target: Held, _folder: str, expected: Identity) -> bool:
+def _hardlink(source: str, target: Held, _folder: str, expected: Expected) -> bool:
     with at(source, Links.ALL) as photo:
         hard_link(photo, target)
-    if identity(target.lstat()) != expected:
+    if expected.found_at(target) is None:
         target.unlink()
         raise exchanged(source)
     return True
 
 
-def _symlink(source: str, target: Held, folder: str, _expected: Identity) -> bool:
+def _symlink(source: str, target: Held, folder: str, _expected: Expected) -> bool:
     os.symlink(link_text(source, folder), target.name, dir_fd=target.folder)
     return True
 
 
-def _reflink(source: str, target: Held, _folder: str, expected: Identity) -> bool:
+def _reflink(source: str, target: Held, _folder: str, expected: Expected) -> bool:
     try:
         return copy_new(source, target, clone=True, expected=expected)
     except OSError as error:
@@ -43,7 +43,7 @@ def _reflink(source: str, target: Held, _folder: str, expected: Identity) -> boo
         raise OSError(errno.ENOTTY, error.strerror) from None  # that other ones are for names
 
 
-def _copy(source: str, target: Held, _folder: str, expected: Identity) -> bool:
+def _copy(source: str, target: Held, _folder: str, expected: Expected) -> bool:
     return copy_new(source, target, expected=expected)
 
 
@@ -54,7 +54,7 @@ class Way:
     `place` tells whether times and permissions are those of the source.
     """
 
-    place: Callable[[str, Held, str, Identity], bool]
+    place: Callable[[str, Held, str, Expected], bool]
     past: str
     kind: Kind
 
@@ -100,10 +100,10 @@ class Placer:
     renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
 
-    def place(self, source: str, target: str, folder: str, device: int, expected: Identity) -> Kind:
+    def place(self, source: str, target: str, folder: str, device: int, expected: Expected) -> Kind:
         """Put `source`, on `device`, at `target`, to lie in `folder`; return what it is there.
 
-        OSError, too, where another file lies there than the one of that identity.
+        OSError, too, where another file lies there.
         """
         ways = MODES[self.mode]
         for way in ways:

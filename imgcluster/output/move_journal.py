@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from imgcluster.files import Direct, lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.files import Direct, Expected, lies_below, open_regular, read_limited, sync, write_durably
 from imgcluster.held import Held, Identity, Links, at, exchanged, identity, remove, rename_held
 from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
@@ -31,11 +31,15 @@ _Moves = dict[tuple[str, str], list[Identity]]
 
 @dataclass(frozen=True)
 class PlannedMove:
-    """The file of `identity` at `source`, an absolute path, goes to `relative`, below the new folder."""
+    """The file of `identity` at `source`, an absolute path, goes to `relative`, below the new folder.
+
+    `key` is that of `Expected`.
+    """
 
     source: str
     relative: str
     identity: Identity
+    key: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,17 @@ class MoveJournal:
         """Move one of the planned files; False where its times or permissions could not be kept."""
         path, known = os.path.join(self._folder, move.relative), {move.identity}
 
-        def copied(status: os.stat_result) -> None:
-            known.add(identity(status))
-            self.add(replace(move, identity=identity(status)))
+        def note(also: Identity) -> None:
+            known.add(also)
+            self.add(replace(move, identity=also))
 
         with at(move.source, Links.ALL) as source, at(path) as target:
-            if identity(source.lstat()) != move.identity:
+            found = Expected(move.identity, move.key).found_at(source)
+            if found is None:
                 raise exchanged(move.source)
-            kept = move_file(source, target, copied)
+            if found not in known:
+                note(found)
+            kept = move_file(source, target, lambda status: note(identity(status)))
             if identity(target.lstat()) not in known:
                 rename_held(target, source)
                 raise exchanged(move.source)

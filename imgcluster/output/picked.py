@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import temporary_name
+from imgcluster.files import Expected, temporary_name
 from imgcluster.held import identity, make_folder, remove_all, rename_new
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.names import distinct_names
@@ -38,7 +38,7 @@ def make_folder_of(images: Sequence[tuple[str, bytes]], out: str) -> None:
         for (path, _), name in zip(images, names, strict=True):
             source = os.path.realpath(path)
             status = os.stat(source)
-            placer.place(source, os.path.join(made, name), out, status.st_dev, identity(status))
+            placer.place(source, os.path.join(made, name), out, status.st_dev, Expected(identity(status)))
         rename_new(made, out)
     except BaseException as error:
         remove_all(made)

@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,29 @@ def test_every_name_arrives_on_another_disk_in_every_mode(tmp_path, other_disk, 
     undo(str(out), progress=SilentProgress())
     assert names_in(other_disk) == []
     assert contents(tmp_path / "photos") == {name: b"bytes"}
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "copy", "move"])
+def test_inode_numbers_may_change_and_bytes_decide_then(tmp_path, mode):
+    # FAT and shares give a file another number once the system has forgotten it.
+    sources = [photograph(tmp_path / "photos" / f"{i}.jpg") for i in range(3)]
+    out, before = tmp_path / "clusters", contents(tmp_path / "photos")
+    plan = plan_folders([placed(source) for source in sources], str(out), mode)
+    numbers = [replace(file, identity=(file.identity[0] + 1, *file.identity[1:])) for file in plan.files]
+    plan = replace(plan, files=tuple(numbers))
+    status = os.stat(sources[2])
+    for data in (b"x" * status.st_size, os.fsencode(sources[2])):
+        Path(sources[2]).write_bytes(data)
+        os.utime(sources[2], ns=(status.st_atime_ns, status.st_mtime_ns))
+        if data[:1] == b"x":
+            with pytest.raises(ImgclusterError, match=r"2\.jpg: was changed or exchanged"):
+                build_folders(plan, progress=SilentProgress())
+            assert names_in(tmp_path) == ["photos"]
+    assert contents(tmp_path / "photos") == before
+    build_folders(plan, progress=SilentProgress())
+    assert images(out) == {f"0/{name}": data for name, data in before.items()}
+    undo(str(out), progress=SilentProgress())
+    assert contents(tmp_path / "photos") == before
 
 
 def test_what_each_mode_means_for_the_file(tmp_path):
