@@ -211,7 +211,7 @@ def lock_within(descriptor: int, seconds: float, waiting: Callable[[], None]) ->
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+            if error.errno != errno.EWOULDBLOCK:
                 raise
         else:
             return True
@@ -266,9 +266,11 @@ def replacing(
                 if durable:
                     sync(written.fileno())
             os.replace(part.name, held.name, src_dir_fd=held.folder, dst_dir_fd=held.folder)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
+            if isinstance(error, OSError) and error.filename == part.name:
+                error.filename, error.filename2 = held.path, None  # nobody knows the name of the part
             raise
         if durable:
             sync_file(os.curdir, held.folder)

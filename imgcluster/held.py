@@ -92,8 +92,8 @@ def at(
     ------
     WayRefusedError
         Where the folder is not accepted, or cannot be gone to.
-    FileNotFoundError
-        Where it is not there and not made.
+    OSError
+        Where it is not there and not made, or cannot be opened for another reason.
     """
     folder, name = os.path.split(path)
     descriptor = _open(folder, links, make)
@@ -222,10 +222,7 @@ def _open(folder: str, links: Links, make: Callable[[os.stat_result], bool] | No
         return os.open(folder or os.curdir, _FOLDER)
     if links is Links.NONE and make is None and (descriptor := _opened_at_once(folder)) >= 0:
         return descriptor
-    try:
-        descriptor, missing = _walk(folder, links)
-    except OSError as error:
-        raise WayRefusedError(error.errno, error.strerror, error.filename) from error
+    descriptor, missing = _walk(folder, links)
     refusal: OSError | None = None
     if make is None and missing:
         refusal = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
@@ -266,14 +263,19 @@ def _walk(folder: str, links: Links) -> tuple[int, list[str]]:
                 below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
             except FileNotFoundError:
                 if len(names) >= own:
-                    raise  # a link that leads nowhere
+                    raise WayRefusedError(
+                        errno.ENOENT, "is behind a link that leads nowhere", folder
+                    ) from None
                 return descriptor, [name, *reversed(names)]
             except OSError as error:
+                if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+                    error.filename = folder
+                    raise
                 text = _own_link(descriptor, name) if links is Links.OWN else ""
                 followed += 1
                 if not text or followed > _MOST_LINKS:
                     message = "is no folder, or a link that is not followed"
-                    raise OSError(error.errno, message, folder) from error
+                    raise WayRefusedError(error.errno, message, folder) from error
                 own = min(own, len(names))
                 names += _reversed(text)
                 below = os.open("/" if text.startswith("/") else os.curdir, _FOLDER, dir_fd=descriptor)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import stat
 
 import pytest
 from interruption import Interruption
 
+from imgcluster import files, held
 from imgcluster.files import (
     file_digest,
     has_digest,
@@ -225,3 +227,39 @@ def test_a_folder_whose_disk_fails_is_told_about(tmp_path, monkeypatch, number):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=os.strerror(number)):
         write_durably(str(tmp_path / "a"), b"whole")
+
+
+def test_what_cannot_be_made_is_called_by_the_name_that_it_would_have_had(tmp_path, monkeypatch):
+    def refuse(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary[0])
+
+    temporary = [".imgcluster-part"]
+    monkeypatch.setattr(files, "temporary_name", lambda _: temporary[0])
+    monkeypatch.setattr(files, "create", refuse)
+    with pytest.raises(OSError, match="No space") as refused:
+        files.write_durably(str(tmp_path / "table.csv"), b"data")
+    assert refused.value.filename == str(tmp_path / "table.csv")
+
+
+def test_a_lock_that_is_forbidden_is_not_waited_for(tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with pytest.raises(PermissionError):
+        files.lock_within(0, math.inf, lambda: None)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES])
+def test_the_reason_why_a_folder_cannot_be_opened_is_told(tmp_path, monkeypatch, number):
+    def refuse(path, *arguments, **more):
+        if path == "deep":
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, *arguments, **more)
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as refused:
+        held.make_folders(str(tmp_path / "deep" / "er"))
+    assert not isinstance(refused.value, held.WayRefusedError)
+    assert refused.value.filename == str(tmp_path / "deep" / "er")

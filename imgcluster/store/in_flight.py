@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from imgcluster.errors import StoreError
-from imgcluster.files import open_regular, permissions_beside
+from imgcluster.files import open_regular, permissions_beside, remove_if_there
 
 _MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096
@@ -39,11 +39,14 @@ class InFlight:
             self._descriptor = open_regular(
                 self.path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(os.fspath(store))
             )
-            self._count = -(-os.fstat(self._descriptor).st_size // _SLOT_BYTES)
-            if self._count > _MOST_SLOTS:
+            try:
+                self._count = -(-os.fstat(self._descriptor).st_size // _SLOT_BYTES)
+                if self._count > _MOST_SLOTS:
+                    raise OSError(errno.EFBIG, "is not what imgcluster keeps there: move it away")  # noqa: TRY301
+                self._slots = self._read()
+            except BaseException:
                 os.close(self._descriptor)
-                raise OSError(errno.EFBIG, "is not what imgcluster keeps there: move it away")  # noqa: TRY301
-            self._slots = self._read()
+                raise
         except OSError as error:
             raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
         self.suspects = frozenset(self._slots)
@@ -106,7 +109,7 @@ class InFlight:
             self._closed = True
             os.close(self._descriptor)
             if not untried:
-                os.unlink(self.path)
+                remove_if_there(self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 
 from imgcluster.errors import StoreError, StoreLocked
 from imgcluster.files import lock_within, open_regular, permissions_beside
@@ -26,13 +27,13 @@ class WriterLock:
     """
 
     def __init__(self, store: str, wait: float = 0.0, notify: Notify = lambda _: None) -> None:
-        path = f"{store}.lock"
+        path = _path(store)
         try:
             self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(store))
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
         try:
-            self._acquire(store, wait, notify)
+            _acquire(self._descriptor, store, wait, notify)
             holder = json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, holder.encode(), 0)
@@ -40,32 +41,52 @@ class WriterLock:
             self.close()
             raise
 
-    def _acquire(self, store: str, wait: float, notify: Notify) -> None:
-        def waiting() -> None:
-            notify(f"waiting up to {wait:g} s: {store} is being written by {self._holder()}")
-
-        try:
-            if lock_within(self._descriptor, wait, waiting):
-                return
-        except OSError as error:
-            raise StoreError(
-                f"the file system of {store} has no locks ({os.strerror(error.errno or 0)}): "
-                "make sure that nothing else uses the store, then add --no-lock"
-            ) from error
-        raise StoreLocked(
-            f"{store} is being written by {self._holder()}: wait until it has finished, "
-            "or stop it (what it has done is kept)"
-        )
-
-    def _holder(self) -> str:
-        try:
-            holder = json.loads(os.pread(self._descriptor, 1000, 0))
-            return f"process {holder['pid']} since {holder['since']}"
-        except (ValueError, KeyError, TypeError):
-            return "another process"
-
     def close(self) -> None:
         """Let others write."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
+
+
+def wait_for_writer(store: str, wait: float, notify: Notify) -> None:
+    """Wait until nobody writes a store that is to be read; nothing is made or written for that.
+
+    Where the lock cannot be opened, there is no wait: reading goes on beside a writer, too. StoreLocked and
+    StoreError as `WriterLock` says.
+    """
+    with suppress(OSError):
+        descriptor = open_regular(_path(store), os.O_RDWR)
+        try:
+            _acquire(descriptor, store, wait, notify)
+        finally:
+            os.close(descriptor)
+
+
+def _path(store: str) -> str:
+    return f"{store}.lock"
+
+
+def _acquire(descriptor: int, store: str, wait: float, notify: Notify) -> None:
+    def waiting() -> None:
+        notify(f"waiting up to {wait:g} s: {store} is being written by {_holder(descriptor)}")
+
+    try:
+        if lock_within(descriptor, wait, waiting):
+            return
+    except OSError as error:
+        raise StoreError(
+            f"the file system of {store} has no locks ({os.strerror(error.errno or 0)}): "
+            "make sure that nothing else uses the store, then add --no-lock"
+        ) from error
+    raise StoreLocked(
+        f"{store} is being written by {_holder(descriptor)}: wait until it has finished, "
+        "or stop it (what it has done is kept)"
+    )
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        holder = json.loads(os.pread(descriptor, 1000, 0))
+        return f"process {holder['pid']} since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -21,7 +21,7 @@ from imgcluster import files
 from imgcluster.errors import StoreError
 from imgcluster.records import SILENT, Notify
 from imgcluster.store import migrations, schema, wal
-from imgcluster.store.lock import WriterLock
+from imgcluster.store.lock import WriterLock, wait_for_writer
 from imgcluster.store.schema import CORRUPTION, corrupted
 
 _READER_PATIENCE_SECONDS = 30.0
@@ -66,7 +66,7 @@ class StoreFile:
             )
         try:
             if lock and wait and not write and os.path.exists(self.target):
-                WriterLock(self.target, wait, self._notify).close()
+                wait_for_writer(self.target, wait, self._notify)
             self.h5 = self._open_for_writing() if write else self._open_for_reading()
             try:
                 with defer_signals():

@@ -159,3 +159,10 @@ def test_threads_are_those_of_the_option_while_a_command_works(
 def test_from_python_too(here: Path) -> None:
     with closing(WriterLock(str(here / "features.h5"))), pytest.raises(StoreLocked):
         package.extract("photos", source=FakeSource(), wait=0.1)
+
+
+def test_who_waits_to_read_makes_and_writes_nothing(here: Path) -> None:
+    lock = here / "features.h5.lock"
+    lock.unlink()
+    assert imgcluster("cluster", "--wait", "5", cwd=here).exit_code == 0
+    assert not lock.exists()

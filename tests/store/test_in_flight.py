@@ -87,3 +87,8 @@ def test_a_thread_that_comes_back_after_the_end_changes_nothing(tmp_path):
     watch.finish("slow")
     watch.start("late")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_is_gone_at_the_end_is_no_reason_to_fail(tmp_path):
+    with InFlight(tmp_path / "features.h5") as watch:
+        os.unlink(watch.path)
