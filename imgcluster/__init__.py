@@ -67,6 +67,10 @@ _ELSEWHERE = {
 }
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib import metadata

@@ -24,6 +24,10 @@ class ImgclusterError(Exception):
     """Paths and reasons, where single files are to blame."""
 
 
+class ChangedMeanwhile(ImgclusterError):
+    """Another run has changed the clustering since it was read; nothing was done."""
+
+
 class UsageError(ImgclusterError):
     """Options that contradict each other or have values that can never work."""
 

@@ -221,12 +221,15 @@ def failures_json(failures: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"path": path, "reason": reason} for path, reason in failures]
 
 
-def show_failures(failures: Sequence[tuple[str, str]], *, in_full: str = "--json") -> None:
+def show_failures(
+    failures: Sequence[tuple[str, str]], *, in_full: str = "--json", always: bool = False
+) -> None:
     """List files and reasons on stderr; where there are many, the first, and the option that lists all."""
+    tell = complain if always else note
     for path, reason in failures[:MOST_FAILURES_SHOWN]:
-        note(f"  {path}: {reason}")
+        tell(f"  {path}: {reason}")
     if len(failures) > MOST_FAILURES_SHOWN:
-        note(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; {in_full} lists all")
+        tell(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; {in_full} lists all")
 
 
 class ConsoleProgress:

@@ -1,7 +1,5 @@
 """`imgcluster correct`."""
 
-import shlex
-
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Runner
 from imgcluster.errors import quantity
@@ -16,4 +14,6 @@ def correct(*, options: CorrectOptions, run: Runner) -> Answers:
     yield Answer(done)
     names = f", {quantity(len(done.names), 'name')}" if done.names else ""
     console.say(f"{done.file}: {quantity(done.images, 'image')} moved by hand{names}")
-    console.say(f"now: imgcluster cluster --edits {shlex.quote(done.file)}")
+    if done.earlier:
+        console.say(f"  it spoke of {quantity(done.earlier, 'image')} before: that stays")
+    console.say(f"now: {done.command}")

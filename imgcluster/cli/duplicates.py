@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from imgcluster.cli import console
@@ -39,10 +40,8 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
         for copy in group.copies:
             console.say(f"       {copy.file.path} ({copy.kind})")
     if result.look_alikes:
-        alike = quantity(sum(len(group.copies) for group in result.look_alikes), "image")
-        console.say(
-            f"  {alike} more look like another but differ in their pixels: --plan and --json list them"
-        )
+        alike = quantity(sum(len(group.copies) for group in result.look_alikes), "more image")
+        console.say(f"  {alike} like another, but of other pixels: --plan and --json list them")
     console.show_page(page)
 
 
@@ -53,7 +52,7 @@ def _apply(plan: str, trash: str, run: Runner) -> Answers:
     yield Answer({**vars(done), "left": console.failures_json(done.left)})
     console.say(
         f"{quantity(done.moved, 'copy', 'copies')} of {quantity(done.groups, 'group')} moved to {trash}; "
-        f"`imgcluster undo --clusters {trash}` brings all back"
+        f"`imgcluster undo --clusters {shlex.quote(trash)}` brings all back"
     )
     if done.left:
         console.say(f"  {quantity(len(done.left), 'copy', 'copies')} stayed:")

@@ -40,4 +40,8 @@ def extract(
         f"{quantity(result.found, 'image')}: {', '.join(parts)}; {result.seconds:.1f} s, "
         f"{result.store} ({result.space})"
     )
+    if status:  # also of a quiet run, for cron sends what it says
+        told = failures[: result.newly_failed] if status == 3 else failures
+        console.show_failures(told, in_full="--json or --failures FILE", always=True)
+        failures = failures[len(told) :]
     console.show_failures(failures, in_full="--json or --failures FILE")

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from imgcluster.errors import ImgclusterError, quantity
+from imgcluster.errors import ChangedMeanwhile, ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
 from imgcluster.held import exchange, remove, remove_folder, rename_new
 from imgcluster.output.contents import KEPT, Contents, examine
@@ -205,9 +205,9 @@ def check_replaceable(
 
 
 def refuse_other(out: str, found: Marker | None, expected: Marker | None) -> None:
-    """Raise ImgclusterError where `out` holds another clustering than the one that was read."""
+    """Raise ChangedMeanwhile where `out` holds another clustering than the one that was read."""
     if _which(found) != _which(expected):
-        raise ImgclusterError(
+        raise ChangedMeanwhile(
             f"{out} was clustered or named meanwhile: run the command again (nothing was changed there)"
         )
 

@@ -31,7 +31,9 @@ class WriterLock:
         try:
             self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(store))
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+            raise StoreError(
+                f"cannot write {path}: {error.strerror or error}: name a store elsewhere with --store"
+            ) from error
         try:
             _acquire(self._descriptor, store, wait, notify)
             holder = json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")})

@@ -16,7 +16,7 @@ from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.errors import ChangedMeanwhile, ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
@@ -69,6 +69,20 @@ def cluster(
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
+    try:
+        return _cluster(paths, options, choose, owner, progress)
+    except ChangedMeanwhile:
+        progress.note(f"{options.out} was clustered or named meanwhile: once more, from what is there now")
+        return _cluster(paths, options, choose, owner, progress)
+
+
+def _cluster(
+    paths: Sequence[str | os.PathLike[str]],
+    options: ClusterOptions,
+    choose: Choose,
+    owner: Ownership,
+    progress: Progress,
+) -> ClusterResult:
     started = time.perf_counter()
     for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
         take_over(

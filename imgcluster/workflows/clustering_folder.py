@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from functools import cached_property
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
+from imgcluster.options import as_arguments
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image, KeptFile
 from imgcluster.output.folders import build_folders, plan_folders, recover
@@ -32,7 +34,10 @@ from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.records import NamedCluster, Notify, Placement, Progress
 from imgcluster.workflows.edits import EDITS, NO_EDITS, Edits, edits_csv, parse_kept_edits
+from imgcluster.workflows.options import ClusterOptions
 from imgcluster.workflows.stored_files import changed_files
+
+_NOT_AGAIN = frozenset({"k", "edits", "memory"})  # the page says how many and which; memory is the machine's
 
 REPORT = "report.html"
 
@@ -296,3 +301,17 @@ def remake(
         expected_marker=folder.marker,
     )
     return Changed(count_files(manifest.clusters, plan.placements)[0], folder.has_report, manifest.mode)
+
+
+def command_again(out: str, manifest: ClusteringManifest) -> str:
+    """Write what makes such a clustering again, but for its k and edits; from any folder."""
+    own = {name: getattr(manifest, name) for name in ("store", "algorithm", "prepare", "seed", "mode")}
+    others = {name: value for name, value in manifest.options.items() if name not in _NOT_AGAIN}
+    return shlex.join(
+        [
+            "imgcluster",
+            "cluster",
+            *manifest.paths,
+            *as_arguments(ClusterOptions, {"out": out, **own, **others}),
+        ]
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 
 from imgcluster.errors import UsageError
 from imgcluster.output.single_file import write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
-from imgcluster.workflows.clustering_folder import read_folder
+from imgcluster.workflows.clustering_folder import command_again, read_folder
 from imgcluster.workflows.edits import NO_EDITS, Edits, edits_csv, read_edits
 from imgcluster.workflows.options import CorrectOptions
 from imgcluster.workflows.user_edits import edits_by_hand
@@ -17,11 +18,25 @@ from imgcluster.workflows.user_edits import edits_by_hand
 
 @dataclass(frozen=True)
 class Corrected:
-    """The file that was written, how many images were moved by hand, and the names that folders got."""
+    """What was done.
+
+    Attributes
+    ----------
+    file
+        The file of edits that was written.
+    images, names
+        How many images were moved by hand, and the names that folders got.
+    earlier
+        How many images the file spoke of before.
+    command
+        What makes the clustering again with these edits, from any folder.
+    """
 
     file: str
     images: int
     names: dict[str, str]
+    earlier: int
+    command: str
 
 
 def correct(
@@ -56,4 +71,8 @@ def correct(
     earlier = read_edits(options.out, keys.get) if os.path.lexists(options.out) else NO_EDITS
     edits = earlier.updated(Edits(by_hand.images, names))
     write_file(options.out, edits_csv(edits, placements, os.path.dirname(os.path.realpath(options.out))))
-    return Corrected(options.out, len(by_hand.images), names)
+    known = {cluster.reference for cluster in folder.clusters}
+    own = {edit.cluster for edit in by_hand.images if not edit.barred} - known
+    k, file = len(folder.clusters) + len(own), shlex.quote(os.path.abspath(options.out))
+    again = f"{command_again(folder.out, folder.saved.manifest)} --k {k} --edits {file}"
+    return Corrected(options.out, len(by_hand.images), names, len(earlier.images), again)

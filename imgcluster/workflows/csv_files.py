@@ -27,13 +27,12 @@ def read_table(
 
     ImgclusterError where the file is missing, lacks a column, or is not CSV, with the line.
     """
-    wanted = " and ".join(columns)
+    *others, last = columns
+    wanted = f"columns {', '.join(others)} and {last}" if others else f"column {last}"
     try:
         text = _decoded(Path(file).read_bytes() if data is None else data)
     except OSError as error:
-        raise ImgclusterError(
-            f"{file}: {error.strerror}: name a CSV file with the columns {wanted}"
-        ) from error
+        raise ImgclusterError(f"{file}: {error.strerror}: name a CSV file with the {wanted}") from error
     told = _SEPARATOR.match(text)
     skipped = 1 if told else 0
     text = text[told.end() :] if told else text
@@ -45,7 +44,7 @@ def read_table(
             if set(columns) <= set(names):
                 break
         else:
-            raise ImgclusterError(f"{file} needs the columns {wanted} in its first line")
+            raise ImgclusterError(f"{file} needs the {wanted} in its first line")
         places = [names.index(name) if name in names else len(names) for name in (*columns, *optional)]
         for row in reader:
             line = reader.line_num

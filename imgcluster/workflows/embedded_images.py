@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -234,7 +235,8 @@ def _advice_on(missing: str) -> str:
     while not os.path.isdir(os.path.dirname(top)):
         top = os.path.dirname(top)
     found = _renamed(top, os.path.relpath(missing, top))
-    again = f"`imgcluster extract {found or 'FOLDER'}` finds them again without the network"
+    folder = shlex.quote(found) if found else "FOLDER"
+    again = f"`imgcluster extract {folder}` finds them again without the network"
     return again if found else f"if their folder was renamed or moved, {again}; {moved}; {deleted}"
 
 

@@ -162,10 +162,12 @@ def extract(  # noqa: PLR0913
     if failures and len(failures) == count:
         raise NothingReadable(reasons)
     writer.summarise_notes()
+    new = [each for each in failures if failed_before.get(each.path) != _stat(each)]
+    failures = (*new, *(each for each in failures if each not in new))
     return ExtractResult(
         found=count,
         failed=len(failures),
-        newly_failed=sum(failed_before.get(each.path) != _stat(each) for each in failures),
+        newly_failed=len(new),
         seconds=seconds,
         store=options.store_path,
         network=space.network,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ import numpy as np
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.files import path_filter
-from imgcluster.options import as_arguments
 from imgcluster.output.folders import recover
 from imgcluster.output.life import look
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
@@ -42,12 +40,11 @@ from imgcluster.records import (
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.cluster_result import points_of
+from imgcluster.workflows.clustering_folder import command_again
 from imgcluster.workflows.known_images import permissions, status_of
 from imgcluster.workflows.labels import labels_of
-from imgcluster.workflows.options import ClusterOptions, ReportOptions
+from imgcluster.workflows.options import ReportOptions
 from imgcluster.workflows.pages import make_thumbnails
-
-_NOT_AGAIN = frozenset({"k", "edits", "memory"})  # the page says how many and which; memory is the machine's
 
 __all__ = ["ReportResult", "report", "require_report_libraries"]
 
@@ -121,7 +118,7 @@ def report(
             projection=projection.method,
             confusion=confusion,
             unsorted=manifest.unsorted,
-            command=_command(out, manifest),
+            command=command_again(out, manifest),
         ),
         list(_images(placements, keys, projection, classes, confusion, out, folder, manifest.names)),
         progress,
@@ -179,20 +176,6 @@ def _settings(manifest: ClusteringManifest) -> tuple[tuple[str, str], ...]:
         ("images of", ", ".join(manifest.paths) or "the whole store"),
         *((name, _in_words(value)) for name, value in manifest.options.items()),
         *manifest.versions.items(),
-    )
-
-
-def _command(out: str, manifest: ClusteringManifest) -> str:
-    """Write what makes such a clustering again, but for its k and edits; from any folder."""
-    own = {name: getattr(manifest, name) for name in ("store", "algorithm", "prepare", "seed", "mode")}
-    others = {name: value for name, value in manifest.options.items() if name not in _NOT_AGAIN}
-    return shlex.join(
-        [
-            "imgcluster",
-            "cluster",
-            *manifest.paths,
-            *as_arguments(ClusterOptions, {"out": out, **own, **others}),
-        ]
     )
 
 

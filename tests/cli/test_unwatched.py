@@ -51,6 +51,18 @@ def test_a_new_failure_is_told_once_and_again_when_the_file_changes(here: Path) 
     assert (done.exit_code, json.loads(done.stdout)["newly_failed"]) == (3, 2)
 
 
+def test_a_quiet_run_says_which_files_its_status_is_about(here: Path) -> None:
+    """Cron sends what a command says, and knows nothing of its status."""
+    for name in ("bad.jpg", "worse.jpg"):
+        (here / "photos" / name).write_bytes(b"no image")
+        done = imgcluster("extract", "photos", "--strict-new", "--quiet", cwd=here)
+        assert (done.exit_code, done.stdout) == (3, "")
+        assert [line.split(": ")[0].strip() for line in done.stderr.splitlines()] == [
+            str(here / "photos" / name)
+        ]
+    assert not imgcluster("extract", "photos", "--strict-new", "--quiet", cwd=here).stderr
+
+
 def test_quiet_says_nothing_but_errors_and_json(here: Path) -> None:
     (here / "photos" / "red" / "red0.png").unlink()
     done = imgcluster("cluster", "--k", "2", "--quiet", cwd=here)

@@ -229,32 +229,43 @@ class Meddler(Notes):
             act()
 
 
-@pytest.mark.parametrize("when", ["finding clusters", "embedding"])
-def test_what_is_done_to_a_clustering_during_long_work_is_not_undone_by_it(desk: Desk, when: str) -> None:
+def test_a_name_that_is_given_while_clusters_are_found_is_kept(desk: Desk) -> None:
+    desk.cluster()
+    desk.progress = Meddler(when="finding clusters", act=lambda: give(desk, "0=cats"))
+    desk.cluster(2)
+    assert "0 cats" in folders(desk)
+    assert len(folders(desk)) == 2
+    assert len(pictures(desk.out)) == IMAGES
+
+
+def test_a_name_that_is_given_while_images_are_assigned_is_not_undone(desk: Desk) -> None:
     desk.cluster()
     write_image(desk.folder / "new" / "red9.png", COLOURS["red"], noise=9)
-
-    def work() -> None:
-        if when == "embedding":
-            options = AssignOptions(clusters=str(desk.out), place=True)
-            assign([desk.folder / "new"], options, source=FakeSource(), progress=desk.progress)
-        else:
-            desk.cluster(2)
-
-    desk.progress = Meddler(when=when, act=lambda: give(desk, "0=cats"))
+    options = AssignOptions(clusters=str(desk.out), place=True)
+    desk.progress = Meddler(when="embedding", act=lambda: give(desk, "0=cats"))
     with pytest.raises(ImgclusterError, match="was clustered or named meanwhile: run the command again"):
-        work()
+        assign([desk.folder / "new"], options, source=FakeSource(), progress=desk.progress)
     assert set(folders(desk)) == {"0 cats", "1", "2"}
     assert len(pictures(desk.out)) == IMAGES
-    work()
-    assert "0 cats" in folders(desk)
+    assign([desk.folder / "new"], options, source=FakeSource(), progress=desk.progress)
+    assert len(pictures(desk.out)) == IMAGES + 1
 
 
-def test_a_clustering_that_was_not_there_before_is_not_replaced(desk: Desk) -> None:
+def test_a_clustering_that_another_run_made_meanwhile_is_built_upon(desk: Desk) -> None:
     desk.progress = Meddler(when="finding clusters", act=lambda: Desk(desk.folder).cluster() and None)
-    with pytest.raises(ImgclusterError, match="clustered or named meanwhile"):
-        desk.cluster(2)
+    desk.cluster(2)
+    assert len(folders(desk)) == 2
+    undo(desk.out)
     assert len(folders(desk)) == 3
+
+
+def test_the_line_after_a_correction_makes_the_same_clustering_with_it(desk: Desk) -> None:
+    desk.cluster(3)
+    moved = pictures(desk.out / "1")[0]
+    moved.rename(desk.out / "0" / moved.name)
+    done = correct(CorrectOptions(clusters=str(desk.out), out=str(desk.folder / "my edits.csv")))
+    assert f" --out {desk.out}" in done.command
+    assert done.command.endswith(f" --k 3 --edits '{desk.folder / 'my edits.csv'}'")
 
 
 def put_right(desk: Desk, **options: object) -> Path:
