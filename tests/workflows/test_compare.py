@@ -14,7 +14,7 @@ from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable, 
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
-from imgcluster.records import FeatureSpace, NetworkSource, SilentProgress
+from imgcluster.records import SILENT, FeatureSpace, NetworkSource, Progress, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.compare import CompareOptions, CompareResult, compare
 
@@ -58,7 +58,7 @@ def run(
     choose: Networks,
     *networks: str,
     paths: tuple[Path, ...] = (),
-    progress: Notes | None = None,
+    progress: Progress = SILENT,
     **options: object,
 ) -> CompareResult:
     settings = CompareOptions(

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import picture_files as files
 import pytest
-from clusterings import Desk, Notes, backdate
+from clusterings import Desk, backdate
 from fakes import FakeNetwork, FakeSource
 from PIL import Image, features
 
-from imgcluster.records import Embeddings, Pixels
+from imgcluster.records import SILENT, Embeddings, Pixels, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
@@ -111,7 +111,7 @@ def test_network_thumbnail_and_contact_sheet_show_the_same_side_up(tmp_path: Pat
         files.assert_four_colours(pixels, 16)
 
 
-def run(desk: Desk, progress: Notes | None = None, **options: object) -> ExtractResult:
+def run(desk: Desk, progress: Progress = SILENT, **options: object) -> ExtractResult:
     settings = ExtractOptions(store=desk.store, **options)  # type: ignore[arg-type]
     return extract([desk.photos], settings, source=FakeSource(), progress=progress)
 
