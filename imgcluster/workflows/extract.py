@@ -162,8 +162,8 @@ def extract(  # noqa: PLR0913
     if failures and len(failures) == count:
         raise NothingReadable(reasons)
     writer.summarise_notes()
-    new = [each for each in failures if failed_before.get(each.path) != _stat(each)]
-    failures = (*new, *(each for each in failures if each not in new))
+    new = {each.path for each in failures if failed_before.get(each.path) != _stat(each)}
+    failures = tuple(sorted(failures, key=lambda each: each.path not in new))
     return ExtractResult(
         found=count,
         failed=len(failures),
