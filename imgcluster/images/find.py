@@ -14,8 +14,8 @@ from itertools import chain
 from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage, quantity
 from imgcluster.files import is_system_name, lies_below, open_regular
 from imgcluster.images.exclusion import Exclusion
+from imgcluster.images.file_bytes import kind_of_special_file, reason_of
 from imgcluster.images.header import EXTENSIONS, image_type
-from imgcluster.images.reading import kind_of_special_file, reason_of
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress, mtime_ns
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))

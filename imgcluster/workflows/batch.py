@@ -19,7 +19,7 @@ from imgcluster.records import (
     Pictures,
     Pixels,
 )
-from imgcluster.workflows.reading import ReadImage, failure
+from imgcluster.workflows.read_image import ReadImage, failure
 
 _FILES_PER_BATCH = 1024
 """A batch is also complete with that many files that need no network, so that their paths are kept soon."""

@@ -11,7 +11,7 @@ from imgcluster.errors import ImgclusterError, MissingExtra
 from imgcluster.files import write_durably
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
-from imgcluster.images.reading import read_file
+from imgcluster.images.file_bytes import read_file
 from imgcluster.images.views import views
 from imgcluster.records import Pixels
 

@@ -10,7 +10,7 @@ from imgcluster.errors import ImgclusterError, UnreadableImage
 from imgcluster.images.contact_sheet import sprite
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
-from imgcluster.images.reading import read_file
+from imgcluster.images.file_bytes import read_file
 from imgcluster.output.exports import EXPORT_FORMATS, Exported, Sprite
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import SILENT, Keys, Pixels, Progress, StoredSpace

@@ -28,7 +28,7 @@ from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.extraction_plan import decode_limits, find_files, plan_extraction
 from imgcluster.workflows.options import ExtractOptions
 from imgcluster.workflows.pipeline import Pipeline, ReadImages
-from imgcluster.workflows.reading import Reading, ReadSettings, read_image
+from imgcluster.workflows.read_image import Reading, ReadSettings, read_image
 from imgcluster.workflows.stored_network import source_of
 
 _OF_SCAN = ("hidden", "excluded", "nomedia", "libraries", "not_looked_at")

@@ -12,7 +12,7 @@ from typing import Any
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.facts import ImageFacts, image_facts
-from imgcluster.images.reading import read_file
+from imgcluster.images.file_bytes import read_file
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership

@@ -9,9 +9,9 @@ from imgcluster.engines.protocol import Call, Engine, Item, Outcome, Result, in_
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
-from imgcluster.images.reading import content_key, read_file
+from imgcluster.images.file_bytes import content_key, read_file
 from imgcluster.records import Pixels
-from imgcluster.workflows.reading import room_for
+from imgcluster.workflows.read_image import room_for
 
 KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
 """What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""

@@ -11,7 +11,7 @@ from itertools import islice
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import thumbnail_jpeg
-from imgcluster.images.reading import read_file
+from imgcluster.images.file_bytes import read_file
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.known_images import KNOWN_LIMITS
 

@@ -31,7 +31,7 @@ from imgcluster.engines.protocol import (
 )
 from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource
 from imgcluster.workflows.batch import Batch, KnownKeys
-from imgcluster.workflows.reading import ReadImage, Reading, ReadSettings, read_image
+from imgcluster.workflows.read_image import ReadImage, Reading, ReadSettings, read_image
 
 _FILES_PER_CALL = 64
 """How many files a worker that is far away gets at a time."""

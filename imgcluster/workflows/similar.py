@@ -11,7 +11,7 @@ import numpy as np
 from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import ImgclusterError, UnreadableImage
-from imgcluster.images.reading import content_key, read_file
+from imgcluster.images.file_bytes import content_key, read_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, key_rows
 from imgcluster.tabular import columns_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import digest_and_status, lies_below, path_filter
-from imgcluster.images.reading import MAX_BYTES
+from imgcluster.images.file_bytes import MAX_BYTES
 from imgcluster.output.moved import MovedImage, moved_images
 from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership

@@ -10,8 +10,8 @@ import numpy as np
 
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
+from imgcluster.images.file_bytes import read_file
 from imgcluster.images.find import find_images
-from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.images.views import views
 from imgcluster.records import SilentProgress

@@ -17,12 +17,12 @@ import numpy as np
 
 from imgcluster.cli.places import choose_network
 from imgcluster.images.decode import DecodeLimits, decode
+from imgcluster.images.file_bytes import read_file
 from imgcluster.images.find import find_images
-from imgcluster.images.reading import read_file
 from imgcluster.images.resize import to_square
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.records import SilentProgress
-from imgcluster.workflows import reading as reading_of_files
+from imgcluster.workflows import read_image
 from imgcluster.workflows.extract import ExtractOptions, extract
 
 Figures = dict[str, float]
@@ -59,19 +59,19 @@ def first_start(folder: str, **options: str) -> Figures:
 
 def reading(folder: str, count: int, size: int) -> Figures:
     """Read, hash, decode and resize on one core."""
-    settings = reading_of_files.ReadSettings(size, DecodeLimits(), 60.0)
+    settings = read_image.ReadSettings(size, DecodeLimits(), 60.0)
     files = find_images([folder], progress=SilentProgress()).files[:count]
-    reading_of_files.read_image(files[0], (), settings)
+    read_image.read_image(files[0], (), settings)
     wall, cpu = time.perf_counter(), time.process_time()
     for file in files:
-        reading_of_files.read_image(file, (), settings)
+        read_image.read_image(file, (), settings)
     return _speed(len(files), wall, cpu)
 
 
 def whole(folder: str, count: int, *, full_decoding: bool = False, **options: str) -> Figures:
     """The whole of `extract` into an empty store; the speed counts from the first batch to the last."""
     if full_decoding:
-        reading_of_files.decode = _fully  # type: ignore[assignment]
+        read_image.decode = _fully  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as store:
         clock = _Clock()
         settings = ExtractOptions(store=os.path.join(store, "features.h5"), **options)  # type: ignore[arg-type]

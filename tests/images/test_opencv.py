@@ -48,7 +48,7 @@ except ImgclusterError as error:
 def test_scanning_and_hashing_load_neither_opencv_nor_pillow():
     program = """
 import sys
-import imgcluster.images.find, imgcluster.images.reading
+import imgcluster.images.find, imgcluster.images.file_bytes
 print([name for name in ("cv2", "PIL") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fakes import FakeSource
 
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.reading import ReadImage, ReadSettings, read_image
+from imgcluster.workflows.read_image import ReadImage, ReadSettings, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection

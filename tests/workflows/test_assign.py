@@ -12,7 +12,7 @@ from clusterings import COLOURS, IMAGES, Desk, desk_with_photos
 from fakes import FakeNetwork, FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError, UsageError
-from imgcluster.images.reading import content_key
+from imgcluster.images.file_bytes import content_key
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.output.manifest import read_assignments
 from imgcluster.records import Embeddings, FeatureSpace, Keys, NetworkSource, key_rows

@@ -21,7 +21,7 @@ from imgcluster.records import Failure, FeatureSpace, SilentProgress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.cluster import ClusterOptions, cluster
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
-from imgcluster.workflows.reading import ReadImage, ReadSettings, read_image
+from imgcluster.workflows.read_image import ReadImage, ReadSettings, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -18,7 +18,7 @@ from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.export import export
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import ExportOptions, ExtractOptions
-from imgcluster.workflows.reading import ReadSettings, read_image
+from imgcluster.workflows.read_image import ReadSettings, read_image
 
 SPACE = FakeSource().space
 COUNT = 40

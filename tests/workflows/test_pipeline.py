@@ -17,7 +17,7 @@ from imgcluster.workflows import batch
 from imgcluster.workflows.batch import KnownKeys
 from imgcluster.workflows.batch_writer import BatchWriter
 from imgcluster.workflows.pipeline import Pipeline, ReadImages
-from imgcluster.workflows.reading import ReadSettings
+from imgcluster.workflows.read_image import ReadSettings
 
 SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30)
 

@@ -11,7 +11,7 @@ from clusterings import Desk
 from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
-from imgcluster.images.reading import content_key
+from imgcluster.images.file_bytes import content_key
 from imgcluster.records import FeatureSpace, key_rows
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.options import SimilarOptions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.reading import content_key, read_file
+from imgcluster.images.file_bytes import content_key, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ from typing import TypeAlias
 from imgcluster.child import ChildDied, TimedOut
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.decode import DecodeLimits, decode
+from imgcluster.images.file_bytes import content_key, read_with_status
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
 from imgcluster.images.memory import MemoryBudget
 from imgcluster.images.picture_key import picture_key
-from imgcluster.images.reading import content_key, read_with_status
 from imgcluster.images.resize import side_needed, to_square
 from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, mtime_ns
 
