@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from imgcluster.child import ChildDied, TimedOut
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -104,31 +106,38 @@ def stream(
     *,
     timeout: float = math.inf,
     stopping: Callable[[], bool] = lambda: False,
-    instead: Callable[[Outcome[Item, Result]], Iterable[Item]] = lambda _: (),
+    tries: int = 1,
+    cut: Callable[[Item], Sequence[Item]] = lambda item: (item,),
 ) -> Iterator[Outcome[Item, Result] | None]:
     """Do a job with each item; yield outcomes in the items' order, and None after a moment without one.
 
-    Once `stopping` says so, no more items are taken, and the outcomes that are there still come. Where
-    `instead` gives items for an outcome, they are done next in its place, and it is not told.
+    Once `stopping` says so, no more items are taken, and the outcomes that are there still come. Of an item
+    that ended its worker or took too long, the parts that `cut` gives are done in its place; what has no
+    parts is done again, until it was tried `tries` times.
     """
-    left, again = iter(items), deque[Item]()
+    left, again, numbers = iter(items), deque[tuple[Item, int]](), deque[int]()
     with closing(engine.start(job, timeout=timeout)) as workers:
         while True:
             stop = stopping()
             while not stop and workers.has_room():
                 try:
-                    workers.submit(again.popleft() if again else next(left))
+                    item, number = again.popleft() if again else (next(left), 1)
                 except StopIteration:
                     break
+                workers.submit(item)
+                numbers.append(number)
             if not workers.in_flight:
                 return
             outcome = workers.next(0 if stop else PATIENCE_SECONDS)
             if stop and outcome is None:
                 return
-            others = [*instead(outcome)] if outcome else []
-            again.extend(others)
-            if not others:
-                yield outcome
+            number = numbers.popleft() if outcome else 0
+            if outcome and isinstance(outcome.error, ChildDied | TimedOut):
+                parts = cut(outcome.item)
+                if len(parts) > 1 or number < tries:
+                    again.extend((part, number + 1 if len(parts) == 1 else 1) for part in parts)
+                    continue
+            yield outcome
 
 
 def in_order(
@@ -138,7 +147,17 @@ def in_order(
     *,
     timeout: float = math.inf,
     stopping: Callable[[], bool] = lambda: False,
-    instead: Callable[[Outcome[Item, Result]], Iterable[Item]] = lambda _: (),
+    tries: int = 1,
+    cut: Callable[[Item], Sequence[Item]] = lambda item: (item,),
 ) -> Iterator[Outcome[Item, Result]]:
     """Do a job with each item; yield the outcomes in the items' order, as `stream` does."""
-    yield from filter(None, stream(engine, job, items, timeout=timeout, stopping=stopping, instead=instead))
+    yield from filter(
+        None, stream(engine, job, items, timeout=timeout, stopping=stopping, tries=tries, cut=cut)
+    )
+
+
+def result_of(outcome: Outcome[Item, Result]) -> Result:
+    """Give the result, or raise the error in its place."""
+    if outcome.result is None:
+        raise outcome.error or RuntimeError("a result was lost")
+    return outcome.result

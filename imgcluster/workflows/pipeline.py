@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Container, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from imgcluster.engines.protocol import (
     Result,
     Workers,
     in_order,
+    result_of,
     stream,
 )
 from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource
@@ -125,7 +125,7 @@ class Pipeline:
             with closing(self._images(apart, others)) as images:
                 yield from self._embedded(images)
         else:
-            yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1, deaths=1)
+            yield from self._done_elsewhere(ProcessEngine(), apart, at_once=1, tries=1)
             yield from self._done_elsewhere(self.engine, others, _FILES_PER_CALL)
 
     def _images(
@@ -169,38 +169,33 @@ class Pipeline:
         """Load the network in a thread, for that takes seconds in which Ctrl-C is to be answered."""
         job = Call(methodcaller("load"))
         loading = in_order(LocalEngine(threads=1), job, [self.source], stopping=self.stopping)
-        return next(map(_result, loading), None)
+        return next(map(result_of, loading), None)
 
     def _done_elsewhere(
-        self, engine: Engine, files: Sequence[ImageFile], at_once: int, *, deaths: int = 2
+        self, engine: Engine, files: Sequence[ImageFile], at_once: int, *, tries: int = 2
     ) -> Iterator[Batch]:
-        """Let an engine's workers do both stages; a file that by itself ends so many of them is a failure."""
+        """Let workers do both stages; a file that ends its worker in all of its `tries` is a failure."""
         if not files:
             return
         job = ReadAndEmbed(replace(self.read, known=self.known, watch=nullcontext), self.source)
-        timeout = at_once * self.read.settings.timeout
-        died: Counter[_Files] = Counter()
-
-        def instead(outcome: Outcome[_Files, Batch]) -> Iterable[_Files]:
-            if not isinstance(outcome.error, ChildDied | TimedOut):
-                return ()
-            died[outcome.item] += 1
-            if len(outcome.item) > 1:
-                return _cut(outcome.item, -(-len(outcome.item) // _PARTS))
-            return (outcome.item,) if died[outcome.item] < deaths else ()
-
-        calls = _cut(files, at_once)
-        for outcome in in_order(engine, job, calls, timeout=timeout, stopping=self.stopping, instead=instead):
+        timeout, calls = at_once * self.read.settings.timeout, _cut(files, at_once)
+        for outcome in in_order(
+            engine, job, calls, timeout=timeout, stopping=self.stopping, tries=tries, cut=_parts
+        ):
             if isinstance(outcome.error, ChildDied | TimedOut):
                 batch = Batch()
                 batch.add(Outcome(outcome.item[0], error=outcome.error), self.known)
                 yield batch
             else:
-                yield _result(outcome).without(self.known)
+                yield result_of(outcome).without(self.known)
 
 
 def _cut(files: Sequence[ImageFile], count: int) -> list[_Files]:
     return [tuple(files[at : at + count]) for at in range(0, len(files), count)]
+
+
+def _parts(files: _Files) -> list[_Files]:
+    return _cut(files, -(-len(files) // _PARTS))
 
 
 def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
@@ -212,11 +207,5 @@ def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
 
 def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
     while (outcome := workers.next(patience)) is not None:
-        yield _result(outcome)
+        yield result_of(outcome)
         patience = 0
-
-
-def _result(outcome: Outcome[Any, Result]) -> Result:
-    if outcome.result is None:
-        raise outcome.error or RuntimeError("a result was lost")
-    return outcome.result

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -14,7 +13,7 @@ from imgcluster.analysis.embeddings import key_order
 from imgcluster.analysis.features import Prepared, Spread
 from imgcluster.analysis.transforms import SAMPLED_ROWS
 from imgcluster.child import ChildDied, TimedOut
-from imgcluster.engines.protocol import Engine, Outcome, in_order
+from imgcluster.engines.protocol import Engine, in_order, result_of
 from imgcluster.errors import ImgclusterError
 from imgcluster.records import Embeddings, EmbeddingSource, StoredSpace
 from imgcluster.store.reader import FeatureReader
@@ -67,22 +66,13 @@ def spread_over(
     first = keys[key_order(keys)[:SAMPLED_ROWS]]
 
     def each(work: Callable[[Sequence[Embeddings]], Prepared]) -> Iterator[Prepared]:
-        deaths: Counter[int] = Counter()
-
-        def again(outcome: Outcome[Block, Prepared]) -> Iterable[Block]:
-            if not isinstance(outcome.error, ChildDied | TimedOut):
-                return ()
-            deaths[outcome.item.number] += 1
-            return (outcome.item,) if deaths[outcome.item.number] < _TRIES else ()
-
         held: dict[int, Prepared] = {}  # what was done again comes later
         following = 0
-        for outcome in in_order(engine, Prepare(work, lock), _blocks(store, spaces, sources), instead=again):
+        blocks = _blocks(store, spaces, sources)
+        for outcome in in_order(engine, Prepare(work, lock), blocks, tries=_TRIES):
             if isinstance(outcome.error, ChildDied | TimedOut):
                 raise ImgclusterError(f"{_TRIES} workers died preparing the same embeddings: {outcome.error}")
-            if outcome.result is None:
-                raise outcome.error or RuntimeError("a block was lost")
-            held[outcome.item.number] = outcome.result
+            held[outcome.item.number] = result_of(outcome)
             while following in held:
                 yield held.pop(following)
                 following += 1
