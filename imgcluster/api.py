@@ -36,7 +36,7 @@ from imgcluster.workflows.cluster_result import ClusterResult
 from imgcluster.workflows.clustering_folder import Changed
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.demo_images import DemoImages, make_demo_images
-from imgcluster.workflows.duplicates_report import duplicates_and_report
+from imgcluster.workflows.duplicates_report import report_duplicates
 from imgcluster.workflows.evaluate import evaluate
 from imgcluster.workflows.networks import ListedNetwork, list_networks
 from imgcluster.workflows.options import (
@@ -55,7 +55,7 @@ from imgcluster.workflows.options import (
     SweepOptions,
     UndoOptions,
 )
-from imgcluster.workflows.sweep_report import sweep_and_report
+from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo as take_away
 
 Path = str | os.PathLike[str]
@@ -129,7 +129,10 @@ def cluster(*paths: Path, options: ClusterOptions, run: Runner) -> ClusterResult
 @_command
 def sweep(*paths: Path, options: SweepOptions, run: Runner) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; `plot` is a PNG or SVG file, `report` a page in `out`."""
-    return run(sweep_and_report, paths, options)[0]
+    result = run(sweeping.sweep, paths, options)
+    if options.report:
+        run(report_sweep, result, options, paths)
+    return result
 
 
 @_command
@@ -165,7 +168,10 @@ def duplicates(
     """
     if options.apply and options.trash:
         return run(apply_plan, options.apply, options.trash)
-    return run(duplicates_and_report, paths, options)[0]
+    result = run(duplicating.duplicates, paths, options)
+    if options.report:
+        run(report_duplicates, result, options.out)
+    return result
 
 
 @_command

@@ -19,9 +19,11 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
     if options.apply and options.trash:
         yield from _apply(options.apply, options.trash, run)
         return
-    from imgcluster.workflows.duplicates_report import duplicates_and_report
+    from imgcluster.workflows import duplicates as workflow
+    from imgcluster.workflows.duplicates_report import report_duplicates
 
-    result, page = run(duplicates_and_report, paths or (), options)
+    result = run(workflow.duplicates, paths or (), options)
+    page = run(report_duplicates, result, options.out) if options.report else None
     yield Answer(
         {
             "images": result.images,

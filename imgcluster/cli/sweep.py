@@ -7,9 +7,11 @@ from imgcluster.workflows.options import SweepOptions
 
 def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers:
     """Try a range of cluster numbers and suggest one."""
-    from imgcluster.workflows.sweep_report import sweep_and_report
+    from imgcluster.workflows import sweep as workflow
+    from imgcluster.workflows.sweep_report import report_sweep
 
-    result, page = run(sweep_and_report, paths or (), options)
+    result = run(workflow.sweep, paths or (), options)
+    page = run(report_sweep, result, options, paths or ()) if options.report else None
     answer = {"images": result.images, **vars(result.sweep), "report": page}
     del answer["labels"]
     yield Answer(answer)

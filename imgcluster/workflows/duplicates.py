@@ -27,6 +27,7 @@ from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import path_filter
+from imgcluster.output.report_pages import require_jinja
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Embeddings, Keys, Pictures, Progress, mtime_ns, row_of_key
@@ -70,9 +71,11 @@ def duplicates(
     Raises
     ------
     ImgclusterError
-        Where the store knows no image, or the decisions cannot be read.
+        Where the store knows no image, the decisions cannot be read, or the library of the report is missing.
     """
     options = options or DuplicatesOptions()
+    if options.report:
+        require_jinja()  # where it is missing, that shows before the long work
     write_plan = table_file(options.plan, PLAN_COLUMNS)
     judged = list(_decisions(options.decisions)) if options.decisions else []
     with open_space(options, progress) as (store, space):

@@ -9,34 +9,11 @@ from imgcluster.analysis.duplicates import DuplicateFile, DuplicateGroup
 from imgcluster.output.duplicates_pages import MOST_SHOWN, ComparedImage, duplicates_pages
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
-from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
+from imgcluster.workflows.duplicates import DuplicatesResult
 from imgcluster.workflows.known_images import permissions
-from imgcluster.workflows.options import DuplicatesOptions
-from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
+from imgcluster.workflows.pages import make_thumbnails, write_pages
 
 _MOST_GROUPS = 5_000
-
-
-def duplicates_and_report(
-    paths: Sequence[str | os.PathLike[str]],
-    options: DuplicatesOptions,
-    *,
-    thumbnails: str,
-    owner: Ownership = IN_MEMORY,
-    progress: Progress = SILENT,
-) -> tuple[DuplicatesResult, str | None]:
-    """Do as `duplicates`, and as `report_duplicates` where `options` ask for that: else the page is None.
-
-    Where the report's library is missing, MissingExtra comes before the long work.
-    """
-    if options.report:
-        require_report_library()
-    result = duplicates(paths, options, owner=owner, progress=progress)
-    if not options.report:
-        return result, None
-    return result, report_duplicates(
-        result, options.out, thumbnails=thumbnails, owner=owner, progress=progress
-    )
 
 
 def report_duplicates(
@@ -51,12 +28,8 @@ def report_duplicates(
 
     `thumbnails` keeps those that were made, from one report to the next.
 
-    Raises
-    ------
-    MissingExtra
-        Where the report's library is not installed.
-    ImgclusterError
-        Where `out` is not ours to replace, or cannot be written.
+    MissingExtra where the report's library is not installed; ImgclusterError where `out` is not ours to
+    replace, or cannot be written.
     """
     groups = [*result.groups, *result.look_alikes]
     if len(groups) > _MOST_GROUPS:

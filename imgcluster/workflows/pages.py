@@ -12,7 +12,6 @@ from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.images.facts import date_taken
 from imgcluster.images.header import EXTENSIONS
 from imgcluster.output.folders import FolderPlan, build_folders
-from imgcluster.output.report_pages import require_jinja as require_report_library
 from imgcluster.output.report_thumbnails import (
     PREVIEW_SIDE,
     TAKEN,
@@ -25,8 +24,6 @@ from imgcluster.output.report_thumbnails import (
 from imgcluster.ownership import Ownership
 from imgcluster.records import Progress
 from imgcluster.workflows.known_images import KNOWN_LIMITS, make_of_known, with_each
-
-__all__ = ["make_thumbnails", "require_report_library", "write_pages"]
 
 _NOT_IN_BROWSERS = tuple(
     suffix for kind in ("TIFF", "HEIC", "JPEG 2000", "PNM", "DIB") for suffix in EXTENSIONS[kind]

@@ -11,6 +11,7 @@ from typing import Any
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
+from imgcluster.output.report_pages import require_jinja
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
@@ -50,12 +51,14 @@ def sweep(
     ImgclusterError
         Where the store knows no image.
     MissingExtra
-        Where a plot is asked for without Matplotlib.
+        Where a plot or a report is asked for without its library.
     """
     options = options or SweepOptions()
     plot = options.plot
+    if options.report:
+        require_jinja()  # where it is missing, that shows before the long work
     if plot is not None:
-        _plot(Sweep((), 0, ""), plot)  # an unknown kind, or Matplotlib missing, shows before the long work
+        _plot(Sweep((), 0, ""), plot)  # so does an unknown kind, or Matplotlib
         check_target(plot, PLOT_MARK)
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)

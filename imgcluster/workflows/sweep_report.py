@@ -18,40 +18,17 @@ from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, json_number
 from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
-from imgcluster.workflows.pages import make_thumbnails, require_report_library, write_pages
-from imgcluster.workflows.sweep import SweepResult, sweep
+from imgcluster.workflows.pages import make_thumbnails, write_pages
+from imgcluster.workflows.sweep import SweepResult
 
 _MOST_SHOWN = 2_000
 _MEASURES = ("stability", "silhouette", "inertia")
 
 
-def sweep_and_report(
-    paths: Sequence[str | os.PathLike[str]],
-    options: SweepOptions,
-    *,
-    thumbnails: str,
-    owner: Ownership = IN_MEMORY,
-    progress: Progress = SILENT,
-) -> tuple[SweepResult, str | None]:
-    """Do as `sweep`, and as `report_sweep` where `options` ask for that: else the page is None.
-
-    Where the report's library is missing, MissingExtra comes before the long work.
-    """
-    if options.report:
-        require_report_library()
-    result = sweep(paths, options, owner=owner, progress=progress)
-    if not options.report:
-        return result, None
-    places = [os.fspath(path) for path in paths]
-    return result, report_sweep(
-        result, options, places, thumbnails=thumbnails, owner=owner, progress=progress
-    )
-
-
 def report_sweep(
     result: SweepResult,
     options: SweepOptions,
-    paths: Sequence[str],
+    paths: Sequence[str | os.PathLike[str]],
     *,
     thumbnails: str,
     owner: Ownership = IN_MEMORY,
@@ -59,12 +36,8 @@ def report_sweep(
 ) -> str:
     """Write the page into the folder `options.out`, in place of that of an earlier run; return what to open.
 
-    Raises
-    ------
-    MissingExtra
-        Where the report's library is not installed.
-    ImgclusterError
-        Where the folder is not ours to replace, or cannot be written.
+    MissingExtra where the report's library is not installed; ImgclusterError where the folder is not ours to
+    replace, or cannot be written.
     """
     looked_at = result.files[: len(result.sweep.labels[0])]
     # Keys are digests: those of the first rows, in their order, are a random sample.
@@ -78,7 +51,7 @@ def report_sweep(
             {name: json_number(getattr(row, name)) for name in _MEASURES},
             groups[rows].tolist(),
             _names(old, looked_at, groups),
-            _command(row.k, options, paths),
+            _command(row.k, options, list(map(os.fspath, paths))),
         )
         for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
     ]
