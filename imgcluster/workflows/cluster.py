@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -18,11 +18,11 @@ from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import ChangedMeanwhile, ImgclusterError, UsageError, quantity
 from imgcluster.images.find import has_image_name
-from imgcluster.output.folders import build_folders, check_output, plan_folders, recover
+from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
 from imgcluster.output.link_modes import TABLE
 from imgcluster.output.manifest import ClusteringManifest
-from imgcluster.output.marker import read_marker
+from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -121,47 +121,38 @@ def _cluster(
     if those.kept:
         progress.note(what_happened(those.kept))
     placements = place(collection, those.clustering, [each.number for each in those.clusters])
-    files = [placement.path for placement in placements]
-    bytes_to_copy = fallbacks = lost = companions = 0
     before = said.before
-    if options.out is not None:
-        names = {each.number: each.name for each in those.clusters if each.name}
+    if options.out is None:
+        made = _Folders(placements, tuple(placement.path for placement in placements))
+    else:
+        saved = SavedClustering(
+            _manifest(those.clustering, those.clusters, paths, options),
+            (),
+            model_npz(those.clustering.model),
+            said.edits.renamed(those.called),
+        )
+        history = {} if before is None else history_files(before.all_steps)
+        names = saved.manifest.names
         plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
-        placements, bytes_to_copy, lost = plan.placements, plan.bytes_to_copy, len(plan.missing)
-        companions = len(plan.companions)
-        files = [file.source for file in plan.files]
-        if not options.dry_run:
-            saved = SavedClustering(
-                _manifest(those.clustering, those.clusters, paths, options),
-                (),
-                model_npz(those.clustering.model),
-                said.edits.renamed(those.called),
-            )
-            history = {} if before is None else history_files(before.all_steps)
-            built = build_folders(
-                plan,
-                force=options.force,
-                corrected=said.cover_all,
-                extra_files=lambda made: saved.as_made(made) | history,
-                progress=progress,
-                owner=owner,
-                expected_marker=standing,
-                wait=options.wait_for_folder,
-            )
-            fallbacks, plan = built.fallbacks, built.plan
-            placements = plan.placements
-            files = [os.path.join(plan.out, file.relative) for file in plan.files]
+        made = _make_folders(
+            *(plan, saved, history, options),
+            corrected=said.cover_all,
+            standing=standing,
+            owner=owner,
+            progress=progress,
+        )
+    placements = made.placements
     if points is not None:
         row = row_of_key(clustering.keys)
         points = points[[row[placement.key] for placement in placements]]
     clusters, unsorted = count_files(those.clusters, placements)
     return ClusterResult(
         **arrays_of(placements),
-        files=tuple(files),
+        files=made.files,
         points=points,
         k=clustering.k,
         images=len(placements),
-        missing=len(collection.missing) + lost,
+        missing=len(collection.missing) + made.lost,
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
         sizes=tuple(cluster.size for cluster in clusters),
@@ -177,11 +168,53 @@ def _cluster(
         silhouette=clustering.silhouette,
         seconds=time.perf_counter() - started,
         dry_run=options.dry_run,
-        companions=companions,
-        bytes_to_copy=bytes_to_copy,
-        fallbacks=fallbacks,
+        companions=made.companions,
+        bytes_to_copy=made.bytes_to_copy,
+        fallbacks=made.fallbacks,
         had_report=before is not None and before.has_report,
     )
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """Where images lie, or would; how many are gone, what went with them, and what it took."""
+
+    placements: tuple[Placement, ...]
+    files: tuple[str, ...]
+    lost: int = 0
+    companions: int = 0
+    bytes_to_copy: int = 0
+    fallbacks: int = 0
+
+
+def _make_folders(
+    plan: FolderPlan,
+    saved: SavedClustering,
+    history: Mapping[str, bytes],
+    options: ClusterOptions,
+    *,
+    corrected: bool,
+    standing: Marker | None,
+    owner: Ownership,
+    progress: Progress,
+) -> _Folders:
+    """Put the images into a folder for each cluster, unless it is a dry run."""
+    lost, companions, bytes_to_copy = len(plan.missing), len(plan.companions), plan.bytes_to_copy
+    if options.dry_run:
+        files = tuple(file.source for file in plan.files)
+        return _Folders(plan.placements, files, lost, companions, bytes_to_copy)
+    built = build_folders(
+        plan,
+        force=options.force,
+        corrected=corrected,
+        extra_files=lambda made: saved.as_made(made) | history,
+        progress=progress,
+        owner=owner,
+        expected_marker=standing,
+        wait=options.wait_for_folder,
+    )
+    files = tuple(os.path.join(built.plan.out, file.relative) for file in built.plan.files)
+    return _Folders(built.plan.placements, files, lost, companions, bytes_to_copy, built.fallbacks)
 
 
 def _fit(
