@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -190,7 +190,7 @@ class _Folders:
 def _make_folders(
     plan: FolderPlan,
     saved: SavedClustering,
-    history: Mapping[str, bytes],
+    history: dict[str, bytes],
     options: ClusterOptions,
     *,
     corrected: bool,

@@ -51,7 +51,7 @@ def report_sweep(
             {name: json_number(getattr(row, name)) for name in _MEASURES},
             groups[rows].tolist(),
             _names(old, looked_at, groups),
-            _command(row.k, options, list(map(os.fspath, paths))),
+            _command(row.k, options, [os.fspath(path) for path in paths]),
         )
         for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
     ]
