@@ -4,32 +4,14 @@
 often as you like. Names are loaded on first use, so that importing the package costs nothing.
 """
 
+# ruff: noqa: F403, F405 - all that `__all__` of the api names is here, too
 # `python -m imgcluster` comes here before the working folder is off the path (see __main__): only what the
 # interpreter itself has loaded by then may be imported.
 import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from imgcluster.api import (
-        assign,
-        cluster,
-        compare,
-        contact_sheet,
-        correct,
-        demo_images,
-        diff,
-        duplicates,
-        evaluate,
-        extract,
-        inventory,
-        merge,
-        name,
-        pick,
-        report,
-        similar,
-        sweep,
-        undo,
-    )
+    from imgcluster.api import *
     from imgcluster.errors import ImgclusterError
     from imgcluster.networks.own import network
 
@@ -50,12 +32,20 @@ __all__ = [
     "evaluate",
     "extract",
     "inventory",
+    "list_networks",
     "merge",
     "name",
     "network",
     "pick",
     "report",
     "similar",
+    "store_cache",
+    "store_export",
+    "store_info",
+    "store_merge",
+    "store_prune",
+    "store_repair",
+    "store_verify",
     "sweep",
     "undo",
 ]

@@ -10,19 +10,24 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, SupportsIndex, TypeVar
 
-from imgcluster.cli.places import Runner, network_places
+from imgcluster import caches
+from imgcluster.analysis import scoring
+from imgcluster.cli.places import Runner, cache_folder
+from imgcluster.cli.report import report_again
+from imgcluster.errors import UsageError
 from imgcluster.options import keywords, show_parameters
 from imgcluster.output.undo import Undone
-from imgcluster.records import SILENT, NetworkSource, Progress
+from imgcluster.records import SILENT, NetworkSource, Progress, StoredSpace
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
 from imgcluster.workflows import correct as correcting
 from imgcluster.workflows import diff as comparing_clusters
 from imgcluster.workflows import duplicates as duplicating
+from imgcluster.workflows import evaluate as evaluating
 from imgcluster.workflows import extract as extraction
 from imgcluster.workflows import inventory as listing
 from imgcluster.workflows import merge as merging
@@ -30,6 +35,7 @@ from imgcluster.workflows import name as naming
 from imgcluster.workflows import pick as picking
 from imgcluster.workflows import report as reporting
 from imgcluster.workflows import similar as searching
+from imgcluster.workflows import store as storing
 from imgcluster.workflows import sweep as sweeping
 from imgcluster.workflows.apply_plan import Applied, apply_plan
 from imgcluster.workflows.cluster_result import ClusterResult
@@ -37,21 +43,31 @@ from imgcluster.workflows.clustering_folder import Changed
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.demo_images import DemoImages, make_demo_images
 from imgcluster.workflows.duplicates_report import report_duplicates
-from imgcluster.workflows.evaluate import evaluate
-from imgcluster.workflows.networks import ListedNetwork, list_networks
+from imgcluster.workflows.export import export
+from imgcluster.workflows.labels import Labels
+from imgcluster.workflows.networks import ListedNetworks
+from imgcluster.workflows.networks import list_networks as networks_here
 from imgcluster.workflows.options import (
+    DEFAULT_CLUSTERS,
+    FOLDERS,
     AssignOptions,
+    CacheOptions,
     ClusterOptions,
     CompareOptions,
     ContactSheetOptions,
     CorrectOptions,
     DuplicatesOptions,
+    ExportOptions,
     ExtractOptions,
     InventoryOptions,
+    MergeOptions,
     NameOptions,
     PickOptions,
+    PruneOptions,
+    ReadStoreOptions,
     ReportOptions,
     SimilarOptions,
+    StoreOptions,
     SweepOptions,
     UndoOptions,
 )
@@ -59,7 +75,10 @@ from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo as take_away
 
 Path = str | os.PathLike[str]
+Paths = Path | Iterable[Path]
+Clusters = Path | ClusterResult
 _Result = TypeVar("_Result")
+_Changed = TypeVar("_Changed", ClusterResult, assigning.AssignResult, Changed, Undone)
 
 __all__ = [
     "assign",
@@ -73,12 +92,19 @@ __all__ = [
     "evaluate",
     "extract",
     "inventory",
+    "list_networks",
     "merge",
     "name",
-    "networks",
     "pick",
     "report",
     "similar",
+    "store_cache",
+    "store_export",
+    "store_info",
+    "store_merge",
+    "store_prune",
+    "store_repair",
+    "store_verify",
     "sweep",
     "undo",
 ]
@@ -86,10 +112,14 @@ __all__ = [
 
 def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
     """Take the options as keywords, and `progress`, a bar where it is True, in place of `run`."""
-    with_keywords = keywords(function)
+    own = inspect.signature(function).parameters
+    with_keywords = keywords(function) if "options" in own else function
+    takes_more = any(each.kind is not inspect.Parameter.KEYWORD_ONLY for each in own.values())
 
     @functools.wraps(with_keywords)
     def run(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> _Result:
+        if arguments and not takes_more:
+            raise UsageError(f"{function.__name__}() takes its options by name, such as clusters=")
         if progress is not True:
             return with_keywords(*arguments, run=Runner(progress or SILENT), **given)
         from imgcluster.cli import console
@@ -97,59 +127,84 @@ def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
         with console.progress() as bars:
             return with_keywords(*arguments, run=Runner(bars), **given)
 
-    parameters = dict(inspect.signature(with_keywords).parameters)
+    parameters = dict(inspect.signature(with_keywords, eval_str=True).parameters)
     bar = parameters.pop("run").replace(name="progress", default=None, annotation=Progress | bool | None)
     show_parameters(run, [*parameters.values(), bar])
     return run
 
 
+def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, ...]:
+    """Take things one by one, or in a list. UsageError for what is none, or where a list has none."""
+    kinds = kinds or (str, os.PathLike)
+    one_by_one = [
+        [each] if isinstance(each, kinds) or not isinstance(each, Iterable) else each for each in given
+    ]
+    found = tuple(each for some in one_by_one for each in some)
+    for each in found:
+        if not isinstance(each, kinds):
+            raise UsageError(f"{each!r} is no {what}: give one after the other, or one list of them")
+    if one_by_one and not found:
+        raise UsageError(f"there is no {what} in the list that was given")
+    return found
+
+
+def _with_report(result: _Changed, clusters: str | None, run: Runner) -> _Changed:
+    """Make the report again, if there was one before the change."""
+    if result.had_report and clusters is not None:
+        report_again(run, clusters)
+    return result
+
+
 @_command
 def extract(
-    *paths: Path, options: ExtractOptions, source: NetworkSource | None = None, run: Runner
+    *paths: Paths, options: ExtractOptions, source: NetworkSource | None = None, run: Runner
 ) -> extraction.ExtractResult:
     """Embed every image below `paths` (default: the current folder) that the store does not know yet.
 
     `source` is a network of your own in place of the one that the options choose. Raises `ImgclusterError`
     where nothing came of it; single files that failed are in the result.
     """
-    return run(extraction.extract, paths or (".",), options, source=source)
+    return run(extraction.extract, _each(paths) or (".",), options, source=source)
 
 
 @_command
-def cluster(*paths: Path, options: ClusterOptions, run: Runner) -> ClusterResult:
+def cluster(*paths: Paths, options: ClusterOptions, run: Runner) -> ClusterResult:
     """Sort the embedded images below `paths` (default: all) into one folder per cluster.
 
     The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
     and it has the points as well. `network` is a name or several. Raises `ImgclusterError` where the store
     knows no image, or the folder is not ours to replace.
     """
-    return run(clustering.cluster, paths, options)
+    found = run(clustering.cluster, _each(paths), options)
+    return _with_report(found, found.out, run)
 
 
 @_command
-def sweep(*paths: Path, options: SweepOptions, run: Runner) -> sweeping.SweepResult:
+def sweep(*paths: Paths, options: SweepOptions, run: Runner) -> sweeping.SweepResult:
     """Try numbers of clusters and suggest one; `plot` is a PNG or SVG file, `report` a page in `out`."""
-    result = run(sweeping.sweep, paths, options)
+    places = _each(paths)
+    result = run(sweeping.sweep, places, options)
     if options.report:
-        run(report_sweep, result, options, paths)
+        run(report_sweep, result, options, places)
     return result
 
 
 @_command
-def compare(*paths: Path, options: CompareOptions, run: Runner) -> comparing.CompareResult:
+def compare(path: Paths, *paths: Paths, options: CompareOptions, run: Runner) -> comparing.CompareResult:
     """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    return run(comparing.compare, paths, options)
+    return run(comparing.compare, _each((path, *paths)), options)
 
 
 @_command
 def assign(
-    *paths: Path, options: AssignOptions, source: NetworkSource | None = None, run: Runner
+    path: Paths, *paths: Paths, options: AssignOptions, source: NetworkSource | None = None, run: Runner
 ) -> assigning.AssignResult:
     """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again.
 
     A `source` that `extract` was given is to be given again, for new images.
     """
-    return run(assigning.assign, paths, options, source=source)
+    result = run(assigning.assign, _each((path, *paths)), options, source=source)
+    return _with_report(result, options.clusters, run)
 
 
 @_command
@@ -160,7 +215,7 @@ def similar(image: Path, *, options: SimilarOptions, run: Runner) -> searching.S
 
 @_command
 def duplicates(
-    *paths: Path, options: DuplicatesOptions, run: Runner
+    *paths: Paths, options: DuplicatesOptions, run: Runner
 ) -> duplicating.DuplicatesResult | Applied:
     """Group images that are equal or look alike, and say which copy is the best.
 
@@ -168,16 +223,16 @@ def duplicates(
     """
     if options.apply and options.trash:
         return run(apply_plan, options.apply, options.trash)
-    result = run(duplicating.duplicates, paths, options)
+    result = run(duplicating.duplicates, _each(paths), options)
     if options.report:
         run(report_duplicates, result, options.out)
     return result
 
 
 @_command
-def inventory(*paths: Path, options: InventoryOptions, run: Runner) -> listing.InventoryResult:
+def inventory(*paths: Paths, options: InventoryOptions, run: Runner) -> listing.InventoryResult:
     """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
-    return run(listing.inventory, paths, options)
+    return run(listing.inventory, _each(paths), options)
 
 
 @_command
@@ -199,9 +254,10 @@ def correct(*, options: CorrectOptions, run: Runner) -> correcting.Corrected:
 
 
 @_command
-def merge(*clusters_to_merge: str, options: NameOptions, run: Runner) -> Changed:
+def merge(*clusters_to_merge: int | str, options: NameOptions, run: Runner) -> Changed:
     """Make one cluster of several, given by numbers or names; the first takes the others."""
-    return run(merging.merge, clusters_to_merge, options)
+    given = _each(clusters_to_merge, str, SupportsIndex, what="number or name")
+    return _with_report(run(merging.merge, given, options), options.clusters, run)
 
 
 @_command
@@ -210,28 +266,88 @@ def pick(*, options: PickOptions, run: Runner) -> picking.PickResult:
     return run(picking.pick, options)
 
 
-def diff(first: Path, second: Path) -> comparing_clusters.Difference:
-    """Tell what changed from one clustering to another."""
-    return comparing_clusters.diff(os.fspath(first), os.fspath(second))
+@_command
+def diff(first: Clusters, second: Clusters, *, run: Runner) -> comparing_clusters.Difference:
+    """Tell what changed from one clustering, a folder or a result, to another."""
+    return run(comparing_clusters.diff, first, second)
 
 
 @_command
-def name(*names: str, options: NameOptions, run: Runner) -> Changed:
-    """Give clusters names, each as ``"0=cats"``; their folders and later clusterings bear them."""
-    return run(naming.name, names, options)
+def evaluate(
+    labels: Labels = FOLDERS, *, clusters: Clusters = DEFAULT_CLUSTERS, run: Runner
+) -> scoring.Evaluation:
+    """Compare a clustering, a folder or a result, with classes; images without a label are left out.
+
+    `labels` are ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a
+    Series), or one for each image in the order of the clustering's paths.
+    """
+    return run(evaluating.evaluate, labels, clusters=clusters)
+
+
+@_command
+def name(*names: str | Mapping[int | str, str], options: NameOptions, run: Runner) -> Changed:
+    """Give clusters names, ``"0=cats"`` or ``{0: "cats"}``; their folders and later clusterings bear them."""
+    given = _each(names, str, Mapping, what="name such as 0=cats")
+    return _with_report(run(naming.name, given, options), options.clusters, run)
 
 
 @_command
 def undo(*, options: UndoOptions, run: Runner) -> Undone:
     """Go one step back; where there is none, or for `all`, take the clusters away; moved images go home."""
-    return run(take_away, **vars(options))
+    done = run(take_away, **vars(options))
+    return _with_report(done, options.clusters, run) if done.clusters is not None else done
 
 
-def networks() -> tuple[ListedNetwork, ...]:
+@_command
+def list_networks(*, run: Runner) -> ListedNetworks:
     """List the networks, and whether their weights are here."""
-    return list_networks(network_places())
+    return run(networks_here)
 
 
-def demo_images(folder: Path) -> DemoImages:
+@_command
+def demo_images(folder: Path, *, run: Runner) -> DemoImages:
     """Fill a folder with views of a few freely licensed photographs, to try things out."""
-    return make_demo_images(folder)
+    return run(make_demo_images, folder)
+
+
+@_command
+def store_info(*, options: ReadStoreOptions, run: Runner) -> storing.StoreInfo:
+    """Tell what is in the store."""
+    return run(storing.info, **vars(options))
+
+
+@_command
+def store_verify(*, options: ReadStoreOptions, run: Runner) -> storing.Verification:
+    """Check structure and every checksum of the store."""
+    return run(storing.verify, **vars(options))
+
+
+@_command
+def store_repair(*, options: StoreOptions, run: Runner) -> storing.Repair:
+    """Keep every sound row of a damaged store, and tell what was lost."""
+    return run(storing.repair, options.store, lock=not options.no_lock)
+
+
+@_command
+def store_prune(*, options: PruneOptions, run: Runner) -> storing.Pruned:
+    """Forget paths that are gone and rows that no path leads to; `dry_run` only tells."""
+    return run(storing.prune, **vars(options))
+
+
+@_command
+def store_merge(store: Paths, *stores: Paths, options: MergeOptions, run: Runner) -> storing.Merged:
+    """Join stores into a new one."""
+    paths = [os.fspath(each) for each in _each((store, *stores))]
+    return run(storing.merge, paths, options.out, lock=not options.no_lock)
+
+
+@_command
+def store_export(*, options: ExportOptions, run: Runner) -> StoredSpace:
+    """Write one feature space for other programs; return which."""
+    return run(export, options)
+
+
+@_command
+def store_cache(*, options: CacheOptions, run: Runner) -> tuple[caches.CachePart, ...]:
+    """Tell how much room thumbnails and converted networks take; `clear` removes them."""
+    return run(caches.clear if options.clear else caches.usage, cache_folder())

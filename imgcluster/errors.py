@@ -105,9 +105,8 @@ class NothingReadable(ImgclusterError):
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
         path, reason = failures[0]
-        which = "the only image" if len(failures) == 1 else f"none of {len(failures)} images"
-        not_read = "could not" if len(failures) == 1 else "could"
-        super().__init__(f"{which} {not_read} be read{'; the first' * (len(failures) > 1)}: {path}: {reason}")
+        which = "" if len(failures) == 1 else f"; the first of {len(failures)}"
+        super().__init__(f"nothing could be read{which}: {path}: {reason}")
         self.failures = failures
 
 

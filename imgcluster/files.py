@@ -399,6 +399,15 @@ def has_digest(path: str, digest: str) -> bool:
         return False
 
 
+def is_forbidden(path: str) -> bool:
+    """Whether this user may not know what is at a path."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
 def lies_below(path: str, folders: Iterable[str]) -> bool:
     """Whether `path` is one of `folders` or lies below one, by the names alone."""
     return path_filter(folders)(path)

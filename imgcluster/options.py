@@ -15,14 +15,16 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Any, Protocol, TypeVar, dataclass_transform, get_args, get_origin
 
 from imgcluster.errors import UsageError
 from imgcluster.files import lies_below
 from imgcluster.machine import using_threads
 
 _Result = TypeVar("_Result")
+_MOST_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Option:
     Attributes
     ----------
     metavar
-        What stands for the value in help. ``FILE`` and ``DIR`` are paths.
+        What stands for the value in help. ``FILE`` and ``DIR`` are paths, ``CLUSTER`` is a number or a name,
+        ``NETWORK`` a name or a network of one's own.
     parse
         Reads a text, also one given from Python. ValueError with a message where it cannot be read.
     least, most
@@ -65,6 +68,16 @@ def option(about: Option | str, default: Any = None, **more: Any) -> Any:
 def flag(about: Option | str, **more: Any) -> Any:
     """Make the field of an option that is off unless it is given."""
     return option(about, default=False, **more)
+
+
+class Named(Protocol):
+    """What its name stands for, such as a network of one's own."""
+
+    name: str
+
+
+_Path = str | os.PathLike[str]
+_TAKEN = {"FILE": _Path, "DIR": _Path, "CLUSTER": int | str, "NETWORK": str | Named}
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,16 @@ class Declared:
             return f"{about.least:g}..{about.most:g}"
         by_type = {int: "N", float: "X"}.get(self.kind, "NAME")
         return about.metavar or "|".join(about.choices) or by_type
+
+    @property
+    def annotation(self) -> Any:
+        """What Python code may give."""
+        taken: Any = _TAKEN.get(self.option.metavar, self.kind)
+        if self.option.parse is not None:
+            taken |= str
+        if self.many:
+            taken |= Iterable[taken]
+        return taken | None if self.optional or self.default is None else taken
 
     def read(self, value: Any) -> Any:
         """Turn what was given, as text or from Python, into the value. UsageError where that cannot be."""
@@ -147,8 +170,11 @@ def _whole(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    """Of what is no text, such as a network of one's own, its name stands for it."""
-    return os.fsdecode(value if isinstance(value, str | os.PathLike) else getattr(value, "name", value))
+    """Of what is no text, such as a network of one's own, its name stands for it; numbers name clusters."""
+    if isinstance(value, bool):
+        raise TypeError
+    value = getattr(value, "name", value) if not isinstance(value, os.PathLike) else value
+    return os.fsdecode(value) if isinstance(value, str | os.PathLike) else str(operator.index(value))
 
 
 _READERS: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: float, str: _text}
@@ -158,6 +184,16 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Ask whether the most similar of `names` was meant; empty where none is similar."""
     return "".join(f" (did you mean {close}?)" for close in get_close_matches(name, names, 1))
+
+
+def named_alike(missing: str | os.PathLike[str]) -> str:
+    """Ask whether a file or folder beside one that does not exist was meant; empty where none is similar."""
+    folder, name = os.path.split(os.path.abspath(missing))
+    try:
+        with os.scandir(folder) as entries:
+            return did_you_mean(name, [entry.name for entry in islice(entries, _MOST_LOOKED_AT)])
+    except OSError:
+        return ""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -195,10 +231,12 @@ def refuse_link_out(path: str) -> None:
 
 
 def as_arguments(options: type[Any], chosen: Mapping[str, Any]) -> list[str]:
-    """Write values of options as a person types them; those that are not the usual ones."""
+    """Write values of options as a person types them in any folder; those that are not the usual ones."""
     usual, typed = options(), []
     for each in declared(options):
         value = chosen.get(each.name, getattr(usual, each.name))
+        if each.name in chosen and value and each.option.metavar in {"FILE", "DIR"}:
+            value = tuple(map(os.path.abspath, value)) if each.many else os.path.abspath(value)
         if value is True:
             typed.append(each.flag)
         elif value != getattr(usual, each.name):
@@ -242,6 +280,9 @@ def spread(
     def with_keywords(*arguments: Any, **given: Any) -> _Result:
         for name in given.keys() - known.keys() - own.keys():
             raise TypeError(f"{function.__name__}() has no option {name!r}{did_you_mean(name, known)}")
+        for name in (each.name for each in known.values() if each.default is MISSING):
+            if name not in given:
+                raise TypeError(f"{function.__name__}() needs {name}=")
         values = {name: given.pop(name) for name in known if name in given}
         for name in [name for name, value in values.items() if value is None and not known[name].takes_none]:
             del values[name]
@@ -268,4 +309,6 @@ def keywords(function: Callable[..., _Result]) -> Callable[..., _Result]:
 
 def _keyword(each: Declared) -> inspect.Parameter:
     default = inspect.Parameter.empty if each.default is MISSING else each.default
-    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.kind)
+    return inspect.Parameter(
+        each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.annotation
+    )

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import os
+import shlex
 import stat
 
 from imgcluster.files import (
@@ -169,8 +170,11 @@ def _key_in(folder: str) -> bytes:
     """Read the key. OSError where others could have written or read it."""
     path, status = os.path.join(folder, "key"), os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or not is_mine(status) or status.st_mode & 0o022:
-        raise PermissionError(errno.EPERM, "is not a folder that this user alone can write to", folder)
+        what = f"is not a folder that this user alone can write to (chmod 700 {shlex.quote(folder)})"
+        raise PermissionError(errno.EPERM, what, folder)
     key, status = read_limited(path, _KEY_BYTES), os.lstat(path)
-    if not is_mine(status) or status.st_mode & 0o077 or len(key) != _KEY_BYTES:
+    if is_mine(status) and status.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, f"others can read it: chmod 600 {shlex.quote(path)}", path)
+    if not is_mine(status) or len(key) != _KEY_BYTES:
         raise PermissionError(errno.EPERM, "is not a key of 32 bytes that this user alone can read", path)
     return key

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fakes import FakeSource, write_images
+from option_tables import commands
 
 import imgcluster
 from imgcluster import api
 from imgcluster.cli.command import as_command
-from imgcluster.errors import MissingExtra
+from imgcluster.errors import MissingExtra, UsageError
 from imgcluster.machine import default_memory
+from imgcluster.options import Named
 from imgcluster.records import FeatureSpace
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 ONLY_ON_THE_COMMAND_LINE = {
     "extract": {"strict", "strict_new"},  # exit codes; here failures are in the result
     "cluster": {"report"},  # a function of its own
-    "networks": set[str](),
 }
 
 
@@ -38,7 +41,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", api.__all__)
 def test_every_option_of_a_command_is_a_keyword(name: str) -> None:
-    command = as_command(getattr(importlib.import_module(f"imgcluster.cli.{name}"), name))
+    module, _, command_of_store = name.partition("_") if name.startswith("store_") else (name, "", name)
+    module = module.removeprefix("list_")
+    function = command_of_store.removeprefix("list_")
+    command = as_command(getattr(importlib.import_module(f"imgcluster.cli.{module}"), function))
     options = (
         set(inspect.signature(command).parameters)
         - {"json", "quiet", "log"}
@@ -47,8 +53,10 @@ def test_every_option_of_a_command_is_a_keyword(name: str) -> None:
     assert options <= set(inspect.signature(getattr(api, name)).parameters)
 
 
-def test_every_function_is_a_name_of_the_package_but_for_the_one_that_a_room_has() -> None:
-    assert set(api.__all__) - set(imgcluster.__all__) == {"networks"}
+def test_every_command_has_a_function_and_every_function_is_a_name_of_the_package() -> None:
+    assert set(api.__all__) == set(imgcluster.__all__) - {"FeatureStore", "ImgclusterError", "network"}
+    there = {name.replace(" ", "_").replace("-", "_") for name, _ in commands()}
+    assert {name.removeprefix("list_") for name in api.__all__} == there
     assert imgcluster.sweep is api.sweep
     with pytest.raises(AttributeError, match="no attribute 'frobnicate'"):
         _ = imgcluster.frobnicate  # type: ignore[attr-defined]
@@ -60,6 +68,101 @@ def test_help_shows_the_options_with_their_defaults() -> None:
     assert parameters["no_lock"].default is False
     assert "lock" not in parameters
     assert "mode" not in inspect.signature(api.sweep).parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "taken"),
+    [
+        ("cluster", "k", int | str | None),
+        ("cluster", "memory", int | str | None),
+        ("cluster", "out", str | os.PathLike[str] | None),
+        ("cluster", "force", bool),
+        ("sweep", "k", int | str | Iterable[int | str]),
+        ("contact_sheet", "cluster", int | str),
+        ("extract", "network", str | Named | None),
+        ("report", "clusters", str | os.PathLike[str]),
+    ],
+)
+def test_help_shows_what_an_option_takes(name: str, option: str, taken: object) -> None:
+    assert inspect.signature(getattr(imgcluster, name)).parameters[option].annotation == taken
+
+
+def test_paths_come_one_by_one_or_in_a_list(here: Path) -> None:
+    reds, greens = here / "photos" / "red", here / "photos" / "green"
+    assert imgcluster.cluster([reds, greens], k=2, out=None).images == 10
+    assert imgcluster.cluster(iter([reds]), greens, k=2, out=None).images == 10
+    for wrong, says in (
+        ([["photos"]], r"\['photos'\] is no path: give one after the other, or one list of them"),
+        (5, "5 is no path"),
+        ([], "there is no path in the list"),
+    ):
+        for function in (imgcluster.extract, imgcluster.cluster, imgcluster.assign):
+            with pytest.raises(UsageError, match=says):
+                function(wrong)
+
+
+def test_a_result_stands_for_its_folder(here: Path) -> None:
+    three = imgcluster.cluster(k=3)
+    two = imgcluster.cluster(k=2)
+    changed = imgcluster.diff(three, two)  # the folder holds the second alone
+    assert len(changed.clusters) == 3
+    assert changed.moved
+    assert imgcluster.diff(two, "clusters").moved == ()
+    assert {image.cluster for image in imgcluster.assign("photos", clusters=two).images} == {*two.labels}
+    assert imgcluster.report(clusters=two).images == 15
+    assert imgcluster.similar("photos/red/red0.png", top=2, clusters=two)
+    nowhere = imgcluster.cluster(k=2, out=None)
+    assert imgcluster.diff(nowhere, three).clusters
+    with pytest.raises(UsageError, match="lie in no folder"):
+        imgcluster.report(clusters=nowhere)
+    with pytest.raises(UsageError, match=r"report\(\) takes its options by name, such as clusters="):
+        imgcluster.report(two)
+    with pytest.raises(TypeError, match=r"contact_sheet\(\) needs cluster="):
+        imgcluster.contact_sheet()
+
+
+def test_clusters_are_named_by_a_mapping_and_meant_by_numbers_and_names(here: Path) -> None:
+    found = imgcluster.cluster(k=3)
+    named = imgcluster.name({0: "cats", "2": "dogs"}, "1=birds")
+    assert [cluster.name for cluster in named.clusters] == ["cats", "birds", "dogs"]
+    for which in (found.labels[0], "cats", "0"):
+        assert imgcluster.contact_sheet(cluster=which, out=here / "sheet.png") == 5
+    with pytest.raises(UsageError, match="there are 0 cats, 1 birds, 2 dogs"):
+        imgcluster.contact_sheet(cluster="cows", out=here / "sheet.png")
+    assert len(imgcluster.merge(0, "dogs").clusters) == 2
+    with pytest.raises(UsageError, match="is no name such as 0=cats"):
+        imgcluster.name(5)
+
+
+def test_a_report_is_of_what_stands(here: Path) -> None:
+    imgcluster.cluster(k=3)
+    page = Path(imgcluster.report().page)
+    imgcluster.name({0: "cats"})
+    assert "cats (0)" in page.read_text()
+    imgcluster.merge("cats", 1)
+    assert "2 clusters" in page.read_text()
+    imgcluster.cluster(k=2, dry_run=True)
+    imgcluster.undo()
+    assert "3 clusters" in page.read_text()
+    imgcluster.cluster(k=4)
+    assert "4 clusters" in page.read_text()
+
+
+def test_the_store_is_looked_after_from_python(here: Path) -> None:
+    assert imgcluster.store_info().spaces[0].rows == 15
+    assert imgcluster.store_verify(progress=True).problems == ()
+    (here / "photos" / "red" / "red0.png").unlink()
+    told = imgcluster.store_prune(dry_run=True)
+    assert (told.paths, told.rows, told.dry_run) == (1, 1, True)
+    assert imgcluster.store_info().paths == 15
+    assert imgcluster.store_prune().rows == 1
+    assert imgcluster.store_info().paths == 14
+    assert imgcluster.store_merge(["features.h5"], out="all.h5").rows == 14
+    assert imgcluster.store_export(out="all.npz").rows == 14
+    assert imgcluster.store_repair(store="all.h5").lost == ()
+    assert {part.name for part in imgcluster.store_cache()} == {"thumbnails", "models"}
+    assert imgcluster.list_networks()[0].name == "inception_v3"
+    assert "efficientnet_lite2" in imgcluster.list_networks()._repr_html_()
 
 
 def test_a_network_is_a_name_or_several(here: Path) -> None:
@@ -90,7 +193,10 @@ def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
 
 def test_the_memory_is_limited_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(api.clustering, "cluster", lambda paths, options, **more: seen.append(options))
+    nothing = SimpleNamespace(had_report=False, out=None)
+    monkeypatch.setattr(
+        api.clustering, "cluster", lambda paths, options, **more: seen.append(options) or nothing
+    )
     imgcluster.cluster()
     imgcluster.cluster(memory=10**6)
     assert [options.memory for options in seen] == [default_memory(), 10**6]
@@ -112,6 +218,5 @@ def test_what_clusters_are_good_for(here: Path) -> None:
     assert imgcluster.duplicates(threshold=0.9999999).images == 15
     assert imgcluster.contact_sheet(cluster=0, out=here / "sheet.png") == 5
     assert Path(imgcluster.report().page).is_file()
-    assert api.networks()[0].name == "inception_v3"
     imgcluster.undo()
     assert not (here / "clusters").exists()

@@ -143,12 +143,15 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str, tuple[int, ...]]:
     equal = [row for row in stable if row.stability >= best - _AS_GOOD]
     chosen = max(equal, key=lambda row: (-2.0 if np.isnan(row.silhouette) else row.silhouette, -row.k))
     reason = f"clusterings of random halves agree best (stability {chosen.stability:.3f})"
-    if best < _STABLE:
+    if len(rows) == 1:
+        how = "badly" if best < _STABLE else "well"
+        reason = f"one number of clusters alone: random halves agree {how} (stability {best:.3f})"
+    elif best < _STABLE:
         reason = f"no number of clusters stands out: {reason}, and not even here well"
     if len(equal) > 1:
         rivals = ", ".join(str(row.k) for row in equal if row is not chosen)
         reason += f"; as stable as {rivals}, with a higher silhouette ({chosen.silhouette:.3f})"
-    if chosen.k == max(row.k for row in rows):
+    if len(rows) > 1 and chosen.k == max(row.k for row in rows):
         reason += "; it is the largest k tried: try more"
     levels = tuple(sorted({chosen.k if abs(k - chosen.k) == 1 else k for k in _peaks(stable)}))
     if others := [str(k) for k in levels if k != chosen.k]:

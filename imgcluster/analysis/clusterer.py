@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -82,6 +82,16 @@ class FoundIn:
     labels: NDArray[np.int32]
     model: ClustererModel
     space: Space
+
+
+def find_within(spaces: Spaces, inside: NDArray[np.bool_], find: Callable[[Spaces], FoundIn]) -> FoundIn:
+    """Find clusters of some of the images, (N,) bool; the others fit nowhere."""
+    if inside.all():
+        return find(spaces)
+    found = find(replace(spaces, rows=spaces.rows[inside]))
+    labels = np.full(len(inside), NOWHERE, np.int32)
+    labels[inside] = found.labels
+    return FoundIn(labels, found.model, spaces.made(found.space.step))
 
 
 @runtime_checkable

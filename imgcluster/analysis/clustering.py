@@ -17,9 +17,10 @@ from imgcluster.analysis.clusterer import (
     ClusterSettings,
     FoundIn,
     SpacesClusterer,
+    find_within,
 )
 from imgcluster.analysis.clusterers import find_clusterer
-from imgcluster.analysis.constraints import Constraints, constrain
+from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain
 from imgcluster.analysis.features import Features, Spread, load_features, transform_all
 from imgcluster.analysis.parallel import one_thread
 from imgcluster.analysis.scoring import silhouette
@@ -126,10 +127,11 @@ def cluster(
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
     features = load_features(sources, prepare, settings.memory, progress, spread)
-    check_count(settings.k, len(features.rows))
+    constraints = None if constraints is None else constraints.of(features.order)
+    outside = 0 if constraints is None else int((constraints.pinned == OUTSIDE).sum())
+    check_count(settings.k, len(features.rows) - outside)
     progress.begin("finding clusters")
     weights = np.ones(len(keys), np.int64) if weights is None else weights
-    constraints = None if constraints is None else constraints.of(features.order)
     found = fit(features, weights[features.order], settings, constraints, fuse=prepare.automatic)
     count = len(found.numbers)
     if finds_k:
@@ -150,7 +152,7 @@ def cluster(
             transforms=features.transforms,
             fusion=found.fusion,
             centroids=found.centroids,
-            algorithm=settings.algorithm if constraints is None else "kmeans",
+            algorithm="kmeans" if constraints is not None and constraints.groups else settings.algorithm,
             fitted=found.model.arrays(),
             numbers=found.numbers,
         ),
@@ -179,11 +181,17 @@ def fit(
         Whether the spaces become one whose directions are chosen, and chosen again by the clusters found.
     """
     spaces = Spaces(features.rows, settings.k, settings.memory)
-    find = _found if settings.leave_out is None else _found_but_for_strangers
+    inside = np.ones(len(weights), np.bool_) if constraints is None else constraints.pinned != OUTSIDE
+
+    def find(part: Spaces) -> FoundIn:
+        first = _found if settings.leave_out is None else _found_but_for_strangers
+        found = first(part, weights[inside], settings, fuse=fuse)
+        if constraints is None or not constraints.groups:
+            return found
+        return constrain(part, found.labels, constraints.of(np.flatnonzero(inside)), fuse=fuse)
+
     with one_thread:  # set once: each of the many steps would set it anew
-        found = find(spaces, weights, settings, fuse=fuse)
-        if constraints is not None:
-            found = constrain(spaces, found.labels, constraints, fuse=fuse)
+        found = find_within(spaces, inside, find)
     plain = spaces.plain.points if fuse else spaces.rows
     numbered = _numbered(found.labels, weights)
     return Fitted(*numbered, found.model, found.space.step, found.space.points, plain)
@@ -298,7 +306,7 @@ def check_count(k: int, images: int) -> None:
         raise ImgclusterError(f"{k} clusters cannot be made: choose --k 1 or more")
     if k > images:
         raise ImgclusterError(
-            f"{k} clusters cannot be made of {quantity(images, 'distinct image')}: "
+            f"{k} clusters of {quantity(images, 'distinct image')} cannot be made: "
             f"choose --k {images} or less"
         )
 

@@ -6,17 +6,19 @@ are in, or one of its own; then seeds stay where they were put, and count more t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
-from imgcluster.analysis.clusterer import NOWHERE, FoundIn
+from imgcluster.analysis.clusterer import FoundIn, find_within
 from imgcluster.analysis.kmeans import NearestCentroid
 from imgcluster.analysis.spaces import Space, Spaces
 
+OUTSIDE = -2
+"""The group of an image that is to be in no cluster."""
 _ROUNDS = 3
 _ITERATIONS = 50
 _SEED_WEIGHT = 5.0
@@ -32,7 +34,7 @@ class Constraints:
     Attributes
     ----------
     pinned
-        (N,) int32: the group whose cluster an image is in, or -1.
+        (N,) int32: the group whose cluster an image is in, or -1; `OUTSIDE`: it is in none.
     barred
         (N, groups) bool: the groups in whose clusters an image must not be.
     before
@@ -77,11 +79,8 @@ def constrain(
     """
     inside = (labels >= 0) | (constraints.pinned >= 0)
     if not inside.all():
-        part = replace(spaces, rows=spaces.rows[inside])
-        found = constrain(part, labels[inside], constraints.of(np.flatnonzero(inside)), fuse=fuse)
-        everywhere = np.full(len(labels), NOWHERE, np.int32)
-        everywhere[inside] = found.labels
-        return FoundIn(everywhere, found.model, spaces.made(found.space.step))
+        those = constraints.of(np.flatnonzero(inside))
+        return find_within(spaces, inside, lambda part: constrain(part, labels[inside], those, fuse=fuse))
     space = spaces.plain if fuse else Space(spaces.rows)
     centroids, renamed = _start(space.points, labels, constraints, spaces.k)
     anew, centroids = _lloyd(space.points, centroids, constraints)

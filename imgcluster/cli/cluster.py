@@ -36,7 +36,7 @@ def cluster(
     page, again = None, report is None and result.had_report
     if report and options.dry_run:
         run.progress.note("a dry run writes no report")
-    elif (report or again) and not options.dry_run:
+    elif report or again:
         make = report_again if again else make_report
         page = make(run, str(result.out), lock=not options.no_lock, wait=options.wait_for_folder)
     figures = result.figures()
@@ -58,6 +58,7 @@ def cluster(
     reasons = {
         "without an embedding of this network": result.unembedded,
         "gone": result.missing,
+        "not to be read by you": result.unreadable,
         "changed since they were extracted": result.changed,
     }
     left_out = sum(reasons.values())

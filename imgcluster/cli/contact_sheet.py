@@ -11,5 +11,6 @@ def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> Answers:
     from imgcluster.workflows.contact_sheet import make_contact_sheet
 
     images = run(make_contact_sheet, **vars(options))
-    yield Answer({"out": options.out, "cluster": options.cluster, "images": images})
+    cluster = int(options.cluster) if options.cluster.isdecimal() else options.cluster
+    yield Answer({"out": options.out, "cluster": cluster, "images": images})
     console.say(f"{quantity(images, 'image')} of cluster {options.cluster} drawn in {options.out}")

@@ -22,8 +22,7 @@ def info(*, options: ReadStoreOptions, run: Runner) -> Answers:
     """Tell what is in the store."""
     from imgcluster.workflows import store as workflow
 
-    lock, partial = not options.no_lock, options.partial
-    found = run(workflow.info, options.store, lock=lock, partial=partial, notify=run.progress.note)
+    found = run(workflow.info, **vars(options))
     spaces = [
         {
             "name": space.name,
@@ -53,7 +52,7 @@ def verify(*, options: ReadStoreOptions, run: Runner) -> Answers:
     """Check structure and every checksum; exit 1 where something is wrong."""
     from imgcluster.workflows import store as workflow
 
-    found = run(workflow.verify, options.store, lock=not options.no_lock, partial=options.partial)
+    found = run(workflow.verify, **vars(options))
     problems = found.problems
     yield Answer({"rows": found.rows, "problems": problems}, status=1 if problems else 0)
     counted = quantity(len(problems), "problem")
@@ -83,13 +82,15 @@ def prune(*, options: PruneOptions, run: Runner) -> Answers:
     """Forget paths that are gone and rows that no path leads to; the file shrinks."""
     from imgcluster.workflows import store as workflow
 
-    lock = not options.no_lock
-    done = run(workflow.prune, options.store, clusters=options.clusters, force=options.force, lock=lock)
+    done = run(workflow.prune, **vars(options))
     yield Answer(done)
     gone = f"{quantity(done.paths, 'path')} and {quantity(done.rows, 'row')}"
-    console.say(
-        f"{options.store}: removed {gone}; {done.bytes_before:,} bytes before, {done.bytes_after:,} now"
-    )
+    if done.dry_run:
+        console.say(f"{options.store}: would remove {gone}; nothing was changed")
+    else:
+        console.say(
+            f"{options.store}: removed {gone}; {done.bytes_before:,} bytes before, {done.bytes_after:,} now"
+        )
 
 
 def cache(*, options: CacheOptions, run: Runner) -> Answers:

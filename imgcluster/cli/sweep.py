@@ -16,6 +16,7 @@ def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers
     del answer["labels"]
     yield Answer(answer)
     console.show_rows(result.sweep.rows, k="", inertia=".1f", silhouette=".3f", stability=".3f")
-    suggestion = "" if result.sweep.doubtful else f"suggestion: k = {result.sweep.suggestion}: "
+    alone = result.sweep.doubtful or len(result.sweep.rows) == 1
+    suggestion = "" if alone else f"suggestion: k = {result.sweep.suggestion}: "
     console.say(f"{suggestion}{result.sweep.reason}")
     console.show_page(page)

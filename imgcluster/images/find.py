@@ -16,6 +16,7 @@ from imgcluster.files import is_system_name, lies_below, open_regular
 from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.file_bytes import kind_of_special_file, reason_of
 from imgcluster.images.header import EXTENSIONS, image_type
+from imgcluster.options import named_alike
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress, mtime_ns
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
@@ -179,7 +180,9 @@ def _is_folder(root: str) -> bool:
     try:
         return stat.S_ISDIR(os.stat(root).st_mode)
     except FileNotFoundError as error:
-        raise ImgclusterError(f"{root} does not exist; name a folder of images or an image") from error
+        raise ImgclusterError(
+            f"{root} does not exist{named_alike(root)}; name a folder of images or an image"
+        ) from error
     except (OSError, ValueError) as error:
         reason = reason_of(error)[0] if isinstance(error, OSError) else "a name that no file can have"
         raise ImgclusterError(f"{root}: {reason}") from error

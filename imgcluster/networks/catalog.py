@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from imgcluster.errors import UsageError
+from imgcluster.options import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -183,14 +184,16 @@ def register(network: Network) -> None:
 
     Raises
     ------
-    ValueError
+    UsageError
         The name is taken by another network, or is not made of small letters, digits, ``_`` and ``.``.
     """
     if not re.fullmatch(r"[a-z0-9_.]+", network.name):
-        raise ValueError(f"{network.name!r} is not a name of small letters, digits, '_' and '.'")
+        raise UsageError(
+            f"no network can be called {network.name!r}: a name is of small letters, digits, '_' and '.'"
+        )
     known = _networks.get(network.name, network)
     if known != network and not known.framework == network.framework == "python":
-        raise ValueError(f"another network is called {network.name!r}")
+        raise UsageError(f"another network is called {network.name!r}: choose another name")
     _networks[network.name] = network
 
 
@@ -208,4 +211,6 @@ def find_network(name: str) -> Network:
     """Return the network called `name`; UsageError naming those that exist where there is none."""
     if name in _networks:
         return _networks[name]
-    raise UsageError(f"no network is called {name!r}; there are {', '.join(_networks)}")
+    raise UsageError(
+        f"no network is called {name!r}{did_you_mean(name, _networks)}; there are {', '.join(_networks)}"
+    )

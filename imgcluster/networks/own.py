@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +62,11 @@ def network(  # noqa: PLR0913
     Raises
     ------
     UsageError
-        Where it is none of these, or a function without a version.
-    ValueError
-        Where the name is taken by a network that comes with imgcluster, or is not of these characters.
+        Where it is none of these, or a function without a version; the name is taken by a network that comes
+        with imgcluster, or is not of these characters; or a number cannot be.
     """
     kind = _kind_of(model)
+    _check(input_size, channels, interpolation, crop)
     if kind is _FUNCTION and not version:
         raise UsageError(
             f"network {name} is a function, and nobody can see when it computes something else: give it "
@@ -79,8 +79,8 @@ def network(  # noqa: PLR0913
         builder=partial(kind.compute, model),
         weights=GivenWeights(_digest(kind, model, version)),
         framework="python",
-        mean=_each_channel(mean),
-        std=_each_channel(std),
+        mean=_each_channel("mean", mean),
+        std=_each_channel("std", std, least=1e-9),
         channels=channels,
         layout=kind.layout,
         interpolation=interpolation,
@@ -210,6 +210,25 @@ def _digest(kind: _Kind, model: Any, version: str) -> str:
     return digest.hexdigest()
 
 
-def _each_channel(value: float | tuple[float, float, float]) -> tuple[float, float, float]:
-    one, two, three = np.broadcast_to(np.asarray(value, float), (3,)).tolist()
+def _check(input_size: Any, channels: str, interpolation: str, crop: float) -> None:
+    if not isinstance(input_size, int) or input_size < 1:
+        raise UsageError(f"input_size={input_size!r} cannot be: it is the side of a square, in pixels")
+    if not 0 <= crop <= 1:
+        raise UsageError(f"crop={crop!r} cannot be: it is a share of the shorter side, from 0 to 1")
+    for name, value in (("channels", channels), ("interpolation", interpolation)):
+        choices = get_args(get_type_hints(network)[name])
+        if value not in choices:
+            raise UsageError(f"{name}={value!r} is unknown: it is one of {', '.join(choices)}")
+
+
+def _each_channel(name: str, value: Any, least: float = -np.inf) -> tuple[float, float, float]:
+    try:
+        one, two, three = np.broadcast_to(np.asarray(value, float), (3,)).tolist()
+    except (TypeError, ValueError):
+        one = two = three = np.nan
+    if not (np.isfinite([one, two, three]).all() and min(one, two, three) >= least):
+        above = " above 0" if least > 0 else ""
+        raise UsageError(
+            f"{name}={value!r} cannot be: give a number{above}, or one for each of three channels"
+        )
     return one, two, three

@@ -13,6 +13,7 @@ from imgcluster.files import is_folder, is_system_name, is_temporary
 from imgcluster.held import remove_if_empty
 from imgcluster.output.companions import is_companion
 from imgcluster.output.marker import Marker, OwnFile
+from imgcluster.output.names import UNSORTED
 from imgcluster.records import CLUSTERING_MARKER
 
 JOURNAL = ".imgcluster-moves"
@@ -82,7 +83,7 @@ class Contents:
         return {
             then: now
             for then, now in most.values()
-            if "/" not in now and now not in self.folders and 2 * pairs[then, now] > left[then]
+            if "/" not in now and now not in {UNSORTED, *self.folders} and 2 * pairs[then, now] > left[then]
         }
 
     def _elsewhere(self) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,8 @@ class Situation:
             if folder in folders:
                 raise ImgclusterError(
                     f"{folder} is not known to be made by a run of yours, so nothing in it is changed: "
-                    "--trust DIR accepts it and writes only there and below DIR (--dry-run shows what)"
+                    "--trust DIR, the folder that its images came from, takes it over and writes only there "
+                    "and below DIR (--dry-run shows what)"
                 )
 
 

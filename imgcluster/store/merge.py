@@ -21,13 +21,14 @@ from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import Rows, all_rows, rows_like
 from imgcluster.store.schema import PICTURES
 from imgcluster.store.store_file import StoreFile, new_store
+from imgcluster.tabular import Tabular
 
 _TOLERANCE = 0.05
 """Relative difference between two embeddings of one image that other processors or precisions explain."""
 
 
 @dataclass(frozen=True)
-class Merged:
+class Merged(Tabular):
     """How many rows the new store has, and how many were in more than one of the old ones."""
 
     rows: int

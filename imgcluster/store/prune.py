@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgcluster.errors import StoreError, quantity
+from imgcluster.files import is_forbidden
 from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema
 from imgcluster.store.key_index import KeyIndex
@@ -16,16 +17,18 @@ from imgcluster.store.path_table import PathTables
 from imgcluster.store.rows import all_rows, rows_like
 from imgcluster.store.schema import PICTURES
 from imgcluster.store.store_file import StoreFile, new_store, require_store
+from imgcluster.tabular import Tabular
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """How many rows and paths went, and the store's size before and after."""
+class Pruned(Tabular):
+    """How many rows and paths went, or would go, and the store's size before and after."""
 
     rows: int
     paths: int
     bytes_before: int
     bytes_after: int
+    dry_run: bool = False
 
 
 def prune(
@@ -33,6 +36,7 @@ def prune(
     *,
     moved: Sequence[tuple[str, bytes]] = (),
     force: bool = False,
+    dry_run: bool = False,
     lock: bool = True,
     progress: Progress = SILENT,
 ) -> Pruned:
@@ -42,6 +46,8 @@ def prune(
     ----------
     moved
         Path and key of images that lie elsewhere now: paths and rows are kept.
+    dry_run
+        Only tell what would go.
 
     Raises
     ------
@@ -51,13 +57,13 @@ def prune(
     """
     path = os.path.abspath(path)
     require_store(path)
-    with StoreFile(path, write=True, lock=lock, notify=progress.note) as file:
+    with StoreFile(path, write=not dry_run, lock=lock, notify=progress.note) as file:
         groups, tables = all_rows(file.h5, path), PathTables(file.h5, path)
         known = tables.paths()
         progress.begin("looking for the images", len(known))
         elsewhere, present = {name for name, _ in moved}, set()
         for entry in known:
-            if entry.path in elsewhere or os.path.lexists(entry.path):
+            if entry.path in elsewhere or _is_there(entry.path):
                 present.add(entry.path)
             progress.advance()
         gone = [entry for entry in known if entry.path not in present]
@@ -71,23 +77,29 @@ def prune(
             lost = [entry.path for entry in gone if entry.key not in keys]
             _refuse_folders(path, tables.scanned_folders(), present, lost)
             _refuse_most(path, going, total)
-        progress.begin("copying the embeddings", sum(map(len, rows.values())))
+        if gone:
+            verb = "would forget" if dry_run else "forgetting"
+            progress.note(
+                f"{verb} {quantity(len(gone), 'path')} that lead nowhere, the first: {gone[0].path}"
+            )
         before = os.path.getsize(file.target)
+        if dry_run:
+            return Pruned(going, len(gone), before, before, dry_run)
+        progress.begin("copying the embeddings", sum(map(len, rows.values())))
         with new_store(file.target, file.replace_by, room=before) as new:
             for name, kept in rows.items():
                 if len(kept):
                     groups[name].copy_to(rows_like(new, path, groups[name]), kept, progress)
             target = PathTables(new, path)
             target.record_paths(entry for entry in known if entry.path in present)
-            target.record_failures(
-                f for f in tables.failures() if f.path in present or os.path.lexists(f.path)
-            )
+            target.record_failures(f for f in tables.failures() if f.path in present or _is_there(f.path))
             target.copy_history(tables)
-        if gone:
-            progress.note(
-                f"forgetting {quantity(len(gone), 'path')} that lead nowhere, the first: {gone[0].path}"
-            )
         return Pruned(going, len(gone), before, os.path.getsize(file.target))
+
+
+def _is_there(path: str) -> bool:
+    """Whether something is there, or this user may not know."""
+    return os.path.lexists(path) or is_forbidden(path)
 
 
 def _refuse_folders(path: str, folders: Sequence[str], kept: Collection[str], lost: Sequence[str]) -> None:

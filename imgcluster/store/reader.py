@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
+from imgcluster.options import did_you_mean
 from imgcluster.records import (
     Embeddings,
     EmbeddingSource,
@@ -121,9 +122,10 @@ class FeatureReader(ABC):
             )
         if not listed:
             raise StoreError(f"{self.path} holds no embeddings yet: run `imgcluster extract` first")
+        named = sorted({known for each in self.spaces for known in (each.space.network, each.name)})
         raise StoreError(
-            f"{self.path} has no feature space {wanted}, only {listed}: choose one with --space, "
-            "or run `imgcluster extract` for the missing one"
+            f"{self.path} has no feature space {wanted}{did_you_mean(str(wanted), named)}, only {listed}: "
+            "choose one with --space, or run `imgcluster extract` for the missing one"
         )
 
     def keys(self, space: str) -> Keys:

@@ -27,10 +27,11 @@ from imgcluster.store.schema import (
 )
 from imgcluster.store.store_file import StoreFile, being_read, failed, has_signature, new_store
 from imgcluster.store.table import append_entries, read_entries
+from imgcluster.tabular import Tabular
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Tabular):
     """What a look at every checksum found: rows that are right, and what is wrong, one line each."""
 
     rows: int
@@ -38,7 +39,7 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class Repair:
+class Repair(Tabular):
     """What a repair kept, what was lost (one line each), and where the damaged file lies now, if it was."""
 
     rows: int

@@ -20,6 +20,7 @@ from imgcluster.output.manifest import ClusteringManifest, read_manifest
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
+from imgcluster.output.names import UNSORTED
 from imgcluster.output.single_file import table_file
 from imgcluster.output.trust import is_foreign
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -179,7 +180,7 @@ def _have_moved(paths: Sequence[str | os.PathLike[str]], clusters: str) -> bool:
 def _allowed(clusters: str, manifest: ClusteringManifest) -> dict[bytes, NDArray[np.bool_]]:
     """Tell for each image that edits speak of the rows of the model that it may be in."""
     numbers = np.array([manifest.number_of[row] for row in range(len(manifest.number_of) - 1)])
-    called = {cluster.reference: cluster.number for cluster in manifest.clusters}
+    called = {cluster.reference: cluster.number for cluster in manifest.clusters} | {UNSORTED: -1}
     allowed: dict[bytes, NDArray[np.bool_]] = {}
     for edit in kept_edits(clusters).images:
         if edit.cluster in called:
@@ -204,7 +205,9 @@ def _predict(
         whole = [block[finite] for block in blocks]
         labels, distances = predict(model, whole)
         for row, key in enumerate(map(bytes, usable[-1])):
-            if key in allowed and not (labels[row] >= 0 and allowed[key][labels[row]]):
+            if key in allowed and not allowed[key].any():
+                labels[row] = -1
+            elif key in allowed and not (labels[row] >= 0 and allowed[key][labels[row]]):
                 point = model_points(model, [block[row : row + 1] for block in whole])
                 gaps = np.where(allowed[key], np.linalg.norm(model.centroids - point, axis=1), np.inf)
                 labels[row], distances[row] = gaps.argmin(), gaps.min()

@@ -13,10 +13,11 @@ import numpy as np
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clustering import check_count
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.engines.table import find_engine
-from imgcluster.errors import ChangedMeanwhile, ImgclusterError, UsageError, quantity
+from imgcluster.errors import ChangedMeanwhile, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
@@ -153,6 +154,7 @@ def _cluster(
         k=clustering.k,
         images=len(placements),
         missing=len(collection.missing) + made.lost,
+        unreadable=len(collection.unreadable),
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
         sizes=tuple(cluster.size for cluster in clusters),
@@ -171,7 +173,7 @@ def _cluster(
         companions=made.companions,
         bytes_to_copy=made.bytes_to_copy,
         fallbacks=made.fallbacks,
-        had_report=before is not None and before.has_report,
+        had_report=before is not None and before.has_report and not options.dry_run,
     )
 
 
@@ -240,9 +242,7 @@ def _fit(
         progress.note(f"k = {suggested.suggestion}: {suggested.reason}")
         k = suggested.suggestion
     if k > len(collection.images):
-        raise ImgclusterError(
-            f"{k} clusters of {quantity(len(collection.images), 'image')} cannot be made: choose a smaller k"
-        )
+        check_count(k, len(collection.keys))
     if k > len(collection.keys):
         k = len(collection.keys)
         progress.note(

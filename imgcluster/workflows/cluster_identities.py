@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -116,9 +117,18 @@ def successors(
 
 def what_happened(kept: Sequence[Successor]) -> str:
     """Say in one line what became of old clusters: those with names, and those that are not as before."""
-    told = [each for each in kept if each.name or each.now != each.number]
-    parts = [str(each) for each in told]
-    others = len(kept) - len(told)
-    if others:
-        parts.append(f"{quantity(others, 'other' if told else 'cluster')} as before")
+    parts = [str(each) for each in kept if not _as_before(each)]
+    if others := list(filter(_as_before, kept)):
+        least = math.floor(100 * min(map(_left, others)))
+        of_each = f" (at least {least} % of each)" if least < 100 else ""
+        parts.append(f"{quantity(len(others), 'other' if parts else 'cluster')} as before{of_each}")
     return "; ".join(parts).replace(" %)", " % of its images)", 1)
+
+
+def _as_before(cluster: Successor) -> bool:
+    return not cluster.name and cluster.now == cluster.number and _left(cluster) > 1 - _WORTH_TELLING
+
+
+def _left(cluster: Successor) -> float:
+    """Give the share of its images that are in the cluster of its number still."""
+    return sum(share.share for share in cluster.shares if share.number == cluster.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.analysis.clustering import model_points
-from imgcluster.errors import quantity
-from imgcluster.records import ClusterModel, Keys, NamedCluster, Placement, key_rows
+from imgcluster.errors import UsageError, quantity
+from imgcluster.output.manifest import read_manifest
+from imgcluster.ownership import Ownership
+from imgcluster.records import ClusterModel, Keys, NamedCluster, Notify, Placement, key_rows
 from imgcluster.store.reader import FeatureReader
 from imgcluster.workflows.cluster_identities import Successor
+from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.embedded_images import embedding_blocks
 from imgcluster.workflows.notebook import PICTURES_IN_A_ROW, Pictured
 
@@ -40,12 +44,12 @@ class ClusterResult(Pictured):
         (N,) float32, of being in the right cluster; NaN where it is not defined.
     points
         (N, d) float32 in which clusters were found; None where a folder was asked for.
-    images, sizes, unsorted, missing, changed, unembedded
-        Counted in files; the last three were left out.
+    images, sizes, unsorted, missing, unreadable, changed, unembedded
+        Counted in files; the last four were left out.
     kept
         What became of the clusters that the folder held before.
     had_report
-        Whether it had one.
+        Whether it had one, which is outdated now.
     """
 
     paths: tuple[str, ...] = field(repr=False)
@@ -59,6 +63,7 @@ class ClusterResult(Pictured):
     k: int
     images: int
     missing: int
+    unreadable: int
     changed: int
     unembedded: int
     sizes: tuple[int, ...]
@@ -78,6 +83,22 @@ class ClusterResult(Pictured):
     fallbacks: int
     had_report: bool
     companions: int = 0
+
+    def __fspath__(self) -> str:
+        """Give the folder, for which a result may stand: ``report(clusters=found)``."""
+        if self.out is None:
+            raise UsageError("these clusters lie in no folder: make them with out=, and give that result")
+        return self.out
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The cluster of each file."""
+        columns = (self.labels, self.distances, self.silhouettes, self.probabilities)
+        rows = zip(self.files, self.paths, self.keys, *(each.tolist() for each in columns), strict=True)
+        return tuple(
+            Placement(file, path, bytes(key), cluster, distance, silhouette, probability=probability)
+            for file, path, key, cluster, distance, silhouette, probability in rows
+        )
 
     def table(self) -> dict[str, Any]:
         """Give a row for each file."""
@@ -114,6 +135,19 @@ def arrays_of(placements: Sequence[Placement]) -> dict[str, Any]:
         "silhouettes": np.array([placement.silhouette for placement in placements], np.float32),
         "probabilities": np.array([placement.probability for placement in placements], np.float32),
     }
+
+
+def read_clusters(
+    clusters: str | os.PathLike[str] | ClusterResult, owner: Ownership, notify: Notify
+) -> tuple[tuple[Placement, ...], tuple[NamedCluster, ...]]:
+    """Give the files and the clusters of a folder, or of what `cluster` returned.
+
+    ImgclusterError where there is no clustering, or it is damaged.
+    """
+    if isinstance(clusters, ClusterResult):
+        return clusters.placements, clusters.clusters
+    placements = read_placements(clusters, owner, notify)
+    return placements, read_manifest(os.fspath(clusters)).clusters
 
 
 def points_of(store: FeatureReader, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:

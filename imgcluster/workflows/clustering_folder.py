@@ -33,6 +33,7 @@ from imgcluster.output.names import checked_name, folder_name, name_in_folder
 from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.records import NamedCluster, Notify, Placement, Progress
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.edits import EDITS, NO_EDITS, Edits, edits_csv, parse_kept_edits
 from imgcluster.workflows.options import ClusterOptions
 from imgcluster.workflows.stored_files import changed_files
@@ -159,7 +160,7 @@ class ClusteringFolder:
 
 
 @dataclass(frozen=True)
-class Changed:
+class Changed(Tabular):
     """The clusters of a folder after a change, and whether it had a report, which is about those before.
 
     `mode` is how the images come into it, as of `cluster`.

@@ -11,15 +11,16 @@ from imgcluster.images.encode import encode_image
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Pixels, Placement, Progress
-from imgcluster.workflows.clustering_folder import read_placements
+from imgcluster.workflows.cluster_result import read_clusters
 from imgcluster.workflows.known_images import decode_known, permissions, with_each
+from imgcluster.workflows.name import find_cluster
 
 _CELL = 160
 _REMARK = "imgcluster contact sheet"
 
 
 def make_contact_sheet(
-    cluster: int,
+    cluster: int | str,
     out: str,
     *,
     clusters: str | os.PathLike[str] = "clusters",
@@ -28,7 +29,7 @@ def make_contact_sheet(
     owner: Ownership = IN_MEMORY,
     progress: Progress = SILENT,
 ) -> int:
-    """Draw the images of a cluster that lie nearest to its centre, the nearest first; tell how many.
+    """Draw the images of a cluster (its number or name) that lie nearest to its centre; tell how many.
 
     Raises
     ------
@@ -37,9 +38,9 @@ def make_contact_sheet(
         be written, or `out` is a file that no contact sheet was written to.
     """
     check_target(out, _REMARK.encode())
-    members = [p for p in read_placements(clusters, owner, progress.note) if p.cluster == cluster]
-    if not members:
-        raise ImgclusterError(f"{clusters} has no cluster {cluster}: its folders are numbered from 0")
+    placements, there = read_clusters(clusters, owner, progress.note)
+    number = find_cluster(there, cluster).number
+    members = [placement for placement in placements if placement.cluster == number]
     members.sort(key=lambda placement: (placement.distance, os.fsencode(placement.path)))
     shown = members[:count]
     progress.begin("drawing the contact sheet", len(shown))

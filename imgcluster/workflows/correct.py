@@ -10,6 +10,7 @@ from imgcluster.errors import UsageError
 from imgcluster.output.single_file import write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.clustering_folder import command_again, read_folder
 from imgcluster.workflows.edits import NO_EDITS, Edits, edits_csv, read_edits
 from imgcluster.workflows.options import CorrectOptions
@@ -17,7 +18,7 @@ from imgcluster.workflows.user_edits import edits_by_hand
 
 
 @dataclass(frozen=True)
-class Corrected:
+class Corrected(Tabular):
     """What was done.
 
     Attributes
@@ -72,7 +73,7 @@ def correct(
     edits = earlier.updated(Edits(by_hand.images, names))
     write_file(options.out, edits_csv(edits, placements, os.path.dirname(os.path.realpath(options.out))))
     known = {cluster.reference for cluster in folder.clusters}
-    own = {edit.cluster for edit in by_hand.images if not edit.barred} - known
+    own = {*by_hand.clusters} - known
     k, file = len(folder.clusters) + len(own), shlex.quote(os.path.abspath(options.out))
     again = f"{command_again(folder.out, folder.saved.manifest)} --k {k} --edits {file}"
     return Corrected(options.out, len(by_hand.images), names, len(earlier.images), again)

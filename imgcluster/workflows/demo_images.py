@@ -14,6 +14,7 @@ from imgcluster.images.encode import encode_image
 from imgcluster.images.file_bytes import read_file
 from imgcluster.images.views import views
 from imgcluster.records import Pixels
+from imgcluster.tabular import Tabular
 
 VIEWS_PER_PHOTOGRAPH = 12
 
@@ -59,7 +60,7 @@ def photograph_pixels(photograph: Photograph) -> Pixels:
 
 
 @dataclass(frozen=True)
-class DemoImages:
+class DemoImages(Tabular):
     """The folder that was filled, with how many images of how many photographs."""
 
     folder: str

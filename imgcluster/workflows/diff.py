@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from imgcluster.analysis.succession import inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.manifest import read_manifest
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster_identities import Successor, successors
-from imgcluster.workflows.clustering_folder import read_placements
+from imgcluster.workflows.cluster_result import ClusterResult, read_clusters
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,26 @@ class Difference(Tabular):
         return columns_of(self.moved, MovedOn)
 
 
-def diff(first: str, second: str, *, owner: Ownership = IN_MEMORY, progress: Progress = SILENT) -> Difference:
-    """Compare two clusterings; images are known by their content.
+def diff(
+    first: str | os.PathLike[str] | ClusterResult,
+    second: str | os.PathLike[str] | ClusterResult,
+    *,
+    owner: Ownership = IN_MEMORY,
+    progress: Progress = SILENT,
+) -> Difference:
+    """Compare two clusterings, folders or results; images are known by their content.
 
     Raises
     ------
     ImgclusterError
         Where one is none, or they have no image in common.
     """
-    old, new = (
-        {p.key: p for p in read_placements(folder, owner, progress.note)} for folder in (first, second)
-    )
-    before, after = read_manifest(first), read_manifest(second)
+    (were, before), (are, after) = (read_clusters(one, owner, progress.note) for one in (first, second))
+    old, new = ({placement.key: placement for placement in those} for those in (were, are))
     common = sorted(old.keys() & new.keys())
     if not common:
-        raise ImgclusterError(f"{first} and {second} have no image in common")
-    numbers = [each.number for each in after.clusters]
+        raise ImgclusterError("the two clusterings have no image in common")
+    numbers = [each.number for each in after]
     row_of = {number: row for row, number in enumerate(numbers)} | {-1: -1}
     heritage = inherit(
         np.array([old[key].cluster for key in common]),
@@ -76,7 +80,7 @@ def diff(first: str, second: str, *, owner: Ownership = IN_MEMORY, progress: Pro
     )
     clusters = tuple(
         ClusterChange(**vars(each), verdict=_verdict(each))
-        for each in successors(heritage, numbers, before.names)
+        for each in successors(heritage, numbers, {each.number: each.name for each in before})
     )
     now = {each.number: each.now for each in clusters} | {-1: -1}
     moved = [

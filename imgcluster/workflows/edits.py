@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from imgcluster.errors import UsageError
 from imgcluster.files import read_limited
-from imgcluster.output.names import NOT, checked_name
+from imgcluster.output.names import NOT, UNSORTED, checked_name
 from imgcluster.output.paths import PathTexts
 from imgcluster.output.tables import as_typed, csv_bytes, no_formula
 from imgcluster.records import Placement
@@ -25,7 +25,7 @@ KeyOf = Callable[[str], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An image is in the cluster with this name (or number, as text); `barred`: it is not."""
+    """An image is in the cluster with this name (or number, as text), or in none; `barred`: not in that."""
 
     key: bytes
     cluster: str
@@ -46,7 +46,7 @@ class Edits:
     def clusters(self) -> tuple[str, ...]:
         """Whichever clusters are spoken of, each once, those that images are in first."""
         ordered = sorted(self.images, key=lambda edit: edit.barred)
-        return tuple(dict.fromkeys(edit.cluster for edit in ordered))
+        return tuple(dict.fromkeys(edit.cluster for edit in ordered if edit.cluster != UNSORTED))
 
     def updated(self, later: Edits) -> Edits:
         """Add later ones: of an image that both speak of, the later count alone."""
@@ -119,7 +119,9 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
         if found is None:
             raise unknown_image(where, key, path)
         barred = cluster.startswith(NOT)
-        images.setdefault(Edit(found, checked(cluster.removeprefix(NOT), where), barred), line)
+        if cluster != UNSORTED:
+            cluster = checked(cluster.removeprefix(NOT), where)
+        images.setdefault(Edit(found, cluster, barred), line)
     _refuse_contradictions(images, file)
     return Edits(tuple(images), {cluster: name for cluster, (name, _) in names.items()})
 

@@ -41,8 +41,9 @@ class EmbeddedImages:
         The feature spaces in use, mostly one.
     images
         Files; several may share a key.
-    missing, changed
-        Paths that are gone, and paths whose file is not the one that was embedded.
+    missing, unreadable, changed
+        Paths that are gone, paths that this user may not read, and paths whose file is not the one that was
+        embedded.
     unembedded
         Paths without an embedding in (one of) the spaces.
     """
@@ -51,6 +52,7 @@ class EmbeddedImages:
     spaces: tuple[StoredSpace, ...]
     images: tuple[StoredImage, ...]
     missing: tuple[str, ...]
+    unreadable: tuple[str, ...]
     changed: tuple[str, ...]
     unembedded: tuple[str, ...]
 
@@ -198,6 +200,7 @@ def collect(
         f"{quantity(len(group), 'image')} {why}, the first: {group[0]}: {advice(group[0])}"
         for group, why, advice in (
             (files.missing, "gone since extraction", _advice_on),
+            (files.unreadable, "that you may not read", _advice_on_forbidden),
             (files.changed, "changed since extraction", lambda _: "run `imgcluster extract` on them again"),
             (unembedded, f"without an embedding in {names}", lambda _: "run `imgcluster extract` on them"),
             (managed, "in a photo manager's library", lambda _: "name the library to take them"),
@@ -207,12 +210,18 @@ def collect(
     if not images and left_out:
         raise ImgclusterError(f"no image is left: {'; '.join(left_out)}")
     if not images:
-        where = f" below {', '.join(map(str, paths))}" if paths else ""
+        where = f" below {', '.join(map(os.path.abspath, paths))}" if paths else ""
         raise ImgclusterError(f"{store.path} knows no image{where}: run `imgcluster extract` first")
     for group in left_out:
         progress.note(f"left out: {group}")
     return EmbeddedImages(
-        store, tuple(spaces), tuple(images), tuple(files.missing), tuple(files.changed), tuple(unembedded)
+        store,
+        tuple(spaces),
+        tuple(images),
+        tuple(files.missing),
+        tuple(files.unreadable),
+        tuple(files.changed),
+        tuple(unembedded),
     )
 
 
@@ -223,6 +232,13 @@ def _count_spaces(
     rows = key_rows(keys)
     found: NDArray[np.intp] = np.sum([store.contains(space.name, rows) for space in spaces], axis=0)
     return found
+
+
+def _advice_on_forbidden(path: str) -> str:
+    """Say what opens the folder that is shut, or else the file."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return f"`chmod -R u+rX {shlex.quote(path)}` makes your own readable"
 
 
 def _advice_on(missing: str) -> str:

@@ -10,8 +10,7 @@ from imgcluster.analysis import scoring
 from imgcluster.analysis.scoring import Evaluation
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
-from imgcluster.workflows.cluster_result import ClusterResult
-from imgcluster.workflows.clustering_folder import read_placements
+from imgcluster.workflows.cluster_result import ClusterResult, read_clusters
 from imgcluster.workflows.labels import Labels, labels_of
 from imgcluster.workflows.options import FOLDERS
 
@@ -38,12 +37,9 @@ def evaluate(
     ImgclusterError
         Where there is no clustering or no label.
     """
-    if isinstance(clusters, ClusterResult):
-        paths, numbers = list(clusters.paths), clusters.labels
-    else:
-        placements = read_placements(clusters, owner, progress.note)
-        paths = [placement.original for placement in placements]
-        numbers = np.array([placement.cluster for placement in placements], np.int32)
+    placements, _ = read_clusters(clusters, owner, progress.note)
+    paths = [placement.original for placement in placements]
+    numbers = np.array([placement.cluster for placement in placements], np.int32)
     classes = labels_of(labels, paths, progress.note)
     labelled = [row for row, path in enumerate(paths) if path in classes]
     return scoring.evaluate(numbers[labelled], [classes[paths[row]] for row in labelled])

@@ -198,5 +198,8 @@ def _suspects(
     suspects = in_flight.suspects.union(crashers) & paths
     if suspects:
         were = "1 file was" if len(suspects) == 1 else f"{len(suspects)} files were"
-        progress.note(f"{were} being read when an earlier run died: each is read in a process of its own")
+        progress.note(
+            f"{were} being read when an earlier run died, the first: {min(suspects, key=os.fsencode)}: each "
+            "is read in a process of its own now, and counted as failed where that dies, too"
+        )
     return suspects

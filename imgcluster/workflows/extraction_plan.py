@@ -71,7 +71,7 @@ def _left_out(found: FoundImages) -> str:
 
 
 def _why_none(paths: Sequence[str | os.PathLike[str]], found: FoundImages) -> str:
-    nothing = f"no image found below {', '.join(map(str, paths))}"
+    nothing = f"no image found below {', '.join(map(os.path.abspath, paths))}"
     if found.clusterings:
         return (
             f"{nothing} but in {quantity(found.clusterings, 'folder')} that `cluster` made: name the folder "

@@ -11,6 +11,7 @@ from typing import Any
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import is_forbidden
 from imgcluster.images.facts import ImageFacts, image_facts
 from imgcluster.images.file_bytes import read_file
 from imgcluster.output.manifest import read_assignments
@@ -71,7 +72,7 @@ class InventoriedFile:
 
 @dataclass(frozen=True)
 class InventoryResult(Tabular):
-    """All files, sorted by their paths; counted as well: those embedded, failed and gone."""
+    """All files, sorted by their paths; each is counted once, as embedded, as failed, or as gone."""
 
     files: tuple[InventoriedFile, ...]
     embedded: int
@@ -118,11 +119,11 @@ def inventory(
     copies = Counter(file.key for file in known if file.key)
     numbers = {key: number for number, key in enumerate(key for key, count in copies.items() if count > 1)}
     progress.begin("reading headers", len(known))
-    files, gone = [], 0
+    files, counts = [], Counter[str]()
     for outcome in with_each(_facts, known, engine):
         file, facts = outcome.item, outcome.result or _NO_FACTS
-        is_gone = not any(map(os.path.lexists, file.places))
-        gone += is_gone
+        is_gone = not any(os.path.lexists(place) or is_forbidden(place) for place in file.places)
+        counts["gone" if is_gone else "failed" if file.failure else "embedded"] += 1
         files.append(
             InventoriedFile(
                 path=file.path,
@@ -141,8 +142,7 @@ def inventory(
         )
         progress.advance()
     write_table(map(astuple, files))
-    failed = sum(bool(file.failure) for file in known)
-    return InventoryResult(tuple(files), len(files) - failed, failed, gone)
+    return InventoryResult(tuple(files), counts["embedded"], counts["failed"], counts["gone"])
 
 
 def _known(

@@ -15,7 +15,7 @@ from imgcluster.workflows.options import NameOptions
 
 
 def merge(
-    given: Sequence[str],
+    given: Sequence[int | str],
     options: NameOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
@@ -40,7 +40,10 @@ def merge(
     if len(merged) < 2:
         raise UsageError("merge takes two clusters or more: write imgcluster merge 4 5")
     first = next(iter(merged))
-    into = replace(merged[first], name=next((each.name for each in merged.values() if each.name), ""))
+    names = [each.name for each in merged.values() if each.name]
+    into = replace(merged[first], name="".join(names[:1]))
+    if names[1:]:
+        progress.note(f"{into.title}: the name {' and '.join(names[1:])} is given up")
     kept = [each for each in manifest.clusters if each.number == first or each.number not in merged]
     rows = [manifest.number_of[row] for row in range(len(manifest.number_of) - 1)]
     manifest = replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from imgcluster.errors import UsageError, quantity
 from imgcluster.output.names import checked_name
@@ -13,7 +13,7 @@ from imgcluster.workflows.options import NameOptions
 
 
 def name(
-    given: Sequence[str],
+    given: Sequence[str | Mapping[int | str, str]],
     options: NameOptions | None = None,
     *,
     owner: Ownership = IN_MEMORY,
@@ -24,7 +24,8 @@ def name(
     Parameters
     ----------
     given
-        ``0=cats``: a number or a name, and the name that the cluster gets; its number takes the name away.
+        ``0=cats``, or ``{0: "cats"}``: a number or a name, and the name that the cluster gets; its number
+        takes the name away.
 
     Raises
     ------
@@ -38,10 +39,7 @@ def name(
         raise UsageError("no name was given: write imgcluster name 0=cats")
     folder = read_folder(options.clusters, owner, progress)
     names: dict[int, str] = {}
-    for text in given:
-        which, equals, wanted = text.partition("=")
-        if not equals:
-            raise UsageError(f"{text} gives no name: write {text}=NAME")
+    for which, wanted in _pairs(given):
         number = find_cluster(folder.clusters, which).number
         if number in names:
             raise UsageError(f"cluster {number} was given two names")
@@ -49,9 +47,20 @@ def name(
     return remake(folder, folder.saved.named(folder.saved.manifest.names | names), progress, owner)
 
 
-def find_cluster(clusters: Sequence[NamedCluster], which: str) -> NamedCluster:
+def _pairs(given: Sequence[str | Mapping[int | str, str]]) -> Iterator[tuple[int | str, str]]:
+    for each in given:
+        if isinstance(each, Mapping):
+            yield from each.items()
+            continue
+        which, equals, wanted = str(each).partition("=")
+        if not equals:
+            raise UsageError(f"{each} gives no name: write {each}=NAME")
+        yield which, wanted
+
+
+def find_cluster(clusters: Sequence[NamedCluster], given: int | str) -> NamedCluster:
     """Find a cluster by its number or its name. UsageError where there is none."""
-    which = which.strip()
+    which = str(given).strip()
     called = {each.name: each for each in clusters} | {str(each.number): each for each in clusters}
     if not which or which not in called:
         titles = [each.title for each in clusters[:20]]

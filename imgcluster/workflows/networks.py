@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from imgcluster.networks.catalog import networks
 from imgcluster.networks.weights import NetworkPlaces, availability
+from imgcluster.tabular import Tabular, columns_of
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,19 @@ class ListedNetwork:
     weights: str
 
 
-def list_networks(places: NetworkPlaces) -> tuple[ListedNetwork, ...]:
+class ListedNetworks(tuple[ListedNetwork, ...], Tabular):
+    """The networks, in the order of the table."""
+
+    __slots__ = ()
+
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each."""
+        return columns_of(self, ListedNetwork)
+
+
+def list_networks(places: NetworkPlaces) -> ListedNetworks:
     """List the table in its order; `places` says where weights may be already."""
-    return tuple(
+    return ListedNetworks(
         ListedNetwork(
             network.name,
             network.input_size,

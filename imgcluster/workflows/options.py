@@ -91,8 +91,8 @@ _STORE_OF_CLUSTERS = replace(_STORES, unset="that of the clustering")
 _PARTIAL = Option("Read a set of stores whose names say that some are missing.", recorded=False)
 _CLUSTERS = Option("The folder that `cluster` made.", metavar="DIR")
 _TRUST = Option(
-    "Accept a clustering that no run of yours is known to have made; only there and below DIR "
-    "is written then. Again for more.",
+    "Take over a clustering that no run of yours is known to have made, such as one of a backup, whose "
+    "images came from DIR: only there and below DIR is written then. Again for more.",
     metavar="DIR",
     recorded=False,
 )
@@ -170,7 +170,9 @@ class ExtractOptions(EngineOptions):
         unset="all",
     )
     network: str | None = option(
-        "A name that `imgcluster networks` lists.", unset="the only one in the store, else inception_v3"
+        "A name that `imgcluster networks` lists.",
+        metavar="NETWORK",
+        unset="the only one in the store, else inception_v3",
     )
     weights: str | None = option(
         replace(_WEIGHTS, unset="imagenet, or as the environment variable IMGCLUSTER_WEIGHTS says")
@@ -272,7 +274,9 @@ class FitOptions(PrepareOptions):
         "The folder of an earlier `cluster --mode move`, where images lie now.", metavar="DIR"
     )
     network: tuple[str, ...] = option(
-        "The feature space of this network, or one by its full name; again to join several.", ()
+        "The feature space of this network, or one by its full name; again to join several.",
+        (),
+        metavar="NETWORK",
     )
     space: str | None = option("A feature space by its full name.", unset="the only one")
     algorithm: str = option(
@@ -429,7 +433,7 @@ class ReportOptions(Options):
 class ContactSheetOptions(Options):
     """The options of `contact-sheet`."""
 
-    cluster: int = option("The number of the cluster.", MISSING, least=0)
+    cluster: str = option("The number or the name of the cluster.", MISSING, metavar="CLUSTER")
     out: str = option("The picture: .png or .jpg.", MISSING, short="-o", metavar="FILE")
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
     count: int = option("How many images, the nearest to the centre first.", 48, least=1)
@@ -503,7 +507,9 @@ class CacheOptions(Options):
 class SpaceOptions(ReadStoreOptions):
     """Which feature space of which store."""
 
-    network: str | None = option("The feature space of this network.", unset="the only one")
+    network: str | None = option(
+        "The feature space of this network.", metavar="NETWORK", unset="the only one"
+    )
     space: str | None = option("A feature space by its full name.", unset="the only one")
 
 
@@ -567,6 +573,7 @@ class PruneOptions(StoreOptions):
         metavar="DIR",
     )
     force: bool = flag("Proceed even if nothing is left of a scanned folder, or most rows would go.")
+    dry_run: bool = flag("Only tell what would be forgotten; change nothing.")
 
 
 class MergeOptions(Options):

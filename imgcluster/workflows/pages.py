@@ -119,4 +119,4 @@ def write_pages(
     data = {name: file.data for name, file in written.items()}
     plan = FolderPlan(folder, "copy", (), ())
     build_folders(plan, extra_files=data, progress=progress, owner=owner, check=keep_private)
-    return os.path.join(out, "report.html")
+    return os.path.join(os.path.abspath(out), "report.html")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.analysis.representatives import farthest_points
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.model_file import read_model
 from imgcluster.output.picked import check_new_folder, make_folder_of
@@ -71,6 +71,11 @@ def pick(
     groups = [images]
     if options.per_cluster:
         groups = [[image for image in images if image.cluster == each.number] for each in manifest.clusters]
+    few = sum(len(group) < options.n for group in groups)
+    if few and options.per_cluster:
+        progress.note(f"{few} of {quantity(len(groups), 'cluster')} hold fewer than {options.n} images")
+    elif few:
+        progress.note(f"there are only {quantity(len(images), 'image')}: all are chosen")
     order = _ORDERS.get(options.how) or _by_distance(options, store, progress)
     chosen = [image for group in groups if group for image in order(group, options.n)]
     names = manifest.names

@@ -10,8 +10,9 @@ import numpy as np
 
 from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
-from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage
 from imgcluster.images.file_bytes import content_key, read_file
+from imgcluster.options import named_alike
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, key_rows
 from imgcluster.tabular import columns_of
@@ -62,6 +63,8 @@ def similar(
     try:
         key = content_key(read_file(os.path.abspath(os.fspath(image))))
     except UnreadableImage as error:
+        if error.code is FailureCode.VANISHED:
+            raise ImgclusterError(f"{image} does not exist{named_alike(image)}") from error
         raise ImgclusterError(f"{image}: {error}") from error
     with open_space(options, progress) as (store, space):
         if not store.contains(space.name, key_rows([key]))[0]:

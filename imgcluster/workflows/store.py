@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import remove_if_there
@@ -13,24 +13,36 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress
-from imgcluster.store.merge import merge
+from imgcluster.store.merge import Merged, merge
 from imgcluster.store.prune import Pruned
 from imgcluster.store.prune import prune as prune_store
-from imgcluster.store.repair import Verification, repair
+from imgcluster.store.repair import Repair, Verification, repair
 from imgcluster.store.repair import verify as verify_store
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import find_stores, open_features
+from imgcluster.tabular import Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imgcluster.records import Notify, Run, StoredSpace
+    from imgcluster.records import Run, StoredSpace
 
-__all__ = ["StoreInfo", "info", "merge", "prune", "repair", "verify"]
+__all__ = [
+    "Merged",
+    "Pruned",
+    "Repair",
+    "StoreInfo",
+    "Verification",
+    "info",
+    "merge",
+    "prune",
+    "repair",
+    "verify",
+]
 
 
 @dataclass(frozen=True)
-class StoreInfo:
+class StoreInfo(Tabular):
     """What is in a store or a set; `bytes` is the size of the files, `runs` the extractions, oldest first."""
 
     schema: int
@@ -40,10 +52,17 @@ class StoreInfo:
     spaces: tuple[StoredSpace, ...]
     runs: tuple[Run, ...]
 
+    def table(self) -> dict[str, list[Any]]:
+        """Give a row for each feature space."""
+        names = ("name", "rows", "dimension", "dtype")
+        return {name: [getattr(space, name) for space in self.spaces] for name in names}
 
-def info(store: str, *, lock: bool = True, partial: bool = False, notify: Notify | None = None) -> StoreInfo:
+
+def info(
+    store: str, *, no_lock: bool = False, partial: bool = False, progress: Progress = SILENT
+) -> StoreInfo:
     """Describe a store or a set of stores. Raises StoreError where there is none."""
-    with open_features(store, lock=lock, partial=partial, notify=notify) as features:
+    with open_features(store, lock=not no_lock, partial=partial, notify=progress.note) as features:
         return StoreInfo(
             schema=features.schema,
             bytes=features.file_bytes,
@@ -55,11 +74,11 @@ def info(store: str, *, lock: bool = True, partial: bool = False, notify: Notify
 
 
 def verify(
-    store: str, *, lock: bool = True, partial: bool = False, progress: Progress = SILENT
+    store: str, *, no_lock: bool = False, partial: bool = False, progress: Progress = SILENT
 ) -> Verification:
     """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
     paths = find_stores(store, partial=partial)
-    found = [verify_store(path, lock=lock, progress=progress) for path in paths]
+    found = [verify_store(path, lock=not no_lock, progress=progress) for path in paths]
     if paths == (store,):
         return found[0]
     problems = (
@@ -73,7 +92,8 @@ def prune(
     *,
     clusters: Sequence[str] = (),
     force: bool = False,
-    lock: bool = True,
+    dry_run: bool = False,
+    no_lock: bool = False,
     thumbnails: str | None = None,
     progress: Progress = SILENT,
 ) -> Pruned:
@@ -88,6 +108,8 @@ def prune(
         Other clusterings that images were moved into.
     thumbnails
         A folder of thumbnails: those of the images that are gone go, too.
+    dry_run
+        Only tell what would go.
 
     Raises
     ------
@@ -96,6 +118,7 @@ def prune(
     """
     for folder in clusters:
         read_manifest(folder)
+    lock = not no_lock
     with FeatureStore(store, lock=lock, notify=progress.note) as features:
         places = (os.path.dirname(features.path), os.getcwd(), *features.scanned_folders())
         before = _keys(features)
@@ -106,8 +129,8 @@ def prune(
         for image in moved_images(folder)
         if image.state != "gone"
     ]
-    pruned = prune_store(store, moved=moved, force=force, lock=lock, progress=progress)
-    if thumbnails is not None and pruned.rows:
+    pruned = prune_store(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
+    if thumbnails is not None and pruned.rows and not dry_run:
         with FeatureStore(store, lock=lock, notify=lambda _: None) as features:
             for key in before - _keys(features):
                 remove_if_there(os.path.join(thumbnails, thumbnail_name(key.hex())))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import digest_and_status, lies_below, path_filter
+from imgcluster.files import digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
+from imgcluster.options import named_alike
 from imgcluster.output.moved import MovedImage, moved_images
 from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
@@ -49,13 +50,15 @@ def chooser(paths: Sequence[str | os.PathLike[str]], moved: Sequence[MovedImage]
     roots = {os.path.abspath(os.fspath(path)) for path in paths}
     for root in sorted(roots):
         if not os.path.lexists(root) and not any(lies_below(image.original, [root]) for image in moved):
-            raise ImgclusterError(f"{root} does not exist: name a folder or file that does")
+            raise ImgclusterError(
+                f"{root} does not exist{named_alike(root)}: name a folder or file that does"
+            )
     return path_filter(roots)
 
 
 @dataclass
 class SortedFiles:
-    """Images that are there, and the paths of those that are gone or hold other bytes by now.
+    """Images that are there, and the paths of those that are gone, cannot be read or hold other bytes by now.
 
     Earlier readings decide whether a file holds the bytes; where they do not, it is read again.
 
@@ -73,6 +76,7 @@ class SortedFiles:
     strict: bool = False
     images: list[StoredImage] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     doubtful: list[tuple[StoredImage, os.stat_result]] = field(default_factory=list)
 
@@ -80,7 +84,9 @@ class SortedFiles:
         """Sort in an image, and tell whether there is a file; `entry` is what the store says of it."""
         status = status_of(image.path)
         if status is None:
-            return False
+            if forbidden := is_forbidden(image.path):
+                self.unreadable.append(image.path)
+            return forbidden
         another = not stat.S_ISREG(status.st_mode) or (entry is not None and status.st_size != entry.size)
         if another or self.readings.refute(image.path, status.st_size, mtime_ns(status), image.key):
             self.changed.append(image.path)
@@ -113,6 +119,8 @@ class SortedFiles:
                 (image, status), holds = outcome.item, outcome.result
                 if holds:
                     self.images.append(image)
+                elif isinstance(outcome.error, PermissionError):
+                    self.unreadable.append(image.path)
                 else:
                     self.changed.append(image.path)
                 size, changed_ns = status.st_size, mtime_ns(status)

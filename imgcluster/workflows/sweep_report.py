@@ -17,7 +17,7 @@ from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, json_number
 from imgcluster.workflows.known_images import permissions
-from imgcluster.workflows.options import DEFAULT_CLUSTERS, FitOptions, SweepOptions
+from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, SweepOptions
 from imgcluster.workflows.pages import make_thumbnails, write_pages
 from imgcluster.workflows.sweep import SweepResult
 
@@ -61,9 +61,10 @@ def report_sweep(
 
 
 def _command(k: int, options: SweepOptions, paths: Sequence[str]) -> str:
-    """Give what clusters with that k as the sweep did."""
+    """Give what clusters with that k as the sweep did, in the folder where it did; from any folder."""
     chosen = {each.name: getattr(options, each.name) for each in declared(FitOptions)}
-    return shlex.join(["imgcluster", "cluster", *paths, "--k", str(k), *as_arguments(FitOptions, chosen)])
+    others = as_arguments(ClusterOptions, {**chosen, "out": DEFAULT_CLUSTERS})
+    return shlex.join(["imgcluster", "cluster", *map(os.path.abspath, paths), "--k", str(k), *others])
 
 
 def _names_before(clusters: str) -> tuple[dict[bytes, int], dict[int, str]]:

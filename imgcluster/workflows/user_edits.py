@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imgcluster.analysis.constraints import Constraints
+from imgcluster.analysis.constraints import OUTSIDE, Constraints
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.contents import KEPT
 from imgcluster.output.names import UNSORTED, folder_name
@@ -77,7 +77,7 @@ class UserEdits:
             if edit.barred:
                 barred[rows[edit.key], groups[edit.cluster]] = True
             else:
-                pinned[rows[edit.key]] = groups[edit.cluster]
+                pinned[rows[edit.key]] = groups.get(edit.cluster, OUTSIDE)
         group_of = {each.number: groups.get(each.reference, -1) for each in self.clusters}
         for key, number in self.cluster_of.items():
             if key in rows:
@@ -85,7 +85,7 @@ class UserEdits:
         for name, group in groups.items():
             if not (pinned == group).any() and not (was == group).any():
                 raise UsageError(f"an edit says not {name}, but no cluster is called {name}")
-        return tuple(groups), Constraints(pinned, barred, was, seeded) if groups else None
+        return tuple(groups), Constraints(pinned, barred, was, seeded) if here.images else None
 
 
 def gather_edits(
@@ -143,12 +143,12 @@ def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> Cl
 def edits_by_hand(folder: ClusteringFolder) -> Edits:
     """Say what a person did by moving images between cluster folders, or into folders of their own.
 
-    An image that was put into ``unsorted/`` is not in the cluster that it came from.
+    An image that was put into ``unsorted/`` is in none.
 
     UsageError where a folder has a name that no cluster can have, or equal images lie in two.
     """
     of_number = {each.number: each.reference for each in folder.clusters}
-    of_folder = {}
+    of_folder = {UNSORTED: UNSORTED}
     for marked in folder.marked.clusters:
         name = folder_name(marked.number, marked.name)
         of_folder[name] = of_folder[folder.contents.renamed.get(name, name)] = of_number[marked.number]
@@ -158,10 +158,7 @@ def edits_by_hand(folder: ClusteringFolder) -> Edits:
         there, was = now.partition("/")[0], then.partition("/")[0]
         if there == KEPT or (there == UNSORTED and was == UNSORTED):
             continue
-        if there == UNSORTED:
-            edit = Edit(key, of_folder[was], barred=True)
-        else:
-            edit = Edit(key, of_folder.get(there) or checked(there, os.path.join(folder.out, there)))
+        edit = Edit(key, of_folder.get(there) or checked(there, os.path.join(folder.out, there)))
         if edits.setdefault(key, edit) != edit:
             raise UsageError(
                 f"{os.path.join(folder.out, now)}: the same image was moved to another cluster, too"

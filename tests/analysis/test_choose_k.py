@@ -109,6 +109,13 @@ def test_a_suggestion_that_is_doubtful_says_so() -> None:
     assert "largest" not in reason
 
 
+def test_of_one_number_of_clusters_nobody_is_told_to_try_more() -> None:
+    assert suggest([SweepRow(8, 8, 0.2, 0.965)])[1] == (
+        "one number of clusters alone: random halves agree well (stability 0.965)"
+    )
+    assert "agree badly" in suggest([SweepRow(8, 8, 0.2, 0.3)])[1]
+
+
 @pytest.mark.parametrize(
     ("stabilities", "levels"),
     [

@@ -122,6 +122,8 @@ def test_clusters_hold_the_files_byte_for_byte(embedded: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("extract", "nowhere"), 1, "nowhere"),
+        (("extract", "phtos"), 1, "phtos does not exist (did you mean photos?)"),
+        (("cluster", "phtos"), 1, "phtos does not exist (did you mean photos?)"),
         (("extract", "empty"), 1, "no image found"),
         (("cluster", "--k", "0"), 2, "auto"),
         (("cluster", "--k", "100"), 1, "100"),
@@ -204,7 +206,7 @@ def test_where_no_file_can_be_read_each_is_listed_all_the_same(tmp_path: Path) -
     done = in_process.imgcluster("extract", "photos", *options, "--json", cwd=tmp_path)
     assert done.exit_code == 1
     answer = json.loads(done.stdout)
-    assert "none of 2 images" in answer["error"]
+    assert "nothing could be read; the first of 2: " in answer["error"]
     assert [failure["path"].rpartition("/")[2] for failure in answer["failures"]] == ["a.jpg", "b.jpg"]
     assert len((tmp_path / "failed.csv").read_text().splitlines()) == 3
     done = in_process.imgcluster("extract", "photos", *options, cwd=tmp_path)

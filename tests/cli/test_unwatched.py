@@ -70,7 +70,7 @@ def test_quiet_says_nothing_but_errors_and_json(here: Path) -> None:
     assert json.loads(imgcluster("cluster", "--k", "2", "--quiet", "--json", cwd=here).stdout)["k"] == 2
     failed = imgcluster("cluster", "--k", "20", "--quiet", cwd=here)
     assert failed.exit_code == 1
-    assert "20 clusters of 5 images cannot be made" in failed.stderr
+    assert "20 clusters of 5 distinct images cannot be made" in failed.stderr
 
 
 def test_a_log_grows_by_all_that_is_said_with_the_time(here: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_log_grows_by_all_that_is_said_with_the_time(here: Path) -> None:
     assert text.count("left out: 1 image gone since extraction") == 3
     assert text.count("sorted 5 images into 2 clusters") == 2
     assert text.count("finding clusters") == 2
-    assert "20 clusters of 5 images cannot be made" in text.splitlines()[-1]
+    assert "20 clusters of 5 distinct images cannot be made" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff photo", b"name,label\n"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from clusterings import desk_with_photos
+from fakes import FakeSource
 from in_process import answer, imgcluster
+
+from imgcluster.cli import places
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def test_of_a_table_no_folders_are_told(tmp_path: Path) -> None:
@@ -38,3 +44,51 @@ def test_the_page_that_a_step_back_made_again_is_named(tmp_path: Path) -> None:
     assert back.keys().isdisjoint({"had_report", "mode"})
     assert "cats (0)" not in (tmp_path / page).read_text()
     assert answer("undo", cwd=tmp_path)["report"] is None
+
+
+def test_pages_to_open_and_folders_without_images_are_named_from_the_root(tmp_path: Path) -> None:
+    desk_with_photos(tmp_path, 2).extract()
+    done = imgcluster("sweep", "--k", "2", "--report", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == f"open {tmp_path / 'sweep-report' / 'report.html'}"
+    (tmp_path / "empty").mkdir()
+    for command in ("extract .", "cluster . --store ../features.h5"):
+        assert f"below {tmp_path / 'empty'}" in imgcluster(*command.split(), cwd=tmp_path / "empty").stderr
+
+
+def test_where_nothing_is_to_undo_that_is_said(tmp_path: Path) -> None:
+    for command in ("undo", "undo --all", "undo --dry-run"):
+        done = imgcluster(*command.split(), cwd=tmp_path)
+        says = f"nothing to undo: {tmp_path / 'clusters'} does not exist; --clusters names another folder\n"
+        assert (done.exit_code, done.stderr) == (1, says)
+
+
+def test_a_sheet_is_of_a_cluster_by_its_number_or_its_name(tmp_path: Path) -> None:
+    desk_with_photos(tmp_path, 2).extract()
+    answer("cluster", "--k", "3", cwd=tmp_path)
+    imgcluster("name", "1=cats", cwd=tmp_path)
+    for which, told in (("1", 1), ("cats", "cats")):
+        made = answer("contact-sheet", "--cluster", which, "-o", "sheet.png", cwd=tmp_path)
+        assert made == {"out": "sheet.png", "cluster": told, "images": 2}
+
+
+def test_a_prune_may_only_tell(tmp_path: Path) -> None:
+    desk = desk_with_photos(tmp_path, 2)
+    desk.extract()
+    (desk.photos / "red" / "red0.png").unlink()
+    for _ in range(2):
+        done = imgcluster("store", "prune", "--dry-run", cwd=tmp_path)
+        assert done.stdout == "features.h5: would remove 1 path and 1 row; nothing was changed\n"
+
+
+def test_what_was_being_read_when_a_run_died_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "choose_network", lambda *_, **__: FakeSource())
+    desk = desk_with_photos(tmp_path, 1)
+    suspect = desk.photos / "red" / "red0.png"
+    (tmp_path / "features.h5.inflight").write_bytes(os.fsencode(suspect).ljust(4096, b"\0"))
+    done = imgcluster("extract", "photos", cwd=tmp_path)
+    assert (
+        f"1 file was being read when an earlier run died, the first: {suspect}: each is read" in done.stderr
+    )
+    assert done.exit_code == 0

@@ -59,8 +59,13 @@ def test_the_network_named_to_people_without_a_server_comes_in_a_package():
 def test_a_name_stands_for_one_network():
     before = networks()
     register(find_network("vgg16"))
-    with pytest.raises(ValueError, match="another network is called 'vgg16'"):
+    with pytest.raises(UsageError, match="another network is called 'vgg16'"):
         register(replace(find_network("vgg19"), name="vgg16"))
-    with pytest.raises(ValueError, match="small letters"):
+    with pytest.raises(UsageError, match="small letters"):
         register(replace(find_network("vgg19"), name="../vgg19"))
     assert networks() == before
+
+
+def test_a_mistyped_network_names_the_nearest_one():
+    with pytest.raises(UsageError, match=r"did you mean efficientnet_lite2\?"):
+        find_network("efficentnet_lite2")

@@ -109,8 +109,18 @@ def test_what_cannot_be_a_network_is_said_at_once(here: Path) -> None:
         imgcluster.network(Means(), name="means", input_size=16)
     with pytest.raises(UsageError, match="not int"):
         make(3)
-    with pytest.raises(ValueError, match="another network is called 'vgg16'"):
-        make(Means(), name="vgg16")
+    for wrong, says in (
+        ({"name": "vgg16"}, "another network is called 'vgg16'"),
+        ({"name": "bad 3"}, "'bad 3': a name is of small letters, digits, '_' and '.'"),
+        ({"input_size": 0}, "input_size=0 cannot be"),
+        ({"mean": (1, 2)}, r"mean=\(1, 2\) cannot be: give a number, or one for each of three channels"),
+        ({"std": 0}, "std=0 cannot be: give a number above 0"),
+        ({"channels": "RGB"}, "channels='RGB' is unknown: it is one of rgb, bgr"),
+        ({"interpolation": "cubic"}, "is one of area, bilinear, bicubic, lanczos"),
+        ({"crop": 2}, "crop=2 cannot be"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            make(Means(), **wrong)
     for options in ({"pooling": "max"}, {"runtime": "openvino"}, {"precision": "int8"}):
         with pytest.raises(UsageError, match="a network of your own"):
             imgcluster.extract("photos", network=make(Means()), **options)

@@ -156,6 +156,8 @@ def test_the_space_is_chosen_or_those_that_are_there_are_listed(path):
         assert store.find_space().space == SPACE
         with pytest.raises(StoreError, match=f"no feature space vgg16, only {SPACE.name}"):
             store.find_space(network="vgg16")
+        with pytest.raises(StoreError, match=rf"space {SPACE.network}x \(did you mean {SPACE.network}\?\)"):
+            store.find_space(network=f"{SPACE.network}x")
         store.add_space(OTHER, 4)
         with pytest.raises(StoreError, match=rf"--space .*: {SPACE.name} \(0 rows\), {OTHER.name}"):
             store.find_space()

@@ -73,7 +73,7 @@ def test_moved_images_are_shown_from_where_they_are(desk: Desk) -> None:
 
 def test_what_cannot_be_drawn_is_an_error(desk: Desk) -> None:
     sheet = str(desk.folder / "sheet.png")
-    with pytest.raises(ImgclusterError, match="no cluster 3"):
+    with pytest.raises(ImgclusterError, match="no cluster is called 3: there are 0, 1, 2"):
         make_contact_sheet(3, sheet, clusters=desk.out)
     with pytest.raises(ImgclusterError, match="run `imgcluster cluster` first"):
         make_contact_sheet(0, sheet, clusters=desk.photos)

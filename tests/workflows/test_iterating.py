@@ -17,6 +17,7 @@ from fakes import FakeSource, write_image
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.workflows.assign import assign
+from imgcluster.workflows.cluster_identities import Share, Successor, what_happened
 from imgcluster.workflows.correct import correct
 from imgcluster.workflows.diff import diff
 from imgcluster.workflows.merge import merge
@@ -127,6 +128,19 @@ def test_numbers_and_names_go_with_the_images(desk: Desk) -> None:
     desk.cluster(3, renumber=True)
     assert [each.number for each in read_manifest(str(desk.out)).clusters] == [0, 1, 2]
     assert {"red"} in [colour for name, colour in folders(desk).items() if name.endswith(" roses")]
+
+
+def test_as_before_is_said_of_clusters_that_are() -> None:
+    def old(number: int, name: str, *shares: tuple[int, float]) -> Successor:
+        return Successor(number, name, number, tuple(Share(*share) for share in shares))
+
+    assert what_happened([old(0, "", (0, 1.0)), old(1, "", (1, 1.0))]) == "2 clusters as before"
+    assert what_happened([old(0, "", (0, 1.0)), old(1, "", (1, 0.96), (0, 0.04))]) == (
+        "2 clusters as before (at least 96 % of each)"
+    )
+    assert what_happened([old(0, "", (0, 0.6), (3, 0.4)), old(1, "", (1, 1.0))]) == (
+        "0: still 0 (60 % of its images), 40 % are in 3; 1 other as before"
+    )
 
 
 def test_a_folder_renamed_by_hand_is_a_name(desk: Desk) -> None:
@@ -337,6 +351,39 @@ def test_edits_that_cannot_be_change_nothing(desk: Desk, rows: list[str], said: 
     assert everything(desk.out) == before
 
 
+@pytest.mark.parametrize("mode", ["symlink", "move"])
+def test_what_was_put_into_unsorted_by_hand_fits_nowhere_from_then_on(desk: Desk, mode: str) -> None:
+    desk.cluster(mode=mode)
+    chosen = pictures(desk.out / "1")[:3]  # most of the cluster: that is not a new name of it
+    (desk.out / "unsorted").mkdir()
+    for path in chosen:
+        path.rename(desk.out / "unsorted" / path.name)
+    names = {path.name for path in chosen}
+    put_right(desk, mode=mode)
+    for k in (4, 2, 3):
+        assert {path.name for path in pictures(desk.out / "unsorted")} == names
+        assert read_manifest(str(desk.out)).k == len(folders(desk)) - 1
+        desk.cluster(k, mode=mode)
+    paths = [Path(placement.path) for placement in read_assignments(str(desk.out))]
+    assigned = assign(paths, AssignOptions(clusters=str(desk.out))).images
+    assert {Path(image.path).name for image in assigned if image.cluster == -1} == names
+    back = pictures(desk.out / "unsorted")[0]
+    back.rename(desk.out / "0" / back.name)
+    put_right(desk, mode=mode)
+    assert back.name in {path.name for path in pictures(desk.out / "0")}
+    assert len(pictures(desk.out / "unsorted")) == 2
+
+
+def test_so_much_is_left_over_for_clusters(desk: Desk) -> None:
+    edits = desk.folder / "edits.csv"
+    rows = [f"{path},unsorted" for path in pictures(desk.photos)[2:]]
+    edits.write_text("\n".join(["path,cluster", *rows]))
+    with pytest.raises(ImgclusterError, match="3 clusters of 2 distinct images cannot be made: choose --k 2"):
+        desk.cluster(3, edits=str(edits))
+    result = desk.cluster(2, edits=str(edits))
+    assert (result.sizes, result.unsorted) == ((1, 1), IMAGES - 2)
+
+
 def test_merged_clusters_stay_together_and_take_their_new_images(desk: Desk) -> None:
     desk.cluster()
     give(desk, "1=grass")
@@ -348,8 +395,11 @@ def test_merged_clusters_stay_together_and_take_their_new_images(desk: Desk) -> 
     assert {each.cluster for each in assigned.images} == {0, 2}
     desk.cluster(4)
     assert len(folders(desk)["0 grass"]) == 2
-    undo(desk.out)
-    undo(desk.out)
+    give(desk, "2=sky")
+    merge(["grass", "sky"], NameOptions(clusters=str(desk.out)), progress=desk.progress)
+    assert desk.progress.said("0 grass: the name sky is given up")
+    for _ in range(4):
+        undo(desk.out)
     assert set(folders(desk)) == {"0", "1 grass", "2"}
     for wrong in (["0"], ["0", "0"], ["0", "9"]):
         with pytest.raises(UsageError):
@@ -410,6 +460,17 @@ def test_few_stand_for_many(desk: Desk) -> None:
     assert diverse == pick(PickOptions(n=3, how="diverse", **options)).images
     each = pick(PickOptions(n=2, how="borderline", per_cluster=True, **options)).images
     assert [image.cluster for image in each] == [0, 0, 1, 1, 2, 2]
+
+
+def test_that_there_are_fewer_than_were_asked_for_is_said(desk: Desk) -> None:
+    desk.cluster()
+    options = {"clusters": str(desk.out), "store": desk.store}
+    pick(PickOptions(n=6, **options), progress=desk.progress)
+    assert not desk.progress.said("only")
+    assert len(pick(PickOptions(n=40, **options), progress=desk.progress).images) == IMAGES
+    assert desk.progress.said("there are only 15 images: all are chosen")
+    pick(PickOptions(n=6, per_cluster=True, **options), progress=desk.progress)
+    assert desk.progress.said("3 of 3 clusters hold fewer than 6 images")
 
 
 def test_picked_images_get_a_folder_and_stay_where_they_are(desk: Desk) -> None:
@@ -523,6 +584,9 @@ def test_a_sweep_is_a_page_with_the_names_that_there_are(desk: Desk) -> None:
     command = shlex.split(data["steps"][1]["command"])
     for option in ("--k 3", "--algorithm kmeans", "--restarts 3", "--network fake", f"--clusters {desk.out}"):
         assert option in " ".join(command)
+    for option in (f"--store {desk.store}", f"--out {Path.cwd() / 'clusters'}"):
+        assert option in " ".join(command)
+    assert Path(page).is_absolute()
     assert "--no-lock" in command
     assert "--seed" not in command
     assert {path.stat().st_mode & 0o777 for path in (out / "report" / "thumbnails").rglob("*.jpg")} == {0o600}

@@ -65,6 +65,16 @@ def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) 
         prune(desk.store)
 
 
+def test_what_would_be_forgotten_is_told_and_nothing_is_changed(desk: Desk) -> None:
+    first = pictures(desk.photos)[0]
+    first.unlink()
+    before = Path(desk.store).read_bytes()
+    told = prune(desk.store, dry_run=True, progress=desk.progress)
+    assert (told.paths, told.rows, told.bytes_after) == (1, 1, told.bytes_before)
+    assert desk.progress.said(f"would forget 1 path that lead nowhere, the first: {first}")
+    assert Path(desk.store).read_bytes() == before
+
+
 def test_what_is_forgotten_is_told(desk: Desk) -> None:
     first = pictures(desk.photos)[0]
     first.unlink()

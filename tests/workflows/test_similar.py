@@ -60,8 +60,10 @@ def test_a_copy_elsewhere_is_recognised_by_its_bytes(desk: Desk) -> None:
 def test_an_image_without_an_embedding_says_what_to_run(desk: Desk) -> None:
     with pytest.raises(ImgclusterError, match="run `imgcluster extract` on it first"):
         run(desk, write_image(desk.folder / "new.png", (1, 2, 3)))
-    with pytest.raises(ImgclusterError, match="nowhere"):
+    with pytest.raises(ImgclusterError, match=r"nowhere\.png does not exist"):
         run(desk, desk.folder / "nowhere.png")
+    with pytest.raises(ImgclusterError, match=r"rde0\.png does not exist \(did you mean red0\.png\?\)"):
+        run(desk, desk.photos / "red" / "rde0.png")
 
 
 def test_an_ambiguous_space_is_an_error_that_lists_them(desk: Desk) -> None:
