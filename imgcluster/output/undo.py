@@ -78,7 +78,7 @@ def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership 
     """
     out = os.path.realpath(out)
     if not os.path.isdir(os.path.dirname(out)):
-        raise ImgclusterError(f"nothing to undo: {out} does not exist; --clusters names another folder")
+        _there(out, None)
     try:
         with locked(out, progress.note):
             settled = settle(out, progress.note, owner)
@@ -158,7 +158,9 @@ def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undon
 
 def _there(out: str, marker: Marker | None) -> Marker:
     if not os.path.lexists(out):
-        raise ImgclusterError(f"nothing to undo: {out} does not exist; --clusters names another folder")
+        raise ImgclusterError(
+            f"no clustering in {out}, which does not exist: there is nothing to undo; --clusters names another"
+        )
     if marker is None:
         raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")
     return marker
