@@ -159,7 +159,8 @@ def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undon
 def _there(out: str, marker: Marker | None) -> Marker:
     if not os.path.lexists(out):
         raise ImgclusterError(
-            f"no clustering in {out}, which does not exist: there is nothing to undo; --clusters names another"
+            f"no clustering in {out}, which does not exist: there is nothing to undo "
+            "(--clusters names another folder)"
         )
     if marker is None:
         raise ImgclusterError(f"no clustering in {out}: nothing there was made by imgcluster")

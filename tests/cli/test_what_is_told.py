@@ -58,8 +58,8 @@ def test_pages_to_open_and_folders_without_images_are_named_from_the_root(tmp_pa
 def test_where_nothing_is_to_undo_that_is_said(tmp_path: Path) -> None:
     for command in ("undo", "undo --all", "undo --dry-run"):
         done = imgcluster(*command.split(), cwd=tmp_path)
-        says = f"no clustering in {tmp_path / 'clusters'}, which does not exist: there is nothing to undo; "
-        assert (done.exit_code, done.stderr) == (1, f"{says}--clusters names another\n")
+        says = f"no clustering in {tmp_path / 'clusters'}, which does not exist: there is nothing to undo "
+        assert (done.exit_code, done.stderr) == (1, f"{says}(--clusters names another folder)\n")
 
 
 def test_a_sheet_is_of_a_cluster_by_its_number_or_its_name(tmp_path: Path) -> None:
