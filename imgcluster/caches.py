@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from imgcluster.files import discard
-from imgcluster.held import nearest
+from imgcluster.held import Links, nearest, remove_all
 from imgcluster.ownership import is_mine
 
 PARTS = {"thumbnails": 2, "models": 1}
@@ -42,9 +42,9 @@ def claim(folder: str) -> bool:
     OSError
         Where it cannot be made or written, or is somebody else's, or lies behind a link of somebody else.
     """
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    found = os.stat(folder)
-    if nearest(folder) is None or not is_mine(found):
+    if nearest(folder) is not None:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    if nearest(folder) is None or not is_mine(found := os.stat(folder)):
         raise PermissionError(errno.EPERM, "is not this user's", folder)
     mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:
@@ -71,7 +71,7 @@ def clear(folder: str) -> tuple[CachePart, ...]:
     """Remove all that the cache in `folder` holds, and tell what it was; what is needed is made again."""
     held = usage(folder)
     for part in held:
-        discard(part.path)
+        remove_all(part.path, Links.OWN)
     return held
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
-from imgcluster.held import UNSUPPORTED, Held, Identity, Links, at, exchanged, identity
+from imgcluster.held import UNSUPPORTED, Held, Identity, Links, at, exchanged, identity, replace_held
 
 _NOT_OF_FOLDERS = UNSUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTTY, errno.EROFS}
 
@@ -34,6 +34,8 @@ _TEMPORARY = ".imgcluster-"
 _PART = ".part"
 _DEFAULT_MODE = 0o666  # less what the umask takes
 _BLOCK = 1 << 20
+HEAD_BYTES = 1 << 16
+"""The first bytes of a file, by which one that is too large to be read is known again."""
 _LOOK_AGAIN_SECONDS = 0.2
 _FICLONE = 0x40049409
 
@@ -56,10 +58,10 @@ def open_regular(file: str | Held, flags: int = os.O_RDONLY, *, mode: int = 0o66
     OSError
         Also where a link, a pipe, a device or a folder lies there.
     """
-    safe = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    name, folder, path = _parts(file)
+    safe = flags & ~os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    path = _path(file)
     try:
-        descriptor = os.open(name, flags & ~os.O_TRUNC | safe, mode, dir_fd=folder)
+        descriptor = os.open(file, safe, mode) if isinstance(file, str) else file.open(safe, mode)
     except OSError as error:
         if error.errno == errno.ELOOP and os.path.islink(path):
             raise OSError(errno.ELOOP, "is a symbolic link", path) from None
@@ -77,21 +79,29 @@ def open_regular(file: str | Held, flags: int = os.O_RDONLY, *, mode: int = 0o66
     raise refusal
 
 
-def open_named(path: str, flags: int = os.O_RDONLY) -> int:
-    """Open a regular file that the user named, also through a link; never waits for whatever lies there."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+def open_resolved(path: str, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> int:
+    """Do as `open_regular`, but follow no link on the way either: one that is there was put there since."""
+    with at(path) as held:
+        return open_regular(held, flags, mode=mode)
+
+
+def open_named(file: str | Held, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file that the user named, by a path also through links; never wait for what is there."""
+    safe = flags | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(file, safe) if isinstance(file, str) else file.open(safe)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}", path)
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise OSError(errno.EINVAL, f"is {what}", _path(file))
     return descriptor
 
 
 def create(file: str | Held, mode: int = _DEFAULT_MODE) -> BinaryIO:
     """Open a new file for writing, with what the umask leaves of `mode`; never over another one."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    name, folder, _ = _parts(file)
-    return os.fdopen(os.open(name, flags, mode & _DEFAULT_MODE | 0o200, dir_fd=folder), "wb")
+    flags, mode = os.O_RDWR | os.O_CREAT | os.O_EXCL, mode & _DEFAULT_MODE | 0o200
+    with _held(file) as held:
+        return os.fdopen(held.open(flags, mode), "w+b")
 
 
 def named(path: str) -> BinaryIO:
@@ -99,36 +109,71 @@ def named(path: str) -> BinaryIO:
     return os.fdopen(open_named(path), "rb")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expected:
-    """A file that was looked at; `key` is the SHA-256 of its bytes, empty where that is not known.
+    """A file that was looked at, and how it is known again.
 
     FAT and shares on a network give a file another inode once the system has forgotten it: where no more than
-    that differs, its bytes decide.
+    inode and device differ, its bytes decide.
+
+    Attributes
+    ----------
+    key
+        The SHA-256 of its bytes, empty where that is not known.
+    device
+        The file system that it is on, 0 where that is not known.
+    head
+        Whether `key` is that of the first `HEAD_BYTES` alone.
     """
 
     identity: Identity
     key: bytes = b""
+    device: int = 0
+    head: bool = False
+
+    @classmethod
+    def of(cls, status: os.stat_result, key: bytes) -> Expected:
+        """Expect the file that has this status, and holds the bytes of `key`."""
+        return cls(identity(status), key, status.st_dev)
+
+    @classmethod
+    def by_head(cls, path: str) -> Expected:
+        """Expect the file that lies at `path`, and is no link, by its first bytes where they can be read."""
+        try:
+            descriptor = open_regular(path)
+        except PermissionError:
+            return cls.of(os.lstat(path), b"")
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            return cls(identity(status), _digest(file, HEAD_BYTES), status.st_dev, head=True)
 
     def is_open(self, file: BufferedReader) -> bool:
         """Whether an open file, at its start, is that one."""
-        found = identity(os.fstat(file.fileno()))
-        if found == self.identity or not self._may_be(found):
-            return found == self.identity
-        digest = hashlib.file_digest(file, "sha256").digest()
+        found = os.fstat(file.fileno())
+        if self._is(found) or not self._may_be(found):
+            return self._is(found)
+        digest = _digest(file, HEAD_BYTES if self.head else -1)
         file.seek(0)
         return digest == self.key
 
     def found_at(self, file: Held) -> Identity | None:
         """Return the identity under which that one has this name; None where another has it."""
-        found = identity(file.lstat())
-        if found == self.identity or not self._may_be(found):
-            return found if found == self.identity else None
+        found = file.lstat()
+        if self._is(found) or not (self._may_be(found) and stat.S_ISREG(found.st_mode)):
+            return identity(found) if self._is(found) else None
         with os.fdopen(open_regular(file), "rb") as opened:
             return identity(os.fstat(opened.fileno())) if self.is_open(opened) else None
 
-    def _may_be(self, found: Identity) -> bool:
-        return bool(self.key) and found[1:] == self.identity[1:]
+    def _is(self, found: os.stat_result) -> bool:
+        return identity(found) == self.identity and self.device in {0, found.st_dev}
+
+    def _may_be(self, found: os.stat_result) -> bool:
+        return bool(self.key) and identity(found)[1:] == self.identity[1:]
+
+
+def _digest(file: BufferedReader, most: int) -> bytes:
+    whole = most < 0
+    return (hashlib.file_digest(file, "sha256") if whole else hashlib.sha256(file.read(most))).digest()
 
 
 def copy_new(
@@ -151,7 +196,7 @@ def copy_new(
     with os.fdopen(descriptor, "rb") as read:
         status = os.fstat(descriptor)
         if expected is not None and not expected.is_open(read):
-            raise exchanged(_parts(source)[2])
+            raise exchanged(_path(source))
         with _held(target) as place, create(place, 0o600) as written:
             try:
                 if clone:
@@ -162,6 +207,8 @@ def copy_new(
                 kept = _like(written.fileno(), status)
                 with contextlib.suppress(OSError, AttributeError):
                     for name in os.listxattr(descriptor):
+                        if name.startswith(("security.", "trusted.")):  # what a program may do
+                            continue
                         os.setxattr(written.fileno(), name, os.getxattr(descriptor, name))
             except BaseException:
                 place.unlink()
@@ -170,10 +217,13 @@ def copy_new(
 
 
 def _like(descriptor: int, status: os.stat_result) -> bool:
-    """Give a file the permissions and times of another; False where a share refuses some of them."""
+    """Give a file the permissions and times of another; False where a share refuses some of them.
+
+    That the other runs as its owner is not kept: the copy belongs to this user.
+    """
     kept = True
     try:
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
     except OSError:
         kept = False
     try:
@@ -236,7 +286,12 @@ def read_limited(path: str, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def replacing(
-    file: str | Held, *, private: bool = False, most: int = 0o777, durable: bool = True
+    file: str | Held,
+    *,
+    private: bool = False,
+    most: int = 0o777,
+    durable: bool = True,
+    put: Callable[[Held, Held], None] = replace_held,
 ) -> Iterator[BinaryIO]:
     """Give a new file that takes the place of `file` when the block ends; after an exception it is gone.
 
@@ -251,6 +306,8 @@ def replacing(
         The permissions that it may have.
     durable
         Wait until file and name are on the disk. Without, a power loss may leave an empty or partial file.
+    put
+        Gives the finished file its name.
     """
     with _held(file) as held:
         part = held.beside(temporary_name(""))
@@ -265,11 +322,11 @@ def replacing(
                 written.flush()
                 if durable:
                     sync(written.fileno())
-            os.replace(part.name, held.name, src_dir_fd=held.folder, dst_dir_fd=held.folder)
+            put(part, held)
         except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
-            if isinstance(error, OSError) and error.filename == part.name:
+            if isinstance(error, OSError) and error.filename == part.path:
                 error.filename, error.filename2 = held.path, None  # nobody knows the name of the part
             raise
         if durable:
@@ -284,7 +341,9 @@ def write_durably(file: str | Held, data: bytes, *, private: bool = False, most:
 
 def write_to_device(path: str, data: bytes) -> None:
     """Write to what is no regular file and has nothing to lose, such as /dev/stdout; waits for its reader."""
-    with open(path, "wb") as device:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb") as device:
+        if stat.S_ISREG(os.fstat(device.fileno()).st_mode):
+            raise exchanged(path)
         device.write(data)
 
 
@@ -341,6 +400,13 @@ def sync_file(path: str, folder: int | None = None) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def path_of(descriptor: int) -> str:
+    """Return a path that leads to an open file, whatever its name is by now; nothing where there is none."""
+    folder = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+    path = os.path.join(folder, str(descriptor))
+    return path if os.path.exists(path) else ""
 
 
 def is_folder(path: str) -> bool:
@@ -408,6 +474,14 @@ def is_forbidden(path: str) -> bool:
     return False
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path, of the file itself, is a link out of its folder; those of the system are not meant."""
+    folder, name = os.path.split(os.path.abspath(path))
+    folder = os.path.realpath(folder)
+    target = os.path.realpath(os.path.join(folder, name))
+    return not lies_below(target, [folder]) and not lies_below(folder, ["/dev", "/proc"])
+
+
 def lies_below(path: str, folders: Iterable[str]) -> bool:
     """Whether `path` is one of `folders` or lies below one, by the names alone."""
     return path_filter(folders)(path)
@@ -419,9 +493,8 @@ def path_filter(folders: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: f"{path}{os.sep}".startswith(prefixes)
 
 
-def _parts(file: str | Held) -> tuple[str, int | None, str]:
-    """Return name, descriptor of the folder that the name is in, and the path for messages."""
-    return (file, None, file) if isinstance(file, str) else (file.name, file.folder, file.path)
+def _path(file: str | Held) -> str:
+    return file if isinstance(file, str) else file.path
 
 
 def _held(file: str | Held) -> contextlib.AbstractContextManager[Held]:

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
+from types import TracebackType
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
 """The errors of a call that a file system, mostly one on a network, does not have."""
@@ -64,7 +66,28 @@ class Held:
 
     def lstat(self) -> os.stat_result:
         """Return the status of what lies there, of a link its own. OSError where nothing does."""
-        return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+        with _by_path(self):
+            return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+
+    def open(self, flags: int, mode: int = 0o666) -> int:
+        """Open what lies there, or is made, but no link; return its descriptor."""
+        with _by_path(self):
+            return os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self.folder)
+
+    def readlink(self) -> str:
+        """Return what a link says."""
+        with _by_path(self):
+            return os.readlink(self.name, dir_fd=self.folder)
+
+    def symlink(self, text: str) -> None:
+        """Make a link that says `text`."""
+        with _by_path(self):
+            os.symlink(text, self.name, dir_fd=self.folder)
+
+    def mkdir(self) -> None:
+        """Make a folder."""
+        with _by_path(self):
+            os.mkdir(self.name, dir_fd=self.folder)
 
     def beside(self, name: str) -> Held:
         """Return another name in the same folder."""
@@ -72,7 +95,23 @@ class Held:
 
     def unlink(self) -> None:
         """Remove a file or a link."""
-        os.unlink(self.name, dir_fd=self.folder)
+        with _by_path(self):
+            os.unlink(self.name, dir_fd=self.folder)
+
+    def rmdir(self) -> None:
+        """Remove an empty folder."""
+        with _by_path(self):
+            os.rmdir(self.name, dir_fd=self.folder)
+
+
+@contextlib.contextmanager
+def _by_path(first: Held, second: Held | None = None) -> Iterator[None]:
+    """Have an error tell the paths of names: others know no more than the names."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = first.path, second and second.path
+        raise
 
 
 @contextlib.contextmanager
@@ -99,10 +138,6 @@ def at(
     descriptor = _open(folder, links, make)
     try:
         yield Held(descriptor, name, path)
-    except OSError as error:
-        error.filename = path if error.filename == name else error.filename
-        error.filename2 = path if error.filename2 == name else error.filename2
-        raise
     finally:
         os.close(descriptor)
 
@@ -122,7 +157,7 @@ def nearest(folder: str) -> os.stat_result | None:
 def make_folder(path: str) -> None:
     """Make a folder. FileExistsError where something lies there."""
     with at(path) as held:
-        os.mkdir(held.name, dir_fd=held.folder)
+        held.mkdir()
 
 
 def make_folders(path: str) -> None:
@@ -136,19 +171,35 @@ def remove(path: str) -> None:
         held.unlink()
 
 
-def remove_all(path: str) -> None:
-    """Remove a file, a link or a whole folder, or find it gone."""
-    with contextlib.suppress(FileNotFoundError), at(path) as held:
-        if stat.S_ISDIR(held.lstat().st_mode):
-            shutil.rmtree(held.name, dir_fd=held.folder)
-        else:
+def remove_all(path: str, links: Links = Links.NONE) -> None:
+    """Remove a file, a link or a whole folder, or find it gone; `links` as of `at`."""
+    with contextlib.suppress(FileNotFoundError), at(path, links) as held:
+        if not stat.S_ISDIR(held.lstat().st_mode):
             held.unlink()
+            return
+        try:
+            shutil.rmtree(held.name, onerror=partial(_untold, held), dir_fd=held.folder)
+        except RecursionError:
+            raise OSError(errno.ELOOP, "has folders too deep for Python: remove it yourself", path) from None
+
+
+def _untold(
+    top: Held,
+    _call: object,
+    path: str,
+    failed: tuple[type[BaseException], BaseException, TracebackType],
+) -> None:
+    """Raise the error of a removal with the path of what could not be removed, a name below `top`."""
+    error = failed[1]
+    if isinstance(error, OSError):
+        error.filename = os.path.join(os.path.dirname(top.path), path)
+    raise error
 
 
 def remove_folder(path: str) -> None:
     """Remove an empty folder."""
     with at(path) as held:
-        os.rmdir(held.name, dir_fd=held.folder)
+        held.rmdir()
 
 
 def remove_if_empty(path: str) -> None:
@@ -163,7 +214,7 @@ def remove_if_empty(path: str) -> None:
 def permit_as(path: str, model: str) -> None:
     """Give a folder the permissions of another."""
     with at(path) as held:
-        descriptor = os.open(held.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held.folder)
+        descriptor = held.open(os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fchmod(descriptor, stat.S_IMODE(os.stat(model).st_mode))
         finally:
@@ -198,13 +249,20 @@ def rename_held(source: Held, target: Held) -> None:
         with contextlib.suppress(FileNotFoundError):
             target.lstat()
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.path) from None
+        replace_held(source, target)
+
+
+def replace_held(source: Held, target: Held) -> None:
+    """Rename; what lies at `target` is replaced."""
+    with _by_path(source, target):
         os.rename(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
 
 
 def hard_link(source: Held, target: Held) -> None:
     """Give a file, or a link itself, a second name."""
     ends = {"src_dir_fd": source.folder, "dst_dir_fd": target.folder}
-    os.link(source.name, target.name, **ends, follow_symlinks=False)
+    with _by_path(source, target):
+        os.link(source.name, target.name, **ends, follow_symlinks=False)
 
 
 def _renameat2(source: Held, target: Held, flags: int) -> None:
@@ -233,8 +291,9 @@ def _open(folder: str, links: Links, make: Callable[[os.stat_result], bool] | No
         raise refusal
     try:
         for name in missing:
-            os.mkdir(name, dir_fd=descriptor)
-            below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            place = Held(descriptor, name, folder)
+            place.mkdir()
+            below = place.open(_FOLDER)
             os.close(descriptor)
             descriptor = below
     except BaseException:
@@ -271,7 +330,7 @@ def _walk(folder: str, links: Links) -> tuple[int, list[str]]:
                 if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
                     error.filename = folder
                     raise
-                text = _own_link(descriptor, name) if links is Links.OWN else ""
+                text = _own_link(Held(descriptor, name, folder)) if links is Links.OWN else ""
                 followed += 1
                 if not text or followed > _MOST_LINKS:
                     message = "is no folder, or a link that is not followed"
@@ -291,12 +350,11 @@ def _reversed(path: str) -> list[str]:
     return [name for name in reversed(path.split("/")) if name not in {"", "."}]
 
 
-def _own_link(folder: int, name: str) -> str:
+def _own_link(held: Held) -> str:
     """Return where a link leads that is this user's or root's; others could lead anywhere."""
-    held = Held(folder, name, name)
     before = held.lstat()
     if not stat.S_ISLNK(before.st_mode) or before.st_uid not in {0, os.geteuid()}:
         return ""
-    text = os.readlink(name, dir_fd=folder)
+    text = held.readlink()
     after = held.lstat()
     return text if (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns) else ""

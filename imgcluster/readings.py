@@ -23,13 +23,15 @@ class Readings:
     def __init__(self, owner: Ownership, store: str) -> None:
         self._owner, self._name = owner, _name(store)
         self._known: set[bytes] = set()
+        self._real_folders: dict[str, str] = {}
         for path in (store, *glob.glob(store)):  # those of a set of stores were read for one of them
             kept = owner.digests(_name(path))
             self._known.update(kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES))
 
     def prove(self, path: str, status: os.stat_result, key: bytes) -> bool:
         """Whether the file that `status` is of, at `path`, was read, and held the bytes of `key`."""
-        return _digest(path, status.st_ino, status.st_size, mtime_ns(status), key) in self._known
+        real = self._real(path)
+        return _digest(real, status.st_ino, status.st_size, mtime_ns(status), key) in self._known
 
     def refute(self, path: str, size: int, changed_ns: int, key: bytes) -> bool:
         """Whether a file of that size and time, at `path`, was read, and did not hold the bytes of `key`."""
@@ -37,11 +39,14 @@ class Readings:
 
     def add(self, readings: Iterable[tuple[str, int, int, int, bytes]]) -> None:
         """Remember of files path, inode, size, time and key."""
-        self._add({_digest(*reading) for reading in readings})
+        self._add(
+            _digest(self._real(path), inode, size, changed_ns, key)
+            for path, inode, size, changed_ns, key in readings
+        )
 
     def add_wrong(self, readings: Iterable[tuple[str, int, int, bytes]]) -> None:
         """Remember path, size, time and key of files that do not hold the bytes of that key."""
-        self._add({_digest(path, 0, size, time, key, wrong=True) for path, size, time, key in readings})
+        self._add(_digest(path, 0, size, time, key, wrong=True) for path, size, time, key in readings)
 
     def prove_looks(self, key: bytes, looks: bytes) -> bool:
         """Whether a run saw that the image of `key` looks so, as a store says."""
@@ -49,10 +54,18 @@ class Readings:
 
     def add_looks(self, seen: Iterable[tuple[bytes, bytes]]) -> None:
         """Remember of images key and looks."""
-        self._add({_digest_of_looks(*looks) for looks in seen})
+        self._add(_digest_of_looks(*looks) for looks in seen)
 
-    def _add(self, digests: set[bytes]) -> None:
-        if new := digests - self._known:
+    def _real(self, path: str) -> str:
+        """Say where a path leads: on another disk another file may have the same number, size and time."""
+        folder, name = os.path.split(path)
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self._real_folders[folder], name)
+        return os.path.realpath(real) if os.path.islink(real) else real
+
+    def _add(self, digests: Iterable[bytes]) -> None:
+        if new := set(digests) - self._known:
             self._owner.add_digests(self._name, b"".join(new))
             self._known |= new
 

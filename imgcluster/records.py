@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode
+from imgcluster.files import Expected
 
 Keys = NDArray[np.uint8]
 """(N, 32) uint8: one SHA-256 digest of a file's bytes per row."""
@@ -429,7 +430,8 @@ class Placement:
     """One image file and its cluster; `original` is where it came from, `path` where it lies now.
 
     The two differ only after ``--mode move``. `shown` is where the cluster folder shows it, as a link
-    or copy; empty as long as that is not decided.
+    or copy; empty as long as that is not decided. `expected` is the file at `path` as it was compared with
+    the key: no other one may be put into folders.
     """
 
     path: str
@@ -440,6 +442,7 @@ class Placement:
     silhouette: float = float("nan")
     shown: str = ""
     probability: float = math.nan
+    expected: Expected | None = field(default=None, compare=False, repr=False)
 
     @property
     def places(self) -> tuple[str, str]:

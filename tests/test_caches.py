@@ -87,3 +87,22 @@ def test_thumbnails_of_pictures_that_are_gone_go_with_their_rows(cache: Path, tm
 def test_json_is_whole(cache: Path) -> None:
     done = imgcluster("store", "cache", "--json", cwd=cache.parent)
     assert [part["bytes"] for part in json.loads(done.stdout)["parts"]] == [0, 0]
+
+
+def test_a_cache_behind_a_link_of_somebody_else_is_neither_cleared_nor_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S16."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a link to another user")
+    precious = write(tmp_path / "work" / "models" / "a.bin", 10)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "imgcluster").symlink_to(tmp_path / "work")
+    os.lchown(shared / "imgcluster", 12345, 12345)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared))
+    assert imgcluster("store", "cache", "--clear", cwd=tmp_path).exit_code == 1
+    with pytest.raises(PermissionError):
+        caches.claim(str(shared / "imgcluster" / "made"))
+    assert precious.exists()
+    assert os.listdir(tmp_path / "work") == ["models"]

@@ -231,7 +231,7 @@ def test_a_folder_whose_disk_fails_is_told_about(tmp_path, monkeypatch, number):
 
 def test_what_cannot_be_made_is_called_by_the_name_that_it_would_have_had(tmp_path, monkeypatch):
     def refuse(*_arguments, **_more):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary[0])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / temporary[0]))
 
     temporary = [".imgcluster-part"]
     monkeypatch.setattr(files, "temporary_name", lambda _: temporary[0])
@@ -263,3 +263,52 @@ def test_the_reason_why_a_folder_cannot_be_opened_is_told(tmp_path, monkeypatch,
         held.make_folders(str(tmp_path / "deep" / "er"))
     assert not isinstance(refused.value, held.WayRefusedError)
     assert refused.value.filename == str(tmp_path / "deep" / "er")
+
+
+def test_errors_in_folders_that_are_held_open_tell_whole_paths(tmp_path):
+    one, other = tmp_path / "one" / "a", tmp_path / "other" / "a"
+    for path in (one, other):
+        path.parent.mkdir()
+        path.write_bytes(b"")
+    for act, paths in (
+        (held.hard_link, (one, other)),
+        (held.rename_held, (one, other)),
+        (lambda s, t: t.symlink("x"), (other, None)),
+        (lambda s, t: t.mkdir(), (other, None)),
+        (lambda s, t: s.rmdir(), (one, None)),
+        (lambda s, t: t.beside("b").lstat(), (other.with_name("b"), None)),
+        (lambda s, t: t.beside("b").unlink(), (other.with_name("b"), None)),
+        (lambda s, t: s.readlink(), (one, None)),
+        (lambda s, t: files.create(t.beside("a")), (other, None)),
+        (files.copy_new, (other, None)),
+    ):
+        with (
+            held.at(str(one)) as source,
+            held.at(str(other)) as target,
+            pytest.raises(OSError, match=str(tmp_path)) as error,
+        ):
+            act(source, target)
+        expected = tuple(path and str(path) for path in paths)
+        assert (error.value.filename, error.value.filename2) == expected
+
+
+def test_an_error_in_removing_a_tree_tells_the_whole_path(tmp_path, monkeypatch):
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "a").write_bytes(b"")
+
+    def refuse(*_arguments, **_more):
+        raise PermissionError(errno.EACCES, "denied", "a")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(PermissionError) as error:
+        held.remove_all(str(tmp_path / "tree"))
+    assert error.value.filename == str(tmp_path / "tree" / "deep" / "a")
+
+
+def test_a_copy_does_not_run_as_its_owner(tmp_path):
+    """What somebody else made runs as he, and the copy would run as this user."""
+    source, copy = tmp_path / "a.jpg.sh", tmp_path / "copy"
+    source.write_bytes(b"#!")
+    source.chmod(0o6755)
+    files.copy_new(str(source), str(copy))
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o755

@@ -31,7 +31,8 @@ from rich.text import Text
 from imgcluster.cli import interrupts
 from imgcluster.cli.streams import without_noise
 from imgcluster.errors import ImgclusterError, quantity
-from imgcluster.files import open_named
+from imgcluster.files import leads_out, open_named
+from imgcluster.held import at
 
 if TYPE_CHECKING:
     from imgcluster.records import Failure, NamedCluster  # loads NumPy
@@ -81,13 +82,18 @@ def speak(*, quiet: bool = False, log: str | None = None) -> None:
 
 def _open_log(path: str) -> TextIO:
     try:
-        descriptor = open_named(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        elsewhere, flags = leads_out(path), os.O_RDWR | os.O_APPEND
+        if elsewhere or os.path.exists(path):
+            descriptor = open_named(path, flags)
+        else:
+            with at(os.path.realpath(path)) as held:
+                descriptor = open_named(held, flags | os.O_CREAT)
     except OSError as error:
         raise ImgclusterError(
             f"cannot write {path}: {error.strerror}; name another file for --log"
         ) from error
     head = os.pread(descriptor, 40, 0).decode(errors="replace")
-    if head and not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", head):
+    if (head or elsewhere) and not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", head):
         os.close(descriptor)
         raise ImgclusterError(f"{path} is not a log of imgcluster: name another file for --log")
     return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import Counter, defaultdict
@@ -102,7 +103,7 @@ class Contents:
             if relative == KEPT or (is_system_name(name) if self.is_ours else name in _FILE_MANAGERS):
                 continue
             if is_folder(path):
-                below = (name for name in _files_below(self.folder, relative) if name not in self.owned)
+                below = (name for name in files_below(self.folder, relative) if name not in self.owned)
                 yield from (name for name in below if not any(map(is_system_name, name.split("/"))))
             elif not is_companion(relative, self.owned):
                 yield relative
@@ -160,7 +161,7 @@ def _moved_by_hand(contents: Contents, unclaimed: list[str], missing: dict[str, 
     by_size: defaultdict[int | None, list[tuple[str, OwnFile]]] = defaultdict(list)
     for then, own in missing.items():
         by_size[None if own.kind == "symlink" else own.size].append((then, own))
-    below = (name for folder in contents.unowned for name in _files_below(contents.folder, folder))
+    below = (name for folder in contents.unowned for name in files_below(contents.folder, folder))
     found: dict[str, str] = {}
     for path in (*unclaimed, *below):
         there, parent = os.path.join(contents.folder, path), os.path.dirname(path)
@@ -194,12 +195,18 @@ def _companions_elsewhere(contents: Contents, files: Mapping[str, OwnFile]) -> d
     return found
 
 
-def _files_below(folder: str, relative: str) -> Iterator[str]:
-    top = os.path.join(folder, relative)
-    if not is_folder(top):
-        return
-    for parent, _, names in os.walk(top):
-        yield from (os.path.relpath(os.path.join(parent, name), folder) for name in sorted(names))
+def files_below(folder: str, relative: str) -> Iterator[str]:
+    """Yield the files in the folder `relative` and those below it, by their paths in `folder`."""
+    pending = [relative] if is_folder(os.path.join(folder, relative)) else []
+    while pending:  # somebody may have made folders deeper than `os.walk` goes
+        parent = pending.pop()
+        with contextlib.suppress(OSError), os.scandir(os.path.join(folder, parent)) as entries:
+            for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
+                path = f"{parent}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                else:
+                    yield path
 
 
 def _with_parents(folders: Iterable[str]) -> Iterator[str]:

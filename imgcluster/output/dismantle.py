@@ -13,7 +13,7 @@ from itertools import chain, count
 from typing import Literal
 
 from imgcluster.errors import quantity
-from imgcluster.files import is_folder
+from imgcluster.files import Expected, is_folder
 from imgcluster.held import (
     WayRefusedError,
     make_folders,
@@ -23,7 +23,7 @@ from imgcluster.held import (
     remove_if_empty,
     rename_new,
 )
-from imgcluster.output.contents import KEPT, Contents, examine
+from imgcluster.output.contents import KEPT, Contents, examine, files_below
 from imgcluster.output.home import move_home
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import substitutes, under_free_name
@@ -121,11 +121,12 @@ def goes_home(own: OwnFile, path: str, out: str, *, careful: bool = False) -> bo
     if os.path.lexists(original):
         return False
     careful = careful and own.kind == "moved"
+    status = os.lstat(path)
     # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
-    if careful and os.lstat(path).st_ino != own.inode:
+    if (careful and status.st_ino != own.inode) or not own.is_at(path):
         return False
     try:
-        return move_home(path, original)
+        return move_home(path, original, Expected.of(status, bytes.fromhex(own.key)))
     except OSError:
         if not careful:
             raise
@@ -155,12 +156,11 @@ def discard_all(folder: str, names: Iterable[str]) -> None:
 def save_originals(tree: str, out: str) -> int:
     """Move to `kept/` whatever in the folders of `tree` may be the only file of its image; count them."""
     kept = 0
-    for parent, _, names in os.walk(tree):
-        for name in names if parent != tree else ():
-            path = os.path.join(parent, name)
-            if not os.path.islink(path) and os.lstat(path).st_nlink == 1:
-                carry(path, out, f"{KEPT}/{name}")
-                kept += 1
+    for relative in chain.from_iterable(map(partial(files_below, tree), os.listdir(tree))):
+        path = os.path.join(tree, relative)
+        if not os.path.islink(path) and os.lstat(path).st_nlink == 1:
+            carry(path, out, f"{KEPT}/{os.path.basename(relative)}")
+            kept += 1
     return kept
 
 

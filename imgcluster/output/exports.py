@@ -13,8 +13,8 @@ import numpy as np
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import replacing
-from imgcluster.held import make_folders
-from imgcluster.output.single_file import check_target
+from imgcluster.held import at, make_folders
+from imgcluster.output.single_file import check_target, replacing_named
 from imgcluster.records import Embeddings, EmbeddingSource, Keys, Progress
 
 _NPZ_MARK = b"keys.npy"
@@ -67,7 +67,7 @@ def _write_archive(exported: Exported, out: str, progress: Progress) -> None:
     """Write ``keys`` (N, 64 hex characters) and ``embeddings`` (N, D) float32 to one NumPy archive."""
     source = exported.source
     names = np.array([key.tobytes().hex() for key in source.keys], "<U64")
-    with replacing(os.path.realpath(out)) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing_named(out, _NPZ_MARK) as file, zipfile.ZipFile(file, "w") as archive:
         with archive.open("keys.npy", "w", force_zip64=True) as member:
             member.write(_header(names.dtype, names.shape))
             member.write(names.tobytes())
@@ -114,7 +114,7 @@ def _write_projector(exported: Exported, out: str, progress: Progress) -> None:
     source = exported.source
 
     def put(name: str, write: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
-        with replacing(os.path.join(out, name), most=mode) as file:
+        with at(os.path.join(out, name)) as place, replacing(place, most=mode) as file:
             write(file)
 
     rows = (f"{_one_cell(exported.paths.get(bytes(k), ''))}\t{bytes(k).hex()}\n" for k in source.keys)

@@ -12,8 +12,8 @@ import stat
 from collections.abc import Callable, Iterator
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import copy_new, lock_within, named, open_folder, sync_file
-from imgcluster.held import UNSUPPORTED, Held, rename_held
+from imgcluster.files import Expected, copy_new, lock_within, named, open_folder, sync_file
+from imgcluster.held import UNSUPPORTED, Held, exchanged, rename_held
 
 NO_LINK = frozenset(
     {
@@ -34,19 +34,29 @@ NAME_REFUSED = frozenset({errno.EINVAL, errno.EILSEQ, errno.ENOENT})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def move_file(source: Held, target: Held, copied: Callable[[os.stat_result], None] | None = None) -> bool:
+def move_file(
+    source: Held,
+    target: Held,
+    copied: Callable[[os.stat_result], None] | None = None,
+    expected: Expected | None = None,
+) -> bool:
     """Move a file without ever replacing one, also to another file system.
 
     There, the copy is complete and on the disk before it gets its name, and has its name before the source
     goes. `copied` is told of the copy just before the source goes. False where the times or permissions of
     the copy are others.
+
+    OSError, and nothing is moved, where the file is not the one that is `expected`.
     """
     try:
         rename_held(source, target)
+        if expected is not None and expected.found_at(target) is None:
+            rename_held(target, source)
+            raise exchanged(source.path)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        kept = _copy_to_new(source, target)
+        kept = _copy_to_new(source, target, expected)
         if copied is not None:
             copied(target.lstat())
         source.unlink()
@@ -54,7 +64,7 @@ def move_file(source: Held, target: Held, copied: Callable[[os.stat_result], Non
     return True
 
 
-def _copy_to_new(source: Held, target: Held) -> bool:
+def _copy_to_new(source: Held, target: Held, expected: Expected | None) -> bool:
     # The name is always the same, so that the next attempt clears what a killed one left.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     part = target.beside(f".imgcluster-{digest}.part")
@@ -62,10 +72,10 @@ def _copy_to_new(source: Held, target: Held) -> bool:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
         if stat.S_ISLNK(source.lstat().st_mode):
-            os.symlink(os.readlink(source.name, dir_fd=source.folder), part.name, dir_fd=part.folder)
+            part.symlink(source.readlink())
             kept = True
         else:
-            kept = copy_new(source, part)
+            kept = copy_new(source, part, expected=expected)
             sync_file(part.name, part.folder)
         rename_held(part, target)
         sync_file(os.curdir, target.folder)

@@ -12,12 +12,11 @@ from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.files import Expected
-from imgcluster.held import Identity, identity
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable
 from imgcluster.output.link_modes import MODES, TABLE
-from imgcluster.output.marker import Kind, read_marker
+from imgcluster.output.marker import OwnFile, read_marker
 from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -31,7 +30,7 @@ class PlannedFile:
     """One file of a plan.
 
     `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
-    folder, such as ``0/a.jpg``. `identity` is that of the file on its `device`. `moves` tells that the file
+    folder, such as ``0/a.jpg``. `expected` is what has to be found at `source`. `moves` tells that the file
     itself goes there. `placement` says where the image will lie. `kept` is the link or copy of an earlier
     clustering here that is taken over as it is. Of a file that only the table tells of, `relative` is its
     own path.
@@ -39,16 +38,10 @@ class PlannedFile:
 
     source: str
     relative: str
-    device: int
-    identity: Identity
+    expected: Expected
     moves: bool
     placement: Placement
     kept: KeptFile | None = None
-
-    @property
-    def expected(self) -> Expected:
-        """What has to be found at `source`."""
-        return Expected(self.identity, self.placement.key)
 
     @property
     def stays(self) -> bool:
@@ -58,10 +51,10 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """A link or copy in the clustering that is to be replaced: where it lies, and what it is."""
+    """A link or copy in the clustering that is to be replaced: where it lies, and how it is known."""
 
     path: str
-    kind: Kind
+    own: OwnFile
 
 
 Image = tuple[str, bytes]
@@ -123,11 +116,11 @@ class FolderPlan:
         """How many bytes have to be copied, as far as the file systems tell beforehand."""
         here = os.stat(_nearest_folder(self.out)).st_dev
         return sum(
-            file.identity[1]
+            file.expected.identity[1]
             for file in self.files
             if not file.kept
             if (self.mode == "copy" and not file.moves)
-            or (self.mode not in {"symlink", TABLE} and file.device != here)
+            or (self.mode not in {"symlink", TABLE} and file.expected.device != here)
         )
 
 
@@ -206,6 +199,7 @@ def _found(
     outside = [file for file in found if file.source not in moved and not file.kept]
     _refuse_image_folders(out, {f.source.rpartition("/")[0] for f in outside})
     _refuse_image_folders(out, {f.placement.path.rpartition("/")[0] for f in outside})
+    _refuse_to_take_from({f.source.rpartition("/")[0] for f in found if f.moves})
     return out, found, tuple(missing)
 
 
@@ -224,9 +218,8 @@ def _look(
     try:
         status = os.lstat(source)
         if kept:
-            return PlannedFile(
-                source, "", status.st_dev, identity(status), moves=False, placement=placement, kept=kept
-            )
+            expected = Expected.of(status, placement.key)
+            return PlannedFile(source, "", expected, moves=False, placement=placement, kept=kept)
         is_link = stat.S_ISLNK(status.st_mode)
         if is_link:
             source = os.path.realpath(source)
@@ -236,7 +229,8 @@ def _look(
     if not stat.S_ISREG(status.st_mode):
         return None
     moves = source in moved or (mode == "move" and not is_link)
-    return PlannedFile(source, "", status.st_dev, identity(status), moves, placement)
+    expected = placement.expected or Expected.of(status, placement.key)
+    return PlannedFile(source, "", expected, moves, placement)
 
 
 def _named(
@@ -279,6 +273,15 @@ def _refuse_image_folders(out: str, folders: set[str]) -> None:
         if os.path.commonpath((real, out)) == out:
             what = "holds images itself" if real == out else f"lies above the images in {folder}"
             raise ImgclusterError(f"{out} {what}: choose another --out")
+
+
+def _refuse_to_take_from(folders: set[str]) -> None:
+    for folder in sorted(folders):
+        if not os.access(folder or "/", os.W_OK | os.X_OK):
+            raise ImgclusterError(
+                f"{folder} cannot be written to, so images cannot be moved out of it: make it writable, "
+                "or link or copy them with another --mode"
+            )
 
 
 def _name_limit(out: str) -> int:

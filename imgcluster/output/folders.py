@@ -13,10 +13,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import write_durably
+from imgcluster.files import Expected, write_durably
 from imgcluster.held import (
     at,
-    identity,
     make_folder,
     make_folders,
     permit_as,
@@ -169,12 +168,8 @@ class _Builder:
             if home == companion.source or not os.path.lexists(home)
         }
         moves = [
-            *(
-                PlannedMove(file.source, file.relative, file.identity, file.placement.key)
-                for file in plan.files
-                if file.moves
-            ),
-            *(PlannedMove(c.source, c.relative, identity(os.lstat(c.source))) for c in self._companions),
+            *(PlannedMove(f.source, f.relative, f.expected) for f in plan.files if f.moves),
+            *(PlannedMove(c.source, c.relative, Expected.by_head(c.source)) for c in self._companions),
         ]
         self._moves = {move.source: move for move in moves}
 
@@ -252,11 +247,11 @@ class _Builder:
         elif file.stays:
             return
         elif file.kept:
-            self.placer.keep(file.source, target)
-            self._note(file, target, file.kept.kind)
+            self.placer.keep(file.source, target, file.kept.own)
+            self._note(file, target, file.kept.own.kind)
         else:
             folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
-            kind = self.placer.place(file.source, target, folder, file.device, file.expected)
+            kind = self.placer.place(file.source, target, folder, file.expected)
             self._note(file, target, kind)
 
     def _move(self, source: str, relative: str) -> None:
@@ -371,7 +366,9 @@ def _existing(folder: str) -> Iterator[None]:
 
 
 def _explained(error: OSError, plan: FolderPlan) -> str:
-    what = error.filename2 or error.filename or plan.out
+    # A file that cannot leave its place says so by its own path; all others by that of the place.
+    fixed = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} and error.filename in plan.moving
+    what = error.filename if fixed else error.filename2 or error.filename or plan.out
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             f"no space left on the disk of {plan.out} ({plan.bytes_to_copy:,} bytes to copy): "

@@ -6,22 +6,30 @@ import os
 import stat
 from collections.abc import Callable
 
+from imgcluster.files import Expected
 from imgcluster.held import Held, Links, WayRefusedError, at, nearest
 from imgcluster.output.file_system import move_file
 from imgcluster.ownership import is_mine
 
 
-def move_home(path: str, original: str, move: Callable[[Held, Held], object] = move_file) -> bool:
+def _move(image: Held, home: Held, expected: Expected) -> None:
+    move_file(image, home, expected=expected)
+
+
+def move_home(
+    path: str, original: str, expected: Expected, move: Callable[[Held, Held, Expected], object] = _move
+) -> bool:
     """Move the image at `path` to `original`; False, and nothing is done, where that is no home any more.
 
     Its folder (the nearest that is there) must still belong to this user, or to the owner of the image, and
-    no link on the way there may be somebody else's: they could have put it there since.
+    no link on the way there may be somebody else's: they could have put it there since. OSError where another
+    file than the `expected` one lies at `path`.
     """
     with at(path) as image:
         status = image.lstat()
         try:
             with at(original, Links.OWN, make=lambda folder: _may_hold(folder, status)) as home:
-                move(image, home)
+                move(image, home, expected)
         except WayRefusedError:
             return False
     return True

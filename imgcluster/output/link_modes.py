@@ -12,7 +12,7 @@ from imgcluster.errors import quantity
 from imgcluster.files import Expected, copy_new
 from imgcluster.held import Held, Links, at, exchanged, hard_link
 from imgcluster.output.file_system import NAME_REFUSED, NO_LINK
-from imgcluster.output.marker import Kind
+from imgcluster.output.marker import Kind, OwnFile
 from imgcluster.output.names import portable_name
 from imgcluster.output.paths import relative_if_together
 
@@ -29,8 +29,12 @@ def _hardlink(source: str, target: Held, _folder: str, expected: Expected) -> bo
     return True
 
 
-def _symlink(source: str, target: Held, folder: str, _expected: Expected) -> bool:
-    os.symlink(link_text(source, folder), target.name, dir_fd=target.folder)
+def _symlink(source: str, target: Held, folder: str, expected: Expected) -> bool:
+    target.symlink(link_text(source, folder))
+    with at(source, Links.ALL) as photo:
+        if expected.found_at(photo) is None:
+            target.unlink()
+            raise exchanged(source)
     return True
 
 
@@ -100,12 +104,12 @@ class Placer:
     renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
 
-    def place(self, source: str, target: str, folder: str, device: int, expected: Expected) -> Kind:
-        """Put `source`, on `device`, at `target`, to lie in `folder`; return what it is there.
+    def place(self, source: str, target: str, folder: str, expected: Expected) -> Kind:
+        """Put `source` at `target`, to lie in `folder`; return what it is there.
 
         OSError, too, where another file lies there.
         """
-        ways = MODES[self.mode]
+        ways, device = MODES[self.mode], expected.device
         for way in ways:
             if (way, device) in self._refused:
                 continue
@@ -124,18 +128,24 @@ class Placer:
             return WAYS[way].kind
         raise AssertionError("the last way is never refused")
 
-    def keep(self, source: str, target: str) -> None:
-        """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is."""
+    def keep(self, source: str, target: str, own: OwnFile) -> None:
+        """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is.
+
+        OSError, too, where it is not what `own` says.
+        """
         with at(source) as old, at(target) as new:
             try:
                 hard_link(old, new)
             except OSError as error:
                 if error.errno not in _FALL_BACK:
                     raise
-                if os.path.islink(source):
-                    os.symlink(os.readlink(source), new.name, dir_fd=new.folder)
+                if own.kind == "symlink":
+                    new.symlink(old.readlink())
                 else:
                     copy_new(old, new)
+            if not own.is_at(target):
+                new.unlink()
+                raise exchanged(source)
 
     def remarks(self) -> Iterator[str]:
         """Yield a line about what the file system did not take as it was."""

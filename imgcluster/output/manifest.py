@@ -212,7 +212,7 @@ def parse_manifest(data: bytes, out: str) -> ClusteringManifest:
             "rows": tuple(map(int, document.get("rows", ()))),
         }
         return ClusteringManifest(**document)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ImgclusterError(f"{path} is damaged ({error}): run `imgcluster cluster` again") from error
 
 

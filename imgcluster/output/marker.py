@@ -7,11 +7,11 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import has_digest, read_limited, write_durably
+from imgcluster.files import Expected, has_digest, read_limited, write_durably
 from imgcluster.held import at, identity
 from imgcluster.output.paths import absolute, below, is_path
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
@@ -56,6 +56,11 @@ class OwnFile:
         """Whether it is the file itself that was moved, an image or a companion of one."""
         return self.kind in {"moved", "companion"}
 
+    @property
+    def recorded(self) -> Expected:
+        """The file as it was put there."""
+        return Expected((self.inode, self.size, self.mtime_ns), bytes.fromhex(self.key))
+
     def original(self, folder: str) -> str:
         """Return the absolute path that the image came from; `folder` is the clustering."""
         return absolute(self.source, folder)
@@ -63,6 +68,14 @@ class OwnFile:
     def is_exactly(self, found: os.stat_result) -> bool:
         """Whether `found` is the very file, not changed since."""
         return identity(found) == (self.inode, self.size, self.mtime_ns)
+
+    def proof(self, path: str) -> Expected | None:
+        """Return what has to lie at `path` from now on; None where that is not the very file, not changed."""
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return None
+        return replace(self.recorded, device=found.st_dev) if self.is_exactly(found) else None
 
     def is_at(self, path: str) -> bool:
         """Whether what lies at `path` is still ours: the very file, or (elsewhere copied) its exact bytes.
@@ -232,7 +245,7 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
         return None
     except OSError as error:
         raise ImgclusterError(f"cannot read {path}: {error.strerror}; move it away") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
 
 
@@ -258,4 +271,5 @@ def _own_file(fields: list[Any]) -> OwnFile:
     texts = isinstance(key, str) and isinstance(source, str) and isinstance(link, str)
     if kind not in get_args(Kind) or not numbers or not texts or (kind != "written" and not is_path(source)):
         raise ValueError("not an entry of ours")
+    bytes.fromhex(key)
     return OwnFile(kind, key, size, mtime_ns, inode, source, link)

@@ -1,12 +1,14 @@
 """The journal of a move: what will go where, on the disk before anything goes, so that all can be put back.
 
 One JSON line per planned move: where from, where to (relative to the new folder), the file's inode, size and
-time, and a signature of these for this very folder. A file that had to be copied to another file system adds
-such a line for the copy. Each line stands for itself: damage to one takes nothing from the others.
+time, the digest of its bytes (of a companion, of the first of them), and a signature of these for this very
+folder. A file that had to be copied to another file system adds such a line for the copy. Each line stands
+for itself: damage to one takes nothing from the others. Earlier versions wrote no digests.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +16,16 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from imgcluster.files import Direct, Expected, lies_below, open_regular, read_limited, sync, write_durably
-from imgcluster.held import Held, Identity, Links, at, exchanged, identity, remove, rename_held
+from imgcluster.held import (
+    Held,
+    Identity,
+    Links,
+    WayRefusedError,
+    at,
+    exchanged,
+    identity,
+    remove,
+)
 from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
 from imgcluster.output.file_system import move_file
@@ -26,20 +37,16 @@ from imgcluster.ownership import Ownership
 
 _MOST_BYTES = 1 << 30
 
-_Moves = dict[tuple[str, str], list[Identity]]
+_Moves = dict[tuple[str, str], list[Expected]]
 
 
 @dataclass(frozen=True)
 class PlannedMove:
-    """The file of `identity` at `source`, an absolute path, goes to `relative`, below the new folder.
-
-    `key` is that of `Expected`.
-    """
+    """The file at `source`, an absolute path, goes to `relative`, below the new folder."""
 
     source: str
     relative: str
-    identity: Identity
-    key: bytes = b""
+    expected: Expected
 
 
 @dataclass(frozen=True)
@@ -65,23 +72,19 @@ class MoveJournal:
 
     def move(self, move: PlannedMove) -> bool:
         """Move one of the planned files; False where its times or permissions could not be kept."""
-        path, known = os.path.join(self._folder, move.relative), {move.identity}
+        path, known = os.path.join(self._folder, move.relative), {move.expected.identity}
 
         def note(also: Identity) -> None:
             known.add(also)
-            self.add(replace(move, identity=also))
+            self.add(replace(move, expected=replace(move.expected, identity=also)))
 
         with at(move.source, Links.ALL) as source, at(path) as target:
-            found = Expected(move.identity, move.key).found_at(source)
+            found = move.expected.found_at(source)
             if found is None:
                 raise exchanged(move.source)
             if found not in known:
                 note(found)
-            kept = move_file(source, target, lambda status: note(identity(status)))
-            if identity(target.lstat()) not in known:
-                rename_held(target, source)
-                raise exchanged(move.source)
-        return kept
+            return move_file(source, target, lambda status: note(identity(status)), move.expected)
 
     def add(self, move: PlannedMove) -> None:
         """Plan another place for a file, or know its copy."""
@@ -93,7 +96,7 @@ class MoveJournal:
             sync(file.fileno())
 
     def _line(self, move: PlannedMove) -> str:
-        return self._signing.line([move.source, f"./{move.relative}", *move.identity])
+        return self._signing.line([move.source, f"./{move.relative}", *_told(move.expected)])
 
 
 class _Signing:
@@ -110,6 +113,10 @@ class _Signing:
 
     def _signed(self, fields: Sequence[object]) -> bytes:
         return b"move " + json.dumps([*self._bound, *fields]).encode()
+
+
+def _told(expected: Expected) -> list[object]:
+    return [*expected.identity, expected.key.hex(), expected.head]
 
 
 def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack:
@@ -132,18 +139,28 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
-        parent, status = os.path.dirname(path), os.lstat(path)
-        if not direct[parent]:  # somebody put a link there
+        if not direct[os.path.dirname(path)]:  # somebody put a link there
             complete = False
             continue
-        if os.path.lexists(source) and identity(os.lstat(source)) == known[0]:
+        if _found(source, known[:1], Links.ALL):
             remove(path)  # a copy, made before its original would have gone
             continue
-        if identity(status) not in known or not move_home(path, source, _move_to_free_name):
+        expected = _found(path, known)
+        if expected is None or not move_home(path, source, expected, _move_to_free_name):
             complete = False
             continue
         returned += not (lies_below(source, [out]) or is_companion(source))
     return PutBack(returned, complete)
+
+
+def _found(path: str, known: Sequence[Expected], links: Links = Links.NONE) -> Expected | None:
+    """Say which of those files lies at `path`, by what it is now; None for another, and where none is."""
+    nowhere = FileNotFoundError, NotADirectoryError, PermissionError, WayRefusedError
+    with contextlib.suppress(*nowhere), at(path, links) as file:
+        for expected in known:
+            if (found := expected.found_at(file)) is not None:
+                return replace(expected, identity=found)
+    return None
 
 
 def planned_homes(folder: str) -> list[str]:
@@ -155,9 +172,9 @@ def sign_again(folder: str, name: str, owner: Ownership, accepted: Callable[[str
     """Sign the journal in `folder`, whoever wrote it, but drop what leads to places not `accepted`."""
     moves, signing = _unproved(folder), _Signing(folder, name, owner)
     lines = [
-        signing.line([source, f"./{relative}", *identity])
+        signing.line([source, f"./{relative}", *_told(expected)])
         for (source, relative), known in moves.items()
-        for identity in known
+        for expected in known
         if accepted(source)
     ]
     if moves:
@@ -169,9 +186,9 @@ def _unproved(folder: str) -> _Moves:
     return _read(os.path.join(folder, JOURNAL), lambda _fields, _signature: True)[0]
 
 
-def _move_to_free_name(image: Held, home: Held) -> None:
+def _move_to_free_name(image: Held, home: Held, expected: Expected) -> None:
     names = chain([home.name], substitutes(home.name, "moved-back"))
-    under_free_name(lambda name: move_file(image, home.beside(name)), names)
+    under_free_name(lambda name: move_file(image, home.beside(name), expected=expected), names)
 
 
 def _read(path: str, check: Callable[[Sequence[object], object], bool]) -> tuple[_Moves, bool]:
@@ -185,10 +202,14 @@ def _read(path: str, check: Callable[[Sequence[object], object], bool]) -> tuple
     for line in lines:
         try:
             fields = json.loads(line)
-            source, target, inode, size, mtime_ns = fields[:5]
-            if not os.path.isabs(source) or not check(fields[:5], fields[5] if len(fields) == 6 else None):
+            told, signature = (fields[:-1], fields[-1]) if len(fields) in {6, 8} else (fields, None)
+            source, target, *seen, key, head = told if len(told) == 7 else (*told, "", False)
+            inode, size, mtime_ns = seen
+            numbers = all(isinstance(number, int) for number in seen)
+            if not os.path.isabs(source) or not numbers or not check(told, signature):
                 raise ValueError("not a line of ours")  # noqa: TRY301
-            moves.setdefault((source, below(target)), []).append((inode, size, mtime_ns))
+            expected = Expected((inode, size, mtime_ns), bytes.fromhex(key), head=bool(head))
+            moves.setdefault((source, below(target)), []).append(expected)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             complete = False
     return moves, complete

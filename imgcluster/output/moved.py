@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from imgcluster.files import Direct
+from imgcluster.files import Direct, Expected
 from imgcluster.output.contents import examine
 from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
 from imgcluster.output.marker import Marker, OwnFile, is_own, read_marker
@@ -19,15 +19,15 @@ from imgcluster.records import Placement
 class MovedImage:
     """An image that has left its folder.
 
-    `path` is where it lies now, or lay; `state` tells whether it is there as it was put there. `proved`: a
-    run of this user put that very file there, and knew it to hold the bytes of `key`.
+    `path` is where it lies now, or lay; `state` tells whether it is there as it was put there. `expected` is
+    known where a run of this user put that very file there, and knew it to hold the bytes of `key`.
     """
 
     original: str
     path: str
     key: bytes
     state: Literal["here", "changed", "gone"]
-    proved: bool = False
+    expected: Expected | None = None
 
 
 def moved_images(out: str, owner: Ownership = IN_MEMORY) -> tuple[MovedImage, ...]:
@@ -71,5 +71,5 @@ def _moved(image: Placement, path: str, own: OwnFile | None, direct: Direct, *, 
     if not os.path.lexists(path) or not direct[os.path.dirname(path)]:
         return MovedImage(image.original, path, image.key, "gone")
     ours = own is None or own.is_at(path)
-    proved = trusted and own is not None and own.key == image.key.hex() and own.is_exactly(os.lstat(path))
-    return MovedImage(image.original, path, image.key, "here" if ours else "changed", proved)
+    known = own.proof(path) if trusted and own is not None and own.key == image.key.hex() else None
+    return MovedImage(image.original, path, image.key, "here" if ours else "changed", known)

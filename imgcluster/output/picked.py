@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import Expected, temporary_name
-from imgcluster.held import identity, make_folder, remove_all, rename_new
+from imgcluster.held import make_folder, remove_all, rename_new
 from imgcluster.output.link_modes import Placer
 from imgcluster.output.names import distinct_names
 
@@ -20,8 +20,8 @@ def check_new_folder(out: str) -> None:
         raise ImgclusterError(f"{os.path.dirname(os.path.abspath(out))} does not exist: make it first")
 
 
-def make_folder_of(images: Sequence[tuple[str, bytes]], out: str) -> None:
-    """Put images, paths and keys, into a new folder under their own names; the files themselves stay.
+def make_folder_of(images: Sequence[tuple[str, Expected]], out: str) -> None:
+    """Put images, as they were compared, into a new folder under their own names; the files themselves stay.
 
     Raises
     ------
@@ -30,15 +30,13 @@ def make_folder_of(images: Sequence[tuple[str, bytes]], out: str) -> None:
     """
     check_new_folder(out)
     out = os.path.realpath(out)
-    names = distinct_names([(os.path.basename(path), key, path) for path, key in images])
+    names = distinct_names([(os.path.basename(path), image.key, path) for path, image in images])
     made = temporary_name(os.path.dirname(out))
     placer = Placer("auto")
     try:
         make_folder(made)
-        for (path, _), name in zip(images, names, strict=True):
-            source = os.path.realpath(path)
-            status = os.stat(source)
-            placer.place(source, os.path.join(made, name), out, status.st_dev, Expected(identity(status)))
+        for (path, expected), name in zip(images, names, strict=True):
+            placer.place(os.path.realpath(path), os.path.join(made, name), out, expected)
         rename_new(made, out)
     except BaseException as error:
         remove_all(made)

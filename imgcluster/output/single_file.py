@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import named, write_durably, write_to_device
+from imgcluster.files import leads_out, named, replacing, write_to_device
+from imgcluster.held import at
 from imgcluster.output.tables import csv_bytes
 
 _HEAD_BYTES = 1 << 20
@@ -30,16 +33,28 @@ def write_file(path: str, data: bytes, mark: bytes | None = None, *, most: int =
     ImgclusterError
         When something else is there, or the file cannot be written, with the reason.
     """
-    if mark is None:
-        check_target(path, data, first_line=True)
-    else:
-        check_target(path, mark)
-    target = os.path.realpath(path)  # where it is a link, that stays one
     try:
-        if os.path.exists(target) and not os.path.isfile(target):
-            write_to_device(target, data)
-        else:
-            write_durably(target, data, most=most)
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            write_to_device(path, data)
+            return
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    with replacing_named(path, data if mark is None else mark, first_line=mark is None, most=most) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing_named(
+    path: str, mark: bytes, *, first_line: bool = False, most: int = 0o666
+) -> Iterator[BinaryIO]:
+    """Give a new file that takes the place of the one at `path` when the block ends; else as `write_file`.
+
+    Where a link leads is found out once: what is looked at is what is replaced, and the link stays.
+    """
+    target = check_target(path, mark, first_line=first_line)
+    try:
+        with at(target) as place, replacing(place, most=most) as file:
+            yield file
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -55,7 +70,7 @@ def table_file(path: str | None, header: Sequence[str]) -> Callable[[Iterable[Se
     return lambda rows: write_file(path, csv_bytes(header, rows))
 
 
-def check_target(path: str, mark: bytes, *, first_line: bool = False) -> None:
+def check_target(path: str, mark: bytes, *, first_line: bool = False) -> str:
     """Make sure that `path` can be written, and is free, empty or of an earlier run, which left `mark` there.
 
     So a name typed wrong costs nothing: no photograph, no feature store and nobody's own table. Called before
@@ -66,14 +81,21 @@ def check_target(path: str, mark: bytes, *, first_line: bool = False) -> None:
     first_line
         A table: only its first line is compared with that of `mark`.
 
+    Returns
+    -------
+    str
+        Where it leads through links, and what was looked at.
+
     Raises
     ------
     ImgclusterError
-        When it is a folder or holds anything else, or cannot be read or written.
+        When it is a folder or holds anything else, or cannot be read or written; or is a link out of its
+        folder to where nothing of an earlier run is, which somebody else may have put there.
     """
+    target = os.path.realpath(path)
     try:
         mode = os.stat(path).st_mode
-        head = _head(path) if stat.S_ISREG(mode) else b""
+        head = _head(target) if stat.S_ISREG(mode) else b""
     except FileNotFoundError:
         mode, head = stat.S_IFREG, b""
     except OSError as error:
@@ -85,10 +107,16 @@ def check_target(path: str, mark: bytes, *, first_line: bool = False) -> None:
         raise ImgclusterError(
             f"{path} holds something else than this command writes: name another file, or move that one away"
         )
-    folder = os.path.dirname(os.path.realpath(path))
+    folder = os.path.dirname(target)
     if stat.S_ISREG(mode) and not os.access(folder, os.W_OK):
         number = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
         raise _cannot_write(path, OSError(number, os.strerror(number)))
+    if stat.S_ISREG(mode) and not head and leads_out(path):
+        raise ImgclusterError(
+            f"{path} is a link that leads to {target}, where this command has written nothing: "
+            "name that place itself, if it is meant"
+        )
+    return target
 
 
 def _cannot_write(path: str, error: OSError) -> ImgclusterError:

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from imgcluster.errors import StoreError
-from imgcluster.files import open_regular, permissions_beside, remove_if_there
+from imgcluster.files import open_resolved, permissions_beside
+from imgcluster.held import remove_all
 
 _MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096
@@ -36,7 +37,7 @@ class InFlight:
         self._lock = threading.Lock()
         self._closed = False
         try:
-            self._descriptor = open_regular(
+            self._descriptor = open_resolved(
                 self.path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(os.fspath(store))
             )
             try:
@@ -109,7 +110,7 @@ class InFlight:
             self._closed = True
             os.close(self._descriptor)
             if not untried:
-                remove_if_there(self.path)
+                remove_all(self.path)
 
     def __enter__(self) -> Self:
         return self

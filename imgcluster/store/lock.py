@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from imgcluster.errors import StoreError, StoreLocked
-from imgcluster.files import lock_within, open_regular, permissions_beside
+from imgcluster.files import lock_within, open_resolved, permissions_beside
 from imgcluster.records import Notify
 
 
@@ -29,7 +29,7 @@ class WriterLock:
     def __init__(self, store: str, wait: float = 0.0, notify: Notify = lambda _: None) -> None:
         path = _path(store)
         try:
-            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(store))
+            self._descriptor = open_resolved(path, os.O_RDWR | os.O_CREAT, mode=permissions_beside(store))
         except OSError as error:
             raise StoreError(
                 f"cannot write {path}: {error.strerror or error}: name a store elsewhere with --store"
@@ -57,7 +57,7 @@ def wait_for_writer(store: str, wait: float, notify: Notify) -> None:
     StoreError as `WriterLock` says.
     """
     with suppress(OSError):
-        descriptor = open_regular(_path(store), os.O_RDWR)
+        descriptor = open_resolved(_path(store), os.O_RDWR)
         try:
             _acquire(descriptor, store, wait, notify)
         finally:

@@ -44,6 +44,7 @@ def merge(paths: Sequence[str], out: str, *, lock: bool = True, progress: Progre
         `out` exists; a store cannot be read; or two of them disagree about an image's embedding.
     """
     out = os.path.abspath(out)
+    out = os.path.join(os.path.realpath(os.path.dirname(out)), os.path.basename(out))
     if os.path.lexists(out):
         raise StoreError(f"{out} exists already: name a new file")
     room = sum(os.path.getsize(path) for path in paths if os.path.exists(path))

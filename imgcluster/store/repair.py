@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import h5py
 
 from imgcluster import files
 from imgcluster.errors import StoreError
+from imgcluster.held import Held, at, hard_link, replace_held
 from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
@@ -57,7 +59,7 @@ def verify(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Veri
     """
     try:
         with StoreFile(os.path.abspath(path), write=False, lock=lock, notify=progress.note) as file:
-            found = _Salvage(None, progress).of(file.h5)
+            found = _Salvage(None, file.path, progress).of(file.h5)
     except StoreError as error:
         if not isinstance(error.__cause__, CORRUPTION):
             raise
@@ -74,10 +76,10 @@ def repair(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Repa
         Nothing can be read, or the store is sound but cannot be opened for another reason.
     """
     path = os.path.abspath(path)
-    found = verify(path, lock=lock, progress=progress)
+    target = os.path.realpath(path)  # once: what lies there later may be a link
+    found = verify(target, lock=lock, progress=progress)
     if not found.problems:
         return Repair(found.rows, ())
-    target = os.path.realpath(path)
     with closing(WriterLock(target)) if lock else nullcontext():
         try:
             with closing(wal.WriteAheadLog(target, locking=lock)) as log:
@@ -94,15 +96,16 @@ def _rewrite(path: str, target: str, progress: Progress) -> Repair:
         number += 1
         keep = f"{target}.damaged{number}"
 
-    def put(new: str, target: str) -> None:
+    def put(new: Held, place: Held) -> None:
+        aside = place.beside(os.path.basename(keep))
         try:
-            os.link(target, keep)
+            hard_link(place, aside)
         except OSError:
-            files.copy_new(target, keep)
-        os.replace(new, target)
+            files.copy_new(place, aside)
+        replace_held(new, place)
 
     with _open_damaged(path, target) as old, new_store(target, put, room=os.path.getsize(target)) as new:
-        saved = _Salvage(new, progress).of(old)
+        saved = _Salvage(new, path, progress).of(old)
     return Repair(saved.rows, saved.problems, keep)
 
 
@@ -113,40 +116,45 @@ def _open_damaged(path: str, target: str) -> Iterator[h5py.File]:
         raise StoreError(
             f"{path} is not an HDF5 file, nothing in it can be saved: move it away and extract again"
         )
-    copy = files.temporary_name(os.path.dirname(target))
-    try:
+    with ExitStack() as opened:
+        place = opened.enter_context(at(target))
+        stream: BinaryIO = opened.enter_context(os.fdopen(files.open_named(place), "rb"))
         try:
-            file = h5py.File(target, "r")
+            file = _open(stream)
         except CORRUPTION:
             try:
-                files.copy_new(target, copy)
-                _extend_file(copy)
-                file = h5py.File(copy, "r")
+                copy = place.beside(files.temporary_name(""))
+                files.copy_new(place, copy)
+                stream = opened.enter_context(os.fdopen(files.open_regular(copy, os.O_RDWR), "r+b"))
+                copy.unlink()
+                _extend_file(stream)
+                file = _open(stream)
             except CORRUPTION as error:
                 raise StoreError(
                     f"{path}: nothing can be saved ({error}): move it away and run `imgcluster extract` again"
                 ) from error
         with file:
             yield file
-    finally:
-        files.remove_if_there(copy)
 
 
-def _extend_file(path: str) -> None:
+def _open(stream: BinaryIO) -> h5py.File:
+    return h5py.File(files.path_of(stream.fileno()) or stream, "r")
+
+
+def _extend_file(file: BinaryIO) -> None:
     """Give a file the length that its superblock (version 0, addresses of 8 bytes) speaks of."""
-    with os.fdopen(files.open_regular(path, os.O_RDWR), "r+b") as file:
-        start = file.read(48)
-        length = struct.unpack_from("<Q", start, 40)[0] if len(start) == 48 else 0
-        # A damaged length may be anything; no store has ever been cut to less than a 64th.
-        if length <= max(1 << 24, 64 * os.path.getsize(path)):
-            file.truncate(max(length, os.path.getsize(path)))
+    start, size = file.read(48), os.fstat(file.fileno()).st_size
+    length = struct.unpack_from("<Q", start, 40)[0] if len(start) == 48 else 0
+    # A damaged length may be anything; no store has ever been cut to less than a 64th.
+    if length <= max(1 << 24, 64 * size):
+        file.truncate(max(length, size))
 
 
 class _Salvage:
     """Reads everything in a store, notes what is wrong, and copies what is right to `new` if there is one."""
 
-    def __init__(self, new: h5py.File | None, progress: Progress) -> None:
-        self._new, self._progress = new, progress
+    def __init__(self, new: h5py.File | None, path: str, progress: Progress) -> None:
+        self._new, self._path, self._progress = new, path, progress
         self._problems: list[str] = []
 
     def of(self, old: h5py.File) -> Verification:
@@ -159,8 +167,8 @@ class _Salvage:
         with self._noted("what pictures look like: unreadable"):
             pictures = schema.open_pictures(old)
             if pictures is not None:
-                looks = Rows(pictures, old.filename)
-                target = self._new and rows_like(self._new, self._new.filename, looks)
+                looks = Rows(pictures, self._path)
+                target = self._new and rows_like(self._new, self._path, looks)
                 self._save_rows("pictures", looks, len(looks), target, SILENT)
         for table in TABLES:
             with self._noted(f"table of {table}: unreadable"):
@@ -192,8 +200,8 @@ class _Salvage:
         if group.name != f"/{SPACES}/{name}":
             self._problems.append(f"feature space {group.name}: its attributes say {name}")
         self._progress.begin(f"{'checking' if self._new is None else 'saving'} {name}", rows)
-        target = self._new and Rows(schema.create_space(self._new, stored), self._new.filename)
-        source = Rows(group, group.file.filename)
+        target = self._new and Rows(schema.create_space(self._new, stored), self._path)
+        source = Rows(group, self._path)
         return self._save_rows(f"feature space {name}", source, rows, target, self._progress)
 
     def _save_rows(self, name: str, source: Rows, rows: int, target: Rows | None, progress: Progress) -> int:
@@ -208,12 +216,12 @@ class _Salvage:
                 self._problems.append(f"{name}: rows {start} to {stop - 1} unreadable ({error})")
                 continue
             fresh = sound.copy()
-            for at, key in enumerate(map(bytes, keys)):
-                if not sound[at]:
-                    self._problems.append(f"{name}: row {start + at} is damaged, image {key.hex()}")
+            for row, key in enumerate(map(bytes, keys)):
+                if not sound[row]:
+                    self._problems.append(f"{name}: row {start + row} is damaged, image {key.hex()}")
                 elif key in seen:
-                    fresh[at] = False
-                    self._problems.append(f"{name}: row {start + at} repeats a key")
+                    fresh[row] = False
+                    self._problems.append(f"{name}: row {start + row} repeats a key")
                 else:
                     seen.add(key)
             if target is not None:

@@ -6,19 +6,19 @@ import errno
 import glob
 import os
 import signal
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import h5py
 
-from imgcluster import files
+from imgcluster import files, held
 from imgcluster.errors import StoreError
+from imgcluster.held import Held, at, replace_held
 from imgcluster.records import SILENT, Notify
 from imgcluster.store import migrations, schema, wal
 from imgcluster.store.lock import WriterLock, wait_for_writer
@@ -104,7 +104,7 @@ class StoreFile:
     def _create(self) -> None:
         refuse_set(self.path)
         for log in wal.log_paths(self.target):
-            files.remove_if_there(log)  # it belonged to a store that someone removed
+            held.remove_all(log)  # it belonged to a store that someone removed
         with new_store(self.target, room=_EMPTY_STORE_BYTES):
             pass
 
@@ -175,7 +175,7 @@ class StoreFile:
             self._lock.close()
             self._lock = None
 
-    def replace_by(self, new: str, target: str) -> None:
+    def replace_by(self, new: Held, target: Held) -> None:
         """Put the finished file `new` in this one's place, `target`, atomically, and close.
 
         Raises
@@ -189,7 +189,7 @@ class StoreFile:
         if not self._log.checkpoint():
             self._release()
             raise being_read(self.path)
-        os.replace(new, target)
+        replace_held(new, target)
         self._release()
 
     # Reading.
@@ -221,8 +221,8 @@ class StoreFile:
         self._log = wal.WriteAheadLog(self.target, writable=False, locking=self._locking)
         try:
             with self._corruption_explained():
-                if self._log.is_applied():
-                    return h5py.File(self.target, "r", locking=self._locking)
+                if self._log.is_applied() and (path := files.path_of(self._log.fileno())):
+                    return h5py.File(path, "r", locking=self._locking)
                 return h5py.File(self._log, "r")
         except BaseException:
             self._release()
@@ -291,12 +291,14 @@ def has_signature(path: str) -> bool:
 
 @contextmanager
 def new_store(
-    path: str, put: Callable[[str, str], None] = os.replace, *, room: int = 0
+    path: str, put: Callable[[Held, Held], None] = replace_held, *, room: int = 0
 ) -> Iterator[h5py.File]:
     """Give an empty store to fill; complete, it takes the place of `path`, and a crash leaves all or nothing.
 
     Parameters
     ----------
+    path
+        No link on the way is followed.
     put
         Gives the finished file its name.
     room
@@ -307,28 +309,20 @@ def new_store(
     StoreError
         The disk is full or cannot be written.
     """
-    folder = os.path.dirname(path)
-    new = files.temporary_name(folder)
     try:
-        if files.free_bytes(folder) < room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - explained below
-        like = os.stat(path).st_mode if os.path.exists(path) else None
-        files.create(new, 0o666 if like is None else 0o600).close()
-        with h5py.File(new, "w", libver="earliest") as file:
-            migrations.migrate(file)
-            yield file
-        if like is not None:
-            with suppress(PermissionError):  # shares may refuse it
-                os.chmod(new, stat.S_IMODE(like))
-        files.sync_file(new)
-        put(new, path)
-        files.sync_file(folder)
+        with at(path) as place:
+            if files.free_bytes(os.path.dirname(path)) < room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - explained below
+            with (
+                files.replacing(place, put=put) as stream,
+                h5py.File(files.path_of(stream.fileno()) or stream, "w", libver="earliest") as file,
+            ):
+                migrations.migrate(file)
+                yield file
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}; what was there before is untouched"
         ) from error
-    finally:
-        files.remove_if_there(new)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
+from imgcluster.files import lies_below
 from imgcluster.records import (
     Embeddings,
     EmbeddingSource,
@@ -233,6 +234,13 @@ def _matches(pattern: str) -> list[str]:
         raise StoreError(
             f"no feature store matches {pattern}: run `imgcluster extract` first, or name others"
         )
+    # Nobody typed these names: a link among them could make any store a part of the set.
+    typed = os.path.realpath(os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0]))
+    for path in stores:
+        if not lies_below(target := os.path.realpath(path), [typed]):
+            raise StoreError(
+                f"{path} leads out of {typed}, to {target}: name a pattern for that place, if it is meant"
+            )
     return stores
 
 

@@ -29,7 +29,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imgcluster.files import open_named, open_regular, permissions_beside, sync, sync_file
+from imgcluster.files import open_named, open_resolved, permissions_beside, sync, sync_file
+from imgcluster.held import at, remove
 
 PAGE = 4096
 _MAGIC = b"pagelog1"
@@ -94,7 +95,7 @@ def newest_record(path: str, descriptor: int) -> Record | None:
     """
     records = []
     for log in log_paths(path):
-        with contextlib.suppress(FileNotFoundError), os.fdopen(open_regular(log), "rb") as stream:
+        with contextlib.suppress(FileNotFoundError), os.fdopen(open_resolved(log), "rb") as stream:
             pages = -(-os.fstat(descriptor).st_size // PAGE)
             record = Record.decode(stream.read(_RECORD_HEAD + pages * _RECORD_PAGE))
             if record is not None and record.size <= pages * PAGE:
@@ -108,7 +109,7 @@ class WriteAheadLog:
     Parameters
     ----------
     path
-        An existing file.
+        An existing file; no link on the way is followed.
     writable
         Without it, what the logs hold is seen but applied nowhere.
     locking
@@ -129,7 +130,8 @@ class WriteAheadLog:
         self._position = 0
         self._torn_log = False
         self._failed = False
-        self._file = open_named(path, os.O_RDWR if writable else os.O_RDONLY)
+        with at(path) as held:  # a second name of it, which `open_regular` would not write to, does no harm
+            self._file = open_named(held, os.O_RDWR if writable else os.O_RDONLY)
         try:
             if not writable and locking:
                 fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -145,12 +147,16 @@ class WriteAheadLog:
             self._visible_size = os.fstat(self._file).st_size
             if writable:
                 for log in log_paths(path):
-                    self._logs += (open_regular(log, os.O_RDWR | os.O_CREAT, mode=permissions_beside(path)),)
+                    self._logs += (open_resolved(log, os.O_RDWR | os.O_CREAT, mode=permissions_beside(path)),)
                 sync_file(os.path.dirname(path) or os.curdir)
                 self.checkpoint()
         except BaseException:
             self.close()
             raise
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file."""
+        return self._file
 
     # The file as its user sees it.
 
@@ -335,7 +341,7 @@ class WriteAheadLog:
         """Close the files as they are: what is not committed is lost, what is not applied is in the log."""
         if len(self._logs) == 2 and is_checkpointed(self._path):
             for log in log_paths(self._path):
-                os.unlink(log)
+                remove(log)
         for descriptor in (self._file, *self._logs):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -16,7 +16,7 @@ from imgcluster.analysis.embeddings import finite_rows
 from imgcluster.errors import ImgclusterError, NoImages, UsageError
 from imgcluster.files import path_filter
 from imgcluster.output.life import refuse_other
-from imgcluster.output.manifest import ClusteringManifest, read_manifest
+from imgcluster.output.manifest import CLUSTERING, ClusteringManifest, read_manifest
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
@@ -38,7 +38,7 @@ from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.choose_network import choose_network
-from imgcluster.workflows.clustering_folder import read_folder, remake
+from imgcluster.workflows.clustering_folder import read_as_made, read_folder, remake
 from imgcluster.workflows.edits import kept_edits
 from imgcluster.workflows.embedded_images import collect, embedding_blocks
 from imgcluster.workflows.extract import extract
@@ -108,6 +108,8 @@ def assign(
             "store is written: name one with --store"
         )
     standing = read_marker(os.path.realpath(options.clusters), owner)
+    if options.store is None and options.write_store is None and standing is not None:
+        read_as_made(os.path.realpath(options.clusters), CLUSTERING, standing)  # it names what is written
     model, manifest = read_model(options.clusters), read_manifest(options.clusters)
     store = options.store or manifest.store
     if options.write_store is None and is_pattern(store):

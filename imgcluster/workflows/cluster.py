@@ -301,6 +301,7 @@ def place(
             float(clustering.distances[row]),
             float(clustering.silhouettes[row]),
             probability=float(clustering.probabilities[row]),
+            expected=image.expected,
         )
         for image in collection.images
         for row in (rows[image.key],)

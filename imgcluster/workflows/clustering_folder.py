@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
 from imgcluster.options import as_arguments
 from imgcluster.output.contents import Contents, examine
@@ -36,7 +37,7 @@ from imgcluster.records import NamedCluster, Notify, Placement, Progress
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.edits import EDITS, NO_EDITS, Edits, edits_csv, parse_kept_edits
 from imgcluster.workflows.options import ClusterOptions
-from imgcluster.workflows.stored_files import changed_files
+from imgcluster.workflows.stored_files import compared
 
 _NOT_AGAIN = frozenset({"k", "edits", "memory"})  # the page says how many and which; memory is the machine's
 
@@ -142,10 +143,10 @@ class ClusteringFolder:
         now = {os.path.join(self.out, then): now for now, then in self.contents.owned.items()}
         kept = {}
         for image in self.saved.placements:
-            kind = files[os.path.relpath(image.shown, self.out)].kind if image.shown in now else "moved"
-            if kind not in {"moved", "written"}:
+            own = files[os.path.relpath(image.shown, self.out)] if image.shown in now else None
+            if own is not None and own.kind not in {"moved", "written"}:
                 place = os.path.join(self.out, now[image.shown])
-                kept[image.original, image.key] = KeptFile(place, kind)
+                kept[image.original, image.key] = KeptFile(place, own)
         return kept
 
     @property
@@ -202,13 +203,14 @@ def find_folder(clusters: str | os.PathLike[str], owner: Ownership) -> Clusterin
         return None
     found.refuse_foreign(out)
     names = [CLUSTERING, ASSIGNMENTS, MODEL, *([EDITS] if EDITS in found.marker.files else [])]
-    saved = SavedClustering.parse({name: _read(out, name, found.marker) for name in names}, out)
+    saved = SavedClustering.parse({name: read_as_made(out, name, found.marker) for name in names}, out)
     contents = examine(out, found.marker)
     steps = read_steps(out, found.marker)
     return ClusteringFolder(out, found.marker, contents, _as_it_lies(saved, contents), steps, saved.manifest)
 
 
-def _read(out: str, name: str, marker: Marker) -> bytes:
+def read_as_made(out: str, name: str, marker: Marker) -> bytes:
+    """Read a file of the clustering in `out`. ImgclusterError where it is not as the marker says."""
     path = os.path.join(out, name)
     try:
         data = read_told(path, marker.files.get(name))
@@ -282,15 +284,21 @@ def remake(
         for where in (lies.get((image.original, image.key), image.original),)
     ]
     # Files that would be linked, copied or moved, and hold other bytes by now, are left out.
-    inside = {os.path.join(folder.out, now) for now in folder.contents.owned}
-    outside = [p for p in placements if (p.original, p.key) not in kept and p.path not in inside]
-    changed = changed_files(outside, folder.saved.manifest.store, owner, progress)
+    files, owned = folder.marker.files, folder.contents.owned
+    own = {os.path.join(folder.out, now): files[was] for now, was in owned.items()}
+
+    def known(image: Placement) -> Expected | None:
+        if (image.original, image.key) in kept:
+            return kept[image.original, image.key].own.recorded
+        return own[image.path].proof(image.path) if image.path in own else None
+
+    placements = [replace(image, expected=known(image)) for image in placements]
+    placements, changed = compared(placements, folder.saved.manifest.store, owner, progress)
     if changed:
         first = min(changed, key=os.fsencode)
         progress.note(
             f"left out: {quantity(len(changed), 'image')} changed since extraction, the first: {first}"
         )
-    placements = [placement for placement in placements if placement.path not in changed]
     plan = plan_folders(placements, folder.out, manifest.mode, manifest.names, kept, has_image_name)
     history = history_files(folder.all_steps if steps is None else steps)
     build_folders(

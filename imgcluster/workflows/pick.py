@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +18,7 @@ from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster_result import points_of
 from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.options import PickOptions
-from imgcluster.workflows.stored_files import changed_files
+from imgcluster.workflows.stored_files import compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +60,8 @@ def pick(
     manifest = read_manifest(options.clusters)
     store = options.store or manifest.store
     seen = (replace(placement, path=placement.seen_at) for placement in placements)
-    here = [image for image in seen if os.path.exists(image.path)]
-    changed = changed_files(here, store, owner, progress)
     # One file for each key, in the order of the keys.
-    found = {image.key: image for image in reversed(here) if image.path not in changed}
+    found = {image.key: image for image in reversed(compared(seen, store, owner, progress)[0])}
     images = [found[key] for key in sorted(found)]
     if not images:
         raise ImgclusterError(f"none of the images in {options.clusters} is there any more")
@@ -83,7 +80,7 @@ def pick(
         Picked(image.path, image.key, image.cluster, names.get(image.cluster, "")) for image in chosen
     )
     if options.out is not None:
-        make_folder_of([(image.path, image.key) for image in picked], options.out)
+        make_folder_of([(image.path, image.expected) for image in chosen if image.expected], options.out)
     return PickResult(picked, options.out)
 
 

@@ -7,10 +7,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import digest_and_status, is_forbidden, lies_below, path_filter
+from imgcluster.files import Expected, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
 from imgcluster.options import named_alike
 from imgcluster.output.moved import MovedImage, moved_images
@@ -25,11 +25,12 @@ _NOTES_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One image file with an embedding; `original` is where it came from, `path` where it lies now."""
+    """One image file with an embedding; the fields are those of `Placement`."""
 
     path: str
     original: str
     key: bytes
+    expected: Expected | None = None
 
 
 def moved_into(clusterings: Iterable[str], owner: Ownership, notify: Notify) -> Iterator[MovedImage]:
@@ -88,6 +89,8 @@ class SortedFiles:
                 self.unreadable.append(image.path)
             return forbidden
         another = not stat.S_ISREG(status.st_mode) or (entry is not None and status.st_size != entry.size)
+        if self.strict:
+            image = replace(image, expected=Expected.of(status, image.key))
         if another or self.readings.refute(image.path, status.st_size, mtime_ns(status), image.key):
             self.changed.append(image.path)
         elif self.readings.prove(image.path, status, image.key) or (
@@ -135,15 +138,21 @@ class SortedFiles:
             remember(1)
 
 
-def changed_files(
+def compared(
     images: Iterable[Placement], store: str, owner: Ownership, progress: Progress
-) -> frozenset[str]:
-    """Of images of a clustering, give the paths of those that are there and hold other bytes by now."""
-    files = SortedFiles(Readings(owner, store), progress, strict=True)
+) -> tuple[list[Placement], tuple[str, ...]]:
+    """Give those images of a clustering that are there, as compared with their keys now; and changed paths.
+
+    Where it is known what file has to be there, nothing is compared.
+    """
+    images, files = list(images), SortedFiles(Readings(owner, store), progress, strict=True)
     for image in images:
-        files.look_at(StoredImage(image.path, image.original, image.key))
+        if image.expected is None:
+            files.look_at(StoredImage(image.path, image.original, image.key))
     files.settle()
-    return frozenset(files.changed)
+    seen = {(image.path, image.key): image.expected for image in files.images}
+    found = (replace(i, expected=i.expected or seen.get((i.path, i.key))) for i in images)
+    return [image for image in found if image.expected], tuple(files.changed)
 
 
 def _holds(doubtful: tuple[StoredImage, os.stat_result]) -> bool:
@@ -195,8 +204,8 @@ def _look_at_moved(image: MovedImage, entries: Mapping[str, PathEntry], files: S
         files.look_at(StoredImage(image.path, image.original, again.key), again)
         return
     stored = StoredImage(image.path, image.original, image.key)
-    if image.proved:
-        files.images.append(stored)
+    if image.expected is not None:
+        files.images.append(replace(stored, expected=image.expected))
     elif image.state == "changed":
         files.changed.append(image.path)
     elif image.state == "gone" or not files.look_at(stored):

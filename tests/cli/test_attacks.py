@@ -58,8 +58,17 @@ COMMANDS = [
     "contact-sheet --cluster 0 -o sheet.png",
     "similar photos/red/red0.png",
     "duplicates --plan plan.csv",
+    "duplicates --apply plan.csv --trash trash",
+    "duplicates --report",
     "inventory -o inventory.csv",
     "sweep -k 1:2",
+    "sweep -k 1:2 --report",
+    "pick -n 2 -o few",
+    "diff clusters other",
+    "cluster -k 2 --mode table",
+    "cluster -k 2 --store shards/*.h5 --out other",
+    "cluster -k 2 --mode move --log run.log",
+    "store cache --clear",
     "store info",
     "store verify",
     "store repair",
@@ -82,17 +91,26 @@ STATE = [
     *("clusters/report.html", "clusters", "{new}", "{old}", "{new}/.imgcluster.json", "{new}/0", "{old}/0"),
     *("features.h5", "features.h5.lock", "features.h5.wal0", "features.h5.wal1", "features.h5.inflight"),
     *("photos", "photos/red", "photos/red/red0.png", "clusters/0/red0.png", "other", "edits.csv"),
+    *("photos/red/red0.xmp", "photos/red/red0.png.sh", "clusters/0/red0.xmp", "clusters/edits.csv"),
+    *("shards/a.h5", "shards", "plan.csv", "trash", "few", "run.log", "inventory.csv", "assigned.csv"),
+    *("sweep-report", "sweep-report/report", "duplicates-report", "out.npz", "merged.h5", "sheet.png"),
 ]
 """Places in the folder where something may lie that a command looks at or writes to."""
 
 KINDS: dict[str, Callable[[Path, Path], object]] = {
     "file link": lambda path, home: path.symlink_to(home / ".ssh" / "id_rsa"),
     "folder link": lambda path, home: path.symlink_to(home / "pictures"),
+    "link to a store": lambda path, home: path.symlink_to(home / "features.h5"),
+    "link to nothing": lambda path, home: path.symlink_to(home / ".profile"),
+    "link to an empty file": lambda path, home: path.symlink_to(home / ".hushlogin"),
     "hard link": lambda path, home: path.hardlink_to(home / ".bashrc"),
     "pipe": lambda path, home: os.mkfifo(path),
     "zeros": lambda path, home: path.symlink_to("/dev/zero"),
     "sparse": lambda path, home: (path.touch(), os.truncate(path, 1 << 33)),
     "rubbish": lambda path, home: path.write_bytes(b'{"schema": 1, "files": [[[' + bytes(range(256))),
+    "infinity": lambda path, home: path.write_text('{"schema": 1, "generation": Infinity, "files": {}}'),
+    "deep": lambda path, home: os.makedirs(os.path.join(path, *["d"] * 300)),
+    "program": lambda path, home: (path.write_bytes(b"#!/bin/sh"), path.chmod(0o6755)),
     "folder": lambda path, home: ((path / "deep").mkdir(parents=True), (path / "deep" / "a").write_text("a")),
     "gone": lambda path, home: None,
 }
@@ -114,11 +132,15 @@ def world(root: Path, album: Path, mode: str, *, own: bool) -> Path:
     """The folder with a clustering, of this user's or of somebody else's, and what lies around it."""
     here = root / "album"
     shutil.copytree(album, here)
+    (here / "shards").mkdir()
+    shutil.copy(here / "features.h5", here / "shards" / "b.h5")
     for name in ("home/.ssh/id_rsa", "home/pictures/red0.png", "home/.bashrc"):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(SECRET + name.encode())
         os.utime(path, ns=(LONG_AGO, LONG_AGO))
+    (root / "home" / ".hushlogin").touch()
+    shutil.copy(here / "features.h5", root / "home" / "features.h5")
     owner = Ownership(str(root / "state" / "imgcluster")) if own else Ownership()
     options = ClusterOptions(k=2, store=str(here / "features.h5"), out=str(here / "clusters"), mode=mode)
     cluster((), options, owner=owner)

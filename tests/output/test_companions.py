@@ -11,6 +11,8 @@ from cluster_files import Recorder, contents, make, photograph, placed
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.folder_plan import plan_folders
+from imgcluster.output.life import new_tree
+from imgcluster.output.move_journal import MoveJournal, PlannedMove
 from imgcluster.output.undo import undo, would_undo
 from imgcluster.ownership import IN_MEMORY
 
@@ -169,6 +171,54 @@ def test_what_systems_and_programs_leave_in_cluster_folders_stops_nothing(
     photograph(out / "0" / "mine.txt")
     with pytest.raises(ImgclusterError, match=r"mine\.txt was not put there"):
         make([placed(str(photos / "b.jpg"))] if mode == "auto" else [], out)
+
+
+def renew(path: Path, data: bytes | None = None) -> None:
+    """Give a file another inode, as FAT and shares do, and all else as it was; or other bytes."""
+    status, new = path.stat(), path.with_name("new")
+    new.write_bytes(path.read_bytes() if data is None else data.ljust(status.st_size))
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new.replace(path)
+
+
+@pytest.mark.parametrize("data", [None, b"another"])
+def test_where_numbers_of_files_change_their_first_bytes_tell_companions(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes | None
+) -> None:
+    before, out, move = contents(photos), tmp_path / "clusters", MoveJournal.move
+
+    def renewed(journal: MoveJournal, planned: PlannedMove) -> bool:
+        if planned.source.endswith("a.jpg.xmp"):
+            renew(photos / "a.jpg.xmp", data)
+        return move(journal, planned)
+
+    monkeypatch.setattr(MoveJournal, "move", renewed)
+    if data is None:
+        make(placements(photos, a=0, b=1), out, "move")
+        undo(str(out), progress=Recorder())
+        assert contents(photos) == before
+    else:
+        with pytest.raises(ImgclusterError, match=r"a\.jpg\.xmp: was changed or exchanged"):
+            make(placements(photos, a=0, b=1), out, "move")
+        assert contents(photos) == before | {"a.jpg.xmp": data.ljust(len(before["a.jpg.xmp"]))}
+    assert not out.exists()
+
+
+def test_they_go_back_after_a_failure_though_numbers_have_changed(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, out = contents(photos), tmp_path / "clusters"
+
+    def fail(*_arguments: object) -> None:
+        for path in Path(new_tree(str(out))).glob("[01]/*"):
+            renew(path)
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("imgcluster.output.folders.swap_in", fail)
+    with pytest.raises(ImgclusterError):
+        make(placements(photos, a=0, b=1), out, "move")
+    assert contents(photos) == before
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("name", ["a.jpg.desktop", "a.jpg.sh", "a.jpg.json", "a.xmp"])

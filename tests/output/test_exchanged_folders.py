@@ -139,3 +139,27 @@ def test_at_no_step_does_it_lead_anywhere(tmp_path: Path, where: str, command: s
     at = 1
     while attacked(tmp_path / str(at), where, command, mode, at).happened:
         at += 1
+
+
+@pytest.mark.parametrize("command", ["undo", "cluster"])
+def test_what_takes_the_place_of_a_moved_image_does_not_go_home(tmp_path: Path, command: str) -> None:
+    """Somebody who may write to the clustering exchanges an image for a file of the same size and time."""
+    at, happened = 1, True
+    while happened:
+        world = World(tmp_path / str(at), "move")
+
+        def exchange(out: Path = world.out) -> None:
+            for image in out.rglob("*.jpg"):
+                status, other = image.stat(), image.with_name("other")
+                other.write_bytes(b"other".ljust(status.st_size))
+                os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+                other.rename(image)
+
+        with pytest.MonkeyPatch.context() as patch:
+            step = Interruption(patch.setattr, at, exchange)
+            with contextlib.suppress(ImgclusterError, OSError):
+                world.command(command)()
+        assert b"other" not in [path.read_bytes()[:5] for path in world.photos.iterdir()], at
+        happened = step.happened
+        at += 1
+    assert at > 8

@@ -72,7 +72,11 @@ def test_inode_numbers_may_change_and_bytes_decide_then(tmp_path, mode):
     sources = [photograph(tmp_path / "photos" / f"{i}.jpg") for i in range(3)]
     out, before = tmp_path / "clusters", contents(tmp_path / "photos")
     plan = plan_folders([placed(source) for source in sources], str(out), mode)
-    numbers = [replace(file, identity=(file.identity[0] + 1, *file.identity[1:])) for file in plan.files]
+    numbers = [
+        replace(file, expected=replace(seen, identity=(seen.identity[0] + 1, *seen.identity[1:])))
+        for file in plan.files
+        for seen in (file.expected,)
+    ]
     plan = replace(plan, files=tuple(numbers))
     status = os.stat(sources[2])
     for data in (b"x" * status.st_size, os.fsencode(sources[2])):

@@ -179,3 +179,36 @@ def test_a_parent_that_cannot_be_written_is_refused_before_any_work(tmp_path: Pa
         for out in (tmp_path / "parent" / "clusters", tmp_path / "parent" / "new" / "clusters"):
             with pytest.raises(ImgclusterError, match="parent cannot be written to: name another folder"):
                 check_output([source], str(out), "auto", force=False)
+
+
+def test_a_folder_that_nothing_can_be_moved_out_of_is_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, access = placed(photograph(tmp_path / "photos" / "a.jpg")), os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, **more: path != f"{tmp_path}/photos" and access(path, mode, **more)
+    )
+    for act in (
+        lambda: check_output([source], str(tmp_path / "clusters"), "move", force=False),
+        lambda: make([source], tmp_path / "clusters", "move"),
+    ):
+        with pytest.raises(ImgclusterError, match=rf"^{tmp_path}/photos cannot be written to, so .*--mode$"):
+            act()
+    make([source], tmp_path / "clusters", "copy")
+
+
+def test_a_file_that_cannot_leave_its_folder_is_named_and_not_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder in which each may remove his own files alone."""
+    source, rename = photograph(tmp_path / "photos" / "a.jpg"), held._renameat2
+
+    def refuse(one: held.Held, other: held.Held, flags: int) -> None:
+        if one.path == source:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), one.path, None, other.path)
+        rename(one, other, flags)
+
+    monkeypatch.setattr(held, "_renameat2", refuse)
+    with pytest.raises(ImgclusterError, match=rf"^{source}: Operation not permitted; the clusters are as"):
+        make([placed(source)], tmp_path / "clusters", "move")
+    assert os.listdir(tmp_path) == ["photos"]

@@ -13,7 +13,7 @@ from interruption import Interruption
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output.plots import PLOT_KINDS, PLOT_MARK, sweep_plot
-from imgcluster.output.single_file import check_target, write_file
+from imgcluster.output.single_file import check_target, replacing_named, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +124,46 @@ def test_a_plot_is_known_as_ours(tmp_path: Path, kind: str) -> None:
     for _ in range(2):
         write_file(str(path), data, PLOT_MARK)
         assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("first", ["table", "pipe", "link"])
+@pytest.mark.parametrize("write", ["table", "archive"])
+def test_what_takes_the_place_of_a_file_after_it_was_looked_at_is_not_written(
+    tmp_path: Path, first: str, write: str
+) -> None:
+    """S10: where a link leads is found out once, and what is no file is not emptied."""
+    at, happened = 1, True
+    while happened:
+        folder = tmp_path / str(at)
+        path, private = folder / "shared" / "out", folder / "private"
+        path.parent.mkdir(parents=True)
+        private.mkdir()
+        (private / "out").write_bytes(b"private")
+        if first == "pipe":
+            path.symlink_to("/dev/null")
+        else:
+            (path.with_name("target") if first == "link" else path).write_bytes(TABLE)
+            if first == "link":
+                path.symlink_to("target")
+
+        def exchange(path: Path = path, private: Path = private, at: int = at) -> None:
+            if at % 2:
+                path.unlink()
+                path.symlink_to(private / "out")
+            else:
+                path.parent.rename(f"{path.parent}-away")
+                path.parent.symlink_to(private)
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(ImgclusterError, OSError):
+            # Between a look and the act lies a look at where it leads, too.
+            step = Interruption(patch.setattr, at, exchange)
+            patch.setattr(os.path, "realpath", step._wrapped(os.path.realpath, after=True))
+            if write == "table":
+                write_file(str(path), TABLE)
+            else:
+                with replacing_named(str(path), TABLE) as file:
+                    file.write(TABLE)
+        assert (private / "out").read_bytes() == b"private"
+        assert os.listdir(private) == ["out"]
+        happened = step.happened
+        at += 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imgcluster import files
+from imgcluster import files, held
 from imgcluster.store import wal
 
 SECTORS = (512, 4096)
@@ -26,8 +26,17 @@ class Operation:
 
 def install(patch: pytest.MonkeyPatch, system: Any) -> None:
     """Let `system` stand for the module `os` wherever the log reaches the disk."""
-    for module in (wal, files):
+    for module in (wal, files, held):
         patch.setattr(module, "os", system)
+
+
+def whole(name: str, folder: int | None) -> str:
+    """The path of a name in an open folder."""
+    return (
+        name
+        if folder is None
+        else os.path.normpath(os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name))
+    )
 
 
 class RecordingOs:
@@ -47,8 +56,9 @@ class RecordingOs:
         self.operations.append(Operation("acknowledged", offset=batches))
 
     def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        path = whole(path, dir_fd)
         new = flags & os.O_CREAT and not os.path.exists(path)
-        descriptor = os.open(path, flags, mode, dir_fd=dir_fd)
+        descriptor = os.open(path, flags, mode)
         self._paths[descriptor] = path
         if new:
             self._note("create", descriptor)
@@ -71,7 +81,8 @@ class RecordingOs:
         os.fsync(descriptor)
         self._note("sync folder", descriptor)
 
-    def unlink(self, path: str) -> None:
+    def unlink(self, path: str, *, dir_fd: int | None = None) -> None:
+        path = whole(path, dir_fd)
         os.unlink(path)
         self.operations.append(Operation("unlink", path))
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from interruption import Interruption
 from store_helpers import DIMENSION, SPACE, fill
 
 from imgcluster.errors import StoreError
 from imgcluster.records import PathEntry
 from imgcluster.store.in_flight import InFlight
 from imgcluster.store.merge import merge
+from imgcluster.store.prune import prune
 from imgcluster.store.repair import repair, verify
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.table import append_entries, make_entries
@@ -269,3 +272,66 @@ def test_a_store_and_what_lies_beside_it_have_the_mode_that_the_user_asks_for(
         watch.start("/a.jpg")
         private = {name: (tmp_path / name).stat().st_mode & 0o777 for name in os.listdir(tmp_path)}
     assert private == dict.fromkeys(modes, 0o600)
+
+
+def keys_in(path: str) -> list[bytes]:
+    with FeatureStore(path) as store:
+        return [entry.key for entry in store.paths()]
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+STEPS = {
+    "write": write,
+    "make": lambda path: write(path.replace("features", "new")),
+    "read": keys_in,
+    "watch": watch,
+    "prune": lambda path: prune(path, force=True),
+    "merge": lambda path: merge([path], path.replace("features", "merged")),
+    "repair": repair,
+}
+
+
+@pytest.mark.parametrize("where", ["folder", "files"])
+@pytest.mark.parametrize("command", STEPS)
+def test_no_exchange_while_a_store_is_open_leads_to_another_one(
+    tmp_path: Path, command: str, where: str
+) -> None:
+    """S10: the folder, or what lies in it, becomes a link to a store of the user's elsewhere."""
+    shared, private = tmp_path / "base" / "shared", tmp_path / "base" / "private"
+    for folder, count, start in ((shared, 3, 0), (private, 5, 10)):
+        folder.mkdir(parents=True)
+        fill(folder / "features.h5", count, start=start, folder=folder)
+    if command == "repair":
+        with h5py.File(shared / "features.h5", "r+") as file:
+            file["spaces"][SPACE.name]["embeddings"][0] += 1
+    for name in ("new.h5", "merged.h5"):
+        shutil.copy(private / "features.h5", private / name)
+    for name in ("features.h5.lock", "features.h5.inflight", "new.h5.lock"):
+        (private / name).write_bytes(b"")
+    at, happened = 1, True
+    while happened:
+        shutil.copytree(tmp_path / "base", tmp_path / str(at))
+        shared, private = tmp_path / str(at) / "shared", tmp_path / str(at) / "private"
+        path, before = str(shared / "features.h5"), bytes_below(private)
+
+        def exchange(shared: Path = shared, private: Path = private) -> None:
+            if where == "folder":
+                shared.rename(f"{shared}-away")
+                shared.symlink_to(private)
+                return
+            for path in list(shared.iterdir()):
+                path.rename(shared / f"{path.name}.away")
+                path.symlink_to(private / "features.h5")
+
+        with pytest.MonkeyPatch.context() as patch, suppress(StoreError, OSError):
+            step = Interruption(patch.setattr, at, exchange)
+            patch.setattr(h5py, "File", step._wrapped(h5py.File, after=False))
+            found = STEPS[command](path)
+            assert command != "read" or len(found) == 3
+        assert bytes_below(private) == before, at
+        happened = step.happened
+        at += 1
+    assert at > 2

@@ -156,3 +156,25 @@ def test_a_set_is_never_written(tmp_path, mode):
         with pytest.raises(StoreError, match="stands for a set of stores, which is only read"):
             FeatureStore(tmp_path / name, mode)
     assert [path.name for path in tmp_path.glob("*.h5")] == ["a.h5"]
+
+
+@pytest.mark.parametrize("pattern", ["shards/*.h5", "*/features.h5"])
+def test_a_link_among_the_matches_does_not_make_another_store_a_part_of_the_set(
+    tmp_path, pattern, monkeypatch
+):
+    (tmp_path / "private").mkdir()
+    fill(tmp_path / "private" / "features.h5", 3)
+    (tmp_path / "album" / "shards").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "album")
+    fill("shards/features.h5", 3)
+    assert find_stores(pattern) == ("shards/features.h5",)
+    os.symlink(tmp_path / "private" / "features.h5", "shards/other.h5")
+    os.symlink(tmp_path / "private", "sub")
+    with pytest.raises(
+        StoreError, match=f"leads out of {tmp_path}/album.*, to {tmp_path}/private/features.h5"
+    ):
+        find_stores(pattern)
+    os.mkfifo("shards/pipe.h5")
+    os.unlink("shards/other.h5")
+    os.unlink("sub")
+    assert find_stores(pattern) == ("shards/features.h5",)

@@ -13,8 +13,11 @@ from fakes import FakeSource
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.ownership import Ownership
+from imgcluster.readings import Readings
 from imgcluster.records import STAT_GRANULARITY_NS, PathEntry
 from imgcluster.store.store import FeatureStore
+from imgcluster.workflows import cluster as cluster_module
+from imgcluster.workflows import clustering_folder
 from imgcluster.workflows.assign import assign
 from imgcluster.workflows.cluster import cluster
 from imgcluster.workflows.contact_sheet import make_contact_sheet
@@ -29,8 +32,10 @@ from imgcluster.workflows.options import (
     DuplicatesOptions,
     ExtractOptions,
     NameOptions,
+    PickOptions,
     SimilarOptions,
 )
+from imgcluster.workflows.pick import pick
 from imgcluster.workflows.similar import similar
 
 HOUR = 3600 * 10**9
@@ -286,3 +291,116 @@ def test_a_step_links_no_file_that_took_the_place_of_an_image(desk: Desk) -> Non
     name(("0=cats",), NameOptions(clusters=str(desk.out)), progress=desk.progress)
     assert not any(path.is_file() and path.read_bytes() == b"secret" for path in desk.out.rglob("*"))
     assert desk.progress.said(f"changed since extraction, the first: {photo}")
+
+
+def exchange(path: Path, how: str, secret: Path) -> None:
+    """Put something else at `path`, whose size and time are as before."""
+    status, private = path.stat(), secret / path.name
+    private.parent.mkdir(exist_ok=True)
+    private.write_bytes(b"secret".ljust(status.st_size, b"."))
+    os.utime(private, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if how == "folder link":
+        path.parent.rename(path.parent.with_name("aside"))
+        path.parent.symlink_to(secret)
+        return
+    aside = path.with_name("another")
+    if how == "link":
+        aside.symlink_to(private)
+    else:
+        aside.write_bytes(private.read_bytes())
+        os.utime(aside, ns=(status.st_atime_ns, status.st_mtime_ns))
+    aside.rename(path)
+
+
+def no_secret_in(folder: Path) -> bool:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return not any(b"secret" in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "symlink", "move"])
+@pytest.mark.parametrize("how", ["file", "link", "folder link"])
+def test_what_takes_the_place_of_an_image_after_it_was_compared_is_not_placed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, mode: str, how: str
+) -> None:
+    """S10: while clusters are found, somebody who may write to the photographs exchanges one."""
+    photo, plan, before = desk.photos / "red" / "red0.png", cluster_module.plan_folders, pictures(desk.photos)
+
+    def exchanged(*arguments: object, **more: object) -> object:
+        exchange(photo, how, desk.folder / "home")
+        return plan(*arguments, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_module, "plan_folders", exchanged)
+        with pytest.raises(ImgclusterError, match=r"red0\.png: was changed or exchanged meanwhile"):
+            desk.cluster(mode=mode)
+    assert not desk.out.exists()
+    if how == "folder link":
+        photo.parent.unlink()
+        photo.parent.with_name("aside").rename(photo.parent)
+    assert pictures(desk.photos) == before
+    desk.cluster(mode=mode)
+    assert no_secret_in(desk.out)
+
+
+@pytest.mark.parametrize("mode", ["copy", "hardlink", "move"])
+@pytest.mark.parametrize("where", ["photos", "clusters"])
+def test_nor_is_what_takes_the_place_of_one_before_a_step(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, mode: str, where: str
+) -> None:
+    desk.cluster(mode=mode)
+    plan = clustering_folder.plan_folders
+
+    def exchanged(*arguments: object, **more: object) -> object:
+        for path in (*desk.photos.rglob("red0.png"), *desk.out.rglob("red0.png")):
+            if path.is_relative_to(desk.folder / where):
+                exchange(path, "file", desk.folder / "home")
+        return plan(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(clustering_folder, "plan_folders", exchanged)
+    if where == "photos":  # what lies in the clustering is taken over
+        name(("0=cats",), NameOptions(clusters=str(desk.out)), progress=desk.progress)
+        assert no_secret_in(desk.out)
+        return
+    with pytest.raises(ImgclusterError, match="was changed or exchanged meanwhile"):
+        name(("0=cats",), NameOptions(clusters=str(desk.out)), progress=desk.progress)
+    assert not any("cats" in path.name for path in desk.folder.rglob("*"))
+
+
+def test_nor_what_takes_the_place_of_one_that_was_picked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.cluster(mode="symlink")
+    module = __import__("imgcluster.workflows.pick", fromlist=["make_folder_of"])
+    make = module.make_folder_of
+
+    def exchanged(images: list[tuple[str, object]], out: str) -> None:
+        exchange(Path(images[0][0]).resolve(), "link", desk.folder / "home")
+        make(images, out)
+
+    monkeypatch.setattr(module, "make_folder_of", exchanged)
+    with pytest.raises(ImgclusterError, match="was changed or exchanged meanwhile"):
+        pick(PickOptions(clusters=str(desk.out), n=3, out=str(desk.folder / "few")), progress=desk.progress)
+    assert not (desk.folder / "few").exists()
+
+
+def test_a_reading_holds_for_the_place_that_a_path_led_to(desk: Desk) -> None:
+    """On a disk of his own somebody can make a file with the number, size and time of any other."""
+    photo, secret = desk.photos / "red" / "red0.png", desk.folder / "secret"
+    readings, key, status = Readings(Ownership(), desk.store), b"k" * 32, photo.stat()
+    readings.add([(str(photo), status.st_ino, status.st_size, status.st_mtime_ns, key)])
+    assert readings.prove(str(photo), status, key)
+    photo.rename(secret)
+    photo.symlink_to(secret)
+    assert photo.stat().st_ino == status.st_ino
+    assert not Readings(readings._owner, desk.store).prove(str(photo), photo.stat(), key)
+
+
+def test_tables_that_others_wrote_do_not_choose_the_store_that_is_written(desk: Desk) -> None:
+    """S13: the marker is this user's, but not what clustering.json says now."""
+    desk.cluster()
+    elsewhere = desk.folder / "home" / "autostart.desktop"
+    elsewhere.parent.mkdir()
+    table = desk.out / "clustering.json"
+    table.write_text(table.read_text().replace("features.h5", "home/autostart.desktop"))
+    with pytest.raises(ImgclusterError, match=r"clustering\.json was changed since"):
+        assign([desk.photos], AssignOptions(clusters=str(desk.out)), source=FakeSource())
+    assert not elsewhere.exists()
+    assign([desk.photos], AssignOptions(clusters=str(desk.out), store=desk.store), source=FakeSource())
