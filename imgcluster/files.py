@@ -61,7 +61,7 @@ def open_regular(file: str | Held, flags: int = os.O_RDONLY, *, mode: int = 0o66
     safe = flags & ~os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     path = _path(file)
     try:
-        descriptor = os.open(file, safe, mode) if isinstance(file, str) else file.open(safe, mode)
+        descriptor = file.open(safe, mode) if isinstance(file, Held) else os.open(file, safe, mode)
     except OSError as error:
         if error.errno == errno.ELOOP and os.path.islink(path):
             raise OSError(errno.ELOOP, "is a symbolic link", path) from None
@@ -88,7 +88,7 @@ def open_resolved(path: str, flags: int = os.O_RDONLY, *, mode: int = 0o666) -> 
 def open_named(file: str | Held, flags: int = os.O_RDONLY) -> int:
     """Open a regular file that the user named, by a path also through links; never wait for what is there."""
     safe = flags | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(file, safe) if isinstance(file, str) else file.open(safe)
+    descriptor = file.open(safe) if isinstance(file, Held) else os.open(file, safe)
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -494,11 +494,11 @@ def path_filter(folders: Iterable[str]) -> Callable[[str], bool]:
 
 
 def _path(file: str | Held) -> str:
-    return file if isinstance(file, str) else file.path
+    return file.path if isinstance(file, Held) else file
 
 
 def _held(file: str | Held) -> contextlib.AbstractContextManager[Held]:
-    return at(file, Links.ALL) if isinstance(file, str) else contextlib.nullcontext(file)
+    return contextlib.nullcontext(file) if isinstance(file, Held) else at(file, Links.ALL)
 
 
 def _mode(file: Held) -> int | None:

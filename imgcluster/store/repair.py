@@ -125,8 +125,8 @@ def _open_damaged(path: str, target: str) -> Iterator[h5py.File]:
             try:
                 copy = place.beside(files.temporary_name(""))
                 files.copy_new(place, copy)
+                opened.callback(copy.unlink)
                 stream = opened.enter_context(os.fdopen(files.open_regular(copy, os.O_RDWR), "r+b"))
-                copy.unlink()
                 _extend_file(stream)
                 file = _open(stream)
             except CORRUPTION as error:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import Expected, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
 from imgcluster.options import named_alike
@@ -150,6 +150,9 @@ def compared(
         if image.expected is None:
             files.look_at(StoredImage(image.path, image.original, image.key))
     files.settle()
+    if files.unreadable:
+        count, first = quantity(len(files.unreadable), "image"), min(files.unreadable, key=os.fsencode)
+        progress.note(f"left out: {count} that cannot be read, the first: {first}")
     seen = {(image.path, image.key): image.expected for image in files.images}
     found = (replace(i, expected=i.expected or seen.get((i.path, i.key))) for i in images)
     return [image for image in found if image.expected], tuple(files.changed)
