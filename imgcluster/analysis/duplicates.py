@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.analysis.looks import Looks
+from imgcluster.analysis.looks import MOST_DIFFERENCE, Looks
 from imgcluster.analysis.parallel import on_all_cores
 from imgcluster.records import Embeddings, Progress
 
-_ROWS, _COLUMNS = 256, 2048
-_AT_ONCE = 8  # tiles
+_ROWS, _TOGETHER, _COLUMNS = 1024, 64, 8192
 _ROUNDING = 1e-6  # of a cosine
+_AS_BRIGHT = MOST_DIFFERENCE + 0.01  # more than float32 loses of it
 
 Kind = Literal["equal", "same picture", "look-alike"]
 
@@ -124,31 +124,52 @@ class SamePictures:
     def find(self, order: NDArray[np.intp]) -> list[Match]:
         """Compare the rows in `order`, those to keep first; memory does not grow with the number of pairs."""
         count = len(order)
-        self._order, self._free = order, np.ones(len(self.looks.limits), np.bool_)
+        self._free = np.ones(len(self.looks.limits), np.bool_)
+        self._place = np.zeros(len(self._free), np.intp)
+        self._place[order] = np.arange(count)
+        self._by_brightness = order[np.argsort(self.looks.brightness[order], kind="stable")]
         self.progress.begin("comparing pictures", count * (count + 1) // 2)
         found: list[Match] = []
         for start in range(0, count, _ROWS):
-            tiles = [(start, left) for left in range(start, count, _COLUMNS)]
-            # What the first tile gives up is not compared with the others.
-            for some in (tiles[:1], *(tiles[at : at + _AT_ONCE] for at in range(1, len(tiles), _AT_ONCE))):
-                for rows, columns in on_all_cores(self._alike, some):
-                    found += self._take_all(rows, columns)
-            here = min(_ROWS, count - start)
-            self.progress.advance(here * (here + 1) // 2 + here * (count - start - here))
+            here = order[start : start + _ROWS]
+            found += self._take_all([self._alike((here, here))])
+            # What these have given up among themselves is not compared with the others.
+            found += self._take_all(on_all_cores(self._alike, self._beside(here, start + _ROWS)))
+            self.progress.advance(len(here) * (len(here) + 1) // 2 + len(here) * (count - start - len(here)))
         return found
 
-    def _alike(self, tile: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Give the pairs of a tile that may be the same, the rows rising, the later one second."""
-        rows, columns = (
-            np.arange(start, min(start + size, len(self._order)))
-            for start, size in zip(tile, (_ROWS, _COLUMNS), strict=True)
-        )
-        rows, columns = (some[self._free[self._order[some]]] for some in (rows, columns))
-        alike = self.looks.may_be_alike(self._order[rows], self._order[columns])
-        firsts, seconds = np.nonzero(alike & (columns > rows[:, None]))
-        return self._order[rows[firsts]], self._order[columns[seconds]]
+    def _beside(
+        self, rows: NDArray[np.intp], first: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield some of the rows that are free, with those from place `first` on that are about as bright."""
+        later = self._by_brightness[
+            self._free[self._by_brightness] & (self._place[self._by_brightness] >= first)
+        ]
+        levels = self.looks.brightness
+        rows = rows[self._free[rows]]
+        rows = rows[np.argsort(levels[rows], kind="stable")]
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            ends = levels[some[0]] - _AS_BRIGHT, levels[some[-1]] + _AS_BRIGHT
+            columns = later[slice(*np.searchsorted(levels[later], ends))]
+            for at in range(0, len(columns), _COLUMNS):
+                yield some, columns[at : at + _COLUMNS]
 
-    def _take_all(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Iterator[Match]:
+    def _alike(
+        self, tile: tuple[NDArray[np.intp], NDArray[np.intp]]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give the pairs of a tile, rows and columns, that may be the same, the row before the column."""
+        rows, columns = tile
+        alike = self.looks.may_be_alike(rows, columns)
+        firsts, seconds = np.nonzero(alike & (self._place[columns] > self._place[rows][:, None]))
+        return rows[firsts], columns[seconds]
+
+    def _take_all(self, pairs: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]) -> Iterator[Match]:
+        if not pairs:
+            return
+        rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        sorted_ = np.lexsort((self._place[columns], self._place[rows]))
+        rows, columns = rows[sorted_], columns[sorted_]
         ends = np.flatnonzero(np.diff(rows)) + 1
         for others, kept in zip(np.split(columns, ends), rows[[0, *ends]] if len(rows) else (), strict=False):
             if self._free[kept]:

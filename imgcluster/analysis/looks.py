@@ -31,6 +31,8 @@ class Looks:
     ----------
     limits
         (N,): how far copies of each may differ from it.
+    brightness
+        (N,) float32: copies differ in it by no more than that, in whatever orientation.
     """
 
     def __init__(self, pictures: Pictures) -> None:
@@ -43,6 +45,7 @@ class Looks:
             contrast = np.abs(grey - grey.mean((1, 2), keepdims=True)).mean((1, 2))
             self.limits[part] = np.minimum(MOST_DIFFERENCE, _SHARE_OF_CONTRAST * contrast)
             self._means[part] = _in_blocks(grey).mean(axis=(2, 4)) - 128
+        self.brightness = self._means.mean(axis=(1, 2))
 
     def differences(self, one: int, others: NDArray[np.intp]) -> NDArray[np.float64]:
         """Compare one picture with (n,) others: the largest difference of any block, (n,).

@@ -43,6 +43,8 @@ class OpenVinoNetwork:
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            # Held to cores, two processes of one stream each would share the first core.
+            "ENABLE_CPU_PINNING": False,
         }
         with memory_explained(self.batch_size):
             self._compiled = core.compile_model(graph, "CPU", settings)

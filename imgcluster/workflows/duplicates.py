@@ -21,8 +21,8 @@ from imgcluster.analysis.duplicates import (
     worth,
 )
 from imgcluster.analysis.embeddings import Watched, finite_rows
+from imgcluster.analysis.look_alikes import Pair, look_alikes
 from imgcluster.analysis.looks import Looks
-from imgcluster.analysis.neighbours import Pair, look_alikes
 from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError, quantity
@@ -103,7 +103,7 @@ def duplicates(
         source = Watched(store.source(space.name, keys), SILENT)
         alike = [
             Match(pair.first, pair.second, "look-alike", pair.cosine, _difference(looked, known, pair))
-            for pair in look_alikes(source, max(options.threshold, LOOK_ALIKE), taken, progress)
+            for pair in look_alikes(source, embed, max(options.threshold, LOOK_ALIKE), taken, progress)
             if pair.second not in apart.get(pair.first, ())
         ]
         collection = collection.finite(keys[~source.broken], progress)

@@ -186,7 +186,13 @@ def scale(bench: Bench) -> None:
     local = (many["local_ms"], "the two processes")
     bench.add("scale", "extract, two processes of a core, two shards", many["local_ms"], "core-ms")
     bench.add("scale", "extract, two Ray workers of a core", many["ray_ms"], "core-ms", local)
+    bench.add("scale", "extract, one Ray worker of a core", many["one_ray_ms"], "core-ms", local)
     bench.add("scale", "extract, two Ray workers: the start", many["ray_start_s"], "core-s")
+    copies = _run([sys.executable, "-m", "tests.benchmarks.duplicates_scale", "--rows", str(rows)])
+    for step in ("similar", "look_alikes", "same_pictures"):
+        name = f"{step.replace('_', ' ')}, {rows:,} images, a fifth alike"
+        bench.add("scale", name, copies[f"{step}_seconds"], "core-s")
+    bench.add("scale", "duplicates: peak memory", copies["same_pictures_mb"], "MB")
 
 
 PARTS = {part.__name__: part for part in (inception, efficientnet, large, unchanged, memory, scale)}

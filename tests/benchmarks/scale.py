@@ -119,6 +119,7 @@ def compare_engines(folder: Path, images: Path) -> dict[str, float]:
     ways = {
         "local": [("--shard", "1/2", "--threads", "1"), ("--shard", "2/2", "--threads", "1")],
         "ray": [("--engine", "ray", "--workers", "2")],
+        "one_ray": [("--engine", "ray", "--workers", "1")],
     }
     figures = {}
     for name, options in ways.items():
