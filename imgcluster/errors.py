@@ -125,11 +125,11 @@ class StoreLocked(StoreError):
 
 
 class NotFinite(ImgclusterError):
-    """An embedding holds NaN or infinity."""
+    """Embeddings hold NaN or infinity."""
 
-    def __init__(self) -> None:
+    def __init__(self, which: str = "every embedding") -> None:
         super().__init__(
-            "an embedding holds NaN or infinity: extract into another store with --precision float32 and "
+            f"{which} holds NaN or infinity: extract into another store with --precision float32 and "
             "--dtype float32, or with other weights"
         )
 

@@ -28,7 +28,8 @@ _NOT_OF_FOLDERS = UNSUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.
 # Folders and files that systems and programs leave beside photographs, with pictures of their own in them.
 _SYSTEM_NAMES = frozenset(
     {"thumbs.db", "desktop.ini", "__macosx", "$recycle.bin", "recycler", "system volume information"}
-    | {"lost+found", "@eadir", "@recycle", "#recycle", "#snapshot"}
+    | {"lost+found", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "@sharebin", "@tmp"}
+    | {"ehthumbs.db", "ehthumbs_vista.db", "icon\r", "picasa.ini", "zbthumbnail.info"}
 )
 _TEMPORARY = ".imgcluster-"
 _PART = ".part"
@@ -234,8 +235,11 @@ def _like(descriptor: int, status: os.stat_result) -> bool:
 
 
 def free_bytes(folder: str) -> int:
-    """Return how much room there is on the disk of a folder."""
-    return shutil.disk_usage(folder).free
+    """Return how much room there is on the disk of a folder; where a share does not tell, any amount."""
+    with contextlib.suppress(OSError):
+        usage = shutil.disk_usage(folder)
+        return usage.free if usage.total else sys.maxsize
+    return sys.maxsize
 
 
 def permissions_beside(path: str) -> int:
@@ -316,7 +320,7 @@ def replacing(
             with create(part, most if old is None else old & most) as written:
                 if old is not None:  # whatever the umask says
                     # Shares may refuse it.
-                    with contextlib.suppress(*(() if private else (PermissionError,))):
+                    with contextlib.suppress(*(() if private else (OSError,))):
                         os.fchmod(written.fileno(), old & most)
                 yield written
                 written.flush()

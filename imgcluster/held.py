@@ -212,11 +212,12 @@ def remove_if_empty(path: str) -> None:
 
 
 def permit_as(path: str, model: str) -> None:
-    """Give a folder the permissions of another."""
+    """Give a folder the permissions of another, where that is there and the file system keeps them."""
     with at(path) as held:
         descriptor = held.open(os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fchmod(descriptor, stat.S_IMODE(os.stat(model).st_mode))
+            with contextlib.suppress(OSError):
+                os.fchmod(descriptor, stat.S_IMODE(os.stat(model).st_mode))
         finally:
             os.close(descriptor)
 

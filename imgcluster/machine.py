@@ -83,9 +83,8 @@ def default_memory(root: str = "/") -> int | None:
     """
     limits = _physical()
     for folder, version in _groups(root, "memory"):
-        text = _text(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
-        if text.isdigit():
-            limits.append(int(text))
+        names = ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",)
+        limits += [int(text) for text in (_text(folder / name) for name in names) if text.isdigit()]
     return min(limits) // _MEMORY_SHARE if limits else None
 
 

@@ -24,6 +24,7 @@ from imgcluster.files import (
     temporary_name,
     write_durably,
 )
+from imgcluster.held import Links, at, rename_held
 
 _KEY_BYTES = 32
 _MOST_BYTES = 1 << 16  # of a record
@@ -155,11 +156,11 @@ def _made_key(folder: str) -> bytes:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         return _key_in(folder)
-    part, path = temporary_name(folder), os.path.join(folder, "key")
+    part = temporary_name(folder)
     try:
         write_durably(part, os.urandom(_KEY_BYTES), private=True)
-        with contextlib.suppress(FileExistsError):  # another run was faster: its key is the one
-            os.link(part, path)
+        with at(part, Links.ALL) as made, contextlib.suppress(FileExistsError):
+            rename_held(made, made.beside("key"))  # unless another run was faster: its key is the one
         sync_file(folder)
     finally:
         remove_if_there(part)

@@ -39,6 +39,7 @@ def test_this_machine_has_some() -> None:
         ("0::/a/b\n", {"a/b/memory.max": 4096, "a/memory.max": 8192}),
         ("0::/a/b\n", {"a/b/memory.max": 8192, "a/memory.max": 4096}),
         ("0::/not/shown/here\n", {"memory.max": 4096}),
+        ("0::/a\n", {"a/memory.max": 8192, "a/memory.high": 4096}),
         ("5:cpu:/c\n4:hugetlb,memory:/m\n0::/\n", {"memory/m/memory.limit_in_bytes": 4096}),
     ],
 )

@@ -43,6 +43,8 @@ class DuplicateFile:
         Whether it is as a camera made it.
     preferred
         Lower where its user would rather keep it.
+    remade
+        Whether it was made of another one, and shows nothing more.
     """
 
     path: str
@@ -52,6 +54,7 @@ class DuplicateFile:
     mtime_ns: int
     camera: bool = False
     preferred: int = 0
+    remade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,11 @@ class DuplicateGroup:
 def worth(file: DuplicateFile) -> tuple[object, ...]:
     """Order files, those to keep first.
 
-    By what their user prefers, then as a camera made them, then most pixels, most bytes, the oldest, and the
-    path that sorts first.
+    By what their user prefers, then as a camera made them, then those that were not made of another, most
+    pixels, most bytes, the oldest, and the path that sorts first.
     """
     name = os.fsencode(file.path)
-    return file.preferred, not file.camera, -file.pixels, -file.size, file.mtime_ns, name
+    return file.preferred, not file.camera, file.remade, -file.pixels, -file.size, file.mtime_ns, name
 
 
 @dataclass
@@ -177,7 +180,7 @@ class SamePictures:
 
     def _take(self, kept: int, others: NDArray[np.intp]) -> Iterator[Match]:
         apart = self.looks.differences(kept, others)
-        close = apart <= self.looks.limits[kept]
+        close = (apart <= self.looks.limits[kept]) & self.looks.shaped_alike(kept, others)
         if not close.any():
             return
         others, apart = others[close], apart[close]

@@ -16,6 +16,7 @@ MOST_DIFFERENCE = 8.0
 _SHARE_OF_CONTRAST = 0.28
 """In a picture with little in it, it has to be less: this share of how far its pixels lie from their mean."""
 
+_OTHER_SHAPE = 0.05  # in the logarithm of width over height
 _BLOCKS = 4  # across and down
 _SLACK = 4.0  # in squares: more than what float32 loses of them
 _AT_ONCE = 4096
@@ -58,6 +59,17 @@ class Looks:
             worst = np.maximum(_worst_block(grey, theirs["grey"]), _worst_block(colour, theirs["colour"]))
             np.minimum(best, worst, out=best)
         return best
+
+    def shaped_alike(self, one: int, others: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Tell which of (n,) others have the shape of one picture, upright or turned: (n,)."""
+        mine, theirs = (
+            np.maximum([self._pictures[side][rows] for side in ("width", "height")], 1.0)
+            for rows in ([one], others)
+        )
+        shapes = [np.log(wide / high) for wide, high in (mine, theirs)]
+        rounding = 1 / mine.min(axis=0) + 1 / theirs.min(axis=0)
+        apart = np.abs(np.abs(shapes[0]) - np.abs(shapes[1]))
+        return np.asarray(apart <= _OTHER_SHAPE + rounding)
 
     def may_be_alike(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Tell which of (n,) and (m,) pictures may differ by the limit of the first at most; others do not.

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
@@ -26,6 +27,11 @@ class Runner:
 
     progress: Progress
 
+    def __post_init__(self) -> None:
+        """Say of a user without a home that it is nowhere, for libraries give up where nothing is said."""
+        if not os.path.isabs(os.path.expanduser("~")):
+            os.environ["HOME"] = "/nonexistent"
+
     def __call__(self, workflow: Callable[..., _Result], *arguments: Any, **more: Any) -> _Result:
         """Call a workflow; what is this user's it gets by the names of its parameters."""
         mine: dict[str, Callable[[], object]] = {
@@ -45,8 +51,13 @@ def thumbnail_folder() -> str:
 
 
 def ownership() -> Ownership:
-    """Return what signs this user's clusterings and knows them again."""
-    return Ownership(platformdirs.user_state_dir("imgcluster"))
+    """Return what signs this user's clusterings and knows them again: one for all that a process does."""
+    return _owner(platformdirs.user_state_dir("imgcluster"))
+
+
+@cache
+def _owner(folder: str) -> Ownership:
+    return Ownership(folder)
 
 
 def network_places() -> NetworkPlaces:
@@ -56,7 +67,7 @@ def network_places() -> NetworkPlaces:
     """
     from imgcluster.networks.weights import NetworkPlaces
 
-    keras_home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    keras_home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
     weights = os.environ.get("IMGCLUSTER_WEIGHTS")
     return NetworkPlaces(keras_home, cache_folder(), weights=weights and os.path.expanduser(weights))
 

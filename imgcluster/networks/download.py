@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import urllib.request
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import BinaryIO
 
 from imgcluster.files import replacing
@@ -38,8 +38,8 @@ def download(
     Raises
     ------
     DownloadError
-        A server that takes longer than `seconds` for a step, a transfer that breaks, another checksum, no
-        room on the disk.
+        A server that takes longer than `seconds` for a step, a transfer that breaks or ends early, another
+        checksum, no room on the disk.
     """
     response = _open(url, seconds)
     try:
@@ -75,13 +75,15 @@ def _copy(response: HTTPResponse, file: BinaryIO, notify: Notify) -> str:
     checksum = hashlib.md5(usedforsecurity=False)
     total = response.length
     told, done = time.monotonic(), 0
-    while block := response.read(_BLOCK):
+    while done != total and (block := response.read1(_BLOCK)):  # as it comes: each piece has its own time
         checksum.update(block)
         file.write(block)
         done += len(block)
         if time.monotonic() - told >= _TELL_SECONDS:
             told = time.monotonic()
             notify(f"fetched {done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f}" if total else ""))
+    if total is not None and done < total:
+        raise IncompleteRead(b"", total - done)
     return checksum.hexdigest()
 
 
@@ -89,4 +91,7 @@ def _reason(error: Exception, seconds: float) -> str:
     cause = getattr(error, "reason", error)  # urllib wraps the system's error
     if isinstance(cause, TimeoutError):
         return f"no answer within {seconds:.0f} seconds"
-    return " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())
+    if isinstance(cause, IncompleteRead):
+        return "the connection ended before all had come"
+    reason = " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())
+    return f"{cause.filename}: {reason}" if isinstance(cause, OSError) and cause.filename else reason

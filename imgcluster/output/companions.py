@@ -48,8 +48,13 @@ class Companion:
 
 def is_companion(path: str, images: Container[str] = ()) -> bool:
     """Whether a file is a companion: by its ending, or by its path that of one of the `images`."""
-    stem, ending = os.path.splitext(path)
-    return ending.lower() in _ENDINGS or stem in images
+    return os.path.splitext(path)[1].lower() in _ENDINGS or bool(_named_in(path, images))
+
+
+def _named_in(path: str, images: Container[str]) -> str:
+    """Return the image whose whole name a path has, and one ending or two more; else nothing."""
+    stem = os.path.splitext(path)[0]
+    return next((image for image in (stem, os.path.splitext(stem)[0]) if image in images), "")
 
 
 def find_companions(
@@ -78,10 +83,11 @@ def find_companions(
         others = {os.path.splitext(path)[0] for path in paths if is_image(path)}
         for path in paths:
             stem, ending = os.path.splitext(path)
-            whole = stem in moves
-            image = stem if whole else by_stem.get(stem) if is_companion(path) else None
+            whole = bool(named := _named_in(path, moves))
+            image = named or (by_stem.get(stem) if is_companion(path) else None)
             if image is None:
                 continue
+            ending = path[len(image) :] if whole else ending
             base = moves[image] if whole else os.path.splitext(moves[image])[0]
             relative = f"{base}{ending}"
             if folded(relative) in taken:

@@ -122,8 +122,8 @@ def goes_home(own: OwnFile, path: str, out: str, *, careful: bool = False) -> bo
         return False
     careful = careful and own.kind == "moved"
     status = os.lstat(path)
-    # A marker that came with a folder from elsewhere cannot know the inode: it moves nothing out.
-    if (careful and status.st_ino != own.inode) or not own.is_at(path):
+    # A marker that came with a folder from elsewhere cannot know the file: it moves nothing out.
+    if (careful and not own.was_put_there(status)) or not own.is_at(path):
         return False
     try:
         return move_home(path, original, Expected.of(status, bytes.fromhex(own.key)))

@@ -103,10 +103,10 @@ def sync_all(folder: str) -> None:
     descriptor = open_folder(folder)
     try:
         syncfs = getattr(_libc, "syncfs", None)
-        if syncfs is None:
+        number = errno.ENOSYS if syncfs is None else syncfs(descriptor) and ctypes.get_errno()
+        if number in UNSUPPORTED:
             os.sync()
-        elif syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
+        elif number:
             raise OSError(number, os.strerror(number), folder)
     finally:
         os.close(descriptor)

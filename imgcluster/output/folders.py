@@ -182,8 +182,7 @@ class _Builder:
         plan = replace(self._plan, files=files, companions=companions)
         for relative, data in extra_files(plan).items():
             self._write(below(f"./{relative}"), data)
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            permit_as(self._tree, self._plan.out)
+        permit_as(self._tree, self._plan.out)
         if self.placer.used["copy"]:
             sync_all(self._tree)
         finished = replace(self._marker, building=False, files=self._own | self._away)
@@ -369,10 +368,10 @@ def _explained(error: OSError, plan: FolderPlan) -> str:
     # A file that cannot leave its place says so by its own path; all others by that of the place.
     fixed = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} and error.filename in plan.moving
     what = error.filename if fixed else error.filename2 or error.filename or plan.out
+    unchanged = "the clusters are as they were" if plan.files else "all is as it was"
+    choose = f"choose another --out{' or --mode' * bool(plan.files)}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return (
-            f"no space left on the disk of {plan.out} ({plan.bytes_to_copy:,} bytes to copy): "
-            "free some, or choose another --mode or --out; the clusters are as they were"
-        )
-    advice = "run the command again" if error.errno == errno.ESTALE else "choose another --out or --mode"
-    return f"{os.fsdecode(what)}: {error.strerror}; the clusters are as they were: {advice}"
+        size = f" ({plan.bytes_to_copy:,} bytes to copy)" if plan.files else ""
+        return f"no space left on the disk of {plan.out}{size}: free some, or {choose}; {unchanged}"
+    advice = "run the command again" if error.errno == errno.ESTALE else choose
+    return f"{os.fsdecode(what)}: {error.strerror}; {unchanged}: {advice}"

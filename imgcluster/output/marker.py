@@ -77,6 +77,10 @@ class OwnFile:
             return None
         return replace(self.recorded, device=found.st_dev) if self.is_exactly(found) else None
 
+    def was_put_there(self, found: os.stat_result) -> bool:
+        """Whether `found`, a file of these bytes, is the very one: by inode, or time, where inodes change."""
+        return found.st_ino == self.inode or found.st_mtime_ns == self.mtime_ns
+
     def is_at(self, path: str) -> bool:
         """Whether what lies at `path` is still ours: the very file, or (elsewhere copied) its exact bytes.
 

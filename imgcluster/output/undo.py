@@ -177,7 +177,7 @@ def _check_returns(out: str, marker: Marker, contents: Contents, *, force: bool)
                 f"{original} has taken the place of {path}: move it away, and run `imgcluster undo` again"
             )
         status = os.lstat(path)
-        if status.st_ino != own.inode and not force:
+        if not own.was_put_there(status) and not force:
             raise ImgclusterError(
                 f"{path} may not be the file that came from {original}: --force moves it there all the same"
             )

@@ -77,7 +77,8 @@ class Rows:
 
     def append(self, keys: Keys, rows: NDArray[Any]) -> None:
         """Add rows, none of whose keys is there. Keys come last: a row without a key is no row."""
-        rows = np.asarray(rows, self._values.dtype)
+        with np.errstate(over="ignore"):  # float16: left out later, with advice
+            rows = np.asarray(rows, self._values.dtype)
         extend(self._values, rows)
         extend(self.group[CHECKSUMS], _checksums(keys, rows))
         extend(self.group[KEYS], keys)

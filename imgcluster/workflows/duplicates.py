@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,11 @@ from imgcluster.records import SILENT, Embeddings, Keys, Pictures, Progress, mti
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.csv_files import key_in, read_table
 from imgcluster.workflows.embedded_images import collect, open_space
-from imgcluster.workflows.image_looks import pictures_of
+from imgcluster.workflows.image_looks import Remake, pictures_of, remakes
 from imgcluster.workflows.options import LOOK_ALIKE, DuplicatesOptions
 from imgcluster.workflows.stored_files import StoredImage
+
+_LEAST_TIMES = 1.25  # along each side: a picture that is hardly larger may well have been made larger
 
 PLAN_COLUMNS = ("group", "verdict", "path", "key", "kind", "cosine", "difference")
 
@@ -93,10 +95,19 @@ def duplicates(
             rows = store.read(space.name, keys[some])
             return unit_length(np.where(finite_rows(rows)[:, None], rows, np.float32(0)))
 
-        rows = row_of_key(keys)
-        order = np.array(list(dict.fromkeys(rows[file.key] for file in sorted(files, key=worth))), np.intp)
         looked = Looks(pictures)
-        same = SamePictures(looked, embed, options.threshold, apart, progress).find(order[known[order]])
+
+        def find(some: NDArray[np.intp]) -> list[Match]:
+            return SamePictures(looked, embed, options.threshold, apart, progress).find(some)
+
+        order = _order(files, keys)
+        same = find(order[known[order]])
+        while made := remakes(_candidates(files, same, keys), engine, progress):
+            files = [replace(file, remade=file.remade or file.key in made) for file in files]
+            order = _order(files, keys)
+            unmade = {pair.kept for pair in same if bytes(keys[pair.kept]) in made}
+            again = [row for pair in same if pair.kept in unmade for row in (pair.kept, pair.copy)]
+            same = [pair for pair in same if pair.kept not in unmade] + find(order[np.isin(order, again)])
         taken = np.ones(len(keys), np.bool_)
         taken[order] = False
         taken[[pair.copy for pair in same]] = True
@@ -127,7 +138,7 @@ def _files(
     A file that is gone now is left out: it can neither be relied on nor be given up.
     """
     rows = row_of_key(keys)
-    preferred = [path_filter([os.path.abspath(folder)]) for folder in prefer]
+    preferred = [path_filter([os.path.abspath(folder), os.path.realpath(folder)]) for folder in prefer]
     files, lost = [], []
     for image in images:
         try:
@@ -143,9 +154,40 @@ def _files(
                 image.path, image.key, pixels, status.st_size, mtime_ns(status), bool(look["camera"]), rank
             )
         )
+    for rank, folder in enumerate(prefer):
+        if not any(file.preferred == rank for file in files):
+            progress.note(f"no image lies in {folder}, which --prefer names")
     if lost:
         progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {lost[0]}")
     return files
+
+
+def _order(files: Sequence[DuplicateFile], keys: Keys) -> NDArray[np.intp]:
+    """Give the rows of the images in files, those to keep first."""
+    rows = row_of_key(keys)
+    return np.array(list(dict.fromkeys(rows[file.key] for file in sorted(files, key=worth))), np.intp)
+
+
+def _candidates(files: Sequence[DuplicateFile], same: Sequence[Match], keys: Keys) -> list[Remake]:
+    """Of groups whose kept file has but its size before an older one, say what that may have been made of.
+
+    Of the smaller ones, and of the equally large ones with other endings, the best stands for all.
+    """
+    best = {file.key: file for file in best_files(files)}
+    found: dict[tuple[bytes, bool], Remake] = {}
+    for pair in same:
+        kept, copy = (best[bytes(keys[row])] for row in (pair.kept, pair.copy))
+        times = math.sqrt(kept.pixels / max(copy.pixels, 1))
+        endings = {os.path.splitext(file.path)[1].lower() for file in (kept, copy)}
+        if (
+            (kept.preferred, kept.camera) == (copy.preferred, copy.camera)
+            and kept.mtime_ns > copy.mtime_ns
+            and not kept.remade
+            and (times >= _LEAST_TIMES or (times == 1 and len(endings) == 2))
+        ):
+            remake = Remake((kept.key, kept.path), (copy.key, copy.path), times)
+            found.setdefault((kept.key, times > 1), remake)
+    return list(found.values())
 
 
 def _difference(looks: Looks, known: NDArray[np.bool_], pair: Pair) -> float:

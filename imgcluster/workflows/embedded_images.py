@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.errors import ImgclusterError, NotFinite, UsageError, quantity
 from imgcluster.files import lies_below
 from imgcluster.images.find import lies_in_library
 from imgcluster.output.manifest import read_manifest
@@ -71,7 +71,7 @@ class EmbeddedImages:
     def finite(self, keys: Keys, progress: Progress) -> EmbeddedImages:
         """Leave out the images whose embeddings are not finite, so that `keys` lacks theirs; name them.
 
-        ImgclusterError where no image is left.
+        NotFinite where no image is left.
         """
         if len(keys) == len(self.keys):
             return self
@@ -81,9 +81,7 @@ class EmbeddedImages:
                 progress.note(f"left out, for its embedding holds NaN or infinity: {image.path}")
         images = tuple(image for image in self.images if image.key in usable)
         if not images:
-            raise ImgclusterError(
-                f"every embedding in {self.store.path} holds NaN or infinity: extract with other weights"
-            )
+            raise NotFinite(f"every embedding in {self.store.path}")
         return replace(self, images=images)
 
     def count_spaces(self, keys: Sequence[bytes]) -> NDArray[np.intp]:

@@ -1,9 +1,13 @@
-"""How the images of a store look: what `extract` has kept of it, and for older stores a look at the files."""
+"""How the images of a store look: what `extract` has kept of it, and for older stores a look at the files.
+
+And which of two copies was made of the other.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -11,13 +15,13 @@ from numpy.typing import NDArray
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import Interrupted, StoreError, quantity
-from imgcluster.images.decode import decode
-from imgcluster.images.looks import SIDE_NEEDED, looks
+from imgcluster.images.decode import Decoded, decode
+from imgcluster.images.looks import SIDE_NEEDED, have_same_pixels, looks, was_blown_up
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import Keys, Pictures, Progress, row_of_key
 from imgcluster.store.store import FeatureStore
-from imgcluster.workflows.known_images import KNOWN_LIMITS, read_known, with_each
+from imgcluster.workflows.known_images import KNOWN_LIMITS, make_of_known, read_known, with_each
 from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.stored_files import StoredImage
 
@@ -59,6 +63,42 @@ def pictures_of(
                     "stopped; what was seen of the images is kept: run the same command to go on"
                 )
     return pictures, known
+
+
+@dataclass(frozen=True)
+class Remake:
+    """A file that may have been made of another, an older one: `times` as large along each side, or as large.
+
+    Both are the key of an image and a path.
+    """
+
+    file: tuple[bytes, str]
+    origin: tuple[bytes, str]
+    times: float
+
+    def is_one(self) -> bool:
+        """Whether it shows nothing that the other does not show. UnreadableImage as of `read_known`."""
+        made = _decoded(*self.file)
+        if self.times > 1:
+            return was_blown_up(made.pixels, self.times)
+        origin = _decoded(*self.origin)
+        return origin.kind != made.kind and have_same_pixels(made.pixels, origin.pixels)
+
+
+def remakes(candidates: Sequence[Remake], engine: str | Engine, progress: Progress) -> set[bytes]:
+    """Return the keys of those that were made of others; one that cannot be read was not."""
+    found = set()
+    if candidates:
+        progress.begin("looking for what was blown up", len(candidates))
+    for outcome in with_each(Remake.is_one, candidates, engine):
+        progress.advance()
+        if outcome.result:
+            found.add(outcome.item.file[0])
+    return found
+
+
+def _decoded(key: bytes, path: str) -> Decoded:
+    return make_of_known(key, [path], lambda data: decode(data, KNOWN_LIMITS))
 
 
 def _seen(

@@ -79,6 +79,8 @@ def _in_file(file: str, originals: Sequence[str], notify: Notify) -> dict[str, s
         if not cell:
             continue
         path, label = os.path.normpath(os.path.join(folder, cell)), (given or "").strip()
+        if path not in wanted:  # a name may begin with a blank, but more often one follows a comma
+            path = os.path.normpath(os.path.join(folder, cell.strip()))
         if path in wanted and label:
             labels[path] = label
         else:

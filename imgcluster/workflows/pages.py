@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from imgcluster.caches import temporary_folder
 from imgcluster.errors import ImgclusterError, quantity
@@ -114,7 +115,8 @@ def write_pages(
     def keep_private(tree: str, _plan: FolderPlan) -> None:
         for file in written.values():
             path = os.path.join(tree, file.name)
-            os.chmod(path, os.stat(path).st_mode & file.mode)
+            with suppress(OSError):  # shares may refuse it
+                os.chmod(path, os.stat(path).st_mode & file.mode)
 
     data = {name: file.data for name, file in written.items()}
     plan = FolderPlan(folder, "copy", (), ())

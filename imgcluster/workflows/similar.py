@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
-from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage
+from imgcluster.errors import FailureCode, ImgclusterError, NotFinite, UnreadableImage
 from imgcluster.images.file_bytes import content_key, read_file
 from imgcluster.options import named_alike
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -74,10 +74,7 @@ def similar(
         source = Watched(store.source(space.name, collection.keys), progress)
         query = store.read(space.name, key_rows([key]))[0]
         if not np.isfinite(query).all():
-            raise ImgclusterError(
-                f"the embedding of {image} holds NaN or infinity: extract it into another store with "
-                "--precision float32 and --dtype float32, or with other weights"
-            )
+            raise NotFinite(f"the embedding of {image}")
         rows, cosines = most_similar(query, source, len(source.keys))
         collection = collection.finite(source.keys[~source.broken], progress)
     paths = {each.key: each.path for each in reversed(collection.images) if each.key != key}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 import imgcluster
-from imgcluster.cli.places import network_places, thumbnail_folder
+from imgcluster.cli.places import Runner, network_places, ownership, thumbnail_folder
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.weights import locate
+from imgcluster.records import SILENT
 
 PACKAGE = Path(imgcluster.__file__).parent
 
@@ -55,6 +57,19 @@ def test_caches_lie_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("XDG_CACHE_HOME", "/data/cache")
     assert network_places().cache == "/data/cache/imgcluster"
     assert thumbnail_folder() == "/data/cache/imgcluster/thumbnails"
+
+
+def test_a_user_without_a_home_leaves_no_folder_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user whom no passwd file knows, and no HOME."""
+    for name in ("HOME", "KERAS_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    Runner(SILENT)
+    places = network_places()
+    for folder in (places.keras_home, places.cache, thumbnail_folder()):
+        assert folder is not None
+        assert folder.startswith("/nonexistent/")
+    assert str(ownership()._folder).startswith("/nonexistent/")
 
 
 def test_nothing_below_the_command_line_reads_the_environment() -> None:

@@ -121,6 +121,8 @@ def test_what_systems_and_programs_leave_behind_is_counted_and_left_out(tmp_path
         ".hidden.jpg",
         ".thumbnails/x.jpg",
         "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "picasa.ini",
+        "Icon\r",
         "Thumbs.db",
         "__MACOSX/._a.jpg",
         "$RECYCLE.BIN/b.jpg",
@@ -128,7 +130,7 @@ def test_what_systems_and_programs_leave_behind_is_counted_and_left_out(tmp_path
     )
     result = found(tmp_path)
     assert names(result, tmp_path) == ["a.jpg"]
-    assert result.hidden == 8
+    assert result.hidden == 10
     assert result.failures == ()
 
 

@@ -51,6 +51,19 @@ def test_companions_go_along_and_come_back(photos: Path, tmp_path: Path) -> None
     assert not out.exists()
 
 
+def test_names_of_exports_with_two_endings_go_along(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "photos" / "a.jpg")
+    for name in ("a.jpg.supplemental-metadata.json", "a.jpg.supplemen.json", "b.jpg.x.json"):
+        photograph(tmp_path / "photos" / name)
+    before, out = contents(tmp_path), tmp_path / "clusters"
+    make([placed(photo)], out, "move")
+    assert sorted(contents(tmp_path / "photos")) == ["b.jpg.x.json"]
+    make([placed(str(out / "0" / "a.jpg"), 1, photo)], out, "move")
+    assert "1/a.jpg.supplemental-metadata.json" in contents(out)
+    undo(str(out), progress=Recorder())
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("mode", ["hardlink", "copy", "symlink"])
 def test_they_stay_where_images_stay(photos: Path, tmp_path: Path, mode: str) -> None:
     before = contents(photos)

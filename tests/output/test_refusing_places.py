@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import subprocess
@@ -146,6 +147,72 @@ def test_so_are_those_of_images_that_move_to_another_file_system(
     assert "times or permissions of 3 copies could not be kept there" in progress.notes
     undo(str(tmp_path / "clusters"), progress=Recorder())
     assert contents(tmp_path / "photos") == before
+
+
+@pytest.fixture(params=["no function", "no system call"])
+def without_renameat2(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C library that has no renameat2, as on macOS; or a kernel, as a sandbox may stand for one."""
+
+    class Library:
+        def __getattr__(self, name: str) -> object:
+            if name == "renameat2" and request.param == "no function":
+                raise AttributeError(name)
+            return refused if name == "renameat2" else getattr(library, name)
+
+    def refused(*_: object) -> int:
+        ctypes.set_errno(errno.ENOSYS)
+        return -1
+
+    library = held._libc
+    monkeypatch.setattr(held, "_libc", Library())
+
+
+@pytest.mark.usefixtures("without_renameat2")
+def test_without_its_system_call_a_rename_never_replaces(tmp_path: Path) -> None:
+    source = photograph(tmp_path / "source")
+    photograph(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    before = contents(tmp_path / "folder"), Path(source).read_bytes(), (tmp_path / "file").read_bytes()
+    for name in ("file", "folder", "link"):
+        with pytest.raises(FileExistsError):
+            held.rename_new(source, str(tmp_path / name))
+    after = contents(tmp_path / "folder"), Path(source).read_bytes(), (tmp_path / "file").read_bytes()
+    assert after == before
+    assert not held.exchange(source, str(tmp_path / "file"))
+    held.rename_new(source, str(tmp_path / "new"))
+    assert (tmp_path / "new").read_bytes() == before[1]
+
+
+@pytest.mark.usefixtures("without_renameat2")
+@pytest.mark.parametrize("mode", ["hardlink", "move"])
+def test_without_it_clusterings_are_made_replaced_and_undone(tmp_path: Path, mode: str) -> None:
+    sources = [placed(photograph(tmp_path / "photos" / f"{n}.jpg"), n % 2) for n in range(4)]
+    before, out = contents(tmp_path), tmp_path / "clusters"
+    make(sources, out, mode)
+    moved = [
+        placed(str(out / path), 0, str(tmp_path / "photos" / os.path.basename(path))) for path in images(out)
+    ]
+    make(moved if mode == "move" else sources[:3], out, mode)
+    assert len(images(out)) == len(moved if mode == "move" else sources[:3])
+    undo(str(out), progress=Recorder())
+    assert contents(tmp_path) == before
+
+
+def test_where_permissions_are_not_kept_at_all_a_clustering_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = placed(photograph(tmp_path / "photos" / "a.jpg"))
+
+    def unsupported(*_arguments: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "fchmod", unsupported)
+    for mode in ("copy", "hardlink"):
+        make([source], tmp_path / "clusters", mode)
+        make([source], tmp_path / "clusters", mode, extra_files={"page.html": b""})
+    undo(str(tmp_path / "clusters"), progress=Recorder())
+    assert not (tmp_path / "clusters").exists()
 
 
 @contextmanager

@@ -78,3 +78,9 @@ def test_rows_without_effect_are_counted_and_no_label_is_no_class(table: Path) -
     assert notes == [f"3 rows of {table} without effect, the first in line 3: there is no label"]
     labels_of(str(table), [paths[0], str(table.parent / "elsewhere.jpg")], notes.append)
     assert "line 3" in notes[1]
+
+
+def test_a_blank_behind_a_comma_counts_only_where_a_name_has_it(table: Path) -> None:
+    table.write_text("label, path\ncat, a.jpg\ndog, b.jpg\n")
+    paths = [str(table.parent / name) for name in ("a.jpg", " b.jpg", "b.jpg")]
+    assert labels_of(str(table), paths) == {paths[0]: "cat", paths[1]: "dog"}

@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,7 @@ from PIL import Image, ImageDraw
 
 from imgcluster.cli.places import choose_network
 from imgcluster.errors import ImgclusterError
+from imgcluster.ownership import Ownership
 from imgcluster.records import FeatureSpace
 from imgcluster.store.lock import WriterLock
 from imgcluster.store.schema import create_pictures
@@ -52,6 +55,15 @@ def picture(path: Path, *, side: int = 64, quality: int = 95) -> Path:
     small = np.random.default_rng(5).integers(20, 236, (6, 6, 3)).astype(np.uint8)
     Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=quality)
     return path
+
+
+def photographed(path: Path, side: int, **options: object) -> Path:
+    """Shapes and detail as fine as pixels are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shapes = cv2.imread(str(picture(path.parent / "shapes.png", side=side)))
+    (path.parent / "shapes.png").unlink()
+    grain = np.random.default_rng(1).normal(0, 12, shapes.shape)
+    return saved(path, Image.fromarray(np.clip(shapes + grain, 0, 255).astype(np.uint8)), **options)
 
 
 def read_plan(file: Path) -> list[dict[str, str]]:
@@ -97,7 +109,7 @@ def test_a_plan_keeps_exactly_one_of_each_group(desk: Desk) -> None:
 
 def test_the_order_is_pixels_then_bytes_then_oldest_then_path(desk: Desk) -> None:
     folder = desk.folder / "group"
-    original = picture(folder / "e.png", side=64)
+    original = photographed(folder / "e.png", 64)
     heavier = folder / "d.png"
     heavier.write_bytes(original.read_bytes() + b"\0")
     smaller = folder / "a.png"
@@ -256,6 +268,19 @@ def test_what_its_user_prefers_comes_first(desk: Desk) -> None:
     ]
 
 
+def test_a_preferred_folder_may_be_a_link_and_one_without_images_is_named(desk: Desk) -> None:
+    image = Image.open(picture(desk.folder / "mixed" / "large.png", side=64))
+    (desk.folder / "mixed" / "best").mkdir()
+    small = saved(desk.folder / "mixed" / "best" / "small.jpg", image.resize((40, 40)))
+    (desk.folder / "link").symlink_to(desk.folder / "mixed" / "best")
+    desk.extract(desk.folder / "mixed")
+    options = DuplicatesOptions(store=desk.store, prefer=(str(desk.folder / "link"), str(desk.photos)))
+    assert paths(duplicates((), options, progress=desk.progress))[0][0] == str(small)
+    assert [n for n in desk.progress.notes if "--prefer" in n] == [
+        f"no image lies in {desk.photos}, which --prefer names"
+    ]
+
+
 def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,13 +366,14 @@ def embedded_for_real(tmp_path: Path) -> Callable[[], DuplicatesOptions]:
 
 
 @pytest.mark.slow
-def test_an_edited_recompressed_or_resized_copy_is_found_and_the_largest_is_kept(
+def test_an_edited_recompressed_or_resized_copy_is_found_and_the_best_is_kept(
     assets: Path, tmp_path: Path, embedded_for_real: Callable[[], DuplicatesOptions]
 ) -> None:
     for age, original in enumerate(sorted((assets / "awkward" / "files").glob("dup_*"))):
         os.utime(shutil.copy(original, tmp_path), (age, age))
     (group,) = paths(duplicates((), embedded_for_real()))
-    order = ["c_recompressed.jpg", "e_metadata_only.png", "a.png", "b_exact_copy.png", "d_resized.jpg"]
+    # Recompressed, it has more bytes, but is younger and shows nothing more.
+    order = ["e_metadata_only.png", "a.png", "b_exact_copy.png", "c_recompressed.jpg", "d_resized.jpg"]
     assert [Path(path).name for path in group] == [f"dup_{name}" for name in order]
 
 
@@ -364,3 +390,104 @@ def test_most_recompressed_copies_at_half_size_are_found_by_default_and_nothing_
     assert len(groups) > 15
     for one, other in groups:
         assert other == one.replace(".jpg", "-copy.jpg")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+@pytest.mark.parametrize("method", ["BILINEAR", "BICUBIC", "LANCZOS"])
+def test_what_was_blown_up_later_is_not_kept_for_its_pixels(desk: Desk, kind: str, method: str) -> None:
+    folder = desk.folder / "mixed"
+    original = photographed(folder / "original.jpg", 200, quality=90)
+    small = saved(folder / "small.jpg", Image.open(original).resize((120, 120)))
+    large = Image.open(original).resize((400, 400), Image.Resampling[method])
+    blown = saved(folder / f"blown.{kind}", large)
+    for path, age in ((original, 100), (small, 200), (blown, 300)):
+        os.utime(path, (age, age))
+    desk.extract(folder)
+    assert set(paths(run(desk, 0.4))[0][1:]) == {str(small), str(blown)}
+    os.utime(blown, (50, 50))  # what is older was not made of it
+    desk.extract(folder)
+    assert paths(run(desk, 0.4))[0][0] == str(blown)
+
+
+def test_of_a_picture_that_was_made_smaller_the_larger_is_kept_whatever_their_ages(desk: Desk) -> None:
+    folder = desk.folder / "mixed"
+    original = photographed(folder / "original.png", 300)
+    small = saved(folder / "small.jpg", Image.open(original).resize((150, 150)), quality=95)
+    for ages in ((100, 200), (200, 100)):
+        for path, age in zip((original, small), ages, strict=True):
+            os.utime(path, (age, age))
+        desk.extract(folder)
+        assert paths(run(desk, 0.4)) == [[str(original), str(small)]]
+
+
+def test_of_what_was_blown_up_twice_neither_is_kept(desk: Desk) -> None:
+    folder = desk.folder / "mixed"
+    original = photographed(folder / "original.jpg", 160, quality=90)
+    for age, side in ((200, 320), (300, 480)):
+        blown = saved(folder / f"{side}.png", Image.open(original).resize((side, side)))
+        os.utime(blown, (age, age))
+    os.utime(original, (100, 100))
+    desk.extract(folder)
+    assert paths(run(desk, 0.4))[0][0] == str(original)
+
+
+def test_pictures_of_other_shapes_are_others(desk: Desk) -> None:
+    folder = desk.folder / "mixed"
+    folder.mkdir()
+    saved(folder / "one.png", Image.new("RGB", (1, 1), (200, 30, 30)))
+    saved(folder / "wide.png", Image.new("RGB", (3000, 2), (200, 30, 30)))
+    square = Image.open(picture(desk.folder / "square.png", side=90))
+    saved(folder / "square.png", square)
+    saved(folder / "pulled.png", square.resize((90, 120)))
+    saved(folder / "turned.png", square.resize((90, 120)).rotate(90, expand=True).resize((61, 45)))
+    desk.extract(folder)
+    assert [set(map(os.path.basename, group)) for group in paths(run(desk, 0.4))] == [
+        {"pulled.png", "turned.png"}
+    ]
+
+
+@pytest.mark.parametrize("made_of_it", [True, False])
+def test_a_png_gives_way_to_an_older_jpeg_of_its_size_only_where_it_was_made_of_it(
+    desk: Desk, made_of_it: bool
+) -> None:
+    jpeg, png = desk.folder / "mixed" / "a.jpg", desk.folder / "mixed" / "a.png"
+    if made_of_it:
+        saved(png, Image.open(photographed(jpeg, 200, quality=90)))
+    else:
+        saved(jpeg, Image.open(photographed(png, 200)), quality=90)
+    for path, age in ((jpeg, 100), (png, 200)):
+        os.utime(path, (age, age))
+    desk.extract(desk.folder / "mixed")
+    assert paths(run(desk, 0.4))[0][0] == str(jpeg if made_of_it else png)
+
+
+@pytest.mark.slow
+def test_six_thousand_alike_frames_take_seconds_and_little_memory(desk: Desk) -> None:
+    frame, random = cv2.imread(str(picture(desk.folder / "frame.png"))), np.random.default_rng(0)
+    (desk.folder / "lapse").mkdir()
+    for number in range(6000):
+        noisy = np.clip(frame + random.integers(-3, 4, frame.shape), 0, 255)
+        cv2.imwrite(str(desk.folder / "lapse" / f"{number:04}.jpg"), noisy)
+    owner = Ownership(str(desk.folder / "state"))
+    extract([desk.folder / "lapse"], ExtractOptions(store=desk.store), source=FakeSource(), owner=owner)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, desk.store, str(desk.folder / "state")],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    copies, seconds, megabytes = map(float, done.stdout.split())
+    assert copies == 5999
+    assert seconds < 30
+    assert megabytes < 500
+
+
+COUNTED = """
+import resource, sys
+from imgcluster.ownership import Ownership
+from imgcluster.workflows.duplicates import duplicates
+from imgcluster.workflows.options import DuplicatesOptions
+found = duplicates((), DuplicatesOptions(store=sys.argv[1]), owner=Ownership(sys.argv[2]))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(sum(len(group.copies) for group in found.groups), used.ru_utime + used.ru_stime, used.ru_maxrss >> 10)
+"""
