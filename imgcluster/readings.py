@@ -11,6 +11,7 @@ from imgcluster.ownership import Ownership
 from imgcluster.records import mtime_ns
 
 _BYTES = 16
+_WRONG = "wrong "
 
 
 class Readings:
@@ -22,11 +23,12 @@ class Readings:
 
     def __init__(self, owner: Ownership, store: str) -> None:
         self._owner, self._name = owner, _name(store)
-        self._known: set[bytes] = set()
         self._real_folders: dict[str, str] = {}
-        for path in (store, *glob.glob(store)):  # those of a set of stores were read for one of them
-            kept = owner.digests(_name(path))
-            self._known.update(kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES))
+        stores = [
+            _name(path) for path in (store, *glob.glob(store))
+        ]  # those of a set were read for one of them
+        self._known = self._kept(stores)
+        self._wrong = self._kept(_WRONG + name for name in stores)
 
     def prove(self, path: str, status: os.stat_result, key: bytes) -> bool:
         """Whether the file that `status` is of, at `path`, was read, and held the bytes of `key`."""
@@ -35,18 +37,23 @@ class Readings:
 
     def refute(self, path: str, size: int, changed_ns: int, key: bytes) -> bool:
         """Whether a file of that size and time, at `path`, was read, and did not hold the bytes of `key`."""
-        return _digest(path, 0, size, changed_ns, key, wrong=True) in self._known
+        return bool(self._wrong) and _digest(path, 0, size, changed_ns, key) in self._wrong
 
     def add(self, readings: Iterable[tuple[str, int, int, int, bytes]]) -> None:
         """Remember of files path, inode, size, time and key."""
         self._add(
-            _digest(self._real(path), inode, size, changed_ns, key)
-            for path, inode, size, changed_ns, key in readings
+            self._name,
+            self._known,
+            {
+                _digest(self._real(path), inode, size, changed_ns, key)
+                for path, inode, size, changed_ns, key in readings
+            },
         )
 
     def add_wrong(self, readings: Iterable[tuple[str, int, int, bytes]]) -> None:
         """Remember path, size, time and key of files that do not hold the bytes of that key."""
-        self._add(_digest(path, 0, size, time, key, wrong=True) for path, size, time, key in readings)
+        digests = {_digest(path, 0, size, time, key) for path, size, time, key in readings}
+        self._add(_WRONG + self._name, self._wrong, digests)
 
     def prove_looks(self, key: bytes, looks: bytes) -> bool:
         """Whether a run saw that the image of `key` looks so, as a store says."""
@@ -54,7 +61,7 @@ class Readings:
 
     def add_looks(self, seen: Iterable[tuple[bytes, bytes]]) -> None:
         """Remember of images key and looks."""
-        self._add(_digest_of_looks(*looks) for looks in seen)
+        self._add(self._name, self._known, {_digest_of_looks(*looks) for looks in seen})
 
     def _real(self, path: str) -> str:
         """Say where a path leads: on another disk another file may have the same number, size and time."""
@@ -64,10 +71,14 @@ class Readings:
         real = os.path.join(self._real_folders[folder], name)
         return os.path.realpath(real) if os.path.islink(real) else real
 
-    def _add(self, digests: Iterable[bytes]) -> None:
-        if new := set(digests) - self._known:
-            self._owner.add_digests(self._name, b"".join(new))
-            self._known |= new
+    def _kept(self, names: Iterable[str]) -> set[bytes]:
+        kept = b"".join(map(self._owner.digests, names))
+        return {kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES)}
+
+    def _add(self, name: str, known: set[bytes], digests: set[bytes]) -> None:
+        if new := digests - known:
+            self._owner.add_digests(name, b"".join(new))
+            known |= new
 
 
 def _name(store: str) -> str:
@@ -78,6 +89,6 @@ def _digest_of_looks(key: bytes, looks: bytes) -> bytes:
     return hashlib.blake2b(b"".join((b"looks ", key, looks)), digest_size=_BYTES).digest()
 
 
-def _digest(path: str, inode: int, size: int, changed_ns: int, key: bytes, *, wrong: bool = False) -> bytes:
-    state = f"{inode} {size} {changed_ns} {wrong} ".encode()
+def _digest(path: str, inode: int, size: int, changed_ns: int, key: bytes) -> bytes:
+    state = f"{inode} {size} {changed_ns} ".encode()
     return hashlib.blake2b(b"".join((state, key, os.fsencode(path))), digest_size=_BYTES).digest()
