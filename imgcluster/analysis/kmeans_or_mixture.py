@@ -7,7 +7,7 @@ merged by average linkage, follow classes of any size but are rough; a mixture b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +16,25 @@ from imgcluster.analysis.clusterer import ClusterSettings, Found, FoundIn
 from imgcluster.analysis.fusion import pca_whiten
 from imgcluster.analysis.kmeans import KMeansClusterer, merge_centroids
 from imgcluster.analysis.mixture import fit_mixture, scatter_criterion
-from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
 from imgcluster.analysis.spaces import Spaces
+from imgcluster.analysis.strangers import count_strays
 
-_TIMES = (4, 6, 8, 12, 16)
+_TIMES = (4, 5, 6, 7, 8, 10, 12, 14, 16)
 """So many times more small clusters than clusters."""
 _ONE = (8,)
 """Of one run only."""
-_MOST_SMALL = 1024
 _FEWEST_MEMBERS = 3
 """Of a small cluster, in the mean."""
-_RESTARTS = 3
-SAMPLE = 1 << 13
+_RESTARTS = 2
+SAMPLE = 1 << 11
 """So many images settle the choice and, but for a few last passes, the mixture."""
 _LAST_ITERATIONS = 4
-_CLEARLY = 1e-5
-"""Criteria that differ by less may do so by rounding."""
-_FEWER_CUTS = 0.97
-_MUCH_EXPLAINED = 0.4
-"""A mixture takes the place of k-means for no trifle, which another seed would undo: it cuts apart so much
-fewer neighbours, or explains so much more of each image (docs/analysis.md)."""
+_CLEARLY, _MUCH = 0.1, 1.0
+"""A mixture that takes the place of k-means explains each image by so much more (-2 log of the likelihood);
+one that gives strangers a cluster, where they are not to be left out, by very much more."""
+_EVEN = 0.01
+"""k-means that cuts a large class hardly makes clusters of one size: where the entropy of their sizes is so
+near to that of equal ones, its answer is taken (docs/analysis.md)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class KMeansOrMixture:
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
+        if _entropy_missing(found.labels) < _EVEN:
+            return found
         mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE])
         if mixture is not None and len(spaces.rows) > SAMPLE:
             labels = mixture.model.predict(spaces.made(mixture.space.step).points)
@@ -62,29 +63,39 @@ class KMeansOrMixture:
         return KMeansClusterer("MiniBatchKMeans", self.settings)
 
     def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32]) -> FoundIn | None:
-        """Give the mixture that explains most, if more than `labels`, and it cuts fewer neighbours apart."""
+        """Give the mixture that explains most, if clearly more than `labels`, without strangers' clusters."""
         k = int(labels.max()) + 1
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
-        best, begun = None, scatter_criterion(spaces, labels)
-        least = begun
-        graph = None
-        for start in self._merged(points, k):
-            mixture = fit_mixture(spaces, start)
-            criterion = np.inf if mixture is None else scatter_criterion(spaces, mixture.labels)
-            if mixture is None or criterion > least - _CLEARLY:
-                continue
-            graph = neighbour_graph(points) if graph is None else graph
-            share = 1 if criterion < begun - _MUCH_EXPLAINED else _FEWER_CUTS
-            if normalised_cut(graph, mixture.labels) < share * normalised_cut(graph, labels) - _CLEARLY:
-                best, least = mixture, criterion
-        return best
+        mixtures = [mixture for start in self._merged(points, k) if (mixture := fit_mixture(spaces, start))]
+        criteria = [scatter_criterion(spaces, mixture.labels) for mixture in mixtures]
+        begun = scatter_criterion(spaces, labels)
+        strays = None
+        order: list[int] = np.argsort(criteria, kind="stable").tolist()
+        for place in order:
+            explained, mixture = begun - criteria[place], mixtures[place]
+            if explained < _CLEARLY:
+                break
+            if explained > _MUCH or self.settings.leave_out is not None:
+                return mixture
+            strays = count_strays(spaces.rows, points, labels) if strays is None else strays
+            if count_strays(spaces.rows, points, mixture.labels) <= strays:
+                return mixture
+        return None
 
     def _merged(self, points: NDArray[np.float32], k: int) -> Iterator[NDArray[np.int32]]:
-        """Yield the labels of small clusters merged to k."""
-        most = min(_MOST_SMALL, len(points) // _FEWEST_MEMBERS)
+        """Yield the labels of small clusters merged to k; they begin alike whatever the seed."""
+        most = len(points) // _FEWEST_MEMBERS
         restarts = min(_RESTARTS, self.settings.restarts or _RESTARTS)
         several = _TIMES if restarts > 1 else _ONE
         for count in sorted({min(times * k, most) for times in several}) if 1 < k <= most // 2 else ():
-            small = KMeansClusterer("MiniBatchKMeans", replace(self.settings, k=count, restarts=restarts))
-            labels, model = small.fit(points, np.ones(len(points), np.int64))
+            settings = ClusterSettings(count, restarts=restarts)
+            labels, model = KMeansClusterer("MiniBatchKMeans", settings).fit(
+                points, np.ones(len(points), np.int64)
+            )
             yield merge_centroids(model.centroids, k)[labels]
+
+
+def _entropy_missing(labels: NDArray[np.int32]) -> float:
+    """Tell by how much the entropy of the clusters' sizes is less than that of equal sizes."""
+    shares = np.bincount(labels) / len(labels)
+    return float(np.log(len(shares)) + (shares * np.log(shares)).sum())

@@ -21,6 +21,8 @@ SAMPLE = 1 << 12
 _SET_APART = 0.08
 """Of the edges to its images' neighbours, a stranger's cluster has at most that share to other clusters."""
 _SPARSE = 1.08
+_TINY = 0.4
+_SPARSE_BEYOND_DOUBT = 1.3
 _REACH = "reach"
 
 
@@ -44,18 +46,35 @@ def stray_clusters(
         How many.
     """
     count, k = len(rows), int(labels.max()) + 1
-    sizes = np.bincount(labels, minlength=k)
-    near = [max(count // (part * max(k - extra, 1)), 1) for part in (3, 6)]
-    if count <= near[0] + 1:
+    if count <= count // (3 * max(k - extra, 1)) + 1:
         return np.zeros(0, np.intp)
-    sparse = np.ones(k)
-    for radii in _distances_to_neighbours(rows, near):
-        sparse *= np.bincount(labels, radii, k) / np.maximum(sizes, 1) / max(radii.mean(), 1e-12)
-    stray = sizes <= LARGEST[extra] * count / k
-    stray &= cluster_cuts(neighbour_graph(points), labels) <= _SET_APART
-    stray &= (sparse >= _SPARSE) & (sizes > 0)
-    found = np.flatnonzero(stray)
+    sizes, cuts, sparse = _traits(rows, points, labels, max(k - extra, 1))
+    found = np.flatnonzero(
+        (sizes <= LARGEST[extra]) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE)
+    )
     return found[np.argsort(-sparse[found], kind="stable")][:extra]
+
+
+def count_strays(rows: NDArray[np.float32], points: NDArray[np.float32], labels: NDArray[np.int32]) -> int:
+    """Count the clusters that are beyond doubt strangers', where there are as many as classes.
+
+    The arguments are those of `stray_clusters`.
+    """
+    sizes, cuts, sparse = _traits(rows, points, labels, int(labels.max()) + 1)
+    strays = (sizes <= _TINY) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE_BEYOND_DOUBT)
+    return int(strays.sum())
+
+
+def _traits(
+    rows: NDArray[np.float32], points: NDArray[np.float32], labels: NDArray[np.int32], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(k,) each: a cluster's size over the mean, the share of its edges that leave it, how sparse it is."""
+    count, k = len(rows), int(labels.max()) + 1
+    sizes = np.bincount(labels, minlength=k)
+    sparse = np.ones(k)
+    for radii in _distances_to_neighbours(rows, [max(count // (part * classes), 1) for part in (3, 6)]):
+        sparse *= np.bincount(labels, radii, k) / np.maximum(sizes, 1) / max(radii.mean(), 1e-12)
+    return sizes * k / count, cluster_cuts(neighbour_graph(points), labels), sparse
 
 
 def _distances_to_neighbours(rows: NDArray[np.float32], which: list[int]) -> NDArray[np.float64]:

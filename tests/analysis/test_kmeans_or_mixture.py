@@ -54,6 +54,13 @@ def test_of_classes_of_one_size_k_means_is_the_answer() -> None:
     assert agreement(ours, truth) > 0.9
 
 
+def test_the_seed_does_not_matter_where_a_mixture_is_the_answer() -> None:
+    source = source_of(skewed((400, 80, 60, 40))[0])
+    first, second = (found(source, 4, seed=seed) for seed in (0, 1))
+    assert "penalties" in first.model.fitted
+    assert np.array_equal(first.labels, second.labels)
+
+
 @pytest.mark.parametrize("sizes", [(20,) * 9, (900, 80, 60, 40)])
 def test_another_answer_of_mini_batches_gives_other_clusters(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch

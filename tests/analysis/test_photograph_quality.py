@@ -58,6 +58,17 @@ def test_the_default_finds_what_people_see_and_the_seed_hardly_matters(
     assert max(found) - min(found) <= 0.01
 
 
+def test_a_tenth_of_strangers_does_not_make_one_cluster_of_two_classes(assets: Path) -> None:
+    cats_dogs, scenes = (
+        np.load(assets / "features" / f"{name}-{BOTH[0]}.npz") for name in ("cats_dogs", "scenes")
+    )
+    rows = np.concatenate([cats_dogs["embeddings"], scenes["embeddings"][::15]]).astype(np.float32)
+    settings = ClusterSettings(2)
+    found = cluster([source_of(rows)], BOTH[:1], PrepareSettings(), settings, SilentProgress())
+    classes = [str(label) for label in cats_dogs["labels"]]
+    assert evaluate(found.labels[: len(classes)], classes).accuracy > 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["scenes", "natural"])
 def test_little_memory_costs_no_accuracy(assets: Path, name: str) -> None:
