@@ -142,7 +142,9 @@ def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, 
     found = tuple(each for some in one_by_one for each in some)
     for each in found:
         if not isinstance(each, kinds):
-            raise UsageError(f"{each!r} is no {what}: give one after the other, or one list of them")
+            raise UsageError(
+                f"{each!r} is no {what}: give one after the other or in one list, and options by name"
+            )
     if one_by_one and not found:
         raise UsageError(f"there is no {what} in the list that was given")
     return found
@@ -281,6 +283,8 @@ def evaluate(
     `labels` are ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a
     Series), or one for each image in the order of the clustering's paths.
     """
+    if isinstance(labels, ClusterResult):
+        raise UsageError("a result is given by name: evaluate(clusters=…)")
     return run(evaluating.evaluate, labels, clusters=clusters)
 
 

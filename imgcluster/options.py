@@ -183,7 +183,8 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Ask whether the most similar of `names` was meant; empty where none is similar."""
-    return "".join(f" (did you mean {close}?)" for close in get_close_matches(name, names, 1))
+    by_lower = {each.lower(): each for each in names}
+    return "".join(f" (did you mean {by_lower[c]}?)" for c in get_close_matches(name.lower(), by_lower, 1))
 
 
 def named_alike(missing: str | os.PathLike[str]) -> str:

@@ -92,7 +92,7 @@ def test_paths_come_one_by_one_or_in_a_list(here: Path) -> None:
     assert imgcluster.cluster([reds, greens], k=2, out=None).images == 10
     assert imgcluster.cluster(iter([reds]), greens, k=2, out=None).images == 10
     for wrong, says in (
-        ([["photos"]], r"\['photos'\] is no path: give one after the other, or one list of them"),
+        ([["photos"]], r"\['photos'\] is no path: give one after the other or in one list"),
         (5, "5 is no path"),
         ([], "there is no path in the list"),
     ):
@@ -117,6 +117,8 @@ def test_a_result_stands_for_its_folder(here: Path) -> None:
         imgcluster.report(clusters=nowhere)
     with pytest.raises(UsageError, match=r"report\(\) takes its options by name, such as clusters="):
         imgcluster.report(two)
+    with pytest.raises(UsageError, match="by name: evaluate"):
+        imgcluster.evaluate(two)
     with pytest.raises(TypeError, match=r"contact_sheet\(\) needs cluster="):
         imgcluster.contact_sheet()
 
@@ -187,8 +189,9 @@ def test_images_that_are_known_are_assigned_without_a_network(here: Path) -> Non
 
 
 def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
-    with pytest.raises(TypeError, match="frobnicate"):
-        imgcluster.cluster(frobnicate=True)
+    for option, says in (("frobnicate", "no option 'frobnicate'$"), ("K", r"'K' \(did you mean k\?\)")):
+        with pytest.raises(TypeError, match=says):
+            imgcluster.cluster(**{option: 3})
 
 
 def test_the_memory_is_limited_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

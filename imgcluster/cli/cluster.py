@@ -49,6 +49,8 @@ def cluster(
         f"({result.mode}), silhouette {silhouette}, {result.seconds:.1f} s"
     )
     console.show_clusters(result.out or "", result.clusters, result.mode)
+    if result.unsorted:
+        console.say(f"  unsorted: {quantity(result.unsorted, 'image')} in no cluster")
     if result.companions:
         companions = quantity(result.companions, "companion")
         console.say(f"  {companions} (.xmp, .mov, raw …) {went} with the images")

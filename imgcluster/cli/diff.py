@@ -33,7 +33,7 @@ def diff(
     console.say(f"{quantity(len(moved), 'image')} moved, the least sure first")
     if moved:
         places = [(str(each.before), str(each.after), each.path) for each in result.moved]
-        console.show_table(("from", "to", "path"), places, numbers=(0, 1))
+        console.show_table((f"in {first}", f"in {second}", "path"), places, numbers=(0, 1))
     for count, folder in ((result.only_in_first, first), (result.only_in_second, second)):
         if count:
             console.say(f"{quantity(count, 'image')} only in {folder}")

@@ -42,8 +42,8 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
         for copy in group.copies:
             console.say(f"       {copy.file.path} ({copy.kind})")
     if result.look_alikes:
-        alike = quantity(sum(len(group.copies) for group in result.look_alikes), "more image")
-        console.say(f"  {alike} like another, but of other pixels: --plan and --json list them")
+        alike = quantity(sum(len(group.copies) for group in result.look_alikes), "image")
+        console.say(f"  look-alikes of other pixels: {alike}; --plan and --json list them")
     console.show_page(page)
 
 

@@ -92,3 +92,12 @@ def test_what_was_being_read_when_a_run_died_is_named(
         f"1 file was being read when an earlier run died, the first: {suspect}: each is read" in done.stderr
     )
     assert done.exit_code == 0
+
+
+def test_what_fits_nowhere_is_counted_and_a_diff_says_which_number_is_whose(tmp_path: Path) -> None:
+    desk_with_photos(tmp_path, 3).extract()
+    (tmp_path / "edits.csv").write_text("path,cluster\nphotos/red/red0.png,unsorted\n")
+    done = imgcluster("cluster", "--k", "3", "--edits", "edits.csv", cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "  unsorted: 1 image in no cluster"
+    imgcluster("cluster", "--k", "2", "--out", "two", cwd=tmp_path)
+    assert "in clusters  in two  path" in imgcluster("diff", "clusters", "two", cwd=tmp_path).stdout
