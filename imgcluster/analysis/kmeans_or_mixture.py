@@ -35,6 +35,8 @@ one that gives strangers a cluster, where they are not to be left out, by very m
 _EVEN = 0.01
 """k-means that cuts a large class hardly makes clusters of one size: where the entropy of their sizes is so
 near to that of equal ones, its answer is taken (docs/analysis.md)."""
+_FEWEST_EVEN = 3
+"""Two clusters of one size may be the halves of one class."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class KMeansOrMixture:
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
-        if _entropy_missing(found.labels) < _EVEN:
+        if _FEWEST_EVEN <= found.labels.max() + 1 and _entropy_missing(found.labels) < _EVEN:
             return found
         mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE])
         if mixture is not None and len(spaces.rows) > SAMPLE:

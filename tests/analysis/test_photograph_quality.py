@@ -69,6 +69,15 @@ def test_a_tenth_of_strangers_does_not_make_one_cluster_of_two_classes(assets: P
     assert evaluate(found.labels[: len(classes)], classes).accuracy > 0.9
 
 
+def test_two_clusters_of_one_size_may_be_halves_of_one_class(assets: Path) -> None:
+    cats_dogs = np.load(assets / "features" / f"cats_dogs-{BOTH[1]}.npz")
+    classes = cats_dogs["labels"]
+    rows = np.concatenate([np.flatnonzero(classes == 1), np.flatnonzero(classes == 0)[:75]])
+    source = source_of(cats_dogs["embeddings"][rows].astype(np.float32))
+    found = cluster([source], BOTH[1:], PrepareSettings(), ClusterSettings(2), SilentProgress())
+    assert evaluate(found.labels, [str(label) for label in classes[rows]]).accuracy > 0.95
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["scenes", "natural"])
 def test_little_memory_costs_no_accuracy(assets: Path, name: str) -> None:
