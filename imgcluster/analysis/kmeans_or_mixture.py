@@ -52,7 +52,7 @@ class KMeansOrMixture:
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
-        if _FEWEST_EVEN <= found.labels.max() + 1 and _entropy_missing(found.labels) < _EVEN:
+        if found.labels.max() + 1 >= _FEWEST_EVEN and _entropy_missing(found.labels) < _EVEN:
             return found
         mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE])
         if mixture is not None and len(spaces.rows) > SAMPLE:
