@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ def sweep_plot(
     """
     if kind not in PLOT_KINDS:
         raise UsageError(f"a plot cannot be written as {kind!r}; choose one of {', '.join(PLOT_KINDS)}")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that cannot be written
     try:
         import matplotlib as mpl
     except ImportError as error:
