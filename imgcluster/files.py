@@ -288,6 +288,22 @@ def read_limited(path: str, limit: int) -> bytes:
     return data
 
 
+def read_typed(path: str, limit: int) -> bytes:
+    """Read a whole file that the user named, also through a link, or what is written to a pipe.
+
+    A pipe that nobody writes to is empty. OSError where it is neither, or larger than `limit` bytes.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISFIFO(status.st_mode):
+            raise OSError(errno.EINVAL, "is neither a file nor a pipe", path)
+        os.set_blocking(file.fileno(), True)
+        data = b"" if status.st_size > limit else file.read(limit + 1)
+        if max(len(data), status.st_size) > limit:
+            raise OSError(errno.EFBIG, f"is larger than {limit:,} bytes", path)
+    return data
+
+
 @contextlib.contextmanager
 def replacing(
     file: str | Held,

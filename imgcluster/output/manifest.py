@@ -222,6 +222,8 @@ def _clusters(document: Mapping[str, Any]) -> tuple[NamedCluster, ...]:
     numbers = [cluster.number for cluster in clusters]
     if numbers != sorted(set(numbers)) or (numbers and (len(numbers) != document["k"] or numbers[0] < 0)):
         raise ValueError("its clusters are not in order")
+    if numbers and numbers[-1] >= 1 << 31:
+        raise ValueError("its clusters have numbers that are too large")
     return clusters
 
 

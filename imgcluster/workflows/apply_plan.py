@@ -7,10 +7,9 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import has_digest
+from imgcluster.files import has_digest, read_typed
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -19,6 +18,7 @@ from imgcluster.tabular import Tabular
 from imgcluster.workflows.csv_files import key_in, read_table
 
 _COLUMNS = ("group", "verdict", "path", "key")
+_MOST_BYTES = 1 << 29
 _ALL_BACK = "all files are back where they were: make a new plan"
 
 _File = tuple[str, bytes]
@@ -74,7 +74,7 @@ def apply_plan(
             if not any(_holds(*copy) for copy in copies):
                 raise ImgclusterError(f"{copies[0][0]}, which was to be kept, is gone; {_ALL_BACK}")
 
-    extra = {"plan.csv": Path(plan).read_bytes()}
+    extra = {"plan.csv": read_typed(plan, _MOST_BYTES)}
     build_folders(files, extra_files=extra, progress=progress, owner=owner, check=check)
     return Applied(len(going), len(used), trash, tuple(left))
 
@@ -86,7 +86,8 @@ def _read(plan: str) -> tuple[Mapping[int, list[_File]], list[Placement]]:
     could_go = []
     for line, (group, verdict, path, cell) in read_table(plan, _COLUMNS):
         key, is_number = key_in(cell), re.fullmatch(r"\s*\d{1,9}\s*", group or "")
-        if verdict not in {"keep", "could_go", "look_alike"} or not path or key is None or not is_number:
+        known = verdict in {"keep", "could_go", "look_alike"}
+        if not known or not path or "\0" in path or key is None or not is_number:
             raise ImgclusterError(f"{plan}, line {line}, is no line of a plan: make a new one")
         number, file = int(is_number[0]), os.path.normpath(os.path.join(folder, path))
         if verdict == "could_go":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.analysis.clustering import model_points
-from imgcluster.errors import UsageError, quantity
+from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.output.manifest import read_manifest
 from imgcluster.ownership import Ownership
 from imgcluster.records import ClusterModel, Keys, NamedCluster, Notify, Placement, key_rows
@@ -146,8 +146,14 @@ def read_clusters(
     """
     if isinstance(clusters, ClusterResult):
         return clusters.placements, clusters.clusters
-    placements = read_placements(clusters, owner, notify)
-    return placements, read_manifest(os.fspath(clusters)).clusters
+    placements, manifest = read_placements(clusters, owner, notify), read_manifest(os.fspath(clusters))
+    known = {-1, *(each.number for each in manifest.clusters)}
+    if unknown := {placement.cluster for placement in placements} - known:
+        raise ImgclusterError(
+            f"{clusters} has no cluster {min(unknown)}, of which its table of images speaks: "
+            "run `imgcluster cluster` again"
+        )
+    return placements, manifest.clusters
 
 
 def points_of(store: FeatureReader, model: ClusterModel, keys: Keys) -> NDArray[np.float32]:

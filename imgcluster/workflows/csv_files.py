@@ -7,11 +7,12 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import read_typed
 
 _KEY_BYTES = 32
+_MOST_BYTES = 1 << 29
 _DELIMITERS = ",;\t|"
 _SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
@@ -30,7 +31,7 @@ def read_table(
     *others, last = columns
     wanted = f"columns {', '.join(others)} and {last}" if others else f"column {last}"
     try:
-        text = _decoded(Path(file).read_bytes() if data is None else data)
+        text = _decoded(read_typed(file, _MOST_BYTES) if data is None else data)
     except OSError as error:
         raise ImgclusterError(f"{file}: {error.strerror}: name a CSV file with the {wanted}") from error
     told = _SEPARATOR.match(text)

@@ -63,7 +63,7 @@ COMMANDS = [
     "inventory -o inventory.csv",
     "sweep -k 1:2",
     "sweep -k 1:2 --report",
-    "pick -n 2 -o few",
+    "pick --n 2 -o few",
     "diff clusters other",
     "cluster -k 2 --mode table",
     "cluster -k 2 --store shards/*.h5 --out other",

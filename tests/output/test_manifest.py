@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,11 +19,12 @@ from imgcluster.output.manifest import (
     ClusteringManifest,
     assignments_csv,
     manifest_json,
+    parse_manifest,
     read_assignments,
     read_manifest,
 )
 from imgcluster.output.model_file import model_npz, read_model
-from imgcluster.records import ClusterModel, FeatureTransform, Placement
+from imgcluster.records import ClusterModel, FeatureTransform, NamedCluster, Placement
 
 MANIFEST = ClusteringManifest(
     k=2,
@@ -216,3 +220,17 @@ def test_a_model_cut_anywhere_is_named(tmp_path):
     for end in range(0, len(data), 97):
         with pytest.raises(ImgclusterError, match=r"model.npz is damaged"):
             read_model(write(tmp_path, "model.npz", data[:end]))
+
+
+@pytest.mark.parametrize("forged", ["Infinity", "1e999", "1" + "0" * 5000, "[[[", '"x"', "99999999999"])
+@pytest.mark.parametrize("what", ['"k": 2', '"number": 1', '"size": 1', '"inertia": '])
+def test_numbers_that_are_none_are_damage(tmp_path, forged, what):
+    out = tmp_path / "clusters"
+    clusters = (NamedCluster(0, "", 1), NamedCluster(1, "", 1))
+    manifest = replace(MANIFEST, k=2, clusters=clusters, sizes=(1, 1))
+    text = manifest_json(manifest, str(out)).decode()
+    assert what in text
+    name = what.partition(":")[0]
+    text = re.sub(rf"{name}: [^,\n]+", lambda _: f"{name}: {forged}", text)
+    with contextlib.suppress(ImgclusterError):
+        parse_manifest(text.encode(), str(out))

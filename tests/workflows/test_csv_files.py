@@ -84,3 +84,27 @@ def test_a_blank_behind_a_comma_counts_only_where_a_name_has_it(table: Path) -> 
     table.write_text("label, path\ncat, a.jpg\ndog, b.jpg\n")
     paths = [str(table.parent / name) for name in ("a.jpg", " b.jpg", "b.jpg")]
     assert labels_of(str(table), paths) == {paths[0]: "cat", paths[1]: "dog"}
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a large file"])
+def test_what_lies_in_the_place_of_a_table_is_neither_waited_for_nor_taken_into_memory(
+    table: Path, what: str
+) -> None:
+    if what == "a pipe":
+        os.mkfifo(table)
+    elif what == "a device":
+        table.symlink_to("/dev/zero")
+    else:
+        table.touch()
+        os.truncate(table, 1 << 36)
+    with pytest.raises(ImgclusterError, match=r"table\.csv.*(column|neither|larger)"):
+        rows(table)
+
+
+def test_a_pipe_that_is_written_to_is_read_to_its_end(table: Path) -> None:
+    """As a shell hands over the output of a command: `--edits <(make-edits)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"path,label\na.jpg,cat\n")
+    os.close(writing)
+    assert rows(Path(f"/dev/fd/{reading}")) == [(2, ("a.jpg", "cat"))]
+    os.close(reading)

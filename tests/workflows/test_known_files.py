@@ -404,3 +404,13 @@ def test_tables_that_others_wrote_do_not_choose_the_store_that_is_written(desk: 
         assign([desk.photos], AssignOptions(clusters=str(desk.out)), source=FakeSource())
     assert not elsewhere.exists()
     assign([desk.photos], AssignOptions(clusters=str(desk.out), store=desk.store), source=FakeSource())
+
+
+@pytest.mark.parametrize("number", ["7", "-7", "99999999999999999999"])
+def test_a_table_that_speaks_of_another_cluster_is_refused_in_one_line(desk: Desk, number: str) -> None:
+    desk.cluster()
+    table = desk.out / "assignments.csv"
+    table.write_text(table.read_text().replace(",0,", f",{number},"))
+    for command in (lambda: evaluate(clusters=desk.out), lambda: diff(str(desk.out), str(desk.out))):
+        with pytest.raises(ImgclusterError, match=f"has no cluster {number}, "):
+            command()
