@@ -28,6 +28,7 @@ _IN_CACHE = 1 << 19
 """Numbers of a tile that stays in a core's cache from one step of the work to the next."""
 _TALLEST = 4096
 _TALLEST_WIDE = 512
+_LOWEST = 64
 _WIDE_NUMBERS = 1 << 22
 """Tiles of very wide rows leave the cache anyway; this many numbers keep matrix products worth while."""
 
@@ -74,12 +75,14 @@ def each_tile(
 ) -> list[Result]:
     """Give ``work(place, tile)`` for tiles of one height, in their order, on all cores.
 
+    The last tile may be lower, by a power of two: the number of rows alone says how high it is.
+
     Parameters
     ----------
     rows
         (N, D).
     work
-        Given where the tile's rows lie among `rows`, and the tile, (height, D); the last tile is filled up
+        Given where the tile's rows lie among `rows`, and the tile, (height, D); the last one is filled up
         with zeros. Called from several threads at once.
     answers
         How many numbers the work makes of a row: where they are many, tiles are lower.
@@ -91,7 +94,8 @@ def each_tile(
         tile = rows[start : start + height]
         place = slice(start, start + len(tile))
         if len(tile) < height:
-            tile = np.concatenate([tile, np.zeros((height - len(tile), tile.shape[1]), rows.dtype)])
+            full = min(height, max(_LOWEST, 1 << (len(tile) - 1).bit_length()))
+            tile = np.concatenate([tile, np.zeros((full - len(tile), tile.shape[1]), rows.dtype)])
         return work(place, np.ascontiguousarray(tile))
 
     return on_all_cores(run, range(0, len(rows), height))
