@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.records import SilentProgress
 
 
-def swept(rows: np.ndarray, ks: list[int], **options: int) -> Sweep:
+def swept(rows: np.ndarray, ks: list[int], **options: Any) -> Sweep:
     found, _ = sweep(
         [source_of(rows)], ["a"], PrepareSettings(), ks, ClusterSettings(ks[0], **options), SilentProgress()
     )
@@ -142,9 +143,10 @@ def test_groups_of_groups_are_two_levels_and_noise_is_none() -> None:
     coarse = np.repeat(random.normal(size=(3, 20)) * 8, 2, axis=0)
     fine = coarse + random.normal(size=(6, 20)) * 2
     rows = (np.repeat(fine, 40, axis=0) + random.normal(size=(240, 20)) * 0.5).astype(np.float32)
-    assert swept(rows, [2, 3, 4, 5, 6, 7, 8], restarts=3).levels == (3, 6)
+    quick: dict[str, Any] = {"algorithm": "kmeans", "restarts": 3}
+    assert swept(rows, [2, 3, 4, 5, 6, 7, 8], **quick).levels == (3, 6)
     noise = random.normal(size=(200, 20)).astype(np.float32)
-    assert swept(noise, [2, 3, 4, 5], restarts=3).doubtful
+    assert swept(noise, [2, 3, 4, 5], **quick).doubtful
 
 
 def test_of_many_images_a_sample_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def test_order_of_rows_and_blocks_changes_nothing() -> None:
 
 
 def test_two_runs_agree_to_the_last_bit_and_so_do_one_and_many_threads() -> None:
-    rows, _ = blobs((400, 300), spread=1.5)
+    rows, _ = blobs((200, 150), spread=1.5)
     first = fit(source_of(rows), 6)
     for threads in (1, 4):
         with threadpool_limits(threads):

@@ -78,8 +78,8 @@ def clustered(embedded: Path) -> Path:
 
 
 COMMANDS = (
-    ("cluster", "--k", "2"),
-    ("sweep", "--k", "2:3"),
+    ("cluster", "--k", "2", "--restarts", "1"),
+    ("sweep", "--k", "2:3", "--restarts", "1"),
     ("evaluate", "--clusters", "known"),
     ("report", "--clusters", "known"),
     ("assign", "photos", "--clusters", "known"),

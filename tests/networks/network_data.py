@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
+from imgcluster.networks.catalog import Network
 from imgcluster.networks.choice import NetworkChoice
 
 LITE0 = NetworkChoice("efficientnet_lite0", runtime="tensorflow", precision="float32", batch_size=4)
-"""The network that most tests take, for it is made quickly; kept, so that it is made once."""
+"""A real network, the one that is made most quickly; kept, so that it is made once."""
+
+
+def small(*, include_top, weights, input_shape, pooling, width=5):
+    """A network of two layers, and of a third where the classifier is asked for."""
+    keras = importlib.import_module("keras")
+    values = pixels = keras.Input(input_shape)
+    for stride in (4, 2):
+        values = keras.layers.Conv2D(width, 3, stride, "same", activation="relu")(values)
+    if include_top or pooling == "avg":
+        values = keras.layers.GlobalAveragePooling2D()(values)
+    elif pooling == "max":
+        values = keras.layers.GlobalMaxPooling2D()(values)
+    return keras.Model(pixels, keras.layers.Dense(7)(values) if include_top else values)
+
+
+SMALL = Network("small", input_size=64, dimension=5, builder=small)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ from functools import partial
 import h5py
 import numpy as np
 import pytest
-from network_data import assert_inception_v3, checked_pixels
+from network_data import SMALL, assert_inception_v3, checked_pixels, small
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.networks.catalog import Network, find_network
+from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.recipe import Recipe
 from imgcluster.networks.weights import Weights, locate
@@ -23,22 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def model():
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     return importlib.import_module("imgcluster.networks.model")
-
-
-def small(*, include_top, weights, input_shape, pooling, width=5):
-    """A network of two layers, and of a third where the classifier is asked for."""
-    keras = importlib.import_module("keras")
-    values = pixels = keras.Input(input_shape)
-    for stride in (4, 2):
-        values = keras.layers.Conv2D(width, 3, stride, "same", activation="relu")(values)
-    if include_top or pooling == "avg":
-        values = keras.layers.GlobalAveragePooling2D()(values)
-    elif pooling == "max":
-        values = keras.layers.GlobalMaxPooling2D()(values)
-    return keras.Model(pixels, keras.layers.Dense(7)(values) if include_top else values)
-
-
-SMALL = Network("small", input_size=64, dimension=5, builder=small)
 
 
 def build(model, network, weights=None, pooling="avg", size=64):

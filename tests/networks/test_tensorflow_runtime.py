@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from network_data import LITE0, assert_inception_v3, checked_pixels, cosine
+from network_data import LITE0, SMALL, assert_inception_v3, checked_pixels, cosine
 
 from imgcluster.errors import ImgclusterError, install_command
 from imgcluster.networks import selection
 from imgcluster.networks.batches import memory_explained
+from imgcluster.networks.catalog import register
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.conversion import tensorflow_graph
 from imgcluster.networks.selection import choose
@@ -18,6 +19,7 @@ from imgcluster.networks.tensorflow_graph import GraphSettings, read_graph, sess
 from imgcluster.networks.tensorflow_runtime import _import_tensorflow, _refuse, without_chatter
 
 
+@pytest.mark.slow
 def test_efficientnet_lite0_gives_the_reference_values(lite0):
     (vector,) = lite0.embed(checked_pixels(224))
     assert vector.dtype == np.float32
@@ -27,32 +29,48 @@ def test_efficientnet_lite0_gives_the_reference_values(lite0):
     np.testing.assert_allclose(vector[:6], [0.1045, 0, 0, 0, 0, 0], atol=1e-4)
 
 
-def test_a_vector_does_not_depend_on_its_batch(lite0):
-    images = np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), np.uint8)
-    together = lite0.embed(images)
-    alone = np.concatenate([lite0.embed(image[np.newaxis]) for image in images])
+@pytest.fixture(scope="module")
+def chosen(places):
+    register(SMALL)
+    choice = NetworkChoice("small", "random", runtime="tensorflow", precision="float32", batch_size=4)
+    return choose(choice, print, places=places)
+
+
+@pytest.fixture(scope="module")
+def network(chosen):
+    return chosen.load()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_graph_gives_what_its_keras_model_does_alone_and_together(chosen, network):
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    together = network.embed(images)
+    assert (together.dtype, together.shape) == (np.float32, (4, 5))
+    model = importlib.import_module("imgcluster.networks.model").build_model(chosen.recipe)
+    np.testing.assert_allclose(together, np.asarray(model(images)), rtol=1e-4, atol=1e-4)
+    alone = np.concatenate([network.embed(image[np.newaxis]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     "pixels",
     [
-        np.zeros((0, 224, 224, 3), np.uint8),
-        np.zeros((5, 224, 224, 3), np.uint8),
-        np.zeros((1, 200, 224, 3), np.uint8),
-        np.zeros((1, 224, 224, 3), np.float32),
+        np.zeros((0, 64, 64, 3), np.uint8),
+        np.zeros((5, 64, 64, 3), np.uint8),
+        np.zeros((1, 50, 64, 3), np.uint8),
+        np.zeros((1, 64, 64, 3), np.float32),
     ],
     ids=["none", "too many", "wrong size", "floats"],
 )
-def test_pixels_of_another_kind_are_refused(lite0, pixels):
-    with pytest.raises(ValueError, match="expected 1 to 4 uint8 images of 224"):
-        lite0.embed(pixels)
+def test_pixels_of_another_kind_are_refused(network, pixels):
+    with pytest.raises(ValueError, match="expected 1 to 4 uint8 images of 64"):
+        network.embed(pixels)
 
 
-def test_the_run_is_told_how_it_was_computed(lite0):
-    assert lite0.provenance["runtime"] == "tensorflow"
-    assert lite0.provenance["precision"] == "float32"
-    assert {"tensorflow", "keras", "device"} <= set(lite0.provenance)
+def test_the_run_is_told_how_it_was_computed(network):
+    assert network.provenance["runtime"] == "tensorflow"
+    assert network.provenance["precision"] == "float32"
+    assert {"tensorflow", "keras", "device"} <= set(network.provenance)
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
-import numpy as np
 import pytest
 from fakes import FakeNetwork, FakeSource, write_image, write_images
 
@@ -48,12 +47,6 @@ def backdate(folder: Path) -> None:
 def run(photos: Path, source: FakeSource | None = None, **options: object) -> ExtractResult:
     store = str(photos.parent / "features.h5")
     return extract([photos], ExtractOptions(store=store, **options), source=source or FakeSource())  # type: ignore[arg-type]
-
-
-def embedding_of(photos: Path, path: Path) -> np.ndarray:
-    with FeatureStore(photos.parent / "features.h5") as store:
-        entry = next(entry for entry in store.paths() if entry.path == str(path))
-        return store.read(FakeSource().space.name, np.frombuffer(entry.key, np.uint8)[None])[0]
 
 
 def test_every_image_is_embedded_in_full_batches(photos: Path) -> None:
@@ -123,25 +116,6 @@ def test_an_edit_within_the_clocks_granularity_is_noticed(photos: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     source = FakeSource()
     assert run(photos, source).new == 1
-
-
-@pytest.mark.parametrize("position", range(4))
-def test_names_and_vectors_stay_paired_around_a_broken_file(
-    photos: Path, position: int, tmp_path: Path
-) -> None:
-    paths = sorted(photos.rglob("*.png"))
-    broken = paths[position]
-    broken.write_bytes(broken.read_bytes()[:60])
-    result = run(photos)
-    assert [failure.path for failure in result.failures] == [str(broken)]
-    for number, path in enumerate(paths):
-        if path == broken:
-            continue
-        alone = tmp_path / f"alone{number}" / "photos"
-        alone.mkdir(parents=True)
-        shutil.copy(path, alone / path.name)
-        run(alone)
-        np.testing.assert_allclose(embedding_of(photos, path), embedding_of(alone, alone / path.name))
 
 
 def test_a_broken_file_is_tried_again_when_it_was_repaired_and_not_before(photos: Path) -> None:
