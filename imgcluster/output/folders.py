@@ -373,5 +373,6 @@ def _explained(error: OSError, plan: FolderPlan) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         size = f" ({plan.bytes_to_copy:,} bytes to copy)" if plan.files else ""
         return f"no space left on the disk of {plan.out}{size}: free some, or {choose}; {unchanged}"
-    advice = "run the command again" if error.errno == errno.ESTALE else choose
+    is_gone = error.errno == errno.ENOENT and error.filename in plan.moving
+    advice = "run the command again" if is_gone or error.errno == errno.ESTALE else choose
     return f"{os.fsdecode(what)}: {error.strerror}; {unchanged}: {advice}"

@@ -6,14 +6,17 @@ import errno
 import os
 import stat
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import Expected, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
 from imgcluster.options import named_alike
 from imgcluster.output.moved import MovedImage, moved_images
+from imgcluster.output.names import folded
 from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
@@ -191,6 +194,7 @@ def sort_files(
         if path not in originals and not path.startswith(cluster_folders):
             gone.append(entry)
     files.settle()
+    files.images[:] = _each_file_once(files.images, files.progress.note)
     # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
     here = {image.key for image in files.images}
     files.missing += [entry.path for entry in gone if entry.key not in here]
@@ -198,6 +202,33 @@ def sort_files(
         files.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
         files.missing.sort(key=os.fsencode)
         files.changed.sort(key=os.fsencode)
+
+
+def _each_file_once(images: Sequence[StoredImage], notify: Notify) -> list[StoredImage]:
+    """Leave out a file's other paths: through a linked folder, or where case or composition do not count."""
+    counted, folder_of = Counter(image.key for image in images), cache(os.path.realpath)
+    found: defaultdict[tuple[bytes, str], set[str]] = defaultdict(set)
+    kept, others = [], []
+    for image in images:
+        if counted[image.key] > 1:
+            folder, name = os.path.split(image.path)
+            path = os.path.join(folder_of(folder), name)
+            known = found[image.key, folded(path)]
+            if path in known or any(_is_one_file(path, other) for other in known):
+                others.append(image.path)
+                continue
+            known.add(path)
+        kept.append(image)
+    if others:
+        paths = quantity(len(others), "path leads to a file that has", "paths lead to files that have")
+        notify(f"{paths} another path in the store, the first {others[0]}: each file counts once")
+    return kept
+
+
+def _is_one_file(path: str, other: str) -> bool:
+    """Whether two names that differ by case or composition are one, and no hard links."""
+    statuses = [each for each in map(status_of, (path, other)) if each and each.st_nlink == 1]
+    return len(statuses) == 2 and os.path.samestat(*statuses)
 
 
 def _look_at_moved(image: MovedImage, entries: Mapping[str, PathEntry], files: SortedFiles) -> None:

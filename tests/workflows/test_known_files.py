@@ -37,6 +37,7 @@ from imgcluster.workflows.options import (
 )
 from imgcluster.workflows.pick import pick
 from imgcluster.workflows.similar import similar
+from imgcluster.workflows.undo import undo
 
 HOUR = 3600 * 10**9
 
@@ -143,6 +144,28 @@ def test_folder_and_store_move_together(desk: Desk) -> None:
     for _ in range(2):
         assert moved.cluster().images == IMAGES
     assert read(desk) == IMAGES
+
+
+def test_a_file_counts_once_however_its_path_is_spelled(desk: Desk) -> None:
+    """A link stands for a system to which `photos` and `PHOTOS` are one folder, or for what it is."""
+    for other in ("PHOTOS", "elsewhere"):
+        (desk.folder / other).symlink_to(desk.photos)
+        desk.extract(desk.folder / other)
+    assert duplicates((), DuplicatesOptions(store=desk.store)).groups == ()
+    before = sorted(path.read_bytes() for path in pictures(desk.photos))
+    assert desk.cluster(mode="move").images == IMAGES
+    assert desk.progress.said(f"{2 * IMAGES} paths lead to files that have another path in the store")
+    assert pictures(desk.photos) == []
+    undo(desk.out, progress=desk.progress)
+    assert sorted(path.read_bytes() for path in pictures(desk.photos)) == before
+
+
+def test_names_of_their_own_are_files_of_their_own(desk: Desk) -> None:
+    first = pictures(desk.photos)[0]
+    os.link(first, first.with_name(first.name.upper()))
+    (first.parent / first.name.title()).write_bytes(first.read_bytes())
+    desk.extract()
+    assert desk.cluster().images == IMAGES + 2
 
 
 def test_what_was_changed_a_moment_ago_is_read_each_time(desk: Desk) -> None:
