@@ -96,7 +96,7 @@ def open_image(data: bytes, kind: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise NotOpened(f"a damaged {kind} file: its header makes no sense", FailureCode.DAMAGED) from error
     except Exception as error:
-        raise NotOpened(_reason(kind, error), FailureCode.DAMAGED) from error
+        raise NotOpened(_reason(kind, error, data), FailureCode.DAMAGED) from error
 
 
 @contextlib.contextmanager
@@ -194,9 +194,10 @@ def _register_heif() -> None:
         pillow_heif.register_heif_opener()
 
 
-def _reason(kind: str, error: Exception) -> str:
+def _reason(kind: str, error: Exception, data: bytes = b"") -> str:
     """Turn a decoder's exception into a line for a person."""
     text = " ".join(str(error).split())[:120] or type(error).__name__
-    if "truncated" in text.lower():
+    lacks_some = kind == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data) > 0
+    if lacks_some or "truncated" in text.lower() or "unexpected end of file" in text.lower():
         return f"the {kind} file is cut short"
     return f"a damaged {kind} file ({text})"

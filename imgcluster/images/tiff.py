@@ -175,6 +175,12 @@ class Directory:
         return bits.pop() if len(bits) == 1 else 0
 
     @property
+    def is_cut(self) -> bool:
+        """Whether what it says lies partly behind the end of the file."""
+        ends = (entry.at + entry.item_size * entry.count for entry in self.entries.values())
+        return max(ends, default=0) > len(self.file.data)
+
+    @property
     def in_planes(self) -> bool:
         """Whether its channels, two or more, lie one after the other."""
         return self.channels > 1 and self.number(Tag.PLANAR, 1) == _IN_PLANES

@@ -87,6 +87,8 @@ def decode_channels(directory: Directory, request: Request) -> Raw:
 
 
 def _not_read(directory: Directory) -> UnreadableImage:
+    if directory.is_cut:
+        return damaged("the TIFF file is cut short")
     of = f" of {directory.bits} bits" if directory.bits else ""
     apart = ", one after the other" if directory.in_planes else ""
     return UnreadableImage(

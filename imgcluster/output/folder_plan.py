@@ -186,7 +186,7 @@ def _found(
     if mode not in MODES:
         raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
     out = os.path.realpath(out)
-    _refuse_place(out)
+    refuse_place(out)
     inside = any(placement.path.startswith(f"{out}/") for placement in placements)
     moved = _moved_before(out) if inside else frozenset()
     found, missing = [], []
@@ -255,7 +255,7 @@ def _named(
     return tuple(named)
 
 
-def _refuse_place(out: str) -> None:
+def refuse_place(out: str) -> None:
     """Refuse a folder that nothing can be put in the place of."""
     if is_mount_point(out):
         raise ImgclusterError(

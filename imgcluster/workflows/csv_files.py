@@ -24,7 +24,7 @@ def read_table(
 
     Cells are parted by what parts the columns in the first line: commas, semicolons, tabs or bars; the case
     of their names does not matter. `data` is what is in the file, where that was read before. Bytes that are
-    not UTF-8 (or UTF-16 with its mark) come as surrogate escapes, as in names of files.
+    not UTF-8 (or UTF-16) come as surrogate escapes, as in names of files.
 
     ImgclusterError where the file is missing, lacks a column, or is not CSV, with the line.
     """
@@ -41,7 +41,8 @@ def read_table(
     try:
         for delimiter in told[1] if told else _DELIMITERS:
             reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-            names = [name.strip().lower() for name in next(reader, [])]
+            first = next((row for row in reader if row), [])
+            names = [name.strip().lower() for name in first]
             if set(columns) <= set(names):
                 break
         else:
@@ -70,4 +71,6 @@ def key_in(cell: str | None) -> bytes | None:
 def _decoded(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace")
+    if 0 in data[:2]:  # no first letter is a zero byte: UTF-16 without its mark
+        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le", "replace")
     return data.decode("utf-8-sig", "surrogateescape")

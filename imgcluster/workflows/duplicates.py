@@ -27,7 +27,6 @@ from imgcluster.analysis.transforms import unit_length
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import path_filter
-from imgcluster.output.report_pages import require_jinja
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Embeddings, Keys, Pictures, Progress, mtime_ns, row_of_key
@@ -36,6 +35,7 @@ from imgcluster.workflows.csv_files import key_in, read_table
 from imgcluster.workflows.embedded_images import collect, open_space
 from imgcluster.workflows.image_looks import Remake, pictures_of, remakes
 from imgcluster.workflows.options import LOOK_ALIKE, DuplicatesOptions
+from imgcluster.workflows.pages import prepare_pages
 from imgcluster.workflows.stored_files import StoredImage
 
 _LEAST_TIMES = 1.25  # along each side: a picture that is hardly larger may well have been made larger
@@ -77,7 +77,7 @@ def duplicates(
     """
     options = options or DuplicatesOptions()
     if options.report:
-        require_jinja()  # where it is missing, that shows before the long work
+        prepare_pages(options.out)
     write_plan = table_file(options.plan, PLAN_COLUMNS)
     judged = list(_decisions(options.decisions)) if options.decisions else []
     with open_space(options, progress) as (store, space):

@@ -12,7 +12,9 @@ from imgcluster.images.decode import decode
 from imgcluster.images.encode import thumbnail_jpeg
 from imgcluster.images.facts import date_taken
 from imgcluster.images.header import EXTENSIONS
+from imgcluster.output.folder_plan import refuse_place
 from imgcluster.output.folders import FolderPlan, build_folders
+from imgcluster.output.report_pages import require_jinja
 from imgcluster.output.report_thumbnails import (
     PREVIEW_SIDE,
     TAKEN,
@@ -93,6 +95,12 @@ def _thumbnail(image: tuple[bytes, Sequence[str], bool]) -> tuple[bytes, bytes |
     )
     small = thumbnail_jpeg(pixels, THUMBNAIL_SIDE, TAKEN + taken)
     return small, thumbnail_jpeg(pixels, side) if preview else None
+
+
+def prepare_pages(out: str) -> None:
+    """Refuse before the long work what `write_pages` could not do: MissingExtra, ImgclusterError."""
+    require_jinja()
+    refuse_place(os.path.realpath(out))
 
 
 def write_pages(

@@ -11,7 +11,6 @@ from typing import Any
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
-from imgcluster.output.report_pages import require_jinja
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
@@ -19,6 +18,7 @@ from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.cluster import cluster_settings, prepare_settings
 from imgcluster.workflows.embedded_images import choose_spaces, clusterings_of, collect, open_store
 from imgcluster.workflows.options import DEFAULT_CLUSTERS, SweepOptions
+from imgcluster.workflows.pages import prepare_pages
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def sweep(
     options = options or SweepOptions()
     plot = options.plot
     if options.report:
-        require_jinja()  # where it is missing, that shows before the long work
+        prepare_pages(options.out)
     if plot is not None:
         _plot(Sweep((), 0, ""), plot)  # so does an unknown kind, or Matplotlib
         check_target(plot, PLOT_MARK)

@@ -176,6 +176,20 @@ def test_a_file_cut_at_any_tenth_is_refused(kind, tenths):
     assert str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "more"), [("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {}), ("HEIF", {})]
+)
+@pytest.mark.parametrize("missing", [1, 4])
+def test_a_file_that_lacks_its_last_bytes_is_said_to_be_cut_short(kind, more, missing):
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    else:
+        needs(kind)
+    data = files.saved(Image.fromarray(files.photograph(61, 43)), kind, **more)
+    with pytest.raises(UnreadableImage, match="file is cut short"):
+        decode(data[:-missing])
+
+
 def test_bytes_behind_the_picture_do_no_harm():
     for kind in ("JPEG", "PNG", "GIF", "WEBP"):
         data = files.encoded(files.four_colours(), kind)

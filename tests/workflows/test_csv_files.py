@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         'Path,Label\n"a;b.jpg",cat\n\n',
     ],
 )
-@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_tables_of_other_programs_are_read(table: Path, table_of: str, coding: str) -> None:
     table.write_bytes(table_of.encode(coding))
     line = 3 if table_of.startswith("sep") else 2
@@ -108,3 +108,8 @@ def test_a_pipe_that_is_written_to_is_read_to_its_end(table: Path) -> None:
     os.close(writing)
     assert rows(Path(f"/dev/fd/{reading}")) == [(2, ("a.jpg", "cat"))]
     os.close(reading)
+
+
+def test_empty_lines_before_the_first_do_not_count(table: Path) -> None:
+    table.write_text("\n\npath,label\na.jpg,cat\n")
+    assert rows(table) == [(4, ("a.jpg", "cat"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from imgcluster.output.undo import undo
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.duplicates_report import report_duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.options import DuplicatesOptions
+from imgcluster.workflows.options import DuplicatesOptions, SweepOptions
+from imgcluster.workflows.sweep import sweep
 
 
 @pytest.fixture
@@ -82,3 +84,14 @@ def test_a_thumbnail_is_no_more_public_than_its_images(desk: Desk) -> None:
     page = report(desk, DuplicatesResult(2, (DuplicateGroup(file, (Copy(file, "equal", 1, 0),)),), ()))
     (thumbnail,) = (page.parent / "report" / "thumbnails").rglob("*.jpg")
     assert thumbnail.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_mount_point_is_refused_before_the_long_work(desk: Desk) -> None:
+    if not os.path.ismount("/proc"):
+        pytest.skip("no mount point is known")
+    for command, options in (
+        (duplicates, DuplicatesOptions(store=desk.store, report=True, out="/proc")),
+        (sweep, SweepOptions(store=desk.store, report=True, out="/proc")),
+    ):
+        with pytest.raises(ImgclusterError, match=r"is a mount point, .*name a folder in it"):
+            command((), options)
