@@ -242,7 +242,7 @@ def _count(value: int) -> str:
 
 def _measure(value: float) -> str:
     """Return two decimals, or a dash where it is not defined."""
-    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", "\u2212")
+    return "–" if math.isnan(value) else f"{value:z.2f}".replace("-", "\u2212")
 
 
 @cache

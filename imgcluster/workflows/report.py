@@ -174,7 +174,11 @@ def _settings(manifest: ClusteringManifest) -> tuple[tuple[str, str], ...]:
         ("feature store", manifest.store),
         ("files", manifest.mode),
         ("images of", ", ".join(manifest.paths) or "the whole store"),
-        *((name, _in_words(value)) for name, value in manifest.options.items()),
+        *(
+            (name.replace("_", " "), _in_words(value))
+            for name, value in manifest.options.items()
+            if value is not False and name != "memory"  # that is the machine's
+        ),
         *manifest.versions.items(),
     )
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from report_sample import HOSTILE_NAMES, Sample
 
+from imgcluster.records import NamedCluster
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -380,6 +382,27 @@ def test_text_is_readable(view: Callable[..., Browser], page: str, scheme: str) 
 def test_a_phone_scrolls_in_one_direction_only(view: Callable[..., Browser], page: str) -> None:
     browser = view(page, width=360, height=740)
     assert browser.look("return document.documentElement.scrollWidth <= 360")
+
+
+@pytest.fixture(scope="session")
+def long_names(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    sample = Sample(tmp_path_factory.mktemp("names")).add([f"{i}.jpg" for i in range(12)])
+    names = ("a rather long name that somebody gave to houses and streets", "x" * 60, "")
+    clusters = tuple(NamedCluster(number, name, 4) for number, name in enumerate(names))
+    sample.write(sample.summary(clusters=clusters, silhouettes=(-0.001, 0.5, 0.5)))
+    return sample
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_long_names_of_clusters_fit_a_phone(
+    long_names: Sample, view: Callable[..., Browser], page: str
+) -> None:
+    browser = view(page, long_names, width=360, height=740)
+    assert browser.look("return document.documentElement.scrollWidth <= 360")
+    assert browser.look(
+        "return [...document.querySelectorAll('.wide')].every((e) => e.scrollWidth <= e.clientWidth)"
+    )
+    assert "\u22120.00" not in browser.look("return document.body.textContent")
 
 
 @pytest.mark.parametrize("page", PAGES)
