@@ -65,7 +65,7 @@ class ClusteringManifest:
     inertia: float
     silhouette: float = math.nan
     paths: tuple[str, ...] = ()
-    options: Mapping[str, str | float | Sequence[str]] = field(default_factory=dict)
+    options: Mapping[str, str | bool | float | Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     unsorted: int = 0
     clusters: tuple[NamedCluster, ...] = ()
