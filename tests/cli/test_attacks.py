@@ -11,6 +11,7 @@ import shutil
 import signal
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from fakes import FakeSource, write_images
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from in_process import imgcluster
+from interruption import Interruption
 
 from imgcluster.output.life import new_tree
 from imgcluster.ownership import Ownership
@@ -32,6 +34,7 @@ SECONDS = 60
 
 SECRET = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 LONG_AGO = 10**18
+STRANGER = 12345
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 
 COMMANDS = [
@@ -152,8 +155,8 @@ def place(here: Path, name: str) -> Path:
     return here / name.format(new=new, old=f"{new.removesuffix('new')}old")
 
 
-def plant(here: Path, forgery: Forgery) -> None:
-    """Put something into a place of the folder, in the stead of what is there."""
+def plant(here: Path, forgery: Forgery, owner: int | None = None) -> None:
+    """Put something into a place of the folder, in the stead of what is there; `owner` is that of a link."""
     name, kind = forgery
     path, home = place(here, name), here.parent / "home"
     with contextlib.suppress(OSError):
@@ -165,6 +168,8 @@ def plant(here: Path, forgery: Forgery) -> None:
         else:
             path.unlink(missing_ok=True)
         KINDS[kind](path, home)
+        if owner is not None and path.is_symlink() and os.geteuid() == 0:
+            os.lchown(path, owner, owner)
 
 
 def forge_marker(here: Path, folder: str, names: list[tuple[str, str, str]], *, building: bool) -> None:
@@ -248,7 +253,10 @@ def attack(root: Path, album: Path, plan: dict[str, object], patch: pytest.Monke
         step(here)
     before = seen(root / "home")
     for command in plan["commands"]:  # type: ignore[attr-defined]
-        with in_time():
+        with in_time(), pytest.MonkeyPatch.context() as during:
+            if plan["during"]:
+                at, forgery = plan["during"]  # type: ignore[misc]
+                Interruption(during.setattr, at, partial(plant, here, forgery, STRANGER))
             done = imgcluster(*command.split(), cwd=here)
         assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exc_info)
         assert done.exit_code in {0, 1, 2, 3}, (command, done.output)
@@ -277,8 +285,9 @@ homes = st.sampled_from(
 )
 inner = st.sampled_from(["0/red0.png", "kept/x", "x", "report/x", "1/a", "0/../../x"])
 kinds = st.sampled_from(["moved", "copy", "hardlink", "symlink", "written", "companion"])
+forgeries = st.tuples(st.sampled_from(STATE), st.sampled_from(sorted(KINDS)))
 steps = st.one_of(
-    st.tuples(st.sampled_from(STATE), st.sampled_from(sorted(KINDS))).map(_planted),
+    forgeries.map(_planted),
     st.tuples(
         st.sampled_from(["clusters", "{new}", "{old}", "other"]),
         st.lists(st.tuples(inner, kinds, homes), max_size=3),
@@ -293,6 +302,8 @@ plans = st.fixed_dictionaries(
         "mode": st.sampled_from(["copy", "move"]),
         "own": st.booleans(),
         "steps": st.lists(steps, min_size=1, max_size=4),
+        # What somebody puts there before one of the steps by which a command changes something.
+        "during": st.none() | st.tuples(st.integers(1, 40), forgeries),
         "commands": st.lists(st.sampled_from(COMMANDS), min_size=1, max_size=3),
     }
 )
