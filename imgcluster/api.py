@@ -18,7 +18,7 @@ from imgcluster.analysis import scoring
 from imgcluster.cli.places import Runner, cache_folder
 from imgcluster.cli.report import report_again
 from imgcluster.errors import UsageError
-from imgcluster.options import keywords, show_parameters
+from imgcluster.options import DEFAULT_CLUSTERS, keywords, show_parameters
 from imgcluster.output.undo import Undone
 from imgcluster.records import SILENT, NetworkSource, Progress, StoredSpace
 from imgcluster.workflows import assign as assigning
@@ -48,7 +48,6 @@ from imgcluster.workflows.labels import Labels
 from imgcluster.workflows.networks import ListedNetworks
 from imgcluster.workflows.networks import list_networks as networks_here
 from imgcluster.workflows.options import (
-    DEFAULT_CLUSTERS,
     FOLDERS,
     AssignOptions,
     CacheOptions,

@@ -26,6 +26,9 @@ from imgcluster.machine import using_threads
 _Result = TypeVar("_Result")
 _MOST_LOOKED_AT = 10_000
 
+DEFAULT_STORE = "features.h5"
+DEFAULT_CLUSTERS = "clusters"
+
 
 @dataclass(frozen=True)
 class Option:
@@ -226,8 +229,22 @@ def refuse_link_out(path: str) -> None:
 
     Who has made the folder would choose what is written, and where.
     """
+    _refuse(path, os.path.realpath(path))
+
+
+def place_of(path: str) -> str:
+    """Return where a store or a clustering lies, through links; UsageError as of `refuse_link_out`.
+
+    What nobody typed is looked at whenever that is asked: it may be exchanged while a command works.
+    """
     target = os.path.realpath(path)
-    if os.path.islink(path) and not lies_below(target, [os.getcwd()]):
+    if path in {DEFAULT_STORE, DEFAULT_CLUSTERS}:
+        _refuse(path, target)
+    return target
+
+
+def _refuse(path: str, target: str) -> None:
+    if not lies_below(target, [os.getcwd()]):
         raise UsageError(f"{path} is a link that leads to {target}: name that place itself, if it is meant")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.files import Expected
+from imgcluster.options import place_of
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable
@@ -185,7 +186,7 @@ def _found(
     """Give the real output folder, the files that are there, not yet named, and the paths of the others."""
     if mode not in MODES:
         raise UsageError(f"no mode {mode!r}: choose one of {', '.join(MODES)}")
-    out = os.path.realpath(out)
+    out = place_of(out)
     refuse_place(out)
     inside = any(placement.path.startswith(f"{out}/") for placement in placements)
     moved = _moved_before(out) if inside else frozenset()

@@ -21,6 +21,7 @@ from enum import Enum, auto
 from imgcluster.errors import ChangedMeanwhile, ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
 from imgcluster.held import exchange, remove, remove_folder, rename_new
+from imgcluster.options import place_of
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import locked_folder
@@ -144,7 +145,7 @@ def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
 
 def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY, wait: float = math.inf) -> None:
     """Do as `settle` for a caller that holds no lock, and say what was done; `wait` is that of `locked`."""
-    out = os.path.realpath(out)
+    out = place_of(out)
     if look(out, owner).state in _NEXT_STEP:
         with locked(out, notify, wait):
             settled = settle(out, notify, owner)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import Direct, file_digest, is_folder, lies_below
 from imgcluster.held import make_folders, remove_all, remove_if_empty, rename_new
+from imgcluster.options import place_of
 from imgcluster.output.contents import UNFINISHED
 from imgcluster.output.file_system import sync_all
 from imgcluster.output.life import locked, look
@@ -50,7 +51,7 @@ def staged_install(
     ImgclusterError
         The clustering is another one by now, or foreign, or somebody else's file has one of the names.
     """
-    out = os.path.realpath(out)
+    out = place_of(out)
     with locked(out, notify, wait):
         found = look(out, owner)
         found.refuse_foreign(out)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from imgcluster.errors import quantity
 from imgcluster.files import path_filter
+from imgcluster.options import place_of
 from imgcluster.output.life import Situation, locked, look
 from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
 from imgcluster.output.marker import Marker, OwnFile, is_own, new_name, read_marker, write_marker
@@ -40,7 +41,7 @@ def take_over(
     wait
         Seconds for another process that writes there.
     """
-    out = os.path.realpath(out)
+    out = place_of(out)
     if not trusted or not os.path.isdir(os.path.dirname(out)):
         return
     with contextlib.nullcontext() if dry_run else locked(out, notify, wait):
@@ -62,7 +63,7 @@ def as_trusted(found: Situation, trusted: Sequence[str]) -> Marker | None:
 
 def is_foreign(out: str, owner: Ownership) -> bool:
     """Whether there is a clustering in `out` that no run of this user is known to have made."""
-    out = os.path.realpath(out)
+    out = place_of(out)
     marker = read_marker(out, owner)
     if marker is None:
         return any(os.path.lexists(os.path.join(out, name)) for name in (ASSIGNMENTS, CLUSTERING))

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.options import place_of
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, goes_home, owned_files, remove_rest, take_apart
 from imgcluster.output.folder_plan import Image
@@ -76,7 +77,7 @@ def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership 
     ImgclusterError
         When `out` is not ours, or another file has taken the place of a moved image: nothing is changed then.
     """
-    out = os.path.realpath(out)
+    out = place_of(out)
     if not os.path.isdir(os.path.dirname(out)):
         _there(out, None)
     try:
@@ -143,7 +144,7 @@ def would_undo(out: str, owner: Ownership, trusted: Sequence[str] = ()) -> Undon
     ImgclusterError
         When there is none, or a foreign one.
     """
-    out = os.path.realpath(out)
+    out = place_of(out)
     found = look(out, owner)
     if not trusted:
         found.refuse_foreign(out)

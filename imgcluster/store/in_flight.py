@@ -14,6 +14,7 @@ from typing import Self
 from imgcluster.errors import StoreError
 from imgcluster.files import open_resolved, permissions_beside
 from imgcluster.held import remove_all
+from imgcluster.options import place_of
 
 _MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096
@@ -33,7 +34,7 @@ class InFlight:
     """
 
     def __init__(self, store: str | Path) -> None:
-        self.path = f"{os.path.realpath(os.fspath(store))}.inflight"
+        self.path = f"{place_of(os.fspath(store))}.inflight"
         self._lock = threading.Lock()
         self._closed = False
         try:

@@ -55,9 +55,9 @@ def prune(
         There is no `force`, and all is gone that a scanned folder held, or most rows would go; or the store
         is being read or written.
     """
-    path = os.path.abspath(path)
+    given, path = path, os.path.abspath(path)
     require_store(path)
-    with StoreFile(path, write=not dry_run, lock=lock, notify=progress.note) as file:
+    with StoreFile(given, write=not dry_run, lock=lock, notify=progress.note) as file:
         groups, tables = all_rows(file.h5, path), PathTables(file.h5, path)
         known = tables.paths()
         progress.begin("looking for the images", len(known))

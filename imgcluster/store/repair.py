@@ -14,6 +14,7 @@ import h5py
 from imgcluster import files
 from imgcluster.errors import StoreError
 from imgcluster.held import Held, at, hard_link, replace_held
+from imgcluster.options import place_of
 from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
@@ -58,7 +59,7 @@ def verify(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Veri
         There is no store, or it comes from a newer version: nothing can be said about it.
     """
     try:
-        with StoreFile(os.path.abspath(path), write=False, lock=lock, notify=progress.note) as file:
+        with StoreFile(path, write=False, lock=lock, notify=progress.note) as file:
             found = _Salvage(None, file.path, progress).of(file.h5)
     except StoreError as error:
         if not isinstance(error.__cause__, CORRUPTION):
@@ -75,8 +76,7 @@ def repair(path: str, *, lock: bool = True, progress: Progress = SILENT) -> Repa
     StoreError
         Nothing can be read, or the store is sound but cannot be opened for another reason.
     """
-    path = os.path.abspath(path)
-    target = os.path.realpath(path)  # once: what lies there later may be a link
+    target, path = place_of(path), os.path.abspath(path)  # once: what lies there later may be a link
     found = verify(target, lock=lock, progress=progress)
     if not found.problems:
         return Repair(found.rows, ())

@@ -19,6 +19,7 @@ import h5py
 from imgcluster import files, held
 from imgcluster.errors import StoreError
 from imgcluster.held import Held, at, replace_held
+from imgcluster.options import place_of
 from imgcluster.records import SILENT, Notify
 from imgcluster.store import migrations, schema, wal
 from imgcluster.store.lock import WriterLock, wait_for_writer
@@ -52,7 +53,7 @@ class StoreFile:
         notify: Notify | None = None,
     ) -> None:
         self.path = os.path.abspath(path)
-        self.target = os.path.realpath(path)
+        self.target = place_of(os.fspath(path))
         self._writing = write
         self._locking = lock
         self._wait = wait

@@ -15,6 +15,7 @@ from imgcluster.analysis.clustering import model_points, predict
 from imgcluster.analysis.embeddings import finite_rows
 from imgcluster.errors import ImgclusterError, NoImages, UsageError
 from imgcluster.files import path_filter
+from imgcluster.options import place_of
 from imgcluster.output.life import refuse_other
 from imgcluster.output.manifest import CLUSTERING, ClusteringManifest, read_manifest
 from imgcluster.output.marker import Marker, read_marker
@@ -107,9 +108,10 @@ def assign(
             f"{options.clusters} is not known to be made by a run of yours, so it does not decide which "
             "store is written: name one with --store"
         )
-    standing = read_marker(os.path.realpath(options.clusters), owner)
+    folder = place_of(options.clusters)
+    standing = read_marker(folder, owner)
     if options.store is None and options.write_store is None and standing is not None:
-        read_as_made(os.path.realpath(options.clusters), CLUSTERING, standing)  # it names what is written
+        read_as_made(folder, CLUSTERING, standing)  # it names what is written
     model, manifest = read_model(options.clusters), read_manifest(options.clusters)
     store = options.store or manifest.store
     if options.write_store is None and is_pattern(store):

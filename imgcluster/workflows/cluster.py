@@ -19,6 +19,7 @@ from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import ChangedMeanwhile, UsageError, quantity
 from imgcluster.images.find import has_image_name
+from imgcluster.options import DEFAULT_CLUSTERS, place_of
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
 from imgcluster.output.link_modes import TABLE
@@ -41,7 +42,7 @@ from imgcluster.workflows.embedded_images import (
     open_store,
 )
 from imgcluster.workflows.examples import embed_examples, find_examples
-from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, PrepareOptions
+from imgcluster.workflows.options import ClusterOptions, FitOptions, PrepareOptions
 from imgcluster.workflows.prepare_on_engine import spread_over
 from imgcluster.workflows.user_edits import UserEdits, gather_edits
 
@@ -94,7 +95,7 @@ def _cluster(
         embed_examples(examples, options, choose, progress, owner)
     if options.out is not None and not options.dry_run:
         recover(options.out, progress.note, owner, options.wait_for_folder)
-    standing = None if options.out is None else read_marker(os.path.realpath(options.out), owner)
+    standing = None if options.out is None else read_marker(place_of(options.out), owner)
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)
         clusterings = clusterings_of(options, options.out or DEFAULT_CLUSTERS)

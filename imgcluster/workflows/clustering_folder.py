@@ -12,7 +12,7 @@ from functools import cached_property
 from imgcluster.errors import ImgclusterError, UsageError, quantity
 from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
-from imgcluster.options import as_arguments
+from imgcluster.options import as_arguments, place_of
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image, KeptFile
 from imgcluster.output.folders import build_folders, plan_folders, recover
@@ -197,7 +197,7 @@ def read_folder(clusters: str | os.PathLike[str], owner: Ownership, progress: Pr
 
 def find_folder(clusters: str | os.PathLike[str], owner: Ownership) -> ClusteringFolder | None:
     """Do as `read_folder` where nothing may be changed; None where there is no clustering."""
-    out = os.path.realpath(clusters)
+    out = place_of(os.fspath(clusters))
     found = look(out, owner)
     if found.marker is None or not os.path.lexists(os.path.join(out, ASSIGNMENTS)):
         return None

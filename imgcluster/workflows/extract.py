@@ -137,7 +137,7 @@ def extract(  # noqa: PLR0913
         )
         progress.begin("embedding", len(plan.to_read))
         with progress.graceful_interrupt():
-            with InFlight(store.path) as in_flight:
+            with InFlight(store.target) as in_flight:
                 suspects = _suspects(in_flight, store, {file.path for file in plan.to_read}, progress)
                 read = ReadImages(settings, reading, watch=in_flight.watching)
                 pipeline = Pipeline(source, read, engine, plan.known, lambda: progress.stopping)

@@ -8,7 +8,15 @@ from imgcluster.engines.protocol import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
-from imgcluster.options import Option, Options, flag, option, refuse_link_out
+from imgcluster.options import (
+    DEFAULT_CLUSTERS,
+    DEFAULT_STORE,
+    Option,
+    Options,
+    flag,
+    option,
+    refuse_link_out,
+)
 from imgcluster.workflows.shard import Shard
 
 FOLDERS = "folders"
@@ -80,9 +88,6 @@ def _bytes(text: str) -> int:
         raise ValueError(f"{text} is not an amount of memory: write for example 2GB")
     return value
 
-
-DEFAULT_STORE = "features.h5"
-DEFAULT_CLUSTERS = "clusters"
 
 # What several commands share.
 _STORE = Option("The feature store.", metavar="FILE")

@@ -10,14 +10,14 @@ import numpy as np
 
 from imgcluster.analysis.succession import follow, inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.options import as_arguments, declared
+from imgcluster.options import DEFAULT_CLUSTERS, as_arguments, declared
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.report_names import ShownFile
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, json_number
 from imgcluster.workflows.known_images import permissions
-from imgcluster.workflows.options import DEFAULT_CLUSTERS, ClusterOptions, FitOptions, SweepOptions
+from imgcluster.workflows.options import ClusterOptions, FitOptions, SweepOptions
 from imgcluster.workflows.pages import make_thumbnails, write_pages
 from imgcluster.workflows.sweep import SweepResult
 

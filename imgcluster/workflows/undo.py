@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.options import place_of
 from imgcluster.output.folders import recover
 from imgcluster.output.history import tells_of_steps, unpack_step
 from imgcluster.output.life import look, refuse_corrections
@@ -74,7 +75,7 @@ def _with_steps(out: str, owner: Ownership) -> ClusteringFolder | None:
         folder, reason = None, str(error)
     if folder is not None and folder.steps:
         return folder
-    found = look(os.path.realpath(out), owner)
+    found = look(place_of(out), owner)
     if tells_of_steps(found.marker):
         found.refuse_foreign(found.out)
         raise ImgclusterError(

@@ -338,6 +338,33 @@ def test_a_link_that_nobody_named_leads_to_no_store_or_clustering_elsewhere(
     assert seen(mine) == before
 
 
+@pytest.mark.parametrize("at", [1, 4, 15])
+@pytest.mark.parametrize(
+    "command", ["cluster -k 1 --mode move", "undo", "assign photos", "store prune --force"]
+)
+def test_nor_one_that_appears_while_a_command_works(
+    tmp_path: Path, album: Path, command: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S8, S10: what a usual name leads to is looked at whenever it is used."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine" / "state"))
+    mine = world(tmp_path / "mine", album, "move", own=True)
+    shutil.copytree(tmp_path / "mine" / "state", tmp_path / "theirs" / "state")
+    theirs = world(tmp_path / "theirs", album, "copy", own=True)
+    shutil.copytree(tmp_path / "theirs" / "state", tmp_path / "mine" / "state", dirs_exist_ok=True)
+
+    def exchange() -> None:
+        for name in ("features.h5", "clusters"):
+            (theirs / name).rename(theirs / f"{name} away")
+            (theirs / name).symlink_to(mine / name)
+
+    before = seen(mine)
+    with monkeypatch.context() as patch:
+        Interruption(patch.setattr, at, exchange)
+        done = imgcluster(*command.split(), cwd=theirs)
+    assert done.exit_code in {0, 1, 2}, done.output
+    assert seen(mine) == before
+
+
 def test_each_attack_that_is_told_of_has_a_test() -> None:
     tests = Path(__file__).parents[1]
     page = (tests.parent / "docs" / "security.md").read_text(encoding="utf-8")
