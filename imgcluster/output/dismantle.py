@@ -165,13 +165,17 @@ def save_originals(tree: str, out: str) -> int:
 
 
 def carry(path: str, out: str, relative: str) -> None:
-    """Move a file or folder into `out`, under another name where its own is taken."""
+    """Move a file or folder into `out`, under another name where its own is taken.
+
+    WayRefusedError where `out` is no folder.
+    """
     folder, name = os.path.split(os.path.join(out, relative))
     if is_folder(path) and is_folder(os.path.join(folder, name)):
         for child in os.listdir(path):
             carry(os.path.join(path, child), out, f"{relative}/{child}")
         remove_folder(path)
         return
+    make_folders(out)  # where that is refused, so is each of the others
     others = (os.path.join(out, KEPT if number == 1 else f"{KEPT}-{number}") for number in count(1))
     for target in chain([folder], others):
         try:

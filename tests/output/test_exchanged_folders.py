@@ -14,6 +14,7 @@ from interruption import Interruption
 
 from imgcluster import held
 from imgcluster.errors import ImgclusterError
+from imgcluster.output.dismantle import carry
 from imgcluster.output.life import look, new_tree
 from imgcluster.output.staged_install import staged_install
 from imgcluster.output.undo import undo
@@ -128,6 +129,21 @@ def test_a_folder_that_becomes_a_link_leads_nowhere(
     assert steps > 8
     for at in range(2, steps, max(1, steps // 6) | 1):
         attacked(tmp_path / str(at), where, command, mode, at)
+
+
+@pytest.mark.parametrize("lies", ["a link", "a file"])
+def test_what_has_nowhere_to_go_stays_and_is_no_endless_search(tmp_path: Path, lies: str) -> None:
+    """`kept`, `kept-2` and so on are refused alike where the folder itself became a link."""
+    image, out = photograph(tmp_path / "tree" / "a.jpg"), tmp_path / "clusters"
+    (tmp_path / "private").mkdir()
+    if lies == "a link":
+        out.symlink_to(tmp_path / "private")
+    else:
+        out.touch()
+    with pytest.raises(held.WayRefusedError):
+        carry(image, str(out), "kept/a.jpg")
+    assert Path(image).exists()
+    assert not list((tmp_path / "private").iterdir())
 
 
 @pytest.mark.long
