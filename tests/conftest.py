@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side: a thread of OpenMP that waits for another is not to keep a core busy meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
