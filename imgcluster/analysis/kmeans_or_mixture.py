@@ -94,7 +94,8 @@ class KMeansOrMixture:
             labels, model = KMeansClusterer("MiniBatchKMeans", settings).fit(
                 points, np.ones(len(points), np.int64)
             )
-            yield merge_centroids(model.centroids, k)[labels]
+            if len(model.centroids) >= k:  # else points are too alike for so many
+                yield merge_centroids(model.centroids, k)[labels]
 
 
 def _entropy_missing(labels: NDArray[np.int32]) -> float:
