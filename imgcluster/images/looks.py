@@ -21,7 +21,7 @@ _HEAD_BYTES = 1 << 16
 _MAKE, _MODEL, _EXIF = 271, 272, 0x8769
 _STATED_SIZE = (40962, 40963)
 
-_DETAIL = 0.6
+_DETAIL = 0.5
 _LEAST_DETAIL = 0.5  # of 255; in less, nothing can be seen
 _SIDE_SEEN = 2048
 _ROUNDING = 1.0  # of 255: what decoders make of one JPEG
@@ -55,7 +55,7 @@ def was_blown_up(pixels: Pixels, times: float) -> bool:
     """Whether a picture has no more detail than one whose sides are `times` shorter.
 
     What it loses where it is made so small is compared with what it then loses by half of that size:
-    photographs lose as much, 0.7 times at least; those that were blown up 0.6 times at most.
+    photographs lose about as much, those that were blown up less than half (docs/analysis.md).
     """
     height, width = (min(side, _SIDE_SEEN) for side in pixels.shape[:2])
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
