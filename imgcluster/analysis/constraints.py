@@ -1,12 +1,14 @@
 """Clusters that hold what people say: seeded k-means with constraints (Basu, Banerjee and Mooney 2002).
 
 It goes on from the clusters that any clusterer found. Each group of seeds takes the cluster that most of them
-are in, or one of its own; then seeds stay where they were put, and count more than others in the means.
+are in, or one of its own; then seeds stay where they were put, and count more than others in the means. Where
+people corrected clusters, what they said spreads to neighbours: a mixture is fitted to labels that are mostly
+those of the images nearest to each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,18 @@ from scipy.optimize import linear_sum_assignment
 from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
 from imgcluster.analysis.clusterer import FoundIn, find_within
 from imgcluster.analysis.kmeans import NearestCentroid
+from imgcluster.analysis.neighbour_graph import neighbour_graph
 from imgcluster.analysis.spaces import Space, Spaces
 
 OUTSIDE = -2
 """The group of an image that is to be in no cluster."""
 _ROUNDS = 3
 _ITERATIONS = 50
+_SPREADINGS = 6
+_OF_NEIGHBOURS = 0.8
+"""So much of an image's label is that of its neighbours."""
+_SAMPLE = 1 << 13
+_NO_IMAGE = 1e-9
 _SEED_WEIGHT = 5.0
 """So many times an image counts in the mean of its cluster where a person put it there."""
 _PIN_VOTES = 3
@@ -97,7 +105,59 @@ def constrain(
         for _, centroids, space in tried
     ]
     labels, centroids, space = tried[int(np.argmax(agreement))]
-    return _numbered(labels, centroids, space, constraints)
+    found = _numbered(labels, centroids, space, constraints)
+    return found if constraints.seeded or not pinned.any() else _spread(spaces, found, constraints) or found
+
+
+def _spread(spaces: Spaces, found: FoundIn, constraints: Constraints) -> FoundIn | None:
+    """Fit a mixture to labels that spread along the graph of neighbours; None if a cluster loses all images.
+
+    Soft labels are spread as by Zhou et al. (2004), but after each step the mixture says them anew.
+    """
+    pinned = constraints.pinned >= 0
+    rows = np.flatnonzero(pinned | (np.arange(len(pinned)) < _SAMPLE))
+    part, said = replace(spaces, rows=spaces.rows[rows]), constraints.of(rows)
+    graph = neighbour_graph(part.rows).astype(np.float64)
+    degrees = np.maximum(graph.sum(axis=1), 1)[:, None]
+    corrected = said.pinned >= 0
+    weights = np.where(corrected, _SEED_WEIGHT, 1.0)[:, None]
+    k = int(found.labels.max()) + 1
+    soft = np.eye(k)[found.labels[rows]]
+    for _ in range(_SPREADINGS):
+        space = part.narrowed(soft.argmax(axis=1).astype(np.int32), unit=False)
+        points = space.points.astype(np.float64)
+        counts = np.maximum((weights * soft).sum(axis=0), _NO_IMAGE)
+        centroids = (weights * soft).T @ points / counts[:, None]
+        penalties = -2 * np.log(counts / counts.sum())
+        gaps = np.sum((points[:, None] - centroids[None]) ** 2, axis=2) + penalties
+        _bar(gaps, said)
+        soft = np.exp((gaps.min(axis=1, keepdims=True) - gaps) / 2)
+        soft /= soft.sum(axis=1, keepdims=True)
+        soft = (1 - _OF_NEIGHBOURS) * soft + _OF_NEIGHBOURS * (graph @ soft) / degrees
+        soft[corrected] = np.eye(k)[said.pinned[corrected]]
+    space = spaces.made(space.step)
+    model = NearestCentroid(centroids.astype(np.float32), penalties.astype(np.float32))
+    labels = _held(space.points, model, constraints)
+    return FoundIn(labels, model, space) if np.bincount(labels, minlength=k).all() else None
+
+
+def _held(points: NDArray[np.float32], model: NearestCentroid, constraints: Constraints) -> NDArray[np.int32]:
+    """Give each point its nearest centroid's label, or the one that people said."""
+    labels = model.predict(points)
+    barred = np.flatnonzero(constraints.barred.any(axis=1))
+    if len(barred):
+        gaps = np.sum((points[barred][:, None] - model.centroids[None]) ** 2, axis=2)
+        gaps = gaps if model.penalties is None else gaps + model.penalties
+        _bar(gaps, constraints.of(barred))
+        labels[barred] = gaps.argmin(axis=1)
+    pinned = constraints.pinned >= 0
+    labels[pinned] = constraints.pinned[pinned]
+    return labels
+
+
+def _bar(gaps: NDArray[np.floating], constraints: Constraints) -> None:
+    """Put out of reach the clusters in which images must not be."""
+    gaps[:, : constraints.groups][constraints.barred] = np.inf
 
 
 def _narrowed(
@@ -185,16 +245,9 @@ def _least_missed(means: NDArray[np.float32], sizes: NDArray[np.integer], others
 def _lloyd(
     points: NDArray[np.float32], centroids: NDArray[np.float32], constraints: Constraints
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    barred = np.flatnonzero(constraints.barred.any(axis=1))
-    pinned = constraints.pinned >= 0
     before = None
     for _ in range(_ITERATIONS):
-        labels = find_nearest(points, centroids).labels
-        if len(barred):
-            gaps = np.sum((points[barred][:, None] - centroids[None]) ** 2, axis=2)
-            gaps[:, : constraints.groups][constraints.barred[barred]] = np.inf
-            labels[barred] = gaps.argmin(axis=1)
-        labels[pinned] = constraints.pinned[pinned]
+        labels = _held(points, NearestCentroid(centroids), constraints)
         if before is not None and np.array_equal(labels, before):
             break
         before = labels

@@ -16,6 +16,7 @@ from imgcluster.analysis.clusterer import ClusterSettings, Found, FoundIn
 from imgcluster.analysis.fusion import pca_whiten
 from imgcluster.analysis.kmeans import KMeansClusterer, merge_centroids
 from imgcluster.analysis.mixture import fit_mixture, scatter_criterion
+from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
 from imgcluster.analysis.spaces import Spaces
 from imgcluster.analysis.strangers import count_strays
 
@@ -35,8 +36,8 @@ one that gives strangers a cluster, where they are not to be left out, by very m
 _EVEN = 0.01
 """k-means that cuts a large class hardly makes clusters of one size: where the entropy of their sizes is so
 near to that of equal ones, its answer is taken (docs/analysis.md)."""
-_FEWEST_EVEN = 3
-"""Two clusters of one size may be the halves of one class."""
+_HALVES, _FEW_CUTS = 2, 0.5
+"""Two clusters of one size may be halves of one class: then a mixture cuts half as many neighbours apart."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class KMeansOrMixture:
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
-        if found.labels.max() + 1 >= _FEWEST_EVEN and _entropy_missing(found.labels) < _EVEN:
+        even = _entropy_missing(found.labels) < _EVEN
+        if even and found.labels.max() + 1 != _HALVES:
             return found
-        mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE])
+        mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE], even=even)
         if mixture is not None and len(spaces.rows) > SAMPLE:
             labels = mixture.model.predict(spaces.made(mixture.space.step).points)
             mixture = fit_mixture(spaces, labels, _LAST_ITERATIONS)
@@ -64,19 +66,21 @@ class KMeansOrMixture:
     def _kmeans(self) -> KMeansClusterer:
         return KMeansClusterer("MiniBatchKMeans", self.settings)
 
-    def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32]) -> FoundIn | None:
+    def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32], *, even: bool) -> FoundIn | None:
         """Give the mixture that explains most, if clearly more than `labels`, without strangers' clusters."""
         k = int(labels.max()) + 1
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
         mixtures = [mixture for start in self._merged(points, k) if (mixture := fit_mixture(spaces, start))]
         criteria = [scatter_criterion(spaces, mixture.labels) for mixture in mixtures]
         begun = scatter_criterion(spaces, labels)
-        strays = None
+        graph, strays = neighbour_graph(points), None
         order: list[int] = np.argsort(criteria, kind="stable").tolist()
         for place in order:
             explained, mixture = begun - criteria[place], mixtures[place]
             if explained < _CLEARLY:
                 break
+            if even and normalised_cut(graph, mixture.labels) > _FEW_CUTS * normalised_cut(graph, labels):
+                continue
             if explained > _MUCH or self.settings.leave_out is not None:
                 return mixture
             strays = count_strays(spaces.rows, points, labels) if strays is None else strays

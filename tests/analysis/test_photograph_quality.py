@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from analysis_data import source_of
+from scipy.optimize import linear_sum_assignment
 
 from imgcluster.analysis.clusterer import ClusterSettings
-from imgcluster.analysis.clustering import cluster
+from imgcluster.analysis.clustering import cluster, predict
+from imgcluster.analysis.constraints import Constraints
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import SilentProgress
@@ -69,6 +71,15 @@ def test_a_tenth_of_strangers_does_not_make_one_cluster_of_two_classes(assets: P
     assert evaluate(found.labels[: len(classes)], classes).accuracy > 0.9
 
 
+def test_a_few_images_that_lie_apart_are_no_class_beside_two_of_one_size(assets: Path) -> None:
+    few = np.load(assets / "features" / f"cats_dogs-{BOTH[0]}.npz")
+    for start in (0, 1, 2):
+        classes = [str(label) for label in few["labels"][start::3]]
+        source = source_of(few["embeddings"][start::3].astype(np.float32))
+        found = cluster([source], BOTH[:1], PrepareSettings(), ClusterSettings(2), SilentProgress())
+        assert evaluate(found.labels, classes).accuracy > 0.95
+
+
 def test_two_clusters_of_one_size_may_be_halves_of_one_class(assets: Path) -> None:
     cats_dogs = np.load(assets / "features" / f"cats_dogs-{BOTH[1]}.npz")
     classes = cats_dogs["labels"]
@@ -76,6 +87,25 @@ def test_two_clusters_of_one_size_may_be_halves_of_one_class(assets: Path) -> No
     source = source_of(cats_dogs["embeddings"][rows].astype(np.float32))
     found = cluster([source], BOTH[1:], PrepareSettings(), ClusterSettings(2), SilentProgress())
     assert evaluate(found.labels, [str(label) for label in classes[rows]]).accuracy > 0.95
+
+
+def test_corrections_help_images_that_nobody_corrected_and_assign_finds_the_same(assets: Path) -> None:
+    loaded = np.load(assets / "features" / f"scenes-{BOTH[1]}.npz")
+    rows, truth = loaded["embeddings"].astype(np.float32), loaded["labels"].astype(np.int64)
+    k, settings = int(truth.max()) + 1, ClusterSettings(int(truth.max()) + 1)
+    source, silent = source_of(rows), SilentProgress()
+    before = cluster([source], BOTH[1:], PrepareSettings(), settings, silent).labels
+    counts = np.zeros((k, k))
+    np.add.at(counts, (before, truth), 1)
+    before = linear_sum_assignment(-counts)[1][before].astype(np.int32)
+    pinned = np.where(np.arange(len(truth)) % 10 == 0, truth, -1).astype(np.int32)
+    said = Constraints(pinned, np.zeros((len(truth), k), bool), before)
+    found = cluster([source], BOTH[1:], PrepareSettings(), settings, silent, constraints=said)
+    groups = found.model.numbers[found.labels]
+    rest = pinned < 0
+    assert np.array_equal(groups[~rest], pinned[~rest])
+    assert np.mean(groups[rest] == truth[rest]) > np.mean(before[rest] == truth[rest]) + 0.005
+    assert np.array_equal(predict(found.model, [rows])[0][rest], found.labels[rest])
 
 
 @pytest.mark.slow
