@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -78,4 +79,6 @@ def _decodable(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return escape(_decodable(f"{value:.4g}" if isinstance(value, float) else str(value)))
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    # A key in full would leave no room for what people look for.
+    return escape(_decodable(f"{text[:8]}…" if re.fullmatch(r"[0-9a-f]{64}", text) else text))

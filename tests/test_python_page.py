@@ -137,6 +137,7 @@ def test_every_result_is_a_table_and_shows_itself(extracted: Path, name: str) ->
     assert rows in (None, *lengths)
     html = result._repr_html_()
     assert html.count("<tr>") == 1 + min(10, *lengths)
+    assert not re.search(r">[0-9a-f]{64}<", html)
     pictures = html.count("data:image/jpeg;base64,")
     assert pictures == {"cluster": 12, "similar": 5}.get(name, 0)
 
