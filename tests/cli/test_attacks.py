@@ -338,7 +338,7 @@ def test_a_link_that_nobody_named_leads_to_no_store_or_clustering_elsewhere(
     assert seen(mine) == before
 
 
-@pytest.mark.parametrize("at", [1, 4, 15])
+@pytest.mark.parametrize("at", [1, *(pytest.param(later, marks=pytest.mark.slow) for later in (4, 15))])
 @pytest.mark.parametrize(
     "command", ["cluster -k 1 --mode move", "undo", "assign photos", "store prune --force"]
 )
