@@ -28,6 +28,7 @@ def test_every_option_that_a_page_names_exists() -> None:
         "--draws",
         "--sizes",
         "--cells",
+        "--published",
     }  # of the benchmarks
     there |= {"--now", "--user"}  # of systemctl
     for path in PAGES:
