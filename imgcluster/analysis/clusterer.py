@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcluster.analysis.features import allocate
 from imgcluster.analysis.spaces import Space, Spaces
 
 DEFAULT_ALGORITHM = "kmeans-or-mixture"
@@ -88,7 +89,9 @@ def find_within(spaces: Spaces, inside: NDArray[np.bool_], find: Callable[[Space
     """Find clusters of some of the images, (N,) bool; the others fit nowhere."""
     if inside.all():
         return find(spaces)
-    found = find(replace(spaces, rows=spaces.rows[inside]))
+    places = np.flatnonzero(inside)
+    rows = allocate((len(places), spaces.rows.shape[1]), spaces.memory)
+    found = find(replace(spaces, rows=np.take(spaces.rows, places, axis=0, out=rows)))
     labels = np.full(len(inside), NOWHERE, np.int32)
     labels[inside] = found.labels
     return FoundIn(labels, found.model, spaces.made(found.space.step))

@@ -127,8 +127,10 @@ def cluster(
     keys = common_keys(sources, spaces)
     check_count(settings.k, len(keys))
     features = load_features(sources, prepare, settings.memory, progress, spread)
-    constraints = None if constraints is None else constraints.of(features.order)
-    outside = 0 if constraints is None else int((constraints.pinned == OUTSIDE).sum())
+    constraints = None if constraints is None else constraints.of(features.order).among(settings.k)
+    outside = 0 if constraints is None else constraints.outside
+    if outside == len(features.rows):
+        raise ImgclusterError("edits leave no image for any cluster: take some out of unsorted")
     check_count(settings.k, len(features.rows) - outside)
     progress.begin("finding clusters")
     weights = np.ones(len(keys), np.int64) if weights is None else weights

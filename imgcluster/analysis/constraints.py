@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
 from imgcluster.analysis.clusterer import FoundIn, find_within
@@ -61,9 +62,19 @@ class Constraints:
         """How many there are."""
         return int(self.barred.shape[1])
 
+    @property
+    def outside(self) -> int:
+        """How many images are in no cluster."""
+        return int((self.pinned == OUTSIDE).sum())
+
     def of(self, rows: NDArray[np.intp]) -> Constraints:
         """Give those of some images, in their order."""
         return Constraints(self.pinned[rows], self.barred[rows], self.before[rows], self.seeded)
+
+    def among(self, k: int) -> Constraints:
+        """Give the same for k clusters: what must not be in any of them is outside."""
+        nowhere = self.barred.all(axis=1) & (self.groups == k)
+        return replace(self, pinned=np.where(nowhere, OUTSIDE, self.pinned).astype(np.int32))
 
 
 def constrain(
@@ -115,21 +126,23 @@ def _spread(spaces: Spaces, found: FoundIn, constraints: Constraints) -> FoundIn
     Soft labels are spread as by Zhou et al. (2004), but after each step the mixture says them anew.
     """
     pinned = constraints.pinned >= 0
-    rows = np.flatnonzero(pinned | (np.arange(len(pinned)) < _SAMPLE))
+    rows = np.union1d(np.arange(min(len(pinned), _SAMPLE)), np.flatnonzero(pinned)[:_SAMPLE])
     part, said = replace(spaces, rows=spaces.rows[rows]), constraints.of(rows)
     graph = neighbour_graph(part.rows).astype(np.float64)
     degrees = np.maximum(graph.sum(axis=1), 1)[:, None]
     corrected = said.pinned >= 0
     weights = np.where(corrected, _SEED_WEIGHT, 1.0)[:, None]
-    k = int(found.labels.max()) + 1
+    k = max(int(found.labels.max()) + 1, constraints.groups)
     soft = np.eye(k)[found.labels[rows]]
     for _ in range(_SPREADINGS):
         space = part.narrowed(soft.argmax(axis=1).astype(np.int32), unit=False)
         points = space.points.astype(np.float64)
         counts = np.maximum((weights * soft).sum(axis=0), _NO_IMAGE)
         centroids = (weights * soft).T @ points / counts[:, None]
-        penalties = -2 * np.log(counts / counts.sum())
-        gaps = np.sum((points[:, None] - centroids[None]) ** 2, axis=2) + penalties
+        # What people pointed at is no random sample: it says nothing of how large clusters are.
+        shares = np.maximum(soft[rows < _SAMPLE].sum(axis=0), _NO_IMAGE)
+        penalties = -2 * np.log(shares / shares.sum())
+        gaps = cdist(points, centroids, "sqeuclidean") + penalties
         _bar(gaps, said)
         soft = np.exp((gaps.min(axis=1, keepdims=True) - gaps) / 2)
         soft /= soft.sum(axis=1, keepdims=True)

@@ -56,7 +56,8 @@ class KMeansOrMixture:
         even = _entropy_missing(found.labels) < _EVEN
         if even and found.labels.max() + 1 != _HALVES:
             return found
-        mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE], even=even)
+        k = int(found.labels.max()) + 1
+        mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE], k, even=even)
         if mixture is not None and len(spaces.rows) > SAMPLE:
             labels = mixture.model.predict(spaces.made(mixture.space.step).points)
             mixture = fit_mixture(spaces, labels, _LAST_ITERATIONS)
@@ -66,9 +67,10 @@ class KMeansOrMixture:
     def _kmeans(self) -> KMeansClusterer:
         return KMeansClusterer("MiniBatchKMeans", self.settings)
 
-    def _better_mixture(self, spaces: Spaces, labels: NDArray[np.int32], *, even: bool) -> FoundIn | None:
+    def _better_mixture(
+        self, spaces: Spaces, labels: NDArray[np.int32], k: int, *, even: bool
+    ) -> FoundIn | None:
         """Give the mixture that explains most, if clearly more than `labels`, without strangers' clusters."""
-        k = int(labels.max()) + 1
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
         mixtures = [mixture for start in self._merged(points, k) if (mixture := fit_mixture(spaces, start))]
         criteria = [scatter_criterion(spaces, mixture.labels) for mixture in mixtures]

@@ -18,7 +18,7 @@ _SHARE_OF_CONTRAST = 0.28
 
 _OTHER_SHAPE = 0.05  # in the logarithm of width over height
 _BLOCKS = 4  # across and down
-_SLACK = 4.0  # in squares: more than what float32 loses of them
+_SLACK = 0.1  # in squares: more than what float32 loses of them
 _AT_ONCE = 4096
 
 _Grey = NDArray[np.uint8]

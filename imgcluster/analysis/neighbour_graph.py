@@ -16,6 +16,8 @@ def neighbour_graph(points: NDArray[np.float32], neighbours: int = NEIGHBOURS) -
     from sklearn.neighbors import kneighbors_graph
 
     count = min(neighbours, len(points) - 1)
+    if not count:
+        return csr_array((len(points), len(points)))
     edges = csr_array(alone(lambda: kneighbors_graph(points, count)))
     return edges + edges.T
 

@@ -113,7 +113,8 @@ def stream(
 
     Once `stopping` says so, no more items are taken, and the outcomes that are there still come. Of an item
     that ended its worker or took too long, the parts that `cut` gives are done in its place; what has no
-    parts is done again, until it was tried `tries` times.
+    parts is done again, until it was tried `tries` times. What
+    is done again comes after what was in flight.
     """
     left, again, numbers = iter(items), deque[tuple[Item, int]](), deque[int]()
     with closing(engine.start(job, timeout=timeout)) as workers:
@@ -150,7 +151,7 @@ def in_order(
     tries: int = 1,
     cut: Callable[[Item], Sequence[Item]] = lambda item: (item,),
 ) -> Iterator[Outcome[Item, Result]]:
-    """Do a job with each item; yield the outcomes in the items' order, as `stream` does."""
+    """Do a job with each item; yield the outcomes in the order in which `stream` has them."""
     yield from filter(
         None, stream(engine, job, items, timeout=timeout, stopping=stopping, tries=tries, cut=cut)
     )

@@ -234,9 +234,11 @@ def _fit(
     embeddings = collection.sources(shown)
     engine = find_engine(options.engine, options.engine_settings)
     spread = spread_over(engine, collection, embeddings, lock=not options.no_lock)
+    references, constraints = said.constraints(edits, embeddings[0].keys, seeded=options.examples is not None)
     k = len(edits.clusters) if options.only_examples else options.k
+    most = len(collection.keys) - (0 if constraints is None else constraints.outside)
     if k is None:
-        ks = [number for number in AUTO_KS if number < len(collection.keys)] or [1]
+        ks = [number for number in AUTO_KS if number < most] or [1]
         suggested, _ = choose_k.sweep(
             embeddings, names, prepare, ks, cluster_settings(2, options), progress, spread
         )
@@ -249,17 +251,15 @@ def _fit(
         progress.note(
             f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
         )
-    keys = embeddings[0].keys
-    references, constraints = said.constraints(edits, keys, seeded=options.examples is not None)
     if options.k is None:
-        k = min(max(k, len(references)), len(collection.keys))
+        k = min(max(k, len(references)), most)
     if len(references) > k:
         raise UsageError(
             f"the edits name {quantity(len(references), 'cluster')} ({', '.join(sorted(references)[:20])}): "
             f"choose --k {len(references)} or more"
         )
     copies = Counter(image.key for image in collection.images)
-    weights = np.array([copies[bytes(key)] for key in keys], np.int64)
+    weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
     settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     rows = enumerate(found.model.numbers)

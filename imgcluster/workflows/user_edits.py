@@ -82,6 +82,7 @@ class UserEdits:
         for key, number in self.cluster_of.items():
             if key in rows:
                 was[rows[key]] = group_of.get(number, -1)
+        was[pinned == OUTSIDE] = -1
         for name, group in groups.items():
             if not (pinned == group).any() and not (was == group).any():
                 raise UsageError(f"an edit says not {name}, but no cluster is called {name}")
