@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, TypeVar
@@ -135,9 +136,7 @@ def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
 def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, ...]:
     """Take things one by one, or in a list. UsageError for what is none, or where a list has none."""
     kinds = kinds or (str, os.PathLike)
-    one_by_one = [
-        [each] if isinstance(each, kinds) or not isinstance(each, Iterable) else each for each in given
-    ]
+    one_by_one = [[each] if _is_one(each) else each for each in given]
     found = tuple(each for some in one_by_one for each in some)
     for each in found:
         if not isinstance(each, kinds):
@@ -149,10 +148,18 @@ def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, 
     return found
 
 
-def _with_report(result: _Changed, clusters: str | None, run: Runner) -> _Changed:
+def _is_one(given: Any) -> bool:
+    """Whether that is a thing by itself, as an array without dimensions is, which claims to be iterable."""
+    has_items = isinstance(given, Iterable) and getattr(given, "ndim", None) != 0
+    return isinstance(given, str | os.PathLike | Mapping) or not has_items
+
+
+def _with_report(
+    result: _Changed, clusters: str | None, run: Runner, *, lock: bool = True, wait: float = math.inf
+) -> _Changed:
     """Make the report again, if there was one before the change."""
     if result.had_report and clusters is not None:
-        report_again(run, clusters)
+        report_again(run, clusters, lock=lock, wait=wait)
     return result
 
 
@@ -177,7 +184,8 @@ def cluster(*paths: Paths, options: ClusterOptions, run: Runner) -> ClusterResul
     knows no image, or the folder is not ours to replace.
     """
     found = run(clustering.cluster, _each(paths), options)
-    return _with_report(found, found.out, run)
+    lock, wait = not options.no_lock, options.wait_for_folder
+    return _with_report(found, found.out, run, lock=lock, wait=wait)
 
 
 @_command
@@ -205,7 +213,7 @@ def assign(
     A `source` that `extract` was given is to be given again, for new images.
     """
     result = run(assigning.assign, _each((path, *paths)), options, source=source)
-    return _with_report(result, options.clusters, run)
+    return _with_report(result, options.clusters, run, lock=not options.no_lock)
 
 
 @_command

@@ -24,9 +24,8 @@ class Readings:
     def __init__(self, owner: Ownership, store: str) -> None:
         self._owner, self._name = owner, _name(store)
         self._real_folders: dict[str, str] = {}
-        stores = [
-            _name(path) for path in (store, *glob.glob(store))
-        ]  # those of a set were read for one of them
+        # Those of a set were read for one of them.
+        stores = dict.fromkeys(map(_name, (store, *glob.glob(store))))
         self._known = self._kept(stores)
         self._wrong = self._kept(_WRONG + name for name in stores)
 
@@ -72,8 +71,8 @@ class Readings:
         return os.path.realpath(real) if os.path.islink(real) else real
 
     def _kept(self, names: Iterable[str]) -> set[bytes]:
-        kept = b"".join(map(self._owner.digests, names))
-        return {kept[at : at + _BYTES] for at in range(0, len(kept), _BYTES)}
+        kept = map(self._owner.digests, names)  # each is cut by itself: a torn one does not shift the others
+        return {each[at : at + _BYTES] for each in kept for at in range(0, len(each), _BYTES)}
 
     def _add(self, name: str, known: set[bytes], digests: set[bytes]) -> None:
         if new := digests - known:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from fakes import FakeSource, write_images
+from fakes import FakeSource, write_image, write_images
 from option_tables import commands
 
 import imgcluster
@@ -113,8 +115,9 @@ def test_a_result_stands_for_its_folder(here: Path) -> None:
     assert imgcluster.similar("photos/red/red0.png", top=2, clusters=two)
     nowhere = imgcluster.cluster(k=2, out=None)
     assert imgcluster.diff(nowhere, three).clusters
-    with pytest.raises(UsageError, match="lie in no folder"):
-        imgcluster.report(clusters=nowhere)
+    for never_made in (nowhere, imgcluster.cluster(k=4, dry_run=True)):
+        with pytest.raises(UsageError, match="lie in no folder"):
+            imgcluster.report(clusters=never_made)
     with pytest.raises(UsageError, match=r"report\(\) takes its options by name, such as clusters="):
         imgcluster.report(two)
     with pytest.raises(UsageError, match="by name: evaluate"):
@@ -131,7 +134,8 @@ def test_clusters_are_named_by_a_mapping_and_meant_by_numbers_and_names(here: Pa
         assert imgcluster.contact_sheet(cluster=which, out=here / "sheet.png") == 5
     with pytest.raises(UsageError, match="there are 0 cats, 1 birds, 2 dogs"):
         imgcluster.contact_sheet(cluster="cows", out=here / "sheet.png")
-    assert len(imgcluster.merge(0, "dogs").clusters) == 2
+    assert len(imgcluster.merge(np.array(0), "dogs").clusters) == 2
+    assert len(imgcluster.merge(np.array([0, 1])).clusters) == 1
     with pytest.raises(UsageError, match="is no name such as 0=cats"):
         imgcluster.name(5)
 
@@ -148,6 +152,19 @@ def test_a_report_is_of_what_stands(here: Path) -> None:
     assert "3 clusters" in page.read_text()
     imgcluster.cluster(k=4)
     assert "4 clusters" in page.read_text()
+
+
+def test_a_report_is_made_again_with_the_options_of_what_was_changed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imgcluster.cluster(k=3)
+    imgcluster.report()
+    seen, again = [], api.report_again
+    monkeypatch.setattr(api, "report_again", lambda *a, **more: seen.append(more) or again(*a, **more))
+    imgcluster.cluster(k=2, no_lock=True, wait=5)
+    write_image(here / "photos" / "new.png", (200, 30, 30), noise=9)
+    imgcluster.assign("photos/new.png", place=True, no_lock=True, source=FakeSource())
+    assert [(each["lock"], each["wait"]) for each in seen] == [(False, 5), (False, math.inf)]
 
 
 def test_the_store_is_looked_after_from_python(here: Path) -> None:

@@ -21,7 +21,8 @@ def assign(
     from imgcluster.workflows import assign as workflow
 
     result = run(workflow.assign, paths, options)
-    page = report_again(run, options.clusters) if result.had_report else None
+    again = result.had_report
+    page = report_again(run, options.clusters, lock=not options.no_lock) if again else None
     failures = console.paths_and_reasons(result.failures)
     yield Answer(
         {

@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import has_digest, read_typed
+from imgcluster.files import has_digest
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import FolderPlan, build_folders, plan_folders, recover
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Placement, Progress
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.csv_files import key_in, read_table
+from imgcluster.workflows.csv_files import key_in, read_table, read_whole
 
 _COLUMNS = ("group", "verdict", "path", "key")
-_MOST_BYTES = 1 << 29
 _ALL_BACK = "all files are back where they were: make a new plan"
 
 _File = tuple[str, bytes]
@@ -51,7 +50,7 @@ def apply_plan(
     recover(out, progress.note, owner)
     if os.path.lexists(out) and not (os.path.isdir(out) and not os.listdir(out)):
         raise ImgclusterError(f"{out} is not empty: name a folder that is, or a new one, with --trash")
-    kept, could_go = _read(plan)
+    kept, could_go, data = _read(plan)
     progress.begin("checking the copies", len(could_go))
     going: list[Placement] = []
     left: list[tuple[str, str]] = []
@@ -74,17 +73,16 @@ def apply_plan(
             if not any(_holds(*copy) for copy in copies):
                 raise ImgclusterError(f"{copies[0][0]}, which was to be kept, is gone; {_ALL_BACK}")
 
-    extra = {"plan.csv": read_typed(plan, _MOST_BYTES)}
-    build_folders(files, extra_files=extra, progress=progress, owner=owner, check=check)
+    build_folders(files, extra_files={"plan.csv": data}, progress=progress, owner=owner, check=check)
     return Applied(len(going), len(used), trash, tuple(left))
 
 
-def _read(plan: str) -> tuple[Mapping[int, list[_File]], list[Placement]]:
-    """Read the files to keep that are there, by their groups, and those that could go, in their groups."""
-    folder = os.path.dirname(os.path.abspath(plan))
+def _read(plan: str) -> tuple[Mapping[int, list[_File]], list[Placement], bytes]:
+    """Read the files to keep that are there, by their groups, those that could go, and the plan's bytes."""
+    folder, data = os.path.dirname(os.path.abspath(plan)), read_whole(plan, _COLUMNS)
     kept: defaultdict[int, list[_File]] = defaultdict(list)
     could_go = []
-    for line, (group, verdict, path, cell) in read_table(plan, _COLUMNS):
+    for line, (group, verdict, path, cell) in read_table(plan, _COLUMNS, data=data):
         key, is_number = key_in(cell), re.fullmatch(r"\s*\d{1,9}\s*", group or "")
         known = verdict in {"keep", "could_go", "look_alike"}
         if not known or not path or "\0" in path or key is None or not is_number:
@@ -94,7 +92,7 @@ def _read(plan: str) -> tuple[Mapping[int, list[_File]], list[Placement]]:
             could_go.append(Placement(file, file, key, number, 0.0))
         elif verdict == "keep" and _holds(file, key):
             kept[number].append((file, key))
-    return kept, could_go
+    return kept, could_go, data
 
 
 def _holds(path: str, key: bytes) -> bool:

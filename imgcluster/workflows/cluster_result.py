@@ -86,7 +86,7 @@ class ClusterResult(Pictured):
 
     def __fspath__(self) -> str:
         """Give the folder, for which a result may stand: ``report(clusters=found)``."""
-        if self.out is None:
+        if self.out is None or self.dry_run:
             raise UsageError("these clusters lie in no folder: make them with out=, and give that result")
         return self.out
 

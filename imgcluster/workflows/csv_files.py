@@ -28,12 +28,7 @@ def read_table(
 
     ImgclusterError where the file is missing, lacks a column, or is not CSV, with the line.
     """
-    *others, last = columns
-    wanted = f"columns {', '.join(others)} and {last}" if others else f"column {last}"
-    try:
-        text = _decoded(read_typed(file, _MOST_BYTES) if data is None else data)
-    except OSError as error:
-        raise ImgclusterError(f"{file}: {error.strerror}: name a CSV file with the {wanted}") from error
+    text = _decoded(read_whole(file, columns) if data is None else data)
     told = _SEPARATOR.match(text)
     skipped = 1 if told else 0
     text = text[told.end() :] if told else text
@@ -46,7 +41,7 @@ def read_table(
             if set(columns) <= set(names):
                 break
         else:
-            raise ImgclusterError(f"{file} needs the {wanted} in its first line")
+            raise ImgclusterError(f"{file} needs the {_named(columns)} in its first line")
         places = [names.index(name) if name in names else len(names) for name in (*columns, *optional)]
         for row in reader:
             line = reader.line_num
@@ -59,6 +54,15 @@ def read_table(
         raise ImgclusterError(f"{file}, line {line + 1 + skipped}, is not CSV: {error}") from error
 
 
+def read_whole(file: str, columns: Sequence[str]) -> bytes:
+    """Read a table that may be a pipe, which gives its bytes once. ImgclusterError where that cannot be."""
+    try:
+        return read_typed(file, _MOST_BYTES)
+    except OSError as error:
+        message = f"{file}: {error.strerror}: name a CSV file with the {_named(columns)}"
+        raise ImgclusterError(message) from error
+
+
 def key_in(cell: str | None) -> bytes | None:
     """Read a key, 64 hex digits; None where a cell holds none."""
     try:
@@ -66,6 +70,11 @@ def key_in(cell: str | None) -> bytes | None:
     except ValueError:
         return None
     return key if len(key) == _KEY_BYTES else None
+
+
+def _named(columns: Sequence[str]) -> str:
+    *others, last = columns
+    return f"columns {', '.join(others)} and {last}" if others else f"column {last}"
 
 
 def _decoded(data: bytes) -> str:

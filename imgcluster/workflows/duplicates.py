@@ -102,7 +102,11 @@ def duplicates(
 
         order = _order(files, keys)
         same = find(order[known[order]])
-        while made := remakes(_candidates(files, same, keys), engine, progress):
+        looked_at: set[Remake] = set()
+        while fresh := [each for each in _candidates(files, same, keys) if each not in looked_at]:
+            looked_at.update(fresh)
+            if not (made := remakes(fresh, engine, progress)):
+                break
             files = [replace(file, remade=file.remade or file.key in made) for file in files]
             order = _order(files, keys)
             unmade = {pair.kept for pair in same if bytes(keys[pair.kept]) in made}
@@ -154,8 +158,8 @@ def _files(
                 image.path, image.key, pixels, status.st_size, mtime_ns(status), bool(look["camera"]), rank
             )
         )
-    for rank, folder in enumerate(prefer):
-        if not any(file.preferred == rank for file in files):
+    for folder, lies_there in zip(prefer, preferred, strict=True):
+        if not any(lies_there(file.path) for file in files):
             progress.note(f"no image lies in {folder}, which --prefer names")
     if lost:
         progress.note(f"left out: {quantity(len(lost), 'unreadable image')}, the first: {lost[0]}")

@@ -88,8 +88,7 @@ class Remake:
 def remakes(candidates: Sequence[Remake], engine: str | Engine, progress: Progress) -> set[bytes]:
     """Return the keys of those that were made of others; one that cannot be read was not."""
     found = set()
-    if candidates:
-        progress.begin("looking for what was blown up", len(candidates))
+    progress.begin("looking for what was blown up", len(candidates))
     for outcome in with_each(Remake.is_one, candidates, engine):
         progress.advance()
         if outcome.result:

@@ -35,11 +35,12 @@ def name(
         Where there is no clustering, or no such cluster in it.
     """
     options = options or NameOptions()
-    if not given:
+    pairs = list(_pairs(given))
+    if not pairs:
         raise UsageError("no name was given: write imgcluster name 0=cats")
     folder = read_folder(options.clusters, owner, progress)
     names: dict[int, str] = {}
-    for which, wanted in _pairs(given):
+    for which, wanted in pairs:
         number = find_cluster(folder.clusters, which).number
         if number in names:
             raise UsageError(f"cluster {number} was given two names")
@@ -50,7 +51,10 @@ def name(
 def _pairs(given: Sequence[str | Mapping[int | str, str]]) -> Iterator[tuple[int | str, str]]:
     for each in given:
         if isinstance(each, Mapping):
-            yield from each.items()
+            for which, wanted in each.items():
+                if not isinstance(wanted, str):
+                    raise UsageError(f"{wanted!r} is no name: write {{{which!r}: 'cats'}}")
+                yield which, wanted
             continue
         which, equals, wanted = str(each).partition("=")
         if not equals:

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
-from imgcluster.files import path_filter
+from imgcluster.files import is_forbidden, path_filter
 from imgcluster.output.folders import recover
 from imgcluster.output.life import look
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
@@ -137,7 +137,9 @@ def _missing(
     """Count the files that would have a part in the clustering, were they not gone."""
     clustered = {path for placement in placements for path in (placement.original, placement.path)}
     meant = filter(path_filter(manifest.paths or ("/",)), (entry.path for entry in known))
-    return sum(path not in clustered and not os.path.lexists(path) for path in meant)
+    return sum(
+        path not in clustered and not os.path.lexists(path) and not is_forbidden(path) for path in meant
+    )
 
 
 def _labelled(

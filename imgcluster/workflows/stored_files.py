@@ -194,12 +194,13 @@ def sort_files(
         if path not in originals and not path.startswith(cluster_folders):
             gone.append(entry)
     files.settle()
+    if moved or files.doubtful:  # before one path of each file is chosen: earlier readings are not to decide
+        files.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
     files.images[:] = _each_file_once(files.images, files.progress.note)
     # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
     here = {image.key for image in files.images}
     files.missing += [entry.path for entry in gone if entry.key not in here]
     if moved or files.doubtful:
-        files.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
         files.missing.sort(key=os.fsencode)
         files.changed.sort(key=os.fsencode)
 

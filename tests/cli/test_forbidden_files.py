@@ -39,8 +39,13 @@ def test_of_a_folder_that_is_shut_the_permission_is_told_and_nothing_is_lost(tmp
     shut = desk.photos / "red"
     shut.chmod(0)
     try:
-        clustered, listed, pruned, extracted = run(
-            tmp_path, "cluster --k 2 --json", "inventory --json", "store prune", "extract photos/red"
+        clustered, listed, pruned, extracted, reported = run(
+            tmp_path,
+            "cluster --k 2 --json",
+            "inventory --json",
+            "store prune",
+            "extract photos/red",
+            "report",
         )
     finally:
         shut.chmod(0o755)
@@ -50,6 +55,8 @@ def test_of_a_folder_that_is_shut_the_permission_is_told_and_nothing_is_lost(tmp
     assert said in clustered[2]
     assert json.loads(listed[1])["gone"] == 0
     assert "removed 0 paths and 0 rows" in pruned[1]
+    assert reported[0] == 0
+    assert "no longer on disk" not in (desk.out / "report.html").read_text()
     assert extracted[0] == 1
     assert f"nothing could be read: {shut}: the folder cannot be read: no permission" in extracted[2]
 

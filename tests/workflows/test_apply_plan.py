@@ -152,6 +152,18 @@ def test_what_is_no_plan_is_refused_with_its_line(tmp_path: Path, line: str) -> 
         apply_plan(str(file), str(tmp_path / "trash"))
 
 
+def test_a_plan_may_come_through_a_pipe(photos: Path, owner: Ownership) -> None:
+    data, (reading, writing) = Path(plan_of(photos)).read_bytes(), os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    trash = photos.parent / "trash"
+    try:
+        assert apply_plan(f"/dev/fd/{reading}", str(trash), owner=owner).moved == 4
+    finally:
+        os.close(reading)
+    assert (trash / "plan.csv").read_bytes() == data
+
+
 def test_look_alikes_never_go(photos: Path, owner: Ownership) -> None:
     rows = [(0, "keep", "a.jpg"), (0, "look_alike", "c.jpg"), (1, "keep", "e.jpg"), (1, "could_go", "f.jpg")]
     assert apply_plan(plan_of(photos, rows), str(photos.parent / "trash"), owner=owner).moved == 1

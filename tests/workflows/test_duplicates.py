@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from clusterings import Desk, desk_with_photos, pictures
 from fakes import FakeSource
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from imgcluster.cli.places import choose_network
 from imgcluster.errors import ImgclusterError
@@ -30,7 +30,7 @@ from imgcluster.store.schema import create_pictures
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.duplicates import DuplicatesResult, duplicates
 from imgcluster.workflows.extract import ExtractOptions, extract
-from imgcluster.workflows.image_looks import pictures_of
+from imgcluster.workflows.image_looks import Remake, pictures_of, remakes
 from imgcluster.workflows.options import DuplicatesOptions
 
 EQUAL_ONLY = 1.0
@@ -279,6 +279,10 @@ def test_a_preferred_folder_may_be_a_link_and_one_without_images_is_named(desk: 
     assert [n for n in desk.progress.notes if "--prefer" in n] == [
         f"no image lies in {desk.photos}, which --prefer names"
     ]
+    desk.progress.notes.clear()
+    options = DuplicatesOptions(store=desk.store, prefer=(str(small.parents[1]), str(small.parent)))
+    duplicates((), options, progress=desk.progress)
+    assert not desk.progress.said("--prefer")
 
 
 def test_a_store_of_an_earlier_version_learns_what_its_images_look_like_once(
@@ -429,6 +433,26 @@ def test_of_what_was_blown_up_twice_neither_is_kept(desk: Desk) -> None:
     os.utime(original, (100, 100))
     desk.extract(folder)
     assert paths(run(desk, 0.4))[0][0] == str(original)
+
+
+def test_no_candidate_is_looked_at_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, tried = desk.folder / "mixed", []
+
+    def noted(candidates: list[Remake], *more: object) -> set[bytes]:
+        tried.extend(candidates)
+        return remakes(candidates, *more)
+
+    monkeypatch.setattr("imgcluster.workflows.duplicates.remakes", noted)
+    original = photographed(folder / "original.png", 160)
+    blown = saved(folder / "blown.png", Image.open(original).resize((320, 320)))
+    other = saved(folder / "other.png", ImageOps.invert(Image.open(original)))
+    small = saved(folder / "small.png", Image.open(other).resize((80, 80)))
+    for path, age in ((original, 100), (blown, 200), (small, 100), (other, 200)):
+        os.utime(path, (age, age))
+    desk.extract(folder)
+    kept = {group[0] for group in paths(run(desk, 0.4))}
+    assert kept == {str(original), str(other)}
+    assert len(tried) == len(set(tried)) == 2
 
 
 def test_pictures_of_other_shapes_are_others(desk: Desk) -> None:

@@ -29,7 +29,7 @@ from imgcluster.workflows.sweep_report import report_sweep
 from imgcluster.workflows.undo import undo
 
 
-def give(desk: Desk, *names: str) -> None:
+def give(desk: Desk, *names: str | dict[int, object]) -> None:
     name(names, NameOptions(clusters=str(desk.out)))
 
 
@@ -79,9 +79,14 @@ def test_a_name_is_that_of_the_folder_and_in_all_that_is_told(desk: Desk, mode: 
         ("0=1",),
         ("0=not cats",),
         (),
+        ({},),
+        ({0: None},),
+        ({0: 5},),
     ],
 )
-def test_a_name_that_cannot_be_changes_nothing(desk: Desk, wrong: tuple[str, ...]) -> None:
+def test_a_name_that_cannot_be_changes_nothing(
+    desk: Desk, wrong: tuple[str | dict[int, object], ...]
+) -> None:
     desk.cluster()
     before = everything(desk.out)
     with pytest.raises(UsageError) as error:

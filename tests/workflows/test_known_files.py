@@ -12,6 +12,7 @@ from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
 from fakes import FakeSource
 
 from imgcluster.errors import ImgclusterError
+from imgcluster.files import digest_and_status
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import STAT_GRANULARITY_NS, PathEntry
@@ -37,6 +38,7 @@ from imgcluster.workflows.options import (
 )
 from imgcluster.workflows.pick import pick
 from imgcluster.workflows.similar import similar
+from imgcluster.workflows.stored_files import SortedFiles, sort_files
 from imgcluster.workflows.undo import undo
 
 HOUR = 3600 * 10**9
@@ -158,6 +160,21 @@ def test_a_file_counts_once_however_its_path_is_spelled(desk: Desk) -> None:
     assert pictures(desk.photos) == []
     undo(desk.out, progress=desk.progress)
     assert sorted(path.read_bytes() for path in pictures(desk.photos)) == before
+
+
+def test_which_path_of_a_file_counts_does_not_depend_on_what_was_read_before(desk: Desk) -> None:
+    (desk.folder / "z").symlink_to(desk.photos)
+    photo, owner = desk.photos / "red" / "red0.png", Ownership()
+    key, status = digest_and_status(str(photo))
+    entries = {
+        path: PathEntry(path, status.st_size, status.st_mtime_ns - late, 2 * 10**18, key)
+        for path, late in ((str(photo), 1), (str(desk.folder / "z" / "red" / "red0.png"), 0))
+    }
+    for _ in range(2):
+        files = SortedFiles(Readings(owner, desk.store), desk.progress)
+        sort_files(entries, (), lambda _: True, files)
+        assert [image.path for image in files.images] == [str(photo)]
+    assert read(desk) == 1
 
 
 def test_names_of_their_own_are_files_of_their_own(desk: Desk) -> None:
@@ -414,6 +431,27 @@ def test_a_reading_holds_for_the_place_that_a_path_led_to(desk: Desk) -> None:
     photo.symlink_to(secret)
     assert photo.stat().st_ino == status.st_ino
     assert not Readings(readings._owner, desk.store).prove(str(photo), photo.stat(), key)
+
+
+def test_records_of_readings_are_read_once_and_each_by_itself(tmp_path: Path) -> None:
+    asked = []
+
+    class Asked(Ownership):
+        def digests(self, name: str) -> bytes:
+            asked.append(name)
+            return super().digests(name)
+
+    owner, key = Asked(), b"k" * 32
+    stores = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for store in stores:
+        store.touch()
+        status = store.stat()
+        readings = Readings(owner, str(store))
+        readings.add([(str(store), status.st_ino, status.st_size, status.st_mtime_ns, key)])
+        owner.add_digests(readings._name, b"torn")
+    assert len(asked) == len(set(asked))
+    of_set = Readings(owner, str(tmp_path / "*.h5"))
+    assert all(of_set.prove(str(store), store.stat(), key) for store in stores)
 
 
 def test_tables_that_others_wrote_do_not_choose_the_store_that_is_written(desk: Desk) -> None:
