@@ -200,7 +200,9 @@ CONTAINER = """
 set -e
 mount --make-rprivate /
 mount --bind "$1" /mnt
+mount --bind "$4" /srv
 mount -t tmpfs none /tmp
+if [[ $4 == /tmp/* ]]; then mkdir -p "$4"; mount --bind /srv "$4"; fi
 mknod --mode=666 /tmp/null c 1 3
 mount --bind /tmp/null /dev/null
 mount --bind /mnt/limits /sys/fs/cgroup
@@ -208,7 +210,7 @@ mount -o remount,bind,ro /
 cd /mnt/work
 reading=+dac_read_search  # Python may lie where root alone looks
 exec setpriv --reuid=54321 --regid=54321 --clear-groups --inh-caps=$reading --ambient-caps=$reading \\
-  env -i PATH=/usr/bin:/bin PYTHONPATH="$3" "$2" "${@:4}"
+  env -i PATH=/usr/bin:/bin PYTHONPATH="$3" "$2" "${@:5}"
 """
 LIMITS = {"cpu.max": "200000 100000", "cpu.cfs_quota_us": "200000", "cpu.cfs_period_us": "100000"}
 
@@ -221,6 +223,7 @@ class InContainer(Afternoon):
         program = (
             sys.executable,
             f"{tests}:{tests.parent}",
+            str(tests.parent),
             str(Path(__file__).with_name("container_commands.py")),
         )
         command = ("unshare", "--mount", "bash", "-c", CONTAINER, "bash", str(self.work.parent), *program)
