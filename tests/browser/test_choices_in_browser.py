@@ -165,7 +165,8 @@ def test_the_keyboard_alone_chooses_names_and_undoes(view: Callable[..., Browser
 
 def test_the_file_says_what_was_meant(tmp_path: Path, sample: Sample, view: Callable[..., Browser]) -> None:
     browser = view(CLUSTER)
-    for names, cluster in ((("0.jpg", "3.jpg"), '=1+"1", or so'), (("6.jpg",), "1")):
+    said = ((("0.jpg", "3.jpg"), '=1+"1", or so'), (("6.jpg",), "1"), (("12.jpg",), "unsorted"))
+    for names, cluster in said:
         tick(browser, *names)
         put(browser, cluster)
     tick(browser, "9.jpg")
@@ -177,15 +178,18 @@ def test_the_file_says_what_was_meant(tmp_path: Path, sample: Sample, view: Call
     key = [bytes.fromhex(image.key) for image in sample.images]
     assert set(read_edits(str(file), lambda _: None).images) == {
         Edit(key[0], '=1+"1", or so'), Edit(key[3], '=1+"1", or so'), Edit(key[6], "1"),
-        Edit(key[9], "0", barred=True),
+        Edit(key[9], "0", barred=True), Edit(key[12], "unsorted"),
     }  # fmt: skip
 
 
-def test_a_cluster_that_is_put_into_another_is_one_cluster_less(view: Callable[..., Browser]) -> None:
+@pytest.mark.parametrize("cluster", ["2", "unsorted"])
+def test_a_cluster_that_is_put_into_another_is_one_cluster_less(
+    view: Callable[..., Browser], cluster: str
+) -> None:
     browser = view(CLUSTER)
     browser.click("[data-choose]")
     browser.wait(f"{COUNT} === '10 chosen'")
-    put(browser, "2")
+    put(browser, cluster)
     browser.click("[data-act=save]")
     assert browser.wait(COMMAND).endswith("--k 2 --edits edits.csv")
 

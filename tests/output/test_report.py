@@ -256,7 +256,7 @@ def test_a_cluster_whose_name_is_no_text_is_chosen_by_its_number(sample: Sample)
     clusters = (NamedCluster(0, "cats", 10), NamedCluster(1, "caf\udce9", 10), NamedCluster(2, "", 10))
     sample.write(sample.summary(clusters=clusters))
     values = [each["value"] for each in read(Path(sample.out, "report.html")).all("option")]
-    assert values[:3] == ["cats", "1", "2"]
+    assert values[:4] == ["cats", "1", "2", "unsorted"]
     assert "caf\ufffd (1)" in Path(sample.out, "report", "cluster-1.html").read_text(encoding="utf-8")
 
 
