@@ -127,9 +127,11 @@ def examine(folder: str, marker: Marker | None) -> Contents:
         with os.scandir(os.path.join(folder, parent)) as entries:
             for entry in entries:
                 relative = f"{parent}/{entry.name}" if parent else entry.name
-                if relative in _BOOKKEEPING or is_temporary(relative):
+                is_dir = entry.is_dir(follow_symlinks=False)
+                named = relative == UNFINISHED if is_dir else relative in _BOOKKEEPING
+                if named or is_temporary(relative):
                     contents.bookkeeping.append(relative)
-                elif entry.is_dir(follow_symlinks=False):
+                elif is_dir:
                     if relative in own_folders:
                         contents.folders.append(relative)
                         pending.append(relative)
@@ -195,18 +197,24 @@ def _companions_elsewhere(contents: Contents, files: Mapping[str, OwnFile]) -> d
     return found
 
 
-def files_below(folder: str, relative: str) -> Iterator[str]:
-    """Yield the files in the folder `relative` and those below it, by their paths in `folder`."""
-    pending = [relative] if is_folder(os.path.join(folder, relative)) else []
+def files_below(folder: str, relative: str, *, strict: bool = False) -> Iterator[str]:
+    """Yield the files in the folder `relative` and those below it, by their paths in `folder`.
+
+    Folders that cannot be listed are passed over; with `strict`, OSError.
+    """
+    pending, ignored = [relative], () if strict else (OSError,)
     while pending:  # somebody may have made folders deeper than `os.walk` goes
         parent = pending.pop()
-        with contextlib.suppress(OSError), os.scandir(os.path.join(folder, parent)) as entries:
-            for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
-                path = f"{parent}/{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                else:
-                    yield path
+        with contextlib.suppress(*ignored):
+            if not stat.S_ISDIR(os.lstat(os.path.join(folder, parent)).st_mode):
+                continue
+            with os.scandir(os.path.join(folder, parent)) as entries:
+                for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
+                    path = f"{parent}/{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(path)
+                    else:
+                        yield path
 
 
 def _with_parents(folders: Iterable[str]) -> Iterator[str]:

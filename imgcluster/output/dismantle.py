@@ -95,8 +95,9 @@ def sweep(old: str, out: str, markers: tuple[Marker | None, Marker | None], noti
 def take_apart(
     contents: Contents, marker: Marker | None, out: str, copies: Copies, *, careful: bool = False
 ) -> Iterator[tuple[OwnFile, str, Fate]]:
-    """Let each file of ours go home or away, unless it is the last of its image, and tell what became of it.
+    """Let each file of ours go home or away, and tell what became of it.
 
+    What is the last of its image, or was changed since it was examined, stays.
     Two images may have been moved from one path, one after the other: one of them can go back.
 
     Parameters
@@ -108,7 +109,7 @@ def take_apart(
         fate: Fate = "gone"
         if own.has_a_home and goes_home(own, path, out, careful=careful):
             fate = "home"
-        elif own.kind == "companion" or copies.is_last(own, path):
+        elif own.kind == "companion" or copies.is_last(own, path) or not own.is_at(path):
             fate = "stays"
         else:
             remove(path)
@@ -156,7 +157,7 @@ def discard_all(folder: str, names: Iterable[str]) -> None:
 def save_originals(tree: str, out: str) -> int:
     """Move to `kept/` whatever in the folders of `tree` may be the only file of its image; count them."""
     kept = 0
-    for relative in chain.from_iterable(map(partial(files_below, tree), os.listdir(tree))):
+    for relative in chain.from_iterable(map(partial(files_below, tree, strict=True), os.listdir(tree))):
         path = os.path.join(tree, relative)
         if not os.path.islink(path) and os.lstat(path).st_nlink == 1:
             carry(path, out, f"{KEPT}/{os.path.basename(relative)}")

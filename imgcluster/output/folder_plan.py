@@ -280,8 +280,7 @@ def _refuse_to_take_from(folders: set[str]) -> None:
     for folder in sorted(folders):
         if not os.access(folder or "/", os.W_OK | os.X_OK):
             raise ImgclusterError(
-                f"{folder} cannot be written to, so images cannot be moved out of it: make it writable, "
-                "or link or copy them with another --mode"
+                f"{folder} cannot be written to, so images cannot be moved out of it: make it writable"
             )
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import Direct, file_digest, is_folder, lies_below
-from imgcluster.held import make_folders, remove_all, remove_if_empty, rename_new
+from imgcluster.held import make_folders, remove, remove_all, remove_if_empty, rename_new
 from imgcluster.options import place_of
 from imgcluster.output.contents import UNFINISHED
 from imgcluster.output.file_system import sync_all
@@ -118,7 +118,8 @@ class _StagedInstall:
     def _take_back(self) -> None:
         for name in self._new:
             if not os.path.lexists(f"{self._made}/{name}"):  # then it is in its place already
-                remove_all(f"{self._out}/{name}")
+                with contextlib.suppress(FileNotFoundError):
+                    remove(f"{self._out}/{name}")
         _remove_emptied(self._out, self._new)
         if self._marker is not None and read_marker(self._out) != self._marker:
             write_marker(self._out, self._marker, self._owner)

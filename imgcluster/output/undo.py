@@ -34,7 +34,7 @@ class Undone(Tabular):
     returned
         How many moved images went back to where they came from.
     left
-        Paths of files that stay in the folder: not ours, or the only ones left of their images.
+        Paths of files that stay in the folder: not ours, changed, or the only ones left of their images.
     missing
         How many moved images are neither in the folder nor where they came from. While there are any, the
         folder keeps its marker, so that another `undo` brings home those that are put back into it.

@@ -13,7 +13,7 @@ from typing import Self
 
 from imgcluster.errors import StoreError
 from imgcluster.files import open_resolved, permissions_beside
-from imgcluster.held import remove_all
+from imgcluster.held import remove
 from imgcluster.options import place_of
 
 _MOST_SLOTS = 1 << 16
@@ -111,7 +111,8 @@ class InFlight:
             self._closed = True
             os.close(self._descriptor)
             if not untried:
-                remove_all(self.path)
+                with contextlib.suppress(FileNotFoundError):
+                    remove(self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,7 +105,8 @@ class StoreFile:
     def _create(self) -> None:
         refuse_set(self.path)
         for log in wal.log_paths(self.target):
-            held.remove_all(log)  # it belonged to a store that someone removed
+            with suppress(FileNotFoundError):
+                held.remove(log)  # it belonged to a store that someone removed
         with new_store(self.target, room=_EMPTY_STORE_BYTES):
             pass
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import remove_if_there
+from imgcluster.files import is_forbidden, is_system_name, remove_if_there
 from imgcluster.output.life import is_unfinished
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
@@ -114,7 +114,8 @@ def prune(
     Raises
     ------
     ImgclusterError
-        Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses.
+        Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses. Without
+        `force` also where a folder that this user may not look into could be a clustering with the images.
     """
     for folder in clusters:
         read_manifest(folder)
@@ -129,6 +130,14 @@ def prune(
         for image in moved_images(folder)
         if image.state != "gone"
     ]
+    hidden = next((folder for folder in known if is_forbidden(os.path.join(folder, CLUSTERING_MARKER))), None)
+    if hidden and not force:
+        would = prune_store(store, moved=moved, force=True, dry_run=True, lock=lock)
+        if would.rows or would.paths:
+            raise ImgclusterError(
+                f"{hidden} may hold images that were moved there, and you may not look into it: have its "
+                "owner run `imgcluster store prune`, or add --force"
+            )
     pruned = prune_store(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
     if thumbnails is not None and pruned.rows and not dry_run:
         with FeatureStore(store, lock=lock, notify=lambda _: None) as features:
@@ -150,5 +159,6 @@ def _clusterings_in(folders: Sequence[str]) -> Iterator[str]:
                         f"{entry.path} was left by an interrupted run and may hold images: run `imgcluster "
                         "cluster` or `imgcluster undo` on that clustering first"
                     )
-                if os.path.exists(os.path.join(entry.path, CLUSTERING_MARKER)):
+                marker = os.path.join(entry.path, CLUSTERING_MARKER)
+                if os.path.exists(marker) or (is_forbidden(marker) and not is_system_name(entry.name)):
                     yield entry.path

@@ -92,6 +92,19 @@ def test_a_journal_that_is_gone_costs_no_image(tmp_path, monkeypatch):
     assert everything(tmp_path) == set(PHOTOS.values())
 
 
+def test_images_in_a_folder_that_cannot_be_listed_are_not_discarded(tmp_path, monkeypatch):
+    tree = died_before_the_exchange(tmp_path, monkeypatch)
+    (tree / JOURNAL).unlink()
+    monkeypatch.chdir(tree / "0")
+    for _ in range(20):  # longer than a path may be
+        os.mkdir("x" * 250)
+        os.chdir("x" * 250)
+    Path("deep.jpg").write_bytes(b"the last")
+    with pytest.raises(OSError, match="File name too long"):
+        recover(str(tmp_path / "clusters"), lambda _: None)
+    assert Path("deep.jpg").read_bytes() == b"the last"
+
+
 def test_a_tree_that_version_0_1_left_is_put_back(tmp_path, monkeypatch):
     tree = died_before_the_exchange(tmp_path, monkeypatch)
     lines = [json.loads(line)[:5] for line in (tree / JOURNAL).read_bytes().splitlines()]

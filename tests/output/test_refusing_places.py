@@ -259,7 +259,9 @@ def test_a_folder_that_nothing_can_be_moved_out_of_is_named_before_the_work(
         lambda: check_output([source], str(tmp_path / "clusters"), "move", force=False),
         lambda: make([source], tmp_path / "clusters", "move"),
     ):
-        with pytest.raises(ImgclusterError, match=rf"^{tmp_path}/photos cannot be written to, so .*--mode$"):
+        with pytest.raises(
+            ImgclusterError, match=rf"^{tmp_path}/photos cannot be written to, so .*: make it writable$"
+        ):
             act()
     make([source], tmp_path / "clusters", "copy")
 

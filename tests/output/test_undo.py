@@ -10,9 +10,11 @@ from cluster_files import contents, images, make, names_in, photograph, placed
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output import move_journal
+from imgcluster.output.contents import JOURNAL, examine
+from imgcluster.output.dismantle import Copies, take_apart
 from imgcluster.output.folders import recover
 from imgcluster.output.life import new_tree
-from imgcluster.output.marker import Marker, write_marker
+from imgcluster.output.marker import Marker, read_marker, write_marker
 from imgcluster.output.undo import undo
 from imgcluster.ownership import IN_MEMORY
 from imgcluster.records import CLUSTERING_MARKER, SilentProgress
@@ -59,6 +61,26 @@ def test_another_file_in_the_place_of_a_moved_one_stops_everything(tmp_path, pho
     with pytest.raises(ImgclusterError, match=r"photos/a.jpg has taken the place of .*clusters/0/a.jpg"):
         take_away(tmp_path / "clusters", force=True)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("mode", ["move", "copy", "symlink"])
+def test_what_is_changed_meanwhile_stays_though_its_image_is_elsewhere(tmp_path, photo, mode):
+    equal, out = photograph(tmp_path / "photos" / "b.jpg", b"bytes"), str(tmp_path / "clusters")
+    make([placed(photo), placed(equal, 1)], out, mode)
+    marker = read_marker(out)
+    examined = examine(out, marker)
+    os.unlink(f"{out}/0/a.jpg")
+    changed = photograph(f"{out}/0/a.jpg", b"drawn over")
+    fates = {path: fate for _, path, fate in take_apart(examined, marker, out, Copies(out, (marker,)))}
+    assert (fates[changed], contents(f"{out}/0")) == ("stays", {"a.jpg": b"drawn over"})
+
+
+def test_folders_that_have_the_names_of_our_files_stay(tmp_path, photo):
+    name = f"{JOURNAL}.part"
+    make([placed(photo)], tmp_path / "clusters", "move")
+    photograph(tmp_path / "clusters" / name / "mine.txt", b"mine")
+    assert take_away(tmp_path / "clusters").left == (str(tmp_path / "clusters" / name),)
+    assert contents(tmp_path / "clusters") == {f"{name}/mine.txt": b"mine"}
 
 
 def test_an_image_moved_by_hand_goes_home_all_the_same(tmp_path, photo):

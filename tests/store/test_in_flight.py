@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from imgcluster.store.in_flight import InFlight
 
 DIES = """
@@ -92,3 +94,12 @@ def test_a_thread_that_comes_back_after_the_end_changes_nothing(tmp_path):
 def test_a_file_that_is_gone_at_the_end_is_no_reason_to_fail(tmp_path):
     with InFlight(tmp_path / "features.h5") as watch:
         os.unlink(watch.path)
+
+
+def test_a_folder_in_its_place_is_not_removed(tmp_path):
+    watch = InFlight(tmp_path / "features.h5")
+    os.unlink(watch.path)
+    os.makedirs(f"{watch.path}/mine")
+    with pytest.raises(IsADirectoryError):
+        watch.close()
+    assert os.listdir(watch.path) == ["mine"]

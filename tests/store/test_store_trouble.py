@@ -161,6 +161,14 @@ def test_a_missing_folder_is_one_clear_line(tmp_path):
         FeatureStore(tmp_path / "missing" / "features.h5", "a")
 
 
+@pytest.mark.parametrize("log", ["features.h5.wal0", "features.h5.wal1"])
+def test_a_folder_that_has_the_name_of_a_log_is_named_and_kept(tmp_path, log):
+    (tmp_path / log / "mine").mkdir(parents=True)
+    with pytest.raises(StoreError, match=rf"^cannot write .*{log}: Is a directory$"):
+        FeatureStore(tmp_path / "features.h5", "a")
+    assert os.listdir(tmp_path / log) == ["mine"]
+
+
 def test_a_reader_writes_nothing_and_a_writer_tells_the_recovery_in_one_line(tmp_path):
     path = str(tmp_path / "features.h5")
     fill(path, 10)

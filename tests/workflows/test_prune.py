@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,41 @@ def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) 
     pictures(desk.photos)[0].rename(left / "moved.png")
     with pytest.raises(ImgclusterError, match="interrupted run"):
         prune(desk.store)
+
+
+@contextlib.contextmanager
+def as_another_user(root: Path) -> Iterator[None]:
+    """Have the block run by a user who may come as far as `root`, where these tests are root's."""
+    for folder in (root, *root.parents):
+        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o005:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_clustering_that_one_may_not_look_into_stops_it_where_anything_would_go(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.folder)
+    desk.cluster(mode="move")
+    desk.out.chmod(0)
+    with as_another_user(desk.folder):
+        with pytest.raises(
+            ImgclusterError, match=rf"^{desk.out} may hold images that were moved .* --force$"
+        ):
+            prune(desk.store, dry_run=True)
+        assert prune(desk.store, dry_run=True, force=True).rows == IMAGES
+    desk.out.chmod(0o755)
+    undo(desk.out, all=True)
+    prune(desk.store)
+    desk.out.mkdir(mode=0)
+    with as_another_user(desk.folder):
+        assert prune(desk.store, dry_run=True).rows == 0
 
 
 def test_what_would_be_forgotten_is_told_and_nothing_is_changed(desk: Desk) -> None:
