@@ -52,6 +52,8 @@ def replacing_named(
     Where a link leads is found out once: what is looked at is what is replaced, and the link stays.
     """
     target = check_target(path, mark, first_line=first_line)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise ImgclusterError(f"{path} is a device, which no file takes the place of: name a file")
     try:
         with at(target) as place, replacing(place, most=most) as file:
             yield file

@@ -96,6 +96,13 @@ def test_a_device_can_be_written_to() -> None:
     assert not os.path.isfile("/dev/null")
 
 
+def test_no_file_takes_the_place_of_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImgclusterError, match="is a device"), replacing_named(str(tmp_path / "pipe"), TABLE):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_whatever_stops_it_leaves_the_old_or_the_new_and_no_litter(tmp_path: Path, *, after: bool) -> None:
     path = tmp_path / "failed.csv"
