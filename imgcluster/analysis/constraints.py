@@ -159,7 +159,7 @@ def _held(points: NDArray[np.float32], model: NearestCentroid, constraints: Cons
     labels = model.predict(points)
     barred = np.flatnonzero(constraints.barred.any(axis=1))
     if len(barred):
-        gaps = np.sum((points[barred][:, None] - model.centroids[None]) ** 2, axis=2)
+        gaps = cdist(points[barred], model.centroids, "sqeuclidean")
         gaps = gaps if model.penalties is None else gaps + model.penalties
         _bar(gaps, constraints.of(barred))
         labels[barred] = gaps.argmin(axis=1)
@@ -244,13 +244,13 @@ def _nearest(
     if not groups or not left:
         return {}
     seeds = np.stack([points[constraints.pinned == group].mean(axis=0) for group in groups])
-    gaps = np.sum((seeds[:, None] - means[left][None]) ** 2, axis=2)
+    gaps = cdist(seeds, means[left], "sqeuclidean")
     return {groups[row]: left[column] for row, column in zip(*linear_sum_assignment(gaps), strict=True)}
 
 
 def _least_missed(means: NDArray[np.float32], sizes: NDArray[np.integer], others: NDArray[np.float32]) -> int:
     """Give the cluster whose images lie nearest to another one: what they would lose (Ward 1963)."""
-    gaps = np.sum((means[:, None] - others[None]) ** 2, axis=2)
+    gaps = cdist(means, others, "sqeuclidean")
     gaps[gaps == 0] = np.inf
     return int(np.argmin(sizes * gaps.min(axis=1)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from imgcluster.analysis.look_alikes import Embed
 from imgcluster.analysis.looks import MOST_DIFFERENCE, Looks
 from imgcluster.analysis.parallel import on_all_cores
-from imgcluster.records import Embeddings, Progress
+from imgcluster.records import Progress
 
 _ROWS, _TOGETHER, _COLUMNS = 1024, 64, 8192
 _ROUNDING = 1e-6  # of a cosine
@@ -118,7 +119,7 @@ class SamePictures:
     """
 
     looks: Looks
-    embed: Callable[[NDArray[np.intp]], Embeddings]
+    embed: Embed
     threshold: float
     apart: Mapping[int, AbstractSet[int]]
     progress: Progress
