@@ -150,12 +150,13 @@ class SamePictures:
             self._free[self._by_brightness] & (self._place[self._by_brightness] >= first)
         ]
         levels = self.looks.brightness
+        later_levels = levels[later]
         rows = rows[self._free[rows]]
         rows = rows[np.argsort(levels[rows], kind="stable")]
         for start in range(0, len(rows), _TOGETHER):
             some = rows[start : start + _TOGETHER]
             ends = levels[some[0]] - _AS_BRIGHT, levels[some[-1]] + _AS_BRIGHT
-            columns = later[slice(*np.searchsorted(levels[later], ends))]
+            columns = later[slice(*np.searchsorted(later_levels, ends))]
             for at in range(0, len(columns), _COLUMNS):
                 yield some, columns[at : at + _COLUMNS]
 
