@@ -85,8 +85,8 @@ class KMeansOrMixture:
                 continue
             if explained > _MUCH or self.settings.leave_out is not None:
                 return mixture
-            strays = count_strays(spaces.rows, points, labels) if strays is None else strays
-            if count_strays(spaces.rows, points, mixture.labels) <= strays:
+            strays = count_strays(spaces.rows, graph, labels) if strays is None else strays
+            if count_strays(spaces.rows, graph, mixture.labels) <= strays:
                 return mixture
         return None
 

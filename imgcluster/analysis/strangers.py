@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from imgcluster.analysis.centroids import distances_to, means_of
 from imgcluster.analysis.clusterer import NOWHERE, ClustererModel
@@ -48,25 +49,25 @@ def stray_clusters(
     count, k = len(rows), int(labels.max()) + 1
     if count <= count // (3 * max(k - extra, 1)) + 1:
         return np.zeros(0, np.intp)
-    sizes, cuts, sparse = _traits(rows, points, labels, max(k - extra, 1))
+    sizes, cuts, sparse = _traits(rows, neighbour_graph(points), labels, max(k - extra, 1))
     found = np.flatnonzero(
         (sizes <= LARGEST[extra]) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE)
     )
     return found[np.argsort(-sparse[found], kind="stable")][:extra]
 
 
-def count_strays(rows: NDArray[np.float32], points: NDArray[np.float32], labels: NDArray[np.int32]) -> int:
+def count_strays(rows: NDArray[np.float32], graph: csr_array, labels: NDArray[np.int32]) -> int:
     """Count the clusters that are beyond doubt strangers', where there are as many as classes.
 
-    The arguments are those of `stray_clusters`.
+    The arguments are those of `stray_clusters`, with the graph of the neighbours in its points.
     """
-    sizes, cuts, sparse = _traits(rows, points, labels, int(labels.max()) + 1)
+    sizes, cuts, sparse = _traits(rows, graph, labels, int(labels.max()) + 1)
     strays = (sizes <= _TINY) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE_BEYOND_DOUBT)
     return int(strays.sum())
 
 
 def _traits(
-    rows: NDArray[np.float32], points: NDArray[np.float32], labels: NDArray[np.int32], classes: int
+    rows: NDArray[np.float32], graph: csr_array, labels: NDArray[np.int32], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(k,) each: a cluster's size over the mean, the share of its edges that leave it, how sparse it is."""
     count, k = len(rows), int(labels.max()) + 1
@@ -74,7 +75,7 @@ def _traits(
     sparse = np.ones(k)
     for radii in _distances_to_neighbours(rows, [max(count // (part * classes), 1) for part in (3, 6)]):
         sparse *= np.bincount(labels, radii, k) / np.maximum(sizes, 1) / max(radii.mean(), 1e-12)
-    return sizes * k / count, cluster_cuts(neighbour_graph(points), labels), sparse
+    return sizes * k / count, cluster_cuts(graph, labels), sparse
 
 
 def _distances_to_neighbours(rows: NDArray[np.float32], which: list[int]) -> NDArray[np.float64]:
