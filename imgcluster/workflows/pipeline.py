@@ -45,6 +45,9 @@ _BATCHES_IN_FLIGHT = 4
 _LAST_SECONDS = 0.5
 """How long a network that is told to stop may take to hand over what is nearly finished."""
 
+_SECONDS_AFTER_ERROR = 5.0
+"""How long each batch that is under way may still take where one before it failed."""
+
 _Files: TypeAlias = tuple[ImageFile, ...]
 _Read: TypeAlias = Outcome[ImageFile, ReadImage]
 
@@ -206,6 +209,12 @@ def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
 
 
 def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
-    while (outcome := workers.next(patience)) is not None:
-        yield result_of(outcome)
+    """Yield what is there; where one failed, what was begun beside it comes before the error."""
+    error: Exception | None = None
+    while (outcome := workers.next(_SECONDS_AFTER_ERROR if error else patience)) is not None:
+        if outcome.result is not None:
+            yield outcome.result
+        error = error or outcome.error
         patience = 0
+    if error:
+        raise error
