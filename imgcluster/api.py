@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, TypeVar
@@ -17,7 +16,6 @@ from typing import Any, SupportsIndex, TypeVar
 from imgcluster import caches
 from imgcluster.analysis import scoring
 from imgcluster.cli.places import Runner, cache_folder
-from imgcluster.cli.report import report_again
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_CLUSTERS, keywords, show_parameters
 from imgcluster.output.undo import Undone
@@ -154,12 +152,10 @@ def _is_one(given: Any) -> bool:
     return isinstance(given, str | os.PathLike | Mapping) or not has_items
 
 
-def _with_report(
-    result: _Changed, clusters: str | None, run: Runner, *, lock: bool = True, wait: float = math.inf
-) -> _Changed:
+def _with_report(result: _Changed, clusters: str | None, run: Runner, **more: Any) -> _Changed:
     """Make the report again, if there was one before the change."""
     if result.had_report and clusters is not None:
-        report_again(run, clusters, lock=lock, wait=wait)
+        run.report_again(clusters, **more)
     return result
 
 
@@ -184,8 +180,7 @@ def cluster(*paths: Paths, options: ClusterOptions, run: Runner) -> ClusterResul
     knows no image, or the folder is not ours to replace.
     """
     found = run(clustering.cluster, _each(paths), options)
-    lock, wait = not options.no_lock, options.wait_for_folder
-    return _with_report(found, found.out, run, lock=lock, wait=wait)
+    return _with_report(found, found.out, run, no_lock=options.no_lock, wait=options.wait_for_folder)
 
 
 @_command
@@ -213,7 +208,7 @@ def assign(
     A `source` that `extract` was given is to be given again, for new images.
     """
     result = run(assigning.assign, _each((path, *paths)), options, source=source)
-    return _with_report(result, options.clusters, run, lock=not options.no_lock)
+    return _with_report(result, options.clusters, run, no_lock=options.no_lock)
 
 
 @_command

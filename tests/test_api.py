@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -23,6 +23,7 @@ from imgcluster.errors import MissingExtra, UsageError
 from imgcluster.machine import default_memory
 from imgcluster.options import Named
 from imgcluster.records import FeatureSpace
+from imgcluster.workflows import report as reporting
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 ONLY_ON_THE_COMMAND_LINE = {
@@ -43,10 +44,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", api.__all__)
 def test_every_option_of_a_command_is_a_keyword(name: str) -> None:
-    module, _, command_of_store = name.partition("_") if name.startswith("store_") else (name, "", name)
-    module = module.removeprefix("list_")
-    function = command_of_store.removeprefix("list_")
-    command = as_command(getattr(importlib.import_module(f"imgcluster.cli.{module}"), function))
+    of_store = name.startswith("store_")
+    function = name.removeprefix("store_").removeprefix("list_")
+    places = ["store"] if of_store else ["extract", "cluster", "clusterings", "images"]
+    modules = [vars(importlib.import_module(f"imgcluster.cli.{place}")) for place in places]
+    command = as_command(next(each[function] for each in modules if function in each))
     options = (
         set(inspect.signature(command).parameters)
         - {"json", "quiet", "log"}
@@ -159,12 +161,13 @@ def test_a_report_is_made_again_with_the_options_of_what_was_changed(
 ) -> None:
     imgcluster.cluster(k=3)
     imgcluster.report()
-    seen, again = [], api.report_again
-    monkeypatch.setattr(api, "report_again", lambda *a, **more: seen.append(more) or again(*a, **more))
+    seen, again = [], reporting.report_again
+    noted = functools.wraps(again)(lambda *a, **more: seen.append(more) or again(*a, **more))
+    monkeypatch.setattr(reporting, "report_again", noted)
     imgcluster.cluster(k=2, no_lock=True, wait=5)
     write_image(here / "photos" / "new.png", (200, 30, 30), noise=9)
     imgcluster.assign("photos/new.png", place=True, no_lock=True, source=FakeSource())
-    assert [(each["lock"], each["wait"]) for each in seen] == [(False, 5), (False, math.inf)]
+    assert [(each["no_lock"], each.get("wait")) for each in seen] == [(True, 5), (True, None)]
 
 
 def test_the_store_is_looked_after_from_python(here: Path) -> None:

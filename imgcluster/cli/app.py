@@ -8,13 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from imgcluster.cli import console, interrupts, store
+from imgcluster.cli import cluster, clusterings, console, extract, images, interrupts, store
 from imgcluster.cli.command import as_command
 from imgcluster.engines.local import threads_left
 from imgcluster.errors import ImgclusterError, Interrupted
@@ -117,16 +116,15 @@ app = typer.Typer(
 )
 app.callback()(_root)
 _store = typer.Typer(help="Look after the feature store.", no_args_is_help=True, rich_markup_mode=None)
-_COMMANDS = (
-    *("extract", "cluster", "sweep", "evaluate", "compare", "assign", "report", "contact_sheet"),
-    *("name", "merge", "correct", "undo", "diff", "pick"),
-    *("similar", "duplicates", "inventory", "networks", "demo_images"),
-)
-"""Each is a function in the module of that name."""
-for name in _COMMANDS:
-    app.command(cls=_Command)(as_command(getattr(import_module(f"imgcluster.cli.{name}"), name)))
-for command in (store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache):
-    _store.command(cls=_Command)(as_command(command))
+for command in (
+    *(extract.extract, cluster.cluster, cluster.sweep, clusterings.evaluate, cluster.compare),
+    *(clusterings.assign, clusterings.report, clusterings.contact_sheet, clusterings.name, clusterings.merge),
+    *(clusterings.correct, clusterings.undo, clusterings.diff, clusterings.pick),
+    *(images.similar, images.duplicates, images.inventory, extract.networks, extract.demo_images),
+):
+    app.command(cls=_Command)(as_command(command))
+for of_store in (store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache):
+    _store.command(cls=_Command)(as_command(of_store))
 app.add_typer(_store, name="store")
 
 

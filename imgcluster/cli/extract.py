@@ -1,4 +1,6 @@
-"""`imgcluster extract`."""
+"""What makes embeddings: `extract`, and `networks` and `demo-images`, which help with that."""
+
+from __future__ import annotations
 
 from typing import Annotated
 
@@ -6,7 +8,7 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Runner
-from imgcluster.errors import quantity
+from imgcluster.errors import install_command, quantity
 from imgcluster.workflows.options import ExtractOptions
 
 
@@ -45,3 +47,47 @@ def extract(
         console.show_failures(told, in_full="--json or --failures FILE", always=True)
         failures = failures[len(told) :]
     console.show_failures(failures, in_full="--json or --failures FILE")
+
+
+_AVAILABILITY = {
+    "here": "here",
+    "package": install_command("offline"),
+    "download": "fetched on first use",
+    "file": "--weights FILE",
+}
+
+
+def networks(*, run: Runner) -> Answers:
+    """List the networks, and whether their weights are here."""
+    from imgcluster.workflows.networks import list_networks
+
+    listed = run(list_networks)
+    yield Answer({"networks": listed})
+    rows = [
+        (
+            network.name,
+            f"{network.input_size} px",
+            str(network.dimension),
+            "" if network.relative_speed is None else f"{network.relative_speed:g}",
+            _AVAILABILITY[network.weights],
+        )
+        for network in listed
+    ]
+    console.show_table(("network", "input", "dimension", "speed", "weights"), rows, numbers=(1, 2, 3))
+
+
+def demo_images(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The folder to fill.")], *, run: Runner
+) -> Answers:
+    """Fill a folder with views of a few freely licensed photographs, to try things out."""
+    from imgcluster.workflows.demo_images import make_demo_images
+
+    made = run(make_demo_images, folder)
+    photographs = console.chosen(made.photographs, "name", "credit")
+    yield Answer({"folder": made.folder, "images": made.images, "photographs": photographs})
+    console.say(
+        f"{made.images} views (crops, mirrored, turned, other colours) of {len(made.photographs)} "
+        f"photographs in {made.folder}:"
+    )
+    for photograph in made.photographs:
+        console.say(f"  {photograph.name} ({photograph.credit})")

@@ -44,6 +44,12 @@ class Runner:
         asked = inspect.signature(workflow).parameters
         return workflow(*arguments, **{name: mine[name]() for name in mine.keys() & asked.keys()} | more)
 
+    def report_again(self, clusters: str, **more: Any) -> str | None:
+        """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
+        from imgcluster.workflows.report import report_again
+
+        return self(report_again, clusters, **more)
+
 
 def thumbnail_folder() -> str:
     """Return where thumbnails are kept from one report to the next."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from imgcluster.analysis.projection import Projection, project
 from imgcluster.analysis.scoring import evaluate
+from imgcluster.errors import ImgclusterError
 from imgcluster.files import is_forbidden, path_filter
 from imgcluster.output.folders import recover
 from imgcluster.output.life import look
@@ -129,6 +130,24 @@ def report(
         wait=wait,
     )
     return ReportResult(page, len(placements), made, projection.method)
+
+
+def report_again(
+    clusters: str,
+    *,
+    no_lock: bool = False,
+    thumbnails: str,
+    wait: float = math.inf,
+    owner: Ownership = IN_MEMORY,
+    progress: Progress = SILENT,
+) -> str | None:
+    """Make the report of a changed clustering; its page, or None, and a line, where that cannot be."""
+    options = ReportOptions(clusters=clusters, no_lock=no_lock)
+    try:
+        return report(options, thumbnails=thumbnails, wait=wait, owner=owner, progress=progress).page
+    except ImgclusterError as error:
+        progress.note(f"no report could be made of what has changed: {error}")
+        return None
 
 
 def _missing(

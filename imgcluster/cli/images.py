@@ -1,17 +1,34 @@
-"""`imgcluster duplicates`."""
+"""What tells of the images themselves: `similar`, `duplicates`, `inventory`."""
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.command import Answer, Answers, Paths, Runner
 from imgcluster.errors import quantity
-from imgcluster.workflows.options import DuplicatesOptions
+from imgcluster.workflows.options import DuplicatesOptions, InventoryOptions, SimilarOptions
 
 if TYPE_CHECKING:
-    from imgcluster.analysis.duplicates import DuplicateGroup  # loads NumPy
+    from imgcluster.analysis.duplicates import DuplicateGroup
+
+
+def similar(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was extracted.")],
+    *,
+    options: SimilarOptions,
+    run: Runner,
+) -> Answers:
+    """List the images most similar to one, by the cosine of their embeddings."""
+    from imgcluster.workflows import similar as workflow
+
+    found = run(workflow.similar, image, options)
+    yield Answer({"image": str(image.absolute()), "similar": found})
+    console.show_rows(found, cosine=".3f", path="")
 
 
 def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) -> Answers:
@@ -74,3 +91,15 @@ def _group(group: DuplicateGroup) -> dict[str, object]:
     ]
     could_go = [copy.file.path for copy in group.copies if copy.kind != "look-alike"]
     return {"keep": group.keep.path, "key": group.keep.key.hex(), "could_go": could_go, "copies": copies}
+
+
+def inventory(paths: Paths = None, *, options: InventoryOptions, run: Runner) -> Answers:
+    """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
+    from imgcluster.workflows import inventory as workflow
+
+    result = run(workflow.inventory, paths or (), options)
+    counts = {"embedded": result.embedded, "failed": result.failed, "gone": result.gone}
+    yield Answer({"files": len(result.files), **counts, "out": options.out})
+    counted = ", ".join(f"{count} {what}" for what, count in counts.items())
+    written = f", written to {options.out}" if options.out else "; -o FILE writes the table"
+    console.say(f"{quantity(len(result.files), 'file')}: {counted}{written}")
