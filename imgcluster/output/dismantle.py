@@ -24,7 +24,7 @@ from imgcluster.held import (
     rename_new,
 )
 from imgcluster.output.contents import KEPT, Contents, examine, files_below
-from imgcluster.output.home import move_home
+from imgcluster.output.file_system import move_home
 from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.names import substitutes, under_free_name
 from imgcluster.records import CLUSTERING_MARKER, Notify

@@ -1,4 +1,4 @@
-"""What file systems can do and what they refuse: moves from one to another, locks, mount points, flushes."""
+"""What file systems can do and what they refuse: moves, also home again, locks, mount points, flushes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import Expected, copy_new, lock_within, named, open_folder, sync_file
-from imgcluster.held import UNSUPPORTED, Held, exchanged, rename_held
+from imgcluster.held import UNSUPPORTED, Held, Links, WayRefusedError, at, exchanged, nearest, rename_held
+from imgcluster.ownership import is_mine
 
 NO_LINK = frozenset(
     {
@@ -62,6 +63,40 @@ def move_file(
         source.unlink()
         return kept
     return True
+
+
+def move_home(
+    path: str,
+    original: str,
+    expected: Expected,
+    move: Callable[[Held, Held, Expected], object] = lambda image, home, expected: move_file(
+        image, home, expected=expected
+    ),
+) -> bool:
+    """Move an image that was moved away to `original`; False, and nothing is done, where that is no home now.
+
+    Its folder (the nearest that is there) must still belong to this user, or to the owner of the image, and
+    no link on the way there may be somebody else's: they could have put it there since. OSError where another
+    file than the `expected` one lies at `path`.
+    """
+    with at(path) as image:
+        status = image.lstat()
+        try:
+            with at(original, Links.OWN, make=lambda folder: _may_hold(folder, status)) as home:
+                move(image, home, expected)
+        except WayRefusedError:
+            return False
+    return True
+
+
+def is_still_home(original: str, status: os.stat_result) -> bool:
+    """Whether `move_home` would move an image, which `status` is of, to `original`."""
+    folder = nearest(os.path.dirname(original))
+    return folder is not None and _may_hold(folder, status)
+
+
+def _may_hold(folder: os.stat_result, image: os.stat_result) -> bool:
+    return stat.S_ISDIR(folder.st_mode) and (is_mine(folder) or folder.st_uid == image.st_uid)
 
 
 def _copy_to_new(source: Held, target: Held, expected: Expected | None) -> bool:

@@ -15,7 +15,7 @@ from imgcluster.files import Expected
 from imgcluster.options import place_of
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
-from imgcluster.output.life import check_replaceable
+from imgcluster.output.life import check_replaceable, look
 from imgcluster.output.link_modes import MODES, TABLE
 from imgcluster.output.marker import OwnFile, read_marker
 from imgcluster.output.moved import moved_by_hand
@@ -32,9 +32,9 @@ class PlannedFile:
 
     `source` is the file to read (of a symbolic link, its target), `relative` its place below the output
     folder, such as ``0/a.jpg``. `expected` is what has to be found at `source`. `moves` tells that the file
-    itself goes there. `placement` says where the image will lie. `kept` is the link or copy of an earlier
-    clustering here that is taken over as it is. Of a file that only the table tells of, `relative` is its
-    own path.
+    itself goes there. `placement` says where the image will lie. `kept` describes the link or copy of an
+    earlier clustering here that is taken over as it is. Of a file that only the table tells of, `relative` is
+    its own path.
     """
 
     source: str
@@ -42,7 +42,7 @@ class PlannedFile:
     expected: Expected
     moves: bool
     placement: Placement
-    kept: KeptFile | None = None
+    kept: OwnFile | None = None
 
     @property
     def stays(self) -> bool:
@@ -50,16 +50,11 @@ class PlannedFile:
         return os.path.isabs(self.relative)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFile:
-    """A link or copy in the clustering that is to be replaced: where it lies, and how it is known."""
-
-    path: str
-    own: OwnFile
-
-
 Image = tuple[str, bytes]
 """The path that an image came from, and its key."""
+
+Kept = Mapping[Image, tuple[str, OwnFile]]
+"""Links and copies in the clustering that is to be replaced: where each lies, and how it is known."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,8 @@ class FolderPlan:
         Files that go with images that are moved.
     staying
         How many of those stay, because another image of their name does.
+    fallbacks
+        How many files did not go the first way of the mode, once it was carried out.
     """
 
     out: str
@@ -91,6 +88,7 @@ class FolderPlan:
     names: Mapping[int, str] = field(default_factory=dict)
     companions: tuple[Companion, ...] = ()
     staying: int = 0
+    fallbacks: int = 0
 
     def folder(self, cluster: int) -> str:
         """Return the name of a cluster's folder."""
@@ -130,7 +128,7 @@ def plan_folders(
     out: str,
     mode: str,
     names: Mapping[int, str] = _NONE,
-    kept: Mapping[Image, KeptFile] = _NONE,
+    kept: Kept = _NONE,
     is_image: Callable[[str], bool] = lambda _: True,
 ) -> FolderPlan:
     """Decide on the name of every file below `out`; see `names.distinct_names`. Nothing is written.
@@ -177,11 +175,11 @@ def check_output(
     """
     out, found, _ = _found(placements, out, mode)
     moving = {file.source for file in found if file.moves}
-    check_replaceable(out, moving, owner, force=force, corrected=corrected)
+    check_replaceable(look(out, owner), moving, force=force, corrected=corrected)
 
 
 def _found(
-    placements: Sequence[Placement], out: str, mode: str, kept: Mapping[Image, KeptFile] = _NONE
+    placements: Sequence[Placement], out: str, mode: str, kept: Kept = _NONE
 ) -> tuple[str, list[PlannedFile], tuple[str, ...]]:
     """Give the real output folder, the files that are there, not yet named, and the paths of the others."""
     if mode not in MODES:
@@ -213,14 +211,14 @@ def _moved_before(out: str) -> frozenset[str]:
 
 
 def _look(
-    placement: Placement, mode: str, moved: frozenset[str], kept: KeptFile | None
+    placement: Placement, mode: str, moved: frozenset[str], kept: tuple[str, OwnFile] | None
 ) -> PlannedFile | None:
-    source = kept.path if kept else placement.path
+    source, own = kept or (placement.path, None)
     try:
         status = os.lstat(source)
-        if kept:
+        if own:
             expected = Expected.of(status, placement.key)
-            return PlannedFile(source, "", expected, moves=False, placement=placement, kept=kept)
+            return PlannedFile(source, "", expected, moves=False, placement=placement, kept=own)
         is_link = stat.S_ISLNK(status.st_mode)
         if is_link:
             source = os.path.realpath(source)

@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -45,24 +45,10 @@ from imgcluster.output.paths import PathTexts, below
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import Progress
 
-__all__ = ["BuiltFolders", "FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
+__all__ = ["FolderPlan", "build_folders", "check_output", "plan_folders", "recover"]
 
 _REPORT_EVERY = 64
 _NO_FILES: Mapping[str, bytes] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class BuiltFolders:
-    """What was made: how many files went each way.
-
-    The ways are ``hardlink``, ``reflink``, ``symlink``, ``copy`` and ``move``. `fallbacks` counts those that
-    could not go the way that the mode asks for first. `plan` has the names that the file system took.
-    """
-
-    mode: str
-    ways: dict[str, int]
-    fallbacks: int
-    plan: FolderPlan
 
 
 def build_folders(  # noqa: PLR0913
@@ -76,11 +62,11 @@ def build_folders(  # noqa: PLR0913
     check: Callable[[str, FolderPlan], None] = lambda _tree, _plan: None,
     expected_marker: Marker | Literal["any"] | None = "any",
     wait: float = math.inf,
-) -> BuiltFolders:
+) -> FolderPlan:
     """Make the folders of `plan`, with `extra_files` (by path below the output folder) beside them.
 
-    Where the file system does not take a name, another stands in its place, and `extra_files`, if it is a
-    function, is told the plan as it was carried out.
+    Where the file system does not take a name, another stands in its place. The plan as it was carried out is
+    returned, and told to `extra_files`, if it is a function.
 
     All or nothing: the old clusters stay as they were until the new ones are complete, then the two change
     places. Only what our marker says is ours is ever removed.
@@ -111,10 +97,10 @@ def build_folders(  # noqa: PLR0913
     if problem := owner.prepare():
         progress.note(f"{problem}: later runs will not know these clusters for yours, and ask for --trust")
     with _existing(parent), locked(plan.out, progress.note, wait):
-        settle(plan.out, progress.note, owner)
+        found = settle(plan.out, progress.note, owner).found
         if expected_marker != "any":
-            refuse_other(plan.out, look(plan.out, owner).marker, expected_marker)
-        old = check_replaceable(plan.out, plan.moving, owner, force=force, corrected=corrected)
+            refuse_other(plan.out, found.marker, expected_marker)
+        old = check_replaceable(found, plan.moving, force=force, corrected=corrected)
         try:
             builder = _Builder(plan, old, progress, owner)
             plan = builder.build(extra_files if callable(extra_files) else lambda _: extra_files)
@@ -139,9 +125,7 @@ def build_folders(  # noqa: PLR0913
     if plan.staying:
         stay = "1 companion stays" if plan.staying == 1 else f"{plan.staying} companions stay"
         progress.note(f"{stay} where images of the same name do")
-    moved = sum(file.moves for file in plan.files)
-    ways = dict(placer.used) | ({"move": moved} if moved else {})
-    return BuiltFolders(plan.mode, ways, placer.fallbacks, plan)
+    return replace(plan, fallbacks=placer.fallbacks)
 
 
 class _Builder:
@@ -246,8 +230,8 @@ class _Builder:
         elif file.stays:
             return
         elif file.kept:
-            self.placer.keep(file.source, target, file.kept.own)
-            self._note(file, target, file.kept.own.kind)
+            self.placer.keep(file.source, target, file.kept)
+            self._note(file, target, file.kept.kind)
         else:
             folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
             kind = self.placer.place(file.source, target, folder, file.expected)

@@ -26,7 +26,7 @@ from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import locked_folder
 from imgcluster.output.manifest import ASSIGNMENTS
-from imgcluster.output.marker import Marker, is_own, read_marker
+from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Notify
@@ -98,14 +98,12 @@ def look(out: str, owner: Ownership = IN_MEMORY) -> Situation:
         state = State.EXCHANGED if there else State.BUILT
     tree_marker = new if tree == built else read_marker(tree, owner) if tree else None
     foreign = tuple(
-        folder
-        for folder, its in ((tree, tree_marker), (out, marker))
-        if its is not None and not is_own(folder, its, owner)
+        folder for folder, its in ((tree, tree_marker), (out, marker)) if its is not None and not its.own
     )
     if tree and tree_marker is None and state is not State.BEGUN:
         # What a run of ours replaced with --force need not be a clustering.
-        successor, its = (built, new) if state is State.WITHOUT_OUT else (out, marker)
-        if its is None or not _replaced(tree, its) or not is_own(successor, its, owner):
+        its = new if state is State.WITHOUT_OUT else marker
+        if its is None or not _replaced(tree, its) or not its.own:
             foreign = (tree, *foreign)
     return Situation(out, state, marker, tree, tree_marker, foreign)
 
@@ -115,13 +113,72 @@ def _replaced(tree: str, marker: Marker) -> bool:
     return os.lstat(tree).st_ino == marker.replaces
 
 
-@dataclass
 class Settled:
-    """What `settle` did: whether anything, and how many images went home and how many to `kept/`."""
+    """Takes an output folder to rest, step by step; counts images that went home, and those to `kept/`."""
 
-    anything: bool = False
-    returned: int = 0
-    kept: int = 0
+    def __init__(self, out: str, notify: Notify, owner: Ownership) -> None:
+        self.found = look(out, owner)
+        self.anything, self.returned, self.kept = False, 0, 0
+        self._notify, self._owner = notify, owner
+
+    def step(self) -> None:
+        """Take the next step, but never by what lies in a foreign tree."""
+        before = self.found
+        before.refuse_foreign(before.tree)
+        _NEXT_STEP[before.state](self)
+        self.anything = True
+        self.found = look(before.out, self._owner)
+        if (before.state, before.tree) == (self.found.state, self.found.tree):
+            raise ImgclusterError(f"{before.tree} is in the way: move it elsewhere")
+
+    def put_in_place(self) -> None:
+        """Give a finished tree the name that it is for."""
+        rename_new(self.found.tree, self.found.out)
+
+    def remove_begun(self) -> None:
+        """Remove a folder in which no more than the writing of its marker was begun."""
+        tree = self.found.tree
+        parts = [os.path.join(tree, name) for name in os.listdir(tree)]
+        for path in parts:
+            if not (is_temporary(os.path.basename(path)) and stat.S_ISREG(os.lstat(path).st_mode)):
+                raise ImgclusterError(f"{path} is in the way: move it elsewhere")
+        for path in parts:
+            remove(path)
+        remove_folder(tree)
+
+    def remove_built(self) -> None:
+        """Put back what was moved into a tree, and remove it."""
+        tree, out, marker = self.found.tree, self.found.out, self.found.tree_marker
+        assert marker is not None  # noqa: S101 - else it is `BEGUN`
+        back = put_back(tree, out, marker, self._owner)
+        self.returned += back.returned
+        if not back.complete and (kept := save_originals(tree, out)):
+            self.kept += kept
+            self._notify(
+                f"the journal of an interrupted move is damaged: {quantity(kept, 'image')} whose place it "
+                f"does not tell {'is' if kept == 1 else 'are'} in {os.path.join(out, KEPT)}"
+            )
+        discard_all(tree, os.listdir(tree))
+        remove_folder(tree)
+        self._owner.forget(marker.name)
+
+    def sweep(self) -> None:
+        """Sort out what a replaced tree holds."""
+        found = self.found
+        found.refuse_foreign(found.out)
+        sync_file(os.path.dirname(found.out))  # the exchange is on the disk before anything goes
+        sweep(found.tree, found.out, (found.tree_marker, found.marker), self._notify)
+        if found.tree_marker is not None:
+            self._owner.forget(found.tree_marker.name)
+
+
+_NEXT_STEP: dict[State, Callable[[Settled], None]] = {
+    State.WITHOUT_OUT: Settled.put_in_place,
+    State.BEGUN: Settled.remove_begun,
+    State.BUILDING: Settled.remove_built,
+    State.BUILT: Settled.put_in_place,
+    State.EXCHANGED: Settled.sweep,
+}
 
 
 def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
@@ -132,14 +189,9 @@ def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
     ImgclusterError
         When something beside `out` cannot be told for ours; it is left as it is.
     """
-    settled = Settled()
-    last = None
-    while (found := look(out, owner)).state in _NEXT_STEP:
-        if (found.state, found.tree) == last:
-            raise ImgclusterError(f"{found.tree} is in the way: move it elsewhere")
-        last = found.state, found.tree
-        _take_next_step(found, settled, notify, owner)
-        settled.anything = True
+    settled = Settled(out, notify, owner)
+    while settled.found.state in _NEXT_STEP:
+        settled.step()
     return settled
 
 
@@ -156,10 +208,10 @@ def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY, wait: float 
 
 def give_up(out: str, notify: Notify, owner: Ownership) -> None:
     """Do as `settle` after an error in building: an unplaced tree goes, finished or not."""
-    found, settled = look(out, owner), Settled()
-    if found.state is State.BUILT:
-        found.refuse_foreign(found.tree)
-        _remove_built(found, settled, notify, owner)
+    settled = Settled(out, notify, owner)
+    if settled.found.state is State.BUILT:
+        settled.found.refuse_foreign(settled.found.tree)
+        settled.remove_built()
     else:
         settled = settle(out, notify, owner)
     if settled.returned:
@@ -167,9 +219,9 @@ def give_up(out: str, notify: Notify, owner: Ownership) -> None:
 
 
 def check_replaceable(
-    out: str, moving: AbstractSet[str], owner: Ownership, *, force: bool, corrected: bool = False
+    found: Situation, moving: AbstractSet[str], *, force: bool, corrected: bool
 ) -> Marker | None:
-    """Return the marker of what lies at `out`, if any, when it may be replaced.
+    """Return the marker of what lies at an output folder, if any, when it may be replaced.
 
     `moving` are files in there that will have a place in the new clustering; `corrected`: what was moved by
     hand is known.
@@ -180,13 +232,12 @@ def check_replaceable(
         When something there is not ours, names it; with `force` only when `out` is no folder, or holds a
         foreign clustering.
     """
+    out, marker = found.out, found.marker
     if not os.path.lexists(out):
         return None
     if not os.path.isdir(out):
         raise ImgclusterError(f"{out} is a file: choose another --out")
-    found = look(out, owner)
     found.refuse_foreign(out)
-    marker = found.marker
     if force:
         return marker
     contents = examine(out, marker)
@@ -255,64 +306,6 @@ def new_tree(out: str) -> str:
 def is_unfinished(name: str) -> bool:
     """Whether a folder of that name is what an interrupted run left for `recover`."""
     return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
-
-
-_Step = Callable[[Situation, Settled, Notify, Ownership], None]
-
-
-def _put_in_place(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
-    rename_new(found.tree, found.out)
-
-
-def _remove_begun(found: Situation, _settled: Settled, _notify: Notify, _owner: Ownership) -> None:
-    """Remove a folder in which no more than the writing of its marker was begun."""
-    parts = [os.path.join(found.tree, name) for name in os.listdir(found.tree)]
-    for path in parts:
-        if not (is_temporary(os.path.basename(path)) and stat.S_ISREG(os.lstat(path).st_mode)):
-            raise ImgclusterError(f"{path} is in the way: move it elsewhere")
-    for path in parts:
-        remove(path)
-    remove_folder(found.tree)
-
-
-def _remove_built(found: Situation, settled: Settled, notify: Notify, owner: Ownership) -> None:
-    marker = found.tree_marker
-    if marker is None:
-        raise ImgclusterError(f"{found.tree} is in the way: move it elsewhere")
-    back = put_back(found.tree, found.out, marker, owner)
-    settled.returned += back.returned
-    if not back.complete and (kept := save_originals(found.tree, found.out)):
-        settled.kept += kept
-        notify(
-            f"the journal of an interrupted move is damaged: {quantity(kept, 'image')} whose place it does "
-            f"not tell {'is' if kept == 1 else 'are'} in {os.path.join(found.out, KEPT)}"
-        )
-    discard_all(found.tree, os.listdir(found.tree))
-    remove_folder(found.tree)
-    owner.forget(marker.name)
-
-
-def _sweep(found: Situation, _settled: Settled, notify: Notify, owner: Ownership) -> None:
-    found.refuse_foreign(found.out)
-    sync_file(os.path.dirname(found.out))  # the exchange is on the disk before anything goes
-    sweep(found.tree, found.out, (found.tree_marker, found.marker), notify)
-    if found.tree_marker is not None:
-        owner.forget(found.tree_marker.name)
-
-
-def _take_next_step(found: Situation, settled: Settled, notify: Notify, owner: Ownership) -> None:
-    """Take it, but never by what lies in a foreign tree."""
-    found.refuse_foreign(found.tree)
-    _NEXT_STEP[found.state](found, settled, notify, owner)
-
-
-_NEXT_STEP: dict[State, _Step] = {
-    State.WITHOUT_OUT: _put_in_place,
-    State.BEGUN: _remove_begun,
-    State.BUILDING: _remove_built,
-    State.BUILT: _put_in_place,
-    State.EXCHANGED: _sweep,
-}
 
 
 def _generation(marker: Marker | None) -> int:

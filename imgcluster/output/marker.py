@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -136,8 +137,9 @@ class Marker:
         The inode of the folder whose place the clustering takes; 0 where there was none.
     name
         A random one of this clustering; empty in those of version 0.1.
-    seal
-        What `is_own` proves the marker by.
+    own
+        Whether a run of this user wrote it into that very folder, and no later one since. Of one that was
+        not read, nobody has asked.
     """
 
     generation: int
@@ -146,16 +148,7 @@ class Marker:
     moves: int | None = None
     replaces: int = 0
     name: str = ""
-    seal: _Seal | None = field(default=None, compare=False, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seal:
-    """The bytes that were signed, which edition of the marker they are, and the signature."""
-
-    signed: bytes
-    edition: int
-    signature: str
+    own: bool = field(default=False, compare=False)
 
 
 def write_marker(folder: str, marker: Marker, owner: Ownership = IN_MEMORY) -> None:
@@ -194,19 +187,6 @@ def new_name() -> str:
     return os.urandom(16).hex()
 
 
-def is_own(folder: str, marker: Marker, owner: Ownership) -> bool:
-    """Whether a run of this user wrote the marker into this very folder, and no later one since."""
-    seal = marker.seal
-    if seal is None or not owner.has_signed(_bound(folder, seal.signed), seal.signature):
-        return False
-    try:
-        statuses = os.lstat(folder), os.lstat(os.path.join(folder, CLUSTERING_MARKER))
-    except OSError:
-        return False
-    known = owner.generation(marker.name)
-    return known is not None and seal.edition >= known and all(map(is_mine, statuses))
-
-
 def _bound(folder: str, data: bytes) -> bytes:
     return b"marker %d %b" % (os.lstat(folder).st_ino, data)
 
@@ -217,7 +197,8 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
     Parameters
     ----------
     owner
-        Tells a large one that is foreign before it takes memory; not needed for one that was read before.
+        Whose runs may have written it. Without one it is nobody's own, which only matters where it was not
+        read before.
 
     Raises
     ------
@@ -227,7 +208,8 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
     path = os.path.join(folder, CLUSTERING_MARKER)
     try:
         data = read_limited(path, _MOST_BYTES)
-        if owner is not None and len(data) > _MOST_FOREIGN_BYTES and not _is_signed(folder, data, owner):
+        signed = owner is not None and _is_signed(folder, data, owner)
+        if owner is not None and not signed and len(data) > _MOST_FOREIGN_BYTES:
             raise OSError(errno.EFBIG, f"is larger than {_MOST_FOREIGN_BYTES:,} bytes, and not yours", path)  # noqa: TRY301
         document = json.loads(data)
         if document["schema"] > SCHEMA:
@@ -243,7 +225,7 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
             None if moves is None else int(moves),
             int(document.get("replaces", 0)),
             str(document.get("name", "")),
-            _seal(data, document),
+            own=owner is not None and signed and _is_last(folder, document, owner),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -253,20 +235,18 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
 
 
-def _seal(data: bytes, document: dict[str, Any]) -> _Seal | None:
-    parts, edition = _signature(data), document.get("edition")
-    return _Seal(parts[0], edition, parts[1]) if parts and isinstance(edition, int) else None
-
-
-def _signature(data: bytes) -> tuple[bytes, str] | None:
-    """Return what was signed, and the signature."""
-    signature = re.search(rb', "signature": "([0-9a-f]{64})"}\Z', data[-_LONGEST_END:])
-    return signature and (data[: -len(signature[0])] + b"}", signature[1].decode())
-
-
 def _is_signed(folder: str, data: bytes, owner: Ownership) -> bool:
-    parts = _signature(data)
-    return parts is not None and owner.has_signed(_bound(folder, parts[0]), parts[1])
+    found = re.search(rb', "signature": "([0-9a-f]{64})"}\Z', data[-_LONGEST_END:])
+    if found is None:
+        return False
+    return owner.has_signed(_bound(folder, data[: -len(found[0])] + b"}"), found[1].decode())
+
+
+def _is_last(folder: str, document: dict[str, Any], owner: Ownership) -> bool:
+    """Whether a signed marker is not older than the last that was recorded, and is this user's file."""
+    known, edition = owner.generation(str(document.get("name", ""))), document.get("edition")
+    statuses = os.lstat(folder), os.lstat(os.path.join(folder, CLUSTERING_MARKER))
+    return isinstance(edition, int) and edition >= (known or math.inf) and all(map(is_mine, statuses))
 
 
 def _own_file(fields: list[Any]) -> OwnFile:

@@ -28,8 +28,7 @@ from imgcluster.held import (
 )
 from imgcluster.output.companions import is_companion
 from imgcluster.output.contents import JOURNAL
-from imgcluster.output.file_system import move_file
-from imgcluster.output.home import move_home
+from imgcluster.output.file_system import move_file, move_home
 from imgcluster.output.marker import Marker
 from imgcluster.output.names import substitutes, under_free_name
 from imgcluster.output.paths import below

@@ -10,7 +10,7 @@ from typing import Literal
 from imgcluster.files import Direct, Expected
 from imgcluster.output.contents import examine
 from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
-from imgcluster.output.marker import Marker, OwnFile, is_own, read_marker
+from imgcluster.output.marker import Marker, OwnFile, read_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement
 
@@ -47,7 +47,7 @@ def moved_images(out: str, owner: Ownership = IN_MEMORY) -> tuple[MovedImage, ..
     marker = read_marker(out, owner) if moved else None
     own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
     by_hand = {} if marker is None else moved_by_hand(out, marker)
-    trusted = marker is not None and is_own(out, marker, owner)
+    trusted = marker is not None and marker.own
     direct = Direct()
     return tuple(
         _moved(image, by_hand.get(image.path, image.path), own.get(image.path), direct, trusted=trusted)

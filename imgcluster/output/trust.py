@@ -13,7 +13,7 @@ from imgcluster.files import path_filter
 from imgcluster.options import place_of
 from imgcluster.output.life import Situation, locked, look
 from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
-from imgcluster.output.marker import Marker, OwnFile, is_own, new_name, read_marker, write_marker
+from imgcluster.output.marker import Marker, OwnFile, new_name, read_marker, write_marker
 from imgcluster.output.move_journal import planned_homes, sign_again
 from imgcluster.output.paths import is_path
 from imgcluster.ownership import Ownership
@@ -67,7 +67,7 @@ def is_foreign(out: str, owner: Ownership) -> bool:
     marker = read_marker(out, owner)
     if marker is None:
         return any(os.path.lexists(os.path.join(out, name)) for name in (ASSIGNMENTS, CLUSTERING))
-    return not is_own(out, marker, owner)
+    return not marker.own
 
 
 def note_foreign(out: str, owner: Ownership, notify: Notify) -> None:

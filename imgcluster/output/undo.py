@@ -11,8 +11,8 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.options import place_of
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, goes_home, owned_files, remove_rest, take_apart
+from imgcluster.output.file_system import is_still_home
 from imgcluster.output.folder_plan import Image
-from imgcluster.output.home import is_still_home
 from imgcluster.output.life import locked, look, settle
 from imgcluster.output.marker import Marker, OwnFile, write_marker
 from imgcluster.output.trust import as_trusted
@@ -83,11 +83,10 @@ def undo(out: str, *, force: bool = False, progress: Progress, owner: Ownership 
     try:
         with locked(out, progress.note):
             settled = settle(out, progress.note, owner)
-            found = look(out, owner)
-            found.refuse_foreign(out)
-            if found.marker is None and settled.anything:
+            settled.found.refuse_foreign(out)
+            if settled.found.marker is None and settled.anything:
                 return Undone(0, settled.returned, (os.path.join(out, KEPT),) if settled.kept else ())
-            marker = _there(out, found.marker)
+            marker = _there(out, settled.found.marker)
             contents = examine(out, marker)
             _check_returns(out, marker, contents, force=force)
             undone = _take_away(out, marker, contents, progress, owner)
@@ -110,8 +109,7 @@ def send_home(out: str, images: Container[Image], progress: Progress, owner: Own
         As `undo` does.
     """
     with locked(out, progress.note):
-        settle(out, progress.note, owner)
-        found = look(out, owner)
+        found = settle(out, progress.note, owner).found
         found.refuse_foreign(out)
         marker = _there(out, found.marker)
         contents = examine(out, marker)

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -41,7 +41,7 @@ from imgcluster.workflows.embedded_images import (
     collect,
     open_store,
 )
-from imgcluster.workflows.examples import embed_examples, find_examples
+from imgcluster.workflows.examples import Examples, embed_examples, find_examples
 from imgcluster.workflows.options import ClusterOptions, FitOptions, PrepareOptions
 from imgcluster.workflows.prepare_on_engine import spread_over
 from imgcluster.workflows.user_edits import UserEdits, gather_edits
@@ -86,15 +86,7 @@ def _cluster(
     progress: Progress,
 ) -> ClusterResult:
     started = time.perf_counter()
-    for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
-        take_over(
-            folder, options.trust, owner, progress.note, dry_run=options.dry_run, wait=options.wait_for_folder
-        )
-    examples = None if options.examples is None else find_examples(options.examples, progress)
-    if examples is not None:
-        embed_examples(examples, options, choose, progress, owner)
-    if options.out is not None and not options.dry_run:
-        recover(options.out, progress.note, owner, options.wait_for_folder)
+    examples = _made_ready(options, choose, owner, progress)
     standing = None if options.out is None else read_marker(place_of(options.out), owner)
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)
@@ -105,16 +97,7 @@ def _cluster(
             collection = collection.without(examples.folder)
         options = _with_mode(options, len(collection.images), progress)
         said = gather_edits(options, collection, owner, progress)
-        if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
-            unplaced = [Placement(i.path, i.original, i.key, 0, 0.0) for i in collection.images]
-            check_output(
-                unplaced,
-                options.out,
-                options.mode,
-                force=options.force,
-                corrected=said.cover_all,
-                owner=owner,
-            )
+        _check_output(options, collection, said, owner)
         edits = said.edits if examples is None else said.edits.updated(examples.edits(said.key_of(store)))
         clustering, spoken = _fit(collection, options, said, edits, progress)
         collection = collection.finite(clustering.keys, progress)
@@ -123,38 +106,32 @@ def _cluster(
     if those.kept:
         progress.note(what_happened(those.kept))
     placements = place(collection, those.clustering, [each.number for each in those.clusters])
-    before = said.before
-    if options.out is None:
-        made = _Folders(placements, tuple(placement.path for placement in placements))
-    else:
+    files, bytes_to_copy, plan = [each.path for each in placements], 0, None
+    if options.out is not None:
         saved = SavedClustering(
             _manifest(those.clustering, those.clusters, paths, options),
             (),
             model_npz(those.clustering.model),
             said.edits.renamed(those.called),
         )
-        history = {} if before is None else history_files(before.all_steps)
         names = saved.manifest.names
         plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
-        made = _make_folders(
-            *(plan, saved, history, options),
-            corrected=said.cover_all,
-            standing=standing,
-            owner=owner,
-            progress=progress,
-        )
-    placements = made.placements
+        files, bytes_to_copy = [file.source for file in plan.files], plan.bytes_to_copy
+        if not options.dry_run:
+            plan = _make_folders(plan, saved, said, options, standing, owner, progress)
+            files = [os.path.join(plan.out, file.relative) for file in plan.files]
+        placements = plan.placements
     if points is not None:
         row = row_of_key(clustering.keys)
         points = points[[row[placement.key] for placement in placements]]
     clusters, unsorted = count_files(those.clusters, placements)
     return ClusterResult(
         **arrays_of(placements),
-        files=made.files,
+        files=tuple(files),
         points=points,
         k=clustering.k,
         images=len(placements),
-        missing=len(collection.missing) + made.lost,
+        missing=len(collection.missing) + (len(plan.missing) if plan else 0),
         unreadable=len(collection.unreadable),
         changed=len(collection.changed),
         unembedded=len(collection.unembedded),
@@ -171,53 +148,60 @@ def _cluster(
         silhouette=clustering.silhouette,
         seconds=time.perf_counter() - started,
         dry_run=options.dry_run,
-        companions=made.companions,
-        bytes_to_copy=made.bytes_to_copy,
-        fallbacks=made.fallbacks,
-        had_report=before is not None and before.has_report and not options.dry_run,
+        companions=len(plan.companions) if plan else 0,
+        bytes_to_copy=bytes_to_copy,
+        fallbacks=plan.fallbacks if plan else 0,
+        had_report=said.before is not None and said.before.has_report and not options.dry_run,
     )
 
 
-@dataclass(frozen=True)
-class _Folders:
-    """Where images lie, or would; how many are gone, what went with them, and what it took."""
+def _made_ready(
+    options: ClusterOptions, choose: Choose, owner: Ownership, progress: Progress
+) -> Examples | None:
+    """Take over what is trusted, embed examples, and finish what an interrupted run left."""
+    for folder in filter(None, dict.fromkeys((options.out, options.clusters))):
+        take_over(
+            folder, options.trust, owner, progress.note, dry_run=options.dry_run, wait=options.wait_for_folder
+        )
+    examples = None if options.examples is None else find_examples(options.examples, progress)
+    if examples is not None:
+        embed_examples(examples, options, choose, progress, owner)
+    if options.out is not None and not options.dry_run:
+        recover(options.out, progress.note, owner, options.wait_for_folder)
+    return examples
 
-    placements: tuple[Placement, ...]
-    files: tuple[str, ...]
-    lost: int = 0
-    companions: int = 0
-    bytes_to_copy: int = 0
-    fallbacks: int = 0
+
+def _check_output(
+    options: ClusterOptions, collection: EmbeddedImages, said: UserEdits, owner: Ownership
+) -> None:
+    """Refuse before the long work what could not be written after it."""
+    if options.out is None or (options.dry_run and options.trust):  # nothing is taken over then
+        return
+    unplaced = [Placement(i.path, i.original, i.key, 0, 0.0) for i in collection.images]
+    force, corrected = options.force, said.cover_all
+    check_output(unplaced, options.out, options.mode, force=force, corrected=corrected, owner=owner)
 
 
 def _make_folders(
     plan: FolderPlan,
     saved: SavedClustering,
-    history: dict[str, bytes],
+    said: UserEdits,
     options: ClusterOptions,
-    *,
-    corrected: bool,
     standing: Marker | None,
     owner: Ownership,
     progress: Progress,
-) -> _Folders:
-    """Put the images into a folder for each cluster, unless it is a dry run."""
-    lost, companions, bytes_to_copy = len(plan.missing), len(plan.companions), plan.bytes_to_copy
-    if options.dry_run:
-        files = tuple(file.source for file in plan.files)
-        return _Folders(plan.placements, files, lost, companions, bytes_to_copy)
-    built = build_folders(
+) -> FolderPlan:
+    history = {} if said.before is None else history_files(said.before.all_steps)
+    return build_folders(
         plan,
         force=options.force,
-        corrected=corrected,
+        corrected=said.cover_all,
         extra_files=lambda made: saved.as_made(made) | history,
         progress=progress,
         owner=owner,
         expected_marker=standing,
         wait=options.wait_for_folder,
     )
-    files = tuple(os.path.join(built.plan.out, file.relative) for file in built.plan.files)
-    return _Folders(built.plan.placements, files, lost, companions, bytes_to_copy, built.fallbacks)
 
 
 def _fit(

@@ -14,7 +14,7 @@ from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
 from imgcluster.options import as_arguments, place_of
 from imgcluster.output.contents import Contents, examine
-from imgcluster.output.folder_plan import FolderPlan, Image, KeptFile
+from imgcluster.output.folder_plan import FolderPlan, Image
 from imgcluster.output.folders import build_folders, plan_folders, recover
 from imgcluster.output.history import history_files, pack_step, read_steps, read_told
 from imgcluster.output.life import look, refuse_corrections
@@ -28,7 +28,7 @@ from imgcluster.output.manifest import (
     parse_manifest,
     read_assignments,
 )
-from imgcluster.output.marker import Marker
+from imgcluster.output.marker import Marker, OwnFile
 from imgcluster.output.model_file import MODEL
 from imgcluster.output.names import checked_name, folder_name, name_in_folder
 from imgcluster.output.trust import note_foreign
@@ -137,7 +137,7 @@ class ClusteringFolder:
         return REPORT in self.marker.files
 
     @cached_property
-    def kept(self) -> dict[Image, KeptFile]:
+    def kept(self) -> dict[Image, tuple[str, OwnFile]]:
         """The links and copies that can be taken over as they are."""
         files = self.marker.files
         now = {os.path.join(self.out, then): now for now, then in self.contents.owned.items()}
@@ -145,8 +145,7 @@ class ClusteringFolder:
         for image in self.saved.placements:
             own = files[os.path.relpath(image.shown, self.out)] if image.shown in now else None
             if own is not None and own.kind not in {"moved", "written"}:
-                place = os.path.join(self.out, now[image.shown])
-                kept[image.original, image.key] = KeptFile(place, own)
+                kept[image.original, image.key] = os.path.join(self.out, now[image.shown]), own
         return kept
 
     @property
@@ -289,7 +288,7 @@ def remake(
 
     def known(image: Placement) -> Expected | None:
         if (image.original, image.key) in kept:
-            return kept[image.original, image.key].own.recorded
+            return kept[image.original, image.key][1].recorded
         return own[image.path].proof(image.path) if image.path in own else None
 
     placements = [replace(image, expected=known(image)) for image in placements]

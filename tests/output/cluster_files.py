@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from imgcluster.output.folders import BuiltFolders, FolderPlan, build_folders, plan_folders
+from imgcluster.output.folders import FolderPlan, build_folders, plan_folders
 from imgcluster.output.manifest import assignments_csv
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement, SilentProgress
@@ -80,7 +80,7 @@ def make(
     progress: SilentProgress | None = None,
     extra_files: Mapping[str, bytes] | None = None,
     owner: Ownership = IN_MEMORY,
-) -> BuiltFolders:
+) -> FolderPlan:
     """Plan and build, with the manifest that later commands read."""
     plan = plan_folders(placements, str(out), mode, is_image=lambda name: name.endswith((".jpg", ".heic")))
 
