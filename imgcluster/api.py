@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, TypeVar
 
 from imgcluster import caches
-from imgcluster.analysis import scoring
 from imgcluster.cli.places import Runner, cache_folder
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_CLUSTERS, keywords, show_parameters
 from imgcluster.output.undo import Undone
-from imgcluster.records import SILENT, NetworkSource, Progress, StoredSpace
+from imgcluster.records import SILENT, Evaluation, NetworkSource, Progress, StoredSpace
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
@@ -277,9 +276,7 @@ def diff(first: Clusters, second: Clusters, *, run: Runner) -> comparing_cluster
 
 
 @_command
-def evaluate(
-    labels: Labels = FOLDERS, *, clusters: Clusters = DEFAULT_CLUSTERS, run: Runner
-) -> scoring.Evaluation:
+def evaluate(labels: Labels = FOLDERS, *, clusters: Clusters = DEFAULT_CLUSTERS, run: Runner) -> Evaluation:
     """Compare a clustering, a folder or a result, with classes; images without a label are left out.
 
     `labels` are ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
-from imgcluster.files import discard
 from imgcluster.held import Links, nearest, remove_all
 from imgcluster.ownership import is_mine
 
@@ -86,7 +85,7 @@ def trim(folder: str) -> None:
     for _, size, path in sorted(things)[:-1]:
         if total <= MOST_BYTES[name]:
             break
-        discard(path)
+        remove_all(path, Links.ALL)
         total -= size
 
 

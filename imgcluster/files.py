@@ -452,14 +452,6 @@ def new_folder(parent: str) -> str:
     return path
 
 
-def discard(path: str) -> None:
-    """Remove a file, a link or a whole folder, or find it gone."""
-    if is_folder(path):
-        shutil.rmtree(path)
-    else:
-        remove_if_there(path)
-
-
 def remove_if_there(path: str) -> None:
     """Remove a file or a link, or find it gone."""
     with contextlib.suppress(FileNotFoundError):

@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode
 from imgcluster.files import Expected
+from imgcluster.tabular import Tabular
 
 Keys = NDArray[np.uint8]
 """(N, 32) uint8: one SHA-256 digest of a file's bytes per row."""
@@ -404,6 +405,52 @@ class Clustering:
     def k(self) -> int:
         """The number of clusters."""
         return len(self.model.centroids)
+
+
+@dataclass(frozen=True)
+class Evaluation(Tabular):
+    """Agreement of clusters and classes.
+
+    Attributes
+    ----------
+    images
+        How many images were compared.
+    accuracy
+        Share of images in the cluster that is matched to their class, in the best one-to-one matching.
+    errors
+        How many are not.
+    ari
+        Adjusted Rand index (Hubert and Arabie 1985).
+    nmi
+        Mutual information over the mean of the two entropies.
+    purity
+        Share of images of their cluster's most frequent class.
+    labels
+        Class names, sorted.
+    confusion
+        (classes, clusters) int64, the columns in the order of `columns`: the clusters matched to
+        the classes in the classes' order, then those without a class.
+    matched
+        For each class its cluster's number, None where there are fewer clusters than classes.
+    columns
+        For each column its cluster's number.
+    """
+
+    images: int
+    accuracy: float
+    errors: int
+    ari: float
+    nmi: float
+    purity: float
+    labels: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    matched: tuple[int | None, ...]
+    columns: tuple[int, ...]
+
+    def table(self) -> dict[str, Any]:
+        """Give the confusion: a row for each class, a column for each cluster."""
+        counts = {f"cluster {number}": self.confusion[:, at] for at, number in enumerate(self.columns)}
+        return {"label": self.labels, **counts}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,16 @@ import cv2
 import numpy as np
 
 from imgcluster.output.marker import Marker, write_marker
-from imgcluster.output.report import (
-    ReportImage,
-    ReportSummary,
-    missing_thumbnails,
-    save_thumbnail,
-    write_report,
-)
-from imgcluster.records import NamedCluster, SilentProgress
+from imgcluster.output.report import write_report
+from imgcluster.output.report_summary import ReportImage, ReportSummary
+from imgcluster.output.report_thumbnails import missing_thumbnails, save_thumbnail
+from imgcluster.records import Evaluation, NamedCluster, SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+LABELLED = Evaluation(30, 1 / 3, 20, 0.0, 0.0, 1.0, ("cat",), np.array([[10, 10, 10]]), (0,), (0, 1, 2))
 HOSTILE_NAMES = (
     "<img src=x onerror=alert(1)>.jpg",
     'x" onerror="alert(1).jpg',

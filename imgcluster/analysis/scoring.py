@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from imgcluster.analysis.parallel import alone
-from imgcluster.tabular import Tabular
+from imgcluster.records import Evaluation
 
 SILHOUETTE_SAMPLE = 5000
-
-
-@dataclass(frozen=True)
-class Evaluation(Tabular):
-    """Agreement of clusters and classes.
-
-    Attributes
-    ----------
-    images
-        How many images were compared.
-    accuracy
-        Share of images in the cluster that is matched to their class, in the best one-to-one matching.
-    errors
-        How many are not.
-    ari
-        Adjusted Rand index (Hubert and Arabie 1985).
-    nmi
-        Mutual information over the mean of the two entropies.
-    purity
-        Share of images of their cluster's most frequent class.
-    labels
-        Class names, sorted.
-    confusion
-        (classes, clusters) int64, the columns in the order of `columns`: the clusters matched to
-        the classes in the classes' order, then those without a class.
-    matched
-        For each class its cluster's number, None where there are fewer clusters than classes.
-    columns
-        For each column its cluster's number.
-    """
-
-    images: int
-    accuracy: float
-    errors: int
-    ari: float
-    nmi: float
-    purity: float
-    labels: tuple[str, ...]
-    confusion: NDArray[np.int64]
-    matched: tuple[int | None, ...]
-    columns: tuple[int, ...]
-
-    def table(self) -> dict[str, Any]:
-        """Give the confusion: a row for each class, a column for each cluster."""
-        counts = {f"cluster {number}": self.confusion[:, at] for at, number in enumerate(self.columns)}
-        return {"label": self.labels, **counts}
 
 
 def evaluate(clusters: NDArray[np.integer], classes: Sequence[str]) -> Evaluation:

@@ -16,7 +16,6 @@ from typing import Any
 from imgcluster.caches import PARTS, claim, temporary_folder, trim
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import (
-    discard,
     is_folder,
     new_folder,
     open_regular,
@@ -24,6 +23,7 @@ from imgcluster.files import (
     sync_file,
     write_durably,
 )
+from imgcluster.held import Links, remove_all
 from imgcluster.ownership import IN_MEMORY, Ownership, is_mine
 from imgcluster.records import Notify
 
@@ -77,12 +77,12 @@ def _made(models: str, name: str, make: Callable[[str], None], owner: Ownership,
         for entry in (*os.scandir(temporary), temporary):  # what has its name is complete
             sync_file(os.fspath(entry))
         if not _is_as_made(folder, name, owner):  # else another process was quicker
-            discard(folder)
+            remove_all(folder, Links.ALL)
             os.rename(temporary, folder)
             if os.path.basename(models) in PARTS:
                 trim(models)
     finally:
-        discard(temporary)
+        remove_all(temporary, Links.ALL)
     return folder
 
 

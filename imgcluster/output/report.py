@@ -12,21 +12,11 @@ from imgcluster.held import at, make_folders
 from imgcluster.output.marker import Marker
 from imgcluster.output.report_map import MAP_LIMIT, bokeh_scripts, draw_map, require_bokeh
 from imgcluster.output.report_pages import Pages, common_files, require_jinja
-from imgcluster.output.report_summary import ConfusionTable, ReportImage, ReportSummary
-from imgcluster.output.report_thumbnails import Kept, PageFile, missing_thumbnails, save_thumbnail
+from imgcluster.output.report_summary import ReportImage, ReportSummary
+from imgcluster.output.report_thumbnails import Kept, PageFile
 from imgcluster.output.staged_install import staged_install
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Progress
-
-__all__ = [
-    "ConfusionTable",
-    "ReportImage",
-    "ReportSummary",
-    "missing_thumbnails",
-    "require_report_libraries",
-    "save_thumbnail",
-    "write_report",
-]
 
 _FOLDER, _PAGE = "report", "report.html"
 

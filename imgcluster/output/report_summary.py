@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from imgcluster.output.report_names import ShownFile, shown
-from imgcluster.records import Failure, NamedCluster
+from imgcluster.records import Evaluation, Failure, NamedCluster
 
 NAN = float("nan")
 
@@ -68,29 +68,6 @@ class ReportImage(ShownFile):
 
 
 @dataclass(frozen=True)
-class ConfusionTable:
-    """How classes fall into clusters.
-
-    Attributes
-    ----------
-    classes
-        One name per row.
-    clusters
-        The cluster number of each column.
-    counts
-        One row per class, one number per cluster.
-    matched
-        For each class the cluster that stands for it, or None.
-    """
-
-    classes: tuple[str, ...]
-    clusters: tuple[int, ...]
-    counts: tuple[tuple[int, ...], ...]
-    matched: tuple[int | None, ...]
-    accuracy: float = NAN
-
-
-@dataclass(frozen=True)
 class ReportSummary:
     """What the report says about the clustering as a whole.
 
@@ -108,6 +85,8 @@ class ReportSummary:
         Files that the extraction could not read.
     missing
         How many images of the store were left out because their file is gone.
+    labelled
+        How the clusters agree with the labels, where there are labels.
     projection
         How the map was made, such as ``openTSNE`` or ``PCA``; shown on the map's page.
     unsorted
@@ -123,7 +102,7 @@ class ReportSummary:
     failures: tuple[Failure, ...] = ()
     missing: int = 0
     projection: str = ""
-    confusion: ConfusionTable | None = None
+    labelled: Evaluation | None = None
     unsorted: int = 0
     command: str = "imgcluster cluster"
 

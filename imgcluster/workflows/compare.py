@@ -13,13 +13,13 @@ import numpy as np
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import cluster
-from imgcluster.analysis.scoring import Evaluation, evaluate
+from imgcluster.analysis.scoring import evaluate
 from imgcluster.errors import ImgclusterError, Interrupted, NetworkUnavailable
 from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import SILENT, Progress
+from imgcluster.records import SILENT, Evaluation, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.choose_network import choose_network

@@ -7,9 +7,8 @@ import os
 import numpy as np
 
 from imgcluster.analysis import scoring
-from imgcluster.analysis.scoring import Evaluation
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import SILENT, Progress
+from imgcluster.records import SILENT, Evaluation, Progress
 from imgcluster.workflows.cluster_result import ClusterResult, read_clusters
 from imgcluster.workflows.labels import Labels, labels_of
 from imgcluster.workflows.options import FOLDERS

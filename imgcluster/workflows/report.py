@@ -18,18 +18,14 @@ from imgcluster.output.folders import recover
 from imgcluster.output.life import look
 from imgcluster.output.manifest import ClusteringManifest, read_assignments, read_manifest
 from imgcluster.output.model_file import read_model
-from imgcluster.output.report import (
-    ConfusionTable,
-    ReportImage,
-    ReportSummary,
-    require_report_libraries,
-    write_report,
-)
+from imgcluster.output.report import require_report_libraries, write_report
+from imgcluster.output.report_summary import ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import date_in_thumbnail
 from imgcluster.output.trust import is_foreign, take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
     SILENT,
+    Evaluation,
     Keys,
     Notify,
     PathEntry,
@@ -104,9 +100,7 @@ def report(
     for placement in placements:
         paths.setdefault(placement.key, []).extend(placement.places)
     folder, made = make_thumbnails(thumbnails, paths, progress)
-    classes, confusion = (
-        _labelled(options.labels, placements, progress.note) if options.labels else ({}, None)
-    )
+    classes, labelled = _labelled(options.labels, placements, progress.note) if options.labels else ({}, None)
     page = write_report(
         out,
         ReportSummary(
@@ -117,11 +111,11 @@ def report(
             failures=failures,
             missing=missing,
             projection=projection.method,
-            confusion=confusion,
+            labelled=labelled,
             unsorted=manifest.unsorted,
             command=command_again(out, manifest),
         ),
-        list(_images(placements, keys, projection, classes, confusion, out, folder, manifest.names)),
+        list(_images(placements, keys, projection, classes, labelled, out, folder, manifest.names)),
         progress,
         thumbnail_folder=folder,
         seed=manifest.seed,
@@ -163,18 +157,11 @@ def _missing(
 
 def _labelled(
     labels: str, placements: Sequence[Placement], notify: Notify
-) -> tuple[Mapping[str, str], ConfusionTable]:
+) -> tuple[Mapping[str, str], Evaluation]:
     classes = labels_of(labels, [placement.original for placement in placements], notify)
     known = [placement for placement in placements if placement.original in classes]
     clusters = np.array([placement.cluster for placement in known], np.int32)
-    evaluation = evaluate(clusters, [classes[placement.original] for placement in known])
-    return classes, ConfusionTable(
-        classes=evaluation.labels,
-        clusters=evaluation.columns,
-        counts=tuple(map(tuple, evaluation.confusion.tolist())),
-        matched=evaluation.matched,
-        accuracy=evaluation.accuracy,
-    )
+    return classes, evaluate(clusters, [classes[placement.original] for placement in known])
 
 
 def _silhouettes(manifest: ClusteringManifest, placements: Sequence[Placement]) -> tuple[float, ...]:
@@ -224,13 +211,13 @@ def _images(
     keys: Keys,
     projection: Projection,
     classes: Mapping[str, str],
-    confusion: ConfusionTable | None,
+    labelled: Evaluation | None,
     out: str,
     thumbnails: str,
     names: Mapping[int, str],
 ) -> Iterator[ReportImage]:
     rows = row_of_key(keys)
-    cluster_of = dict(zip(confusion.classes, confusion.matched, strict=True)) if confusion else {}
+    cluster_of = dict(zip(labelled.labels, labelled.matched, strict=True)) if labelled else {}
     for placement in placements:
         path, label = placement.seen_at, classes.get(placement.original)
         x, y = projection.xy[rows[placement.key]]

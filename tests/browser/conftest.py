@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_sample import Sample
+from report_sample import LABELLED, Sample
 
 from imgcluster.errors import FailureCode
-from imgcluster.output.report import ConfusionTable
 from imgcluster.records import Failure
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
         sample.summary(
             settings=(("Network", "inception_v3"),),
             failures=(Failure("/photos/broken.jpg", "not an image", FailureCode.NOT_AN_IMAGE),),
-            confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
+            labelled=LABELLED,
         )
     )
     return sample

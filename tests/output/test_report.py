@@ -15,12 +15,13 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pytest
-from report_sample import HOSTILE_NAMES, Sample, square
+from report_sample import HOSTILE_NAMES, LABELLED, Sample, square
 
 from imgcluster.errors import FailureCode, ImgclusterError, MissingExtra
-from imgcluster.output.report import ConfusionTable, ReportImage, save_thumbnail
 from imgcluster.output.report_map import COLOURS
 from imgcluster.output.report_pages import PAGE_SIZE, by_confidence
+from imgcluster.output.report_summary import ReportImage
+from imgcluster.output.report_thumbnails import save_thumbnail
 from imgcluster.records import CLUSTERING_MARKER, Failure, NamedCluster
 
 
@@ -243,7 +244,7 @@ def test_hostile_text_elsewhere_is_text_too(sample: Sample) -> None:
         settings=(("Store", evil),),
         failures=(Failure(evil, evil, FailureCode.DAMAGED),),
         projection=evil,
-        confusion=ConfusionTable((evil,), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3),
+        labelled=replace(LABELLED, labels=(evil,)),
     )
     sample.images = [replace(image, true_class=evil, wrong=image.cluster > 0) for image in sample.images]
     sample.write(summary)
@@ -291,7 +292,7 @@ def test_without_places_there_is_no_map_and_no_link_to_one(sample: Sample) -> No
 
 def test_wrong_images_are_marked_and_the_table_shows_where_they_went(sample: Sample) -> None:
     sample.images = [replace(image, true_class="cat", wrong=image.cluster != 0) for image in sample.images]
-    summary = sample.summary(confusion=ConfusionTable(("cat",), (0, 1, 2), ((10, 10, 10),), (0,), 1 / 3))
+    summary = sample.summary(labelled=LABELLED)
     sample.write(summary)
     assert not read(Path(sample.out, "report", "cluster-0.html")).all("a", "wrong")
     cluster = read(Path(sample.out, "report", "cluster-1.html"))
