@@ -151,6 +151,9 @@ class Declared:
         except (TypeError, ValueError):
             raise UsageError(f"{self.flag} {given} is not {_WORDS[self.kind]}") from None
         if about.metavar in {"FILE", "DIR"}:
+            if not value:  # as of an unset variable: the current folder is not meant
+                what = "folder" if about.metavar == "DIR" else "file"
+                raise UsageError(f"{self.flag} is empty: name a {what}")
             return str(Path(value))
         if about.choices and value not in about.choices:
             one_of = f"it is one of {', '.join(about.choices)}{did_you_mean(value, about.choices)}"

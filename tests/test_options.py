@@ -25,6 +25,8 @@ from imgcluster.workflows.options import ClusterOptions, CompareOptions, Extract
         ({"seed": 1.5}, "--seed 1.5 is not a whole number"),
         ({"memory": "much"}, "--memory: much is not an amount of memory: write for example 2GB"),
         ({"force": "yes"}, "--force yes is not True or False"),
+        ({"out": ""}, "--out is empty: name a folder"),
+        ({"store": ""}, "--store is empty: name a file"),
         ({"whiten": 1, "prepare": "l2"}, "--whiten needs --pca"),
         ({"space": "x", "network": ("a", "b")}, "choose one way"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 import traceback
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from imgcluster.cli import cluster, clusterings, console, extract, images, interrupts, store
+from imgcluster.cli import cluster, clusterings, console, extract, images, interrupts, store, streams
 from imgcluster.cli.command import as_command
 from imgcluster.engines.local import threads_left
 from imgcluster.errors import ImgclusterError, Interrupted
@@ -132,12 +131,17 @@ def main() -> None:
     """Run the command line."""
     if os.name == "nt":
         sys.exit("imgcluster runs on Linux and macOS: on Windows, run it in WSL, the Linux in Windows")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal of few letters shows the others as numbers; stderr is so by itself.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    streams.settle()
     interrupts.watch(console.note)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:  # of stdout itself: all others are told above
+        if error.errno != errno.EPIPE:
+            console.complain(f"cannot write to stdout: {error.strerror}")
+        os._exit(1)  # nor could Python write what it holds
     except SystemExit as end:
         # Decoders that are still at work do not survive the end of the interpreter, nor it them.
         if threads_left() and isinstance(end.code, int):

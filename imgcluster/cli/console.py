@@ -141,7 +141,10 @@ def _print(stream: TextIO, text: str, *, style: str | None = None, always: bool 
 @functools.lru_cache(maxsize=2)
 def _console(stream: TextIO) -> Console:
     """Give a console that takes text as it is: `[red]` and `:dog:` in a name are just letters."""
-    return Console(file=stream, markup=False, emoji=False, highlight=False)
+    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if not console.width:  # by COLUMNS=0
+        console.width = 80
+    return console
 
 
 def show_json(result: object) -> None:

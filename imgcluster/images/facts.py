@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from imgcluster.errors import UnreadableImage
@@ -66,4 +68,7 @@ def _taken(image: Any) -> str:
     exif = image.getexif()
     stated = exif.get_ifd(_EXIF).get(_DATE_TAKEN) or exif.get(_DATE) or ""
     found = re.match(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", str(stated))
-    return f"{found[1]}-{found[2]}-{found[3]}T{found[4]}" if found else ""
+    text = f"{found[1]}-{found[2]}-{found[3]}T{found[4]}" if found else ""
+    with contextlib.suppress(ValueError):  # of zeros, where the clock was never set
+        return datetime.fromisoformat(text).isoformat()
+    return ""

@@ -291,5 +291,7 @@ def _name_limit(out: str) -> int:
 
 def _nearest_folder(path: str) -> str:
     while not os.path.isdir(path):
+        if os.path.lexists(path):
+            raise ImgclusterError(f"{path} is a file: choose another --out")
         path = os.path.dirname(path)
     return path

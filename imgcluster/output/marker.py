@@ -230,7 +230,8 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ImgclusterError(f"cannot read {path}: {error.strerror}; move it away") from error
+        advice = "move it away" if os.path.lexists(path) else "name another folder"
+        raise ImgclusterError(f"cannot read {path}: {error.strerror}; {advice}") from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None  # not ours, or damaged: then nothing in the folder is known to be ours
 

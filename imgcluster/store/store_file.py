@@ -87,6 +87,9 @@ class StoreFile:
 
     def _open_for_writing(self) -> h5py.File:
         try:
+            others = os.path.lexists(self.target) and wal.is_checkpointed(self.target)
+            if others and not has_signature(self.target):  # before a lock is left beside it
+                raise _no_store(self.path)
             if self._locking:
                 self._lock = WriterLock(self.target, self._wait, self._notify)
             if not os.path.exists(self.target):
@@ -254,7 +257,7 @@ class StoreFile:
             raise
         except CORRUPTION as error:
             if not has_signature(self.target):
-                raise StoreError(f"{self.path} is not an HDF5 file: name another with --store") from error
+                raise _no_store(self.path) from error
             raise corrupted(self.path, error) from error
 
 
@@ -273,6 +276,10 @@ def refuse_set(path: str) -> None:
         raise StoreError(
             f"{path} stands for a set of stores, which is only read: name one of them by --store"
         )
+
+
+def _no_store(path: str) -> StoreError:
+    return StoreError(f"{path} is not an HDF5 file: name another with --store")
 
 
 def failed(verb: str, path: str, error: OSError) -> StoreError:

@@ -233,7 +233,8 @@ def _fit(
     if k > len(collection.keys):
         k = len(collection.keys)
         progress.note(
-            f"only {k} of {len(collection.images)} images are distinct: making {quantity(k, 'cluster')}"
+            f"only {k} of {len(collection.images)} images {'is' if k == 1 else 'are'} distinct: "
+            f"making {quantity(k, 'cluster')}"
         )
     if options.k is None:
         k = min(max(k, len(references)), most)

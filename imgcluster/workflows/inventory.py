@@ -17,7 +17,7 @@ from imgcluster.images.file_bytes import read_file
 from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import SILENT, Failure, PathEntry, Progress
+from imgcluster.records import MOST, SILENT, Failure, PathEntry, Progress
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.known_images import with_each
@@ -176,7 +176,7 @@ def _facts(file: _Known) -> ImageFacts:
 
 
 def _date(mtime_ns: int) -> str:
-    if mtime_ns < 0:
+    if mtime_ns == -1 or abs(mtime_ns) >= MOST:  # not known, or of a year that the store cannot say
         return ""
     changed = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=mtime_ns // 1000)
     return changed.isoformat(timespec="seconds")

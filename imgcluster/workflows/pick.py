@@ -72,7 +72,8 @@ def pick(
     if few and options.per_cluster:
         progress.note(f"{few} of {quantity(len(groups), 'cluster')} hold fewer than {options.n} images")
     elif few:
-        progress.note(f"there are only {quantity(len(images), 'image')}: all are chosen")
+        there = f"are only {len(images)} images: all are" if len(images) > 1 else "is only 1 image: it is"
+        progress.note(f"there {there} chosen")
     order = _ORDERS.get(options.how) or _by_distance(options, store, progress)
     chosen = [image for group in groups if group for image in order(group, options.n)]
     names = manifest.names

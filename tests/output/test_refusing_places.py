@@ -15,8 +15,9 @@ from cluster_files import Recorder, contents, images, make, photograph, placed
 
 from imgcluster import held
 from imgcluster.errors import ImgclusterError
-from imgcluster.output.folder_plan import check_output
+from imgcluster.output.folder_plan import check_output, refuse_place
 from imgcluster.output.manifest import read_assignments
+from imgcluster.output.marker import read_marker
 from imgcluster.output.names import portable_name
 from imgcluster.output.undo import undo
 
@@ -237,6 +238,14 @@ def test_a_mount_point_is_refused_before_any_work(tmp_path: Path, kind: str) -> 
             check_output([source], str(out), "copy", force=False)
         make([source], out / "clusters", "copy")
         undo(str(out / "clusters"), progress=Recorder())
+
+
+def test_a_place_below_a_file_or_of_too_long_a_name_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(ImgclusterError, match="file is a file: choose another --out"):
+        refuse_place(str(tmp_path / "file" / "clusters"))
+    with pytest.raises(ImgclusterError, match="File name too long; name another folder"):
+        read_marker(str(tmp_path / ("a" * 256)))
 
 
 def test_a_parent_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -161,6 +161,15 @@ def test_a_missing_folder_is_one_clear_line(tmp_path):
         FeatureStore(tmp_path / "missing" / "features.h5", "a")
 
 
+def test_beside_what_is_no_store_nothing_is_left(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"a photograph")
+    for name, says in (("photos", "is a folder"), ("a.jpg", "is not an HDF5 file")):
+        with pytest.raises(StoreError, match=says):
+            FeatureStore(tmp_path / name, "a")
+    assert sorted(os.listdir(tmp_path)) == ["a.jpg", "photos"]
+
+
 @pytest.mark.parametrize("log", ["features.h5.wal0", "features.h5.wal1"])
 def test_a_folder_that_has_the_name_of_a_log_is_named_and_kept(tmp_path, log):
     (tmp_path / log / "mine").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,19 @@ def test_headers_of_every_kind(tmp_path: Path) -> None:
     film = bytes_of(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert image_facts(film).pages == 2
     assert image_facts(bytes_of(Image.new("1", (3, 3)), tmp_path / "a.bmp")).bits == 1
+
+
+def test_a_clock_that_was_never_set_tells_no_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    for number, never in enumerate(("0000:00:00 00:00:00", "9999:99:99 99:99:99")):
+        exif[306] = never
+        photo = tmp_path / "photos" / f"{number}.jpg"
+        photo.parent.mkdir(exist_ok=True)
+        assert image_facts(bytes_of(Image.new("L", (9, 9), number), photo, exif=exif)).taken == ""
+        os.utime(photo, (0, -86400))
+    imgcluster.extract("photos", source=FakeSource())
+    assert {file.date for file in imgcluster.inventory().files} == {"1969-12-31T00:00:00+00:00"}
 
 
 def test_every_file_has_a_row_and_what_is_known_of_it(

@@ -474,6 +474,17 @@ def test_that_there_are_fewer_than_were_asked_for_is_said(desk: Desk) -> None:
     assert not desk.progress.said("only")
     assert len(pick(PickOptions(n=40, **options), progress=desk.progress).images) == IMAGES
     assert desk.progress.said("there are only 15 images: all are chosen")
+    for photo in desk.photos.rglob("*.*g"):
+        photo.unlink()
+    for copy in sorted(desk.out.glob("*/*.*g"))[1:]:
+        copy.unlink()
+    pick(PickOptions(n=40, **options), progress=desk.progress)
+    assert desk.progress.said("there is only 1 image: it is chosen")
+
+
+def test_that_clusters_hold_fewer_than_were_asked_for_is_said(desk: Desk) -> None:
+    desk.cluster()
+    options = {"clusters": str(desk.out), "store": desk.store}
     pick(PickOptions(n=6, per_cluster=True, **options), progress=desk.progress)
     assert desk.progress.said("3 of 3 clusters hold fewer than 6 images")
 
