@@ -434,15 +434,22 @@ def is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-class Direct(dict[str, bool]):
-    """Whether absolute paths of folders, as far as they exist, pass through no link; each is looked at once.
+class RealFolders(dict[str, str]):
+    """Where paths of folders lead, as far as these exist; each is looked at once."""
 
-    Below a folder of ours somebody may have put links that lead out of it.
-    """
-
-    def __missing__(self, folder: str) -> bool:
-        self[folder] = os.path.realpath(folder) == folder
+    def __missing__(self, folder: str) -> str:
+        self[folder] = os.path.realpath(folder)
         return self[folder]
+
+    def place(self, path: str) -> str:
+        """Say where a path of a file leads that is no link itself."""
+        folder, name = os.path.split(path)
+        return os.path.join(self[folder], name)
+
+    def is_direct(self, path: str) -> bool:
+        """Whether an absolute path passes through no link: others may have put some that lead out of it."""
+        folder = os.path.dirname(path)
+        return self[folder] == folder
 
 
 def new_folder(parent: str) -> str:

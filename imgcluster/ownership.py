@@ -15,6 +15,7 @@ import json
 import os
 import shlex
 import stat
+from collections.abc import Collection
 
 from imgcluster.files import (
     open_regular,
@@ -26,6 +27,8 @@ from imgcluster.files import (
 )
 from imgcluster.held import Links, at, rename_held
 
+DIGEST_BYTES = 16
+"""Length of the digest of a reading."""
 _KEY_BYTES = 32
 _MOST_BYTES = 1 << 16  # of a record
 _MOST_DIGESTS = 1 << 32  # bytes of them
@@ -47,7 +50,7 @@ class Ownership:
         self._prepared, self._problem = False, ""
         self._key: bytes | None = None
         self._records: dict[str, int] = {}
-        self._digests: dict[str, bytes] = {}
+        self._digests: dict[str, set[bytes]] = {}
 
     def prepare(self) -> str:
         """Make the key where there is none; return why what is made now cannot be known later, or nothing."""
@@ -107,15 +110,18 @@ class Ownership:
             with contextlib.suppress(OSError):
                 remove_if_there(self._record(name))
 
-    def digests(self, name: str) -> bytes:
-        """Return all that was added under `name`."""
+    def digests(self, name: str) -> set[bytes]:
+        """Return all digests that were added under `name`."""
+        kept = b""
         if self._keeps and self._folder is not None:
             with contextlib.suppress(OSError):
                 _key_in(self._folder)
-                return read_limited(self._readings(name), _MOST_DIGESTS)
-        return self._digests.get(name, b"")
+                kept = read_limited(self._readings(name), _MOST_DIGESTS)
+        digests = {kept[at : at + DIGEST_BYTES] for at in range(0, len(kept), DIGEST_BYTES)}
+        digests |= self._digests.get(name, set())
+        return digests
 
-    def add_digests(self, name: str, digests: bytes) -> None:
+    def add_digests(self, name: str, digests: Collection[bytes]) -> None:
         """Keep digests in addition to those under `name`; where that cannot be, until the process ends."""
         self.prepare()
         if self._keeps:
@@ -123,9 +129,11 @@ class Ownership:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 path = self._made(self._readings(name))
                 with os.fdopen(open_regular(path, flags, mode=0o600), "ab") as file:
-                    file.write(digests)
+                    # What a run that died left of its last digest would shift all that follow.
+                    file.truncate(file.tell() // DIGEST_BYTES * DIGEST_BYTES)
+                    file.write(b"".join(digests))
                 return
-        self._digests[name] = self._digests.get(name, b"") + digests
+        self._digests.setdefault(name, set()).update(digests)
 
     @staticmethod
     def _made(path: str) -> str:

@@ -6,11 +6,12 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterable
+from functools import cached_property
 
-from imgcluster.ownership import Ownership
+from imgcluster.files import RealFolders
+from imgcluster.ownership import DIGEST_BYTES, Ownership
 from imgcluster.records import mtime_ns
 
-_BYTES = 16
 _WRONG = "wrong "
 
 
@@ -23,16 +24,24 @@ class Readings:
 
     def __init__(self, owner: Ownership, store: str) -> None:
         self._owner, self._name = owner, _name(store)
-        self._real_folders: dict[str, str] = {}
         # Those of a set were read for one of them.
-        stores = dict.fromkeys(map(_name, (store, *glob.glob(store))))
-        self._known = self._kept(stores)
-        self._wrong = self._kept(_WRONG + name for name in stores)
+        self._stores = tuple(dict.fromkeys(map(_name, (store, *glob.glob(store)))))
+        self.folders = RealFolders()
 
-    def prove(self, path: str, status: os.stat_result, key: bytes) -> bool:
-        """Whether the file that `status` is of, at `path`, was read, and held the bytes of `key`."""
-        real = self._real(path)
-        return _digest(real, status.st_ino, status.st_size, mtime_ns(status), key) in self._known
+    @cached_property
+    def _known(self) -> set[bytes]:
+        return set().union(*map(self._owner.digests, self._stores))
+
+    @cached_property
+    def _wrong(self) -> set[bytes]:
+        return set().union(*(self._owner.digests(_WRONG + store) for store in self._stores))
+
+    def prove(self, place: str, status: os.stat_result, key: bytes) -> bool:
+        """Whether the file that `status` is of was read, and held the bytes of `key`.
+
+        `place` is where its path leads: on another disk another file may have the same number, size and time.
+        """
+        return _digest(place, status.st_ino, status.st_size, mtime_ns(status), key) in self._known
 
     def refute(self, path: str, size: int, changed_ns: int, key: bytes) -> bool:
         """Whether a file of that size and time, at `path`, was read, and did not hold the bytes of `key`."""
@@ -44,7 +53,7 @@ class Readings:
             self._name,
             self._known,
             {
-                _digest(self._real(path), inode, size, changed_ns, key)
+                _digest(self._place(path), inode, size, changed_ns, key)
                 for path, inode, size, changed_ns, key in readings
             },
         )
@@ -62,21 +71,12 @@ class Readings:
         """Remember of images key and looks."""
         self._add(self._name, self._known, {_digest_of_looks(*looks) for looks in seen})
 
-    def _real(self, path: str) -> str:
-        """Say where a path leads: on another disk another file may have the same number, size and time."""
-        folder, name = os.path.split(path)
-        if folder not in self._real_folders:
-            self._real_folders[folder] = os.path.realpath(folder)
-        real = os.path.join(self._real_folders[folder], name)
-        return os.path.realpath(real) if os.path.islink(real) else real
-
-    def _kept(self, names: Iterable[str]) -> set[bytes]:
-        kept = map(self._owner.digests, names)  # each is cut by itself: a torn one does not shift the others
-        return {each[at : at + _BYTES] for each in kept for at in range(0, len(each), _BYTES)}
+    def _place(self, path: str) -> str:
+        return os.path.realpath(path) if os.path.islink(path) else self.folders.place(path)
 
     def _add(self, name: str, known: set[bytes], digests: set[bytes]) -> None:
         if new := digests - known:
-            self._owner.add_digests(name, b"".join(new))
+            self._owner.add_digests(name, new)
             known |= new
 
 
@@ -85,9 +85,9 @@ def _name(store: str) -> str:
 
 
 def _digest_of_looks(key: bytes, looks: bytes) -> bytes:
-    return hashlib.blake2b(b"".join((b"looks ", key, looks)), digest_size=_BYTES).digest()
+    return hashlib.blake2b(b"".join((b"looks ", key, looks)), digest_size=DIGEST_BYTES).digest()
 
 
 def _digest(path: str, inode: int, size: int, changed_ns: int, key: bytes) -> bytes:
     state = f"{inode} {size} {changed_ns} ".encode()
-    return hashlib.blake2b(b"".join((state, key, os.fsencode(path))), digest_size=_BYTES).digest()
+    return hashlib.blake2b(b"".join((state, key, os.fsencode(path))), digest_size=DIGEST_BYTES).digest()

@@ -8,11 +8,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain
 
 from imgcluster.errors import FailureCode, ImgclusterError, UnreadableImage, quantity
-from imgcluster.files import is_system_name, lies_below, open_regular
+from imgcluster.files import RealFolders, is_system_name, lies_below, open_regular
 from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.file_bytes import kind_of_special_file, reason_of
 from imgcluster.images.header import EXTENSIONS, image_type
@@ -325,14 +324,7 @@ def _add_linked_files(scan: _Scan) -> None:
     """Add the files that only links lead to, each by the first of them."""
     if not scan.links:
         return
-    real_folder = cache(os.path.realpath)
-
-    def real(path: str) -> str:
-        """Give the path without links of a file that is none itself."""
-        folder, name = os.path.split(path)
-        return os.path.join(real_folder(folder), name)
-
-    known = set(map(real, scan.files))
+    known = set(map(RealFolders().place, scan.files))
     for path, status in sorted(scan.links, key=lambda link: os.fsencode(link[0])):
         target = os.path.realpath(path)
         if target not in known:

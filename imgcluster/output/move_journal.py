@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from imgcluster.files import Direct, Expected, lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.files import Expected, RealFolders, lies_below, open_regular, read_limited, sync, write_durably
 from imgcluster.held import (
     Held,
     Identity,
@@ -133,12 +133,12 @@ def put_back(folder: str, out: str, marker: Marker, owner: Ownership) -> PutBack
     """
     moves, complete = _read(os.path.join(folder, JOURNAL), _Signing(folder, marker.name, owner).check)
     complete = complete and (marker.moves is None or len({source for source, _ in moves}) == marker.moves)
-    returned, direct = 0, Direct()
+    returned, folders = 0, RealFolders()
     for (source, relative), known in moves.items():
         path = os.path.join(folder, relative)
         if not os.path.lexists(path):
             continue
-        if not direct[os.path.dirname(path)]:  # somebody put a link there
+        if not folders.is_direct(path):  # somebody put a link there
             complete = False
             continue
         if _found(source, known[:1], Links.ALL):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from imgcluster.files import Direct, Expected
+from imgcluster.files import Expected, RealFolders
 from imgcluster.output.contents import examine
 from imgcluster.output.manifest import ASSIGNMENTS, read_assignments
 from imgcluster.output.marker import Marker, OwnFile, read_marker
@@ -48,9 +48,9 @@ def moved_images(out: str, owner: Ownership = IN_MEMORY) -> tuple[MovedImage, ..
     own = {} if marker is None else {os.path.join(out, path): file for path, file in marker.files.items()}
     by_hand = {} if marker is None else moved_by_hand(out, marker)
     trusted = marker is not None and marker.own
-    direct = Direct()
+    folders = RealFolders()
     return tuple(
-        _moved(image, by_hand.get(image.path, image.path), own.get(image.path), direct, trusted=trusted)
+        _moved(image, by_hand.get(image.path, image.path), own.get(image.path), folders, trusted=trusted)
         for image in moved
     )
 
@@ -66,9 +66,11 @@ def moved_by_hand(out: str, marker: Marker) -> Mapping[str, str]:
     return {then: now for then, now in found if then in put and then != now}
 
 
-def _moved(image: Placement, path: str, own: OwnFile | None, direct: Direct, *, trusted: bool) -> MovedImage:
+def _moved(
+    image: Placement, path: str, own: OwnFile | None, folders: RealFolders, *, trusted: bool
+) -> MovedImage:
     # What lies behind a link is not in the clustering.
-    if not os.path.lexists(path) or not direct[os.path.dirname(path)]:
+    if not os.path.lexists(path) or not folders.is_direct(path):
         return MovedImage(image.original, path, image.key, "gone")
     ours = own is None or own.is_at(path)
     known = own.proof(path) if trusted and own is not None and own.key == image.key.hex() else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.files import Direct, file_digest, is_folder, lies_below
+from imgcluster.files import RealFolders, file_digest, is_folder, lies_below
 from imgcluster.held import make_folders, remove, remove_all, remove_if_empty, rename_new
 from imgcluster.options import place_of
 from imgcluster.output.contents import UNFINISHED
@@ -78,7 +78,7 @@ class _StagedInstall:
         self._new = sorted(_files(self._made), key=lambda name: ("/" not in name, name))
         files = {} if marker is None else marker.files
         self._known = [name for name in files if lies_below(name, places)]
-        self._direct = Direct()
+        self._folders = RealFolders()
         self._old = [name for name in self._known if self._is_there(name, files[name])]
 
     def install(self) -> None:
@@ -102,7 +102,7 @@ class _StagedInstall:
 
     def _is_there(self, name: str, own: OwnFile) -> bool:
         path = os.path.join(self._out, name)
-        return self._direct[os.path.dirname(path)] and own.is_at(path)
+        return self._folders.is_direct(path) and own.is_at(path)
 
     def _refuse_unowned(self) -> None:
         """Refuse to go on where files of others have our names, or stand where our folders go."""

@@ -105,7 +105,7 @@ class BatchWriter:
         note = self.progress.note
         if self.same_picture:
             pictures = quantity(self.same_picture, "picture")
-            note(f"{pictures} with other metadata than before: the embedding is the same")
+            note(f"{pictures} known already, with other metadata: the embedding is the same")
         if self.with_pages:
             has = "has" if self.with_pages == 1 else "have"
             note(f"{quantity(self.with_pages, 'TIFF')} {has} further pages: only the first is looked at")

@@ -9,10 +9,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 from imgcluster.errors import ImgclusterError, quantity
-from imgcluster.files import Expected, digest_and_status, is_forbidden, lies_below, path_filter
+from imgcluster.files import Expected, RealFolders, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
 from imgcluster.options import named_alike
 from imgcluster.output.moved import MovedImage, moved_images
@@ -86,17 +85,23 @@ class SortedFiles:
 
     def look_at(self, image: StoredImage, entry: PathEntry | None = None) -> bool:
         """Sort in an image, and tell whether there is a file; `entry` is what the store says of it."""
-        status = status_of(image.path)
-        if status is None:
-            if forbidden := is_forbidden(image.path):
-                self.unreadable.append(image.path)
+        path, key = image.path, image.key
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                place, status = os.path.realpath(path), os.stat(path)
+            else:
+                place = self.readings.folders.place(path)
+        except OSError:
+            if forbidden := is_forbidden(path):
+                self.unreadable.append(path)
             return forbidden
         another = not stat.S_ISREG(status.st_mode) or (entry is not None and status.st_size != entry.size)
         if self.strict:
-            image = replace(image, expected=Expected.of(status, image.key))
-        if another or self.readings.refute(image.path, status.st_size, mtime_ns(status), image.key):
-            self.changed.append(image.path)
-        elif self.readings.prove(image.path, status, image.key) or (
+            image = StoredImage(path, image.original, key, Expected.of(status, key))
+        if another or self.readings.refute(path, status.st_size, mtime_ns(status), key):
+            self.changed.append(path)
+        elif self.readings.prove(place, status, key) or (
             not self.strict and (entry is None or mtime_ns(status) == entry.mtime_ns)
         ):
             self.images.append(image)
@@ -196,7 +201,7 @@ def sort_files(
     files.settle()
     if moved or files.doubtful:  # before one path of each file is chosen: earlier readings are not to decide
         files.images.sort(key=lambda image: (os.fsencode(image.original), os.fsencode(image.path)))
-    files.images[:] = _each_file_once(files.images, files.progress.note)
+    files.images[:] = _each_file_once(files.images, files.readings.folders, files.progress.note)
     # What was found again under another path is not missing: someone renamed a folder, or took a copy away.
     here = {image.key for image in files.images}
     files.missing += [entry.path for entry in gone if entry.key not in here]
@@ -205,15 +210,16 @@ def sort_files(
         files.changed.sort(key=os.fsencode)
 
 
-def _each_file_once(images: Sequence[StoredImage], notify: Notify) -> list[StoredImage]:
+def _each_file_once(
+    images: Sequence[StoredImage], folders: RealFolders, notify: Notify
+) -> list[StoredImage]:
     """Leave out a file's other paths: through a linked folder, or where case or composition do not count."""
-    counted, folder_of = Counter(image.key for image in images), cache(os.path.realpath)
+    counted = Counter(image.key for image in images)
     found: defaultdict[tuple[bytes, str], set[str]] = defaultdict(set)
     kept, others = [], []
     for image in images:
         if counted[image.key] > 1:
-            folder, name = os.path.split(image.path)
-            path = os.path.join(folder_of(folder), name)
+            path = folders.place(image.path)
             known = found[image.key, folded(path)]
             if path in known or any(_is_one_file(path, other) for other in known):
                 others.append(image.path)

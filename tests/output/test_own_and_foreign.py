@@ -304,7 +304,7 @@ def test_without_a_state_folder_all_works_and_a_line_says_what_that_means(
 
     owner, out = Ownership(str(state)), tmp_path / "clusters"
     if asked_before:  # as by the readings of what is clustered
-        owner.add_digests("store", b"x" * 16)
+        owner.add_digests("store", [b"x" * 16])
     make([placed(p) for p in photos], out, "move", owner=owner, progress=Telling())
     (told,) = (note for note in notes if "--trust" in note and str(state) in note)
     mode = {"readable key": f"chmod 600 {state / 'key'}", "writable folder": f"chmod 700 {state}"}

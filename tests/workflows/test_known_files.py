@@ -13,7 +13,7 @@ from fakes import FakeSource
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import digest_and_status
-from imgcluster.ownership import Ownership
+from imgcluster.ownership import DIGEST_BYTES, Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import STAT_GRANULARITY_NS, PathEntry
 from imgcluster.store.store import FeatureStore
@@ -38,7 +38,7 @@ from imgcluster.workflows.options import (
 )
 from imgcluster.workflows.pick import pick
 from imgcluster.workflows.similar import similar
-from imgcluster.workflows.stored_files import SortedFiles, sort_files
+from imgcluster.workflows.stored_files import SortedFiles, StoredImage, sort_files
 from imgcluster.workflows.undo import undo
 
 HOUR = 3600 * 10**9
@@ -426,18 +426,24 @@ def test_a_reading_holds_for_the_place_that_a_path_led_to(desk: Desk) -> None:
     photo, secret = desk.photos / "red" / "red0.png", desk.folder / "secret"
     readings, key, status = Readings(Ownership(), desk.store), b"k" * 32, photo.stat()
     readings.add([(str(photo), status.st_ino, status.st_size, status.st_mtime_ns, key)])
-    assert readings.prove(str(photo), status, key)
+
+    def is_proved() -> bool:
+        files = SortedFiles(readings, desk.progress, strict=True)
+        files.look_at(StoredImage(str(photo), str(photo), key))
+        return bool(files.images)
+
+    assert is_proved()
     photo.rename(secret)
     photo.symlink_to(secret)
     assert photo.stat().st_ino == status.st_ino
-    assert not Readings(readings._owner, desk.store).prove(str(photo), photo.stat(), key)
+    assert not is_proved()
 
 
 def test_records_of_readings_are_read_once_and_each_by_itself(tmp_path: Path) -> None:
     asked = []
 
     class Asked(Ownership):
-        def digests(self, name: str) -> bytes:
+        def digests(self, name: str) -> set[bytes]:
             asked.append(name)
             return super().digests(name)
 
@@ -448,10 +454,20 @@ def test_records_of_readings_are_read_once_and_each_by_itself(tmp_path: Path) ->
         status = store.stat()
         readings = Readings(owner, str(store))
         readings.add([(str(store), status.st_ino, status.st_size, status.st_mtime_ns, key)])
-        owner.add_digests(readings._name, b"torn")
     assert len(asked) == len(set(asked))
     of_set = Readings(owner, str(tmp_path / "*.h5"))
     assert all(of_set.prove(str(store), store.stat(), key) for store in stores)
+
+
+@pytest.mark.parametrize("cut", range(2 * DIGEST_BYTES + 1))
+def test_a_torn_record_of_readings_loses_nothing_but_its_end(tmp_path: Path, cut: int) -> None:
+    first, second, third = (bytes([number]) * DIGEST_BYTES for number in (1, 2, 3))
+    folder = str(tmp_path / "state")
+    Ownership(folder).add_digests("store", [first, second])
+    (record,) = (tmp_path / "state" / "readings").iterdir()
+    os.truncate(record, cut)
+    Ownership(folder).add_digests("store", [third])
+    assert Ownership(folder).digests("store") == {*[first, second][: cut // DIGEST_BYTES], third}
 
 
 def test_tables_that_others_wrote_do_not_choose_the_store_that_is_written(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import picture_files as files
 import pytest
+from clusterings import Notes
 from fakes import FakeNetwork, FakeSource, write_image
 from PIL import Image, PngImagePlugin
 
@@ -79,9 +80,10 @@ def test_copies_with_other_keywords_in_one_run_are_embedded_once(photos: Path) -
     for path in list(photos.glob("*.*")):
         (copies / path.name).write_bytes(path.read_bytes())
     write_keywords(copies)
-    source = FakeSource()
-    result = run(photos, source)
+    source, told = FakeSource(), Notes()
+    result = run(photos, source, progress=told)
     assert (result.new, result.duplicates, result.same_picture) == (6, 6, 6)
+    assert told.notes == ["6 pictures known already, with other metadata: the embedding is the same"]
     assert sum(source.network.batches) == 6
     found = embeddings(photos)
     assert all(found[str(path)] == found[str(copies / path.name)] for path in photos.glob("*.*"))
