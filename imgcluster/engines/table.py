@@ -7,13 +7,19 @@ from collections.abc import Callable
 from imgcluster.engines.local import LocalEngine
 from imgcluster.engines.process import ProcessEngine
 from imgcluster.engines.protocol import Engine, EngineSettings
-from imgcluster.engines.ray import RayEngine
 from imgcluster.errors import UsageError
+
+
+def _ray(settings: EngineSettings) -> Engine:
+    from imgcluster.engines.ray import RayEngine
+
+    return RayEngine(**vars(settings))
+
 
 _ENGINES: dict[str, Callable[[EngineSettings], Engine]] = {
     "local": lambda _: LocalEngine(),
     "process": lambda _: ProcessEngine(),
-    "ray": lambda settings: RayEngine(**vars(settings)),
+    "ray": _ray,
 }
 
 

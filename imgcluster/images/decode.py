@@ -11,7 +11,7 @@ from itertools import islice
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.header import image_type
 from imgcluster.images.jpeg import decode_jpeg
-from imgcluster.images.memory import MemoryBudget, bytes_to_decode
+from imgcluster.images.memory import DecodeLimits, MemoryBudget, bytes_to_decode
 from imgcluster.images.opencv import decode_samples
 from imgcluster.images.pillow import NotOpened, decode_with_pillow
 from imgcluster.images.pixels import Raw, Request, to_rgb, upright
@@ -19,20 +19,6 @@ from imgcluster.images.png import decode_png
 from imgcluster.images.tiff import find_picture
 from imgcluster.images.tiff_channels import decode_channels, is_for_channels
 from imgcluster.records import Pixels
-
-MAX_PIXELS = 500_000_000
-"""Lets panoramas and large scans through (22,000 x 22,000), and no decompression bomb."""
-
-
-@dataclass(frozen=True)
-class DecodeLimits:
-    """What is still decoded: width times height by the header, and whether a JPEG whose end is missing.
-
-    One that is missing is filled in, and the note says so.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    accept_truncated: bool = False
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,11 @@ def wrong_name(path: str, kind: str) -> str:
     return f"named {suffix}, but it is {kind}"
 
 
+def may_have_picture_key(path: str) -> bool:
+    """Whether a file is named as those are whose picture has a digest of its own."""
+    return path.lower().endswith((*EXTENSIONS["JPEG"], *EXTENSIONS["PNG"]))
+
+
 def _in_container(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"

@@ -1,4 +1,4 @@
-"""How much memory a decoder needs, and the budget that all decoders of a process share."""
+"""What is decoded, how much memory that needs, and the budget that all decoders of a process share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.machine import default_memory
@@ -18,6 +19,21 @@ _OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 
 _OF_DECODER = {"JPEG": 6, "TIFF": 4, "WebP": 8, "AVIF": 8, "HEIC": 8, "JPEG 2000": 12, "GIF": 1}
 _OF_DECODER |= {"BMP": 3, "TIFF of floats": 36}
 _OF_OTHER_MODES, _OF_RESULT, _OF_ROW = 4, 6, 16
+
+
+MAX_PIXELS = 500_000_000
+"""Lets panoramas and large scans through (22,000 x 22,000), and no decompression bomb."""
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What is still decoded: width times height by the header, and whether a JPEG whose end is missing.
+
+    One that is missing is filled in, and the note says so.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    accept_truncated: bool = False
 
 
 def bytes_to_decode(kind: str, mode: str, size: tuple[int, int], kept: int) -> int:

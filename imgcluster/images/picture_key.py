@@ -5,16 +5,10 @@ from __future__ import annotations
 import hashlib
 
 from imgcluster.errors import UnreadableImage
-from imgcluster.images.header import EXTENSIONS
 from imgcluster.images.jpeg import picture_parts as parts_of_jpeg
 from imgcluster.images.png import picture_parts as parts_of_png
 
 _PARTS = ((b"\xff\xd8\xff", parts_of_jpeg), (b"\x89PNG\r\n\x1a\n", parts_of_png))
-
-
-def may_have_picture_key(path: str) -> bool:
-    """Whether a file is named as those are that have one."""
-    return path.lower().endswith((*EXTENSIONS["JPEG"], *EXTENSIONS["PNG"]))
 
 
 def picture_key(data: bytes) -> bytes:

@@ -9,9 +9,6 @@ import numpy as np
 from imgcluster.images.opencv import cv2
 from imgcluster.records import Pixels
 
-PREPROCESSING_VERSION = 1
-"""Part of every feature space: raised whenever the pixels that a network sees change their meaning."""
-
 
 def side_needed(size: int, crop: float) -> int:
     """Give how long the shorter side has to be for an input of `size` that is not blown up."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -19,25 +19,13 @@ from imgcluster.child import ChildDied, call_in_child
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import create, file_digest, named
 from imgcluster.networks.kept_models import model_folder
-from imgcluster.networks.recipe import NO_AVX, Recipe, lacks_avx
+from imgcluster.networks.recipe import NO_AVX, Calibration, Recipe, lacks_avx
 from imgcluster.networks.tensorflow_graph import GraphSettings, write_graph
-from imgcluster.records import FeatureSpace, Notify, Pixels
+from imgcluster.records import Notify
 
 _FORMAT = 3  # to be raised when a model that is made here changes
 _OPENVINO_MODEL = "model.xml"
 _CONVOLUTION, _DEPTHWISE = "Convolution", "GroupConvolution"
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Images that show a quantisation what values to expect.
-
-    `images` takes a feature space, whose input they are to be: (n, S, S, 3) uint8 RGB batches; `name` changes
-    whenever they do.
-    """
-
-    name: str
-    images: Callable[[FeatureSpace], Iterable[Pixels]]
 
 
 def openvino_model(recipe: Recipe, models: str | None, notify: Notify) -> str:

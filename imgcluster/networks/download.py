@@ -14,9 +14,6 @@ from typing import BinaryIO
 from imgcluster.files import replacing
 from imgcluster.records import Notify
 
-STEP_SECONDS = 15.0
-"""How long a server may take for each step: to be reached, to answer, to send the next piece."""
-
 _STEPS = 3
 """Before the first piece comes. A name look-up takes its time from them, for it cannot be given a limit."""
 
@@ -28,9 +25,7 @@ class DownloadError(Exception):
     """The reason why a file could not be fetched."""
 
 
-def download(
-    url: str, path: str, md5: str, seconds: float = STEP_SECONDS, notify: Notify = lambda _: None
-) -> None:
+def download(url: str, path: str, md5: str, seconds: float, notify: Notify = lambda _: None) -> None:
     """Fetch `url` to `path`, which appears only when it is whole and has the MD5 `md5`.
 
     `notify` is told now and then how much of it has come, where that takes long.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,7 +11,7 @@ from imgcluster.files import named
 from imgcluster.networks.catalog import Network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import Weights
-from imgcluster.records import FeatureSpace
+from imgcluster.records import FeatureSpace, Pixels
 
 _NATIVE_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 
@@ -37,6 +37,18 @@ class Recipe:
         """Describe a run for the store: what computed, in what precision, with whose weights."""
         computed = {"runtime": runtime, "precision": precision, "device": device, **versions}
         return {**computed, "weights": self.weights.origin}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Images that show a quantisation what values to expect.
+
+    `images` takes a feature space, whose input they are to be: (n, S, S, 3) uint8 RGB batches; `name` changes
+    whenever they do.
+    """
+
+    name: str
+    images: Callable[[FeatureSpace], Iterable[Pixels]]
 
 
 @cache

@@ -10,14 +10,7 @@ from typing import Any
 from imgcluster.errors import ImgclusterError, MissingExtra, NetworkUnavailable, install_command
 from imgcluster.networks.catalog import Network, find_network
 from imgcluster.networks.choice import NetworkChoice
-from imgcluster.networks.conversion import (
-    Calibration,
-    int8_model,
-    openvino_model,
-    tensorflow_graph,
-)
-from imgcluster.networks.own import OwnNetwork
-from imgcluster.networks.recipe import Recipe, has_native_bfloat16, has_nvidia_gpu
+from imgcluster.networks.recipe import Calibration, Recipe, has_native_bfloat16, has_nvidia_gpu
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces, locate
 from imgcluster.records import EmbeddingNetwork, FeatureSpace, Notify
 
@@ -60,7 +53,11 @@ class ChosenNetwork:
 
     def _load(self) -> EmbeddingNetwork:
         if self.runtime == "python":
+            from imgcluster.networks.own import OwnNetwork
+
             return OwnNetwork(self.recipe)
+        from imgcluster.networks.conversion import openvino_model, tensorflow_graph
+
         if self.runtime == "openvino" or not self._on_tensorflow():
             from imgcluster.networks.openvino_runtime import OpenVinoNetwork
 
@@ -130,6 +127,8 @@ def choose(
         return chosen
     if calibration is None:
         raise ImgclusterError("--precision int8 needs images to calibrate on")
+    from imgcluster.networks.conversion import int8_model
+
     model, digest = int8_model(chosen.recipe, places.models, notify, calibration)
     quantised = replace(chosen.recipe, space=replace(space, quantisation=digest))
     return replace(chosen, recipe=quantised, int8=model)

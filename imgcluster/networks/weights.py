@@ -22,7 +22,6 @@ from imgcluster.networks.catalog import (
     PublishedWeights,
     networks,
 )
-from imgcluster.networks.download import STEP_SECONDS, DownloadError, download
 from imgcluster.records import Notify
 
 RANDOM_SEED = 0
@@ -40,14 +39,14 @@ class NetworkPlaces:
     cache
         The folder for converted and quantised models.
     seconds
-        How long a server may take for each step, such as to answer.
+        How long a server may take for each step: to be reached, to answer, to send the next piece.
     weights
         What stands in for a choice of weights: a word, a file, or a folder of files.
     """
 
     keras_home: str | None = None
     cache: str | None = None
-    seconds: float = STEP_SECONDS
+    seconds: float = 15.0
     weights: str | None = None
 
     def usual_weights(self, network: Network) -> str:
@@ -195,6 +194,8 @@ def _published(
         if _md5(path) == published.md5:
             return _found(path, "imagenet")
         hint = f" (there is one, but its MD5 differs; to use it all the same: --weights {path})"
+    from imgcluster.networks.download import DownloadError, download
+
     notify(f"fetching the weights of {network.name} from {published.url}")
     try:
         download(published.url, path, published.md5, places.seconds, notify)

@@ -15,7 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from imgcluster.files import Expected, RealFolders, lies_below, open_regular, read_limited, sync, write_durably
+from imgcluster.files import (
+    Expected,
+    RealFolders,
+    lies_below,
+    open_regular,
+    read_limited,
+    sync,
+    write_durably,
+)
 from imgcluster.held import (
     Held,
     Identity,

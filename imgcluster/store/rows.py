@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -189,6 +188,8 @@ class StoredEmbeddings:
 
 def prefetch(items: Iterator[Item], count: int = 4) -> Iterator[Item]:
     """Yield the items, none of them None; a thread makes up to `count` of them ahead."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1, "prefetch") as reader:
         coming = deque(reader.submit(next, items, None) for _ in range(count))
         try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgcluster.child import ChildDied, TimedOut
 from imgcluster.engines.protocol import Outcome
-from imgcluster.errors import NetworkUnavailable, quantity
+from imgcluster.errors import FailureCode, NetworkUnavailable, UnreadableImage, quantity
 from imgcluster.records import (
     EmbeddingNetwork,
     Embeddings,
@@ -19,7 +21,9 @@ from imgcluster.records import (
     Pictures,
     Pixels,
 )
-from imgcluster.workflows.read_image import ReadImage, failure
+
+if TYPE_CHECKING:
+    from imgcluster.workflows.read_image import ReadImage
 
 _FILES_PER_BATCH = 1024
 """A batch is also complete with that many files that need no network, so that their paths are kept soon."""
@@ -103,7 +107,7 @@ class Batch:
         """Gather what became of a file."""
         image = read.result
         if image is None:
-            self.failures.append(failure(read.item, read.error))
+            self.failures.append(_failure(read.item, read.error))
             return
         key = image.entry.key
         self.entries.append(image.entry)
@@ -149,6 +153,22 @@ class Batch:
         if shown not in (None, key):
             self.copies.append((key, shown))
         return shown is None
+
+
+def _failure(file: ImageFile, error: Exception | None) -> Failure:
+    """Say why a file was not read."""
+    pixels = 0
+    if isinstance(error, UnreadableImage):
+        reason, code, pixels = str(error), error.code, error.pixels
+    elif isinstance(error, TimedOut):
+        reason, code = str(error), FailureCode.TIMED_OUT
+    elif isinstance(error, ChildDied):
+        reason, code = f"ended the process that decoded it, twice ({error})", FailureCode.CRASHED_DECODER
+    elif isinstance(error, MemoryError):
+        reason, code = "not enough memory to read it", FailureCode.OUT_OF_MEMORY
+    else:
+        reason, code = f"could not be decoded: {type(error).__name__}: {error}", FailureCode.INTERNAL
+    return Failure(file.path, reason, code, file.size, file.mtime_ns, pixels)
 
 
 def _rows(network: EmbeddingNetwork, pixels: Pixels) -> Embeddings:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from imgcluster.images.resize import PREPROCESSING_VERSION, to_square
-from imgcluster.images.views import views
+from imgcluster.images import PREPROCESSING_VERSION
 from imgcluster.networks.choice import NetworkChoice
-from imgcluster.networks.conversion import Calibration
+from imgcluster.networks.recipe import Calibration
 from imgcluster.networks.selection import choose
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces
 from imgcluster.records import FeatureSpace, NetworkSource, Notify, Pixels
-from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
 
 Choose = Callable[[NetworkChoice, Notify], NetworkSource]
 """Makes a network source of a choice; told what takes notes."""
@@ -45,10 +43,15 @@ def choose_network(choice: NetworkChoice, notify: Notify, places: NetworkPlaces 
 
 def network_input(pixels: Pixels, space: FeatureSpace) -> Pixels:
     """Make of an image (H, W, 3) the (S, S, 3) that a feature space is made of."""
+    from imgcluster.images.resize import to_square
+
     return to_square(pixels, space.input_size, crop=space.crop, interpolation=space.interpolation)
 
 
 def _calibration_images(space: FeatureSpace) -> Iterator[Pixels]:
+    from imgcluster.images.views import views
+    from imgcluster.workflows.demo_images import PHOTOGRAPHS, photograph_pixels
+
     for number, photograph in enumerate(PHOTOGRAPHS):
         varied = views(photograph_pixels(photograph), _CALIBRATION_VIEWS, number, _CALIBRATION_CROP)
         yield np.stack([network_input(view, space) for view in varied])

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
@@ -25,11 +25,12 @@ from imgcluster.store.store_set import StoreSet
 from imgcluster.tabular import Tabular, columns_of
 from imgcluster.workflows.batch_writer import BatchWriter
 from imgcluster.workflows.choose_network import Choose, choose_network
-from imgcluster.workflows.extraction_plan import decode_limits, find_files, plan_extraction
+from imgcluster.workflows.extraction_plan import ExtractionPlan, decode_limits, find_files, plan_extraction
 from imgcluster.workflows.options import ExtractOptions
-from imgcluster.workflows.pipeline import Pipeline, ReadImages
-from imgcluster.workflows.read_image import Reading, ReadSettings, read_image
 from imgcluster.workflows.stored_network import source_of
+
+if TYPE_CHECKING:
+    from imgcluster.workflows.read_image import Reading
 
 _OF_SCAN = ("hidden", "excluded", "nomedia", "libraries", "not_looked_at")
 _OF_WRITER = ("new", "cached", "duplicates", "same_picture", "with_pages", "images_per_second")
@@ -80,7 +81,7 @@ def extract(  # noqa: PLR0913
     progress: Progress = SILENT,
     engine: str | Engine | None = None,
     also_in: FeatureReader | None = None,
-    reading: Reading = read_image,
+    reading: Reading | None = None,
     owner: Ownership = IN_MEMORY,
 ) -> ExtractResult:
     """Embed every image below `paths` that the store does not know yet.
@@ -102,7 +103,8 @@ def extract(  # noqa: PLR0913
     also_in
         A store or a set of stores besides the one that is written: what these know is not embedded again.
     reading
-        How a file becomes pixels; a function that a module defines, for a child process may have to find it.
+        Makes pixels of a file in place of `read_image`; a function that a module defines, for a child process
+        may have to find it.
     owner
         Remembers which files were read, so that `cluster` need not read them again.
 
@@ -132,19 +134,10 @@ def extract(  # noqa: PLR0913
             cached=plan.cached,
             failures=[*found.failures, *plan.failures],
         )
-        settings = ReadSettings(
-            space.input_size, decode_limits(options), options.timeout, space.crop, space.interpolation
-        )
         progress.begin("embedding", len(plan.to_read))
         with progress.graceful_interrupt():
-            with InFlight(store.target) as in_flight:
-                suspects = _suspects(in_flight, store, {file.path for file in plan.to_read}, progress)
-                read = ReadImages(settings, reading, watch=in_flight.watching)
-                pipeline = Pipeline(source, read, engine, plan.known, lambda: progress.stopping)
-                with closing(pipeline.run(plan.to_read, suspects)) as batches:
-                    for batch in batches:
-                        writer.write(batch)
-                        in_flight.settle(batch.paths)
+            if plan.to_read:  # what nothing is done with takes longer to load than to look through
+                _embed(plan, source, options, engine, reading, writer, progress)
             store.settle_failures(plan.settled)
             store.record_failures(found.failures)
             store.record_scanned(found.folders)
@@ -176,6 +169,33 @@ def extract(  # noqa: PLR0913
         **{name: getattr(writer, name) for name in _OF_WRITER},
         **{name: getattr(found, name) for name in _OF_SCAN},
     )
+
+
+def _embed(
+    plan: ExtractionPlan,
+    source: NetworkSource,
+    options: ExtractOptions,
+    engine: Engine,
+    reading: Reading | None,
+    writer: BatchWriter,
+    progress: Progress,
+) -> None:
+    """Send the files that need something through the pipeline, and what comes of them into the store."""
+    from imgcluster.workflows.pipeline import Pipeline, ReadImages
+    from imgcluster.workflows.read_image import ReadSettings, read_image
+
+    store, space = writer.store, source.space
+    settings = ReadSettings(
+        space.input_size, decode_limits(options), options.timeout, space.crop, space.interpolation
+    )
+    with InFlight(store.target) as in_flight:
+        suspects = _suspects(in_flight, store, {file.path for file in plan.to_read}, progress)
+        read = ReadImages(settings, reading or read_image, watch=in_flight.watching)
+        pipeline = Pipeline(source, read, engine, plan.known, lambda: progress.stopping)
+        with closing(pipeline.run(plan.to_read, suspects)) as batches:
+            for batch in batches:
+                writer.write(batch)
+                in_flight.settle(batch.paths)
 
 
 def _stat(failure: Failure) -> tuple[int, int]:

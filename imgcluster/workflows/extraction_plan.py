@@ -10,10 +10,10 @@ from itertools import islice
 
 from imgcluster.errors import FailureCode, Interrupted, NoImages, quantity
 from imgcluster.files import lies_below
-from imgcluster.images.decode import DecodeLimits
 from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.find import FoundImages, ScanSettings, find_images
-from imgcluster.images.picture_key import may_have_picture_key
+from imgcluster.images.header import may_have_picture_key
+from imgcluster.images.memory import DecodeLimits
 from imgcluster.readings import Readings
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, key_rows
 from imgcluster.store.reader import FeatureReader

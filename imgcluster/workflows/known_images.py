@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from imgcluster.engines.protocol import Call, Engine, Item, Outcome, Result, in_order
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.decode import DecodeLimits, decode
+from imgcluster.images.decode import decode
 from imgcluster.images.file_bytes import content_key, read_file
+from imgcluster.images.memory import DecodeLimits
 from imgcluster.records import Pixels
 from imgcluster.workflows.read_image import room_for
 

@@ -31,7 +31,7 @@ from imgcluster.engines.protocol import (
 )
 from imgcluster.records import EmbeddingNetwork, ImageFile, NetworkSource
 from imgcluster.workflows.batch import Batch, KnownKeys
-from imgcluster.workflows.read_image import ReadImage, Reading, ReadSettings, read_image
+from imgcluster.workflows.read_image import ReadImage, Reading, ReadSettings
 
 _FILES_PER_CALL = 64
 """How many files a worker that is far away gets at a time."""
@@ -57,7 +57,7 @@ class ReadImages:
     """The job of reading files; `watch` is around the reading of each, and for workers in this process."""
 
     settings: ReadSettings
-    reading: Reading = read_image
+    reading: Reading
     known: Container[bytes] = frozenset()
     watch: Callable[[str], AbstractContextManager[object]] = nullcontext
 

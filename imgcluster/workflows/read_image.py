@@ -9,16 +9,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imgcluster.child import ChildDied, TimedOut
-from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.decode import DecodeLimits, decode
+from imgcluster.images.decode import decode
 from imgcluster.images.file_bytes import content_key, read_with_status
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
-from imgcluster.images.memory import MemoryBudget
+from imgcluster.images.memory import DecodeLimits, MemoryBudget
 from imgcluster.images.picture_key import picture_key
 from imgcluster.images.resize import side_needed, to_square
-from imgcluster.records import Failure, ImageFile, PathEntry, Pictures, Pixels, mtime_ns
+from imgcluster.records import ImageFile, PathEntry, Pictures, Pixels, mtime_ns
 
 _FILES = MemoryBudget(MemoryBudget().total // 4, sys.maxsize)
 """For files that are being read and decoded, besides their pixels, however many threads there are."""
@@ -89,19 +87,3 @@ def _read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings
 
 Reading: TypeAlias = Callable[[ImageFile, Container[bytes], ReadSettings], ReadImage]
 """A function like `read_image`, one that a module defines, so that a child process finds it."""
-
-
-def failure(file: ImageFile, error: Exception | None) -> Failure:
-    """Say why a file was not read."""
-    pixels = 0
-    if isinstance(error, UnreadableImage):
-        reason, code, pixels = str(error), error.code, error.pixels
-    elif isinstance(error, TimedOut):
-        reason, code = str(error), FailureCode.TIMED_OUT
-    elif isinstance(error, ChildDied):
-        reason, code = f"ended the process that decoded it, twice ({error})", FailureCode.CRASHED_DECODER
-    elif isinstance(error, MemoryError):
-        reason, code = "not enough memory to read it", FailureCode.OUT_OF_MEMORY
-    else:
-        reason, code = f"could not be decoded: {type(error).__name__}: {error}", FailureCode.INTERNAL
-    return Failure(file.path, reason, code, file.size, file.mtime_ns, pixels)

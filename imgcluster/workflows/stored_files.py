@@ -210,9 +210,7 @@ def sort_files(
         files.changed.sort(key=os.fsencode)
 
 
-def _each_file_once(
-    images: Sequence[StoredImage], folders: RealFolders, notify: Notify
-) -> list[StoredImage]:
+def _each_file_once(images: Sequence[StoredImage], folders: RealFolders, notify: Notify) -> list[StoredImage]:
     """Leave out a file's other paths: through a linked folder, or where case or composition do not count."""
     counted = Counter(image.key for image in images)
     found: defaultdict[tuple[bytes, str], set[str]] = defaultdict(set)

@@ -22,11 +22,10 @@ from imgcluster.analysis.clustering import cluster
 from imgcluster.analysis.scoring import evaluate
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.cli.places import choose_network, network_places
+from imgcluster.images import PREPROCESSING_VERSION
 from imgcluster.images.decode import decode
-from imgcluster.images.resize import PREPROCESSING_VERSION
 from imgcluster.networks.choice import NetworkChoice
-from imgcluster.networks.conversion import Calibration
-from imgcluster.networks.recipe import has_native_bfloat16
+from imgcluster.networks.recipe import Calibration, has_native_bfloat16
 from imgcluster.networks.selection import choose
 from imgcluster.records import SilentProgress
 from imgcluster.store.store import FeatureStore

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from imgcluster.errors import UsageError
-from imgcluster.images.resize import PREPROCESSING_VERSION
+from imgcluster.images import PREPROCESSING_VERSION
 from imgcluster.networks.catalog import OFFLINE_NETWORK, PackagedWeights, find_network, networks, register
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.selection import choose

@@ -7,7 +7,7 @@ import pytest
 from network_data import cosine
 
 from imgcluster.networks.choice import NetworkChoice
-from imgcluster.networks.conversion import Calibration
+from imgcluster.networks.recipe import Calibration
 from imgcluster.networks.selection import choose
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from imgcluster.workflows import batch
 from imgcluster.workflows.batch import KnownKeys
 from imgcluster.workflows.batch_writer import BatchWriter
 from imgcluster.workflows.pipeline import Pipeline, ReadImages
-from imgcluster.workflows.read_image import ReadSettings
+from imgcluster.workflows.read_image import ReadSettings, read_image
 
 SETTINGS = ReadSettings(FakeSource().space.input_size, DecodeLimits(), timeout=30)
 
@@ -52,5 +52,7 @@ def test_batches_are_filled_however_large_they_are(
     monkeypatch.setattr(batch, "_FILES_PER_BATCH", 2)
     network = FakeNetwork(batch_size=size)
     files = image_files(tmp_path, 2 * size)
-    list(Pipeline(FakeSource(network), ReadImages(SETTINGS), LocalEngine(), KnownKeys()).run(files))
+    list(
+        Pipeline(FakeSource(network), ReadImages(SETTINGS, read_image), LocalEngine(), KnownKeys()).run(files)
+    )
     assert network.batches == [size, size]
