@@ -247,7 +247,7 @@ def report(*, options: ReportOptions, run: Runner) -> reporting.ReportResult:
 @_command
 def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> int:
     """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
-    return run(make_contact_sheet, **vars(options))
+    return run(make_contact_sheet, options)
 
 
 @_command
@@ -297,7 +297,7 @@ def name(*names: str | Mapping[int | str, str], options: NameOptions, run: Runne
 @_command
 def undo(*, options: UndoOptions, run: Runner) -> Undone:
     """Go one step back; where there is none, or for `all`, take the clusters away; moved images go home."""
-    done = run(take_away, **vars(options))
+    done = run(take_away, options)
     return _with_report(done, options.clusters, run) if done.clusters is not None else done
 
 
@@ -316,13 +316,13 @@ def demo_images(folder: Path, *, run: Runner) -> DemoImages:
 @_command
 def store_info(*, options: ReadStoreOptions, run: Runner) -> storing.StoreInfo:
     """Tell what is in the store."""
-    return run(storing.info, **vars(options))
+    return run(storing.info, options)
 
 
 @_command
 def store_verify(*, options: ReadStoreOptions, run: Runner) -> storing.Verification:
     """Check structure and every checksum of the store."""
-    return run(storing.verify, **vars(options))
+    return run(storing.verify, options)
 
 
 @_command
@@ -334,7 +334,7 @@ def store_repair(*, options: StoreOptions, run: Runner) -> storing.Repair:
 @_command
 def store_prune(*, options: PruneOptions, run: Runner) -> storing.Pruned:
     """Forget paths that are gone and rows that no path leads to; `dry_run` only tells."""
-    return run(storing.prune, **vars(options))
+    return run(storing.prune, options)
 
 
 @_command

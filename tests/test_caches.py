@@ -13,7 +13,7 @@ from in_process import answer, imgcluster
 
 from imgcluster import caches
 from imgcluster.cli.places import thumbnail_folder
-from imgcluster.workflows.options import ReportOptions
+from imgcluster.workflows.options import PruneOptions, ReportOptions
 from imgcluster.workflows.report import report
 from imgcluster.workflows.store import prune
 
@@ -80,7 +80,7 @@ def test_thumbnails_of_pictures_that_are_gone_go_with_their_rows(cache: Path, tm
     assert len(kept) == 6
     shutil.rmtree(desk.photos / "red")
     shutil.rmtree(desk.out)
-    prune(desk.store, thumbnails=thumbnail_folder())
+    prune(PruneOptions(store=desk.store), thumbnails=thumbnail_folder())
     assert len(list((cache / "thumbnails").rglob("*.jpg"))) == 4
 
 

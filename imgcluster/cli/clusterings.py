@@ -96,7 +96,7 @@ def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> Answers:
     """Draw one cluster as one picture."""
     from imgcluster.workflows.contact_sheet import make_contact_sheet
 
-    images = run(make_contact_sheet, **vars(options))
+    images = run(make_contact_sheet, options)
     cluster = int(options.cluster) if options.cluster.isdecimal() else options.cluster
     yield Answer({"out": options.out, "cluster": cluster, "images": images})
     console.say(f"{quantity(images, 'image')} of cluster {options.cluster} drawn in {options.out}")
@@ -153,7 +153,7 @@ def undo(*, options: UndoOptions, run: Runner) -> Answers:
     """Go one step back to the clustering before; where there was none, take the clusters away."""
     from imgcluster.workflows import undo as workflow
 
-    done = run(workflow.undo, **vars(options))
+    done = run(workflow.undo, options)
     again = done.clusters is not None and done.had_report
     page = run.report_again(options.clusters) if again else None
     answer = {name: value for name, value in vars(done).items() if name not in {"had_report", "mode"}}

@@ -22,7 +22,7 @@ def info(*, options: ReadStoreOptions, run: Runner) -> Answers:
     """Tell what is in the store."""
     from imgcluster.workflows import store as workflow
 
-    found = run(workflow.info, **vars(options))
+    found = run(workflow.info, options)
     spaces = [
         {
             "name": space.name,
@@ -52,7 +52,7 @@ def verify(*, options: ReadStoreOptions, run: Runner) -> Answers:
     """Check structure and every checksum; exit 1 where something is wrong."""
     from imgcluster.workflows import store as workflow
 
-    found = run(workflow.verify, **vars(options))
+    found = run(workflow.verify, options)
     problems = found.problems
     yield Answer({"rows": found.rows, "problems": problems}, status=1 if problems else 0)
     counted = quantity(len(problems), "problem")
@@ -82,7 +82,7 @@ def prune(*, options: PruneOptions, run: Runner) -> Answers:
     """Forget paths that are gone and rows that no path leads to; the file shrinks."""
     from imgcluster.workflows import store as workflow
 
-    done = run(workflow.prune, **vars(options))
+    done = run(workflow.prune, options)
     yield Answer(done)
     gone = f"{quantity(done.paths, 'path')} and {quantity(done.rows, 'row')}"
     if done.dry_run:

@@ -21,6 +21,7 @@ from imgcluster.store.repair import verify as verify_store
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import find_stores, open_features
 from imgcluster.tabular import Tabular
+from imgcluster.workflows.options import PruneOptions, ReadStoreOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,11 +59,10 @@ class StoreInfo(Tabular):
         return {name: [getattr(space, name) for space in self.spaces] for name in names}
 
 
-def info(
-    store: str, *, no_lock: bool = False, partial: bool = False, progress: Progress = SILENT
-) -> StoreInfo:
+def info(options: ReadStoreOptions, *, progress: Progress = SILENT) -> StoreInfo:
     """Describe a store or a set of stores. Raises StoreError where there is none."""
-    with open_features(store, lock=not no_lock, partial=partial, notify=progress.note) as features:
+    lock, partial = not options.no_lock, options.partial
+    with open_features(options.store, lock=lock, partial=partial, notify=progress.note) as features:
         return StoreInfo(
             schema=features.schema,
             bytes=features.file_bytes,
@@ -73,13 +73,11 @@ def info(
         )
 
 
-def verify(
-    store: str, *, no_lock: bool = False, partial: bool = False, progress: Progress = SILENT
-) -> Verification:
+def verify(options: ReadStoreOptions, *, progress: Progress = SILENT) -> Verification:
     """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
-    paths = find_stores(store, partial=partial)
-    found = [verify_store(path, lock=not no_lock, progress=progress) for path in paths]
-    if paths == (store,):
+    paths = find_stores(options.store, partial=options.partial)
+    found = [verify_store(path, lock=not options.no_lock, progress=progress) for path in paths]
+    if paths == (options.store,):
         return found[0]
     problems = (
         f"{path}: {problem}" for path, one in zip(paths, found, strict=True) for problem in one.problems
@@ -87,16 +85,7 @@ def verify(
     return Verification(sum(one.rows for one in found), tuple(problems))
 
 
-def prune(
-    store: str,
-    *,
-    clusters: Sequence[str] = (),
-    force: bool = False,
-    dry_run: bool = False,
-    no_lock: bool = False,
-    thumbnails: str | None = None,
-    progress: Progress = SILENT,
-) -> Pruned:
+def prune(options: PruneOptions, *, thumbnails: str | None = None, progress: Progress = SILENT) -> Pruned:
     """Remove from a store what belongs to images that are gone.
 
     Images that ``--mode move`` put into a clustering are not: clusterings in the current folder, beside the
@@ -104,12 +93,8 @@ def prune(
 
     Parameters
     ----------
-    clusters
-        Other clusterings that images were moved into.
     thumbnails
         A folder of thumbnails: those of the images that are gone go, too.
-    dry_run
-        Only tell what would go.
 
     Raises
     ------
@@ -117,13 +102,13 @@ def prune(
         Where a clustering is damaged, unfinished or none at all, or what `store.prune` refuses. Without
         `force` also where a folder that this user may not look into could be a clustering with the images.
     """
-    for folder in clusters:
+    for folder in options.clusters:
         read_manifest(folder)
-    lock = not no_lock
+    store, force, dry_run, lock = options.store, options.force, options.dry_run, not options.no_lock
     with FeatureStore(store, lock=lock, notify=progress.note) as features:
         places = (os.path.dirname(features.path), os.getcwd(), *features.scanned_folders())
         before = _keys(features)
-    known = dict.fromkeys(map(os.path.realpath, (*clusters, *_clusterings_in(places))))
+    known = dict.fromkeys(map(os.path.realpath, (*options.clusters, *_clusterings_in(places))))
     moved = [
         (image.original, image.key)
         for folder in known

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.options import place_of
@@ -22,46 +21,30 @@ from imgcluster.workflows.clustering_folder import (
     read_folder,
     remake,
 )
+from imgcluster.workflows.options import UndoOptions
 
 
 def undo(
-    clusters: str | os.PathLike[str] = "clusters",
-    *,
-    all: bool = False,  # noqa: A002 - the option's name
-    force: bool = False,
-    trust: Sequence[str] = (),
-    dry_run: bool = False,
-    owner: Ownership = IN_MEMORY,
-    progress: Progress = SILENT,
+    options: UndoOptions | None = None, *, owner: Ownership = IN_MEMORY, progress: Progress = SILENT
 ) -> Undone:
     """Put the clustering before back, or, where there was none, remove what `cluster` put into a folder.
-
-    Parameters
-    ----------
-    all
-        Remove it in any case.
-    force
-        Also where images were replaced since, or moved by hand.
-    trust
-        Folders that images may go back to from a clustering that `owner` does not know.
-    dry_run
-        Only tell what would go.
 
     Raises
     ------
     ImgclusterError
         Where the folder is not ours, or another file has taken the place of a moved image.
     """
-    out = os.fspath(clusters)
-    take_over(out, trust, owner, progress.note, dry_run=dry_run)
-    if not all and not dry_run and os.path.isdir(out):
+    options = options or UndoOptions()
+    out, dry_run = options.clusters, options.dry_run
+    take_over(out, options.trust, owner, progress.note, dry_run=dry_run)
+    if not options.all and not dry_run and os.path.isdir(out):
         recover(out, progress.note, owner)
-    folder = None if all or (dry_run and trust) else _with_steps(out, owner)
+    folder = None if options.all or (dry_run and options.trust) else _with_steps(out, owner)
     if folder is not None:
-        return _step_back(folder, owner, progress, force=force, dry_run=dry_run)
+        return _step_back(folder, owner, progress, force=options.force, dry_run=dry_run)
     if dry_run:
-        return would_undo(out, owner, trust)
-    return take_away(out, force=force, progress=progress, owner=owner)
+        return would_undo(out, owner, options.trust)
+    return take_away(out, force=options.force, progress=progress, owner=owner)
 
 
 def _with_steps(out: str, owner: Ownership) -> ClusteringFolder | None:

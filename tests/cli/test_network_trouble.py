@@ -12,6 +12,7 @@ from fakes import FakeNetwork, FakeSource, write_images
 from in_process import answer, imgcluster
 
 from imgcluster.records import Embeddings, Pixels
+from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.store import info, verify
 
 CAUSE = "CUDA_ERROR_UNKNOWN: device lost"
@@ -65,9 +66,9 @@ def test_a_network_that_breaks_is_told_in_a_line_and_what_was_done_is_kept(
     assert done.exit_code == 1
     assert sum(CAUSE in line for line in done.stderr.splitlines()) == 1
     assert "Traceback" not in done.output
-    assert verify(desk.store).problems == ()
+    assert verify(ReadStoreOptions(store=desk.store)).problems == ()
     done_by_network = sum(source.network.batches)
-    assert info(desk.store).spaces[0].rows == 15 + done_by_network
+    assert info(ReadStoreOptions(store=desk.store)).spaces[0].rows == 15 + done_by_network
     choose(monkeypatch, FakeSource())
     done = answer("extract", "more", cwd=desk.folder)
     assert (done["new"], done["failed"]) == (12 - done_by_network, 0)

@@ -22,6 +22,7 @@ from imgcluster.store.lock import WriterLock
 from imgcluster.store.repair import repair, verify
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.table import Entries, append_entries
+from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.store import info
 
 
@@ -410,13 +411,13 @@ def test_an_older_store_is_migrated_by_a_writer_and_keeps_its_rows(path, monkeyp
         file.attrs["note"] = "new"
 
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, add_note))
-    assert info(path).schema == version
+    assert info(ReadStoreOptions(store=path)).schema == version
     fill(path, 2, start=3)
     with h5py.File(path) as file:
         assert (file.attrs["schema"], file.attrs["note"]) == (version + 1, "new")
     with FeatureStore(path) as store:
         np.testing.assert_array_equal(store.read(SPACE.name, rows(0, 5)[0]), rows(0, 5)[1])
-    assert info(path).schema == version + 1
+    assert info(ReadStoreOptions(store=path)).schema == version + 1
 
 
 OLD_FAILURES = {

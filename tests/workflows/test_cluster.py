@@ -17,7 +17,7 @@ from imgcluster.output.marker import Marker, write_marker
 from imgcluster.records import Embeddings, FeatureSpace, Pixels
 from imgcluster.workflows import cluster as workflow
 from imgcluster.workflows.name import name as name_clusters
-from imgcluster.workflows.options import ClusterOptions, NameOptions
+from imgcluster.workflows.options import ClusterOptions, NameOptions, UndoOptions
 from imgcluster.workflows.undo import undo
 
 WRITTEN = ("assignments.csv", "clustering.json", "model.npz")
@@ -75,7 +75,7 @@ def test_images_that_were_moved_into_the_clusters_stay_in_folders_beside_a_table
     desk.cluster(2, mode="table", out=desk.out)
     assert contents(pictures(desk.out)) == before
     assert {image.path != image.original for image in read_assignments(str(desk.out))} == {True, False}
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert len(pictures(desk.photos)) == IMAGES + 1
 
 
@@ -163,7 +163,7 @@ def test_moved_images_are_clustered_again_with_another_k_and_go_back(desk: Desk)
     again = desk.cluster(3)
     assert (again.images, again.sizes) == (IMAGES, (5, 5, 5))
     assert {p.original for p in read_assignments(str(desk.out))} == {str(path) for path in before}
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert {path: path.read_bytes() for path in pictures(desk.photos)} == before
     assert not desk.out.exists()
 
@@ -180,7 +180,7 @@ def test_a_new_image_at_the_old_path_of_a_moved_one_does_not_evict_it(desk: Desk
     assert before in contents(pictures(desk.out))
     # Both came from one path: one can go back there, and none is lost.
     everything = contents(pictures(desk.out))
-    assert len(undo(desk.out, all=True).left) == 1
+    assert len(undo(UndoOptions(clusters=desk.out, all=True)).left) == 1
     assert contents(pictures(desk.folder)) == everything
 
 
@@ -215,7 +215,7 @@ def test_moved_images_can_be_extracted_again_where_they_lie(desk: Desk) -> None:
     for k in (2, 3, 4):
         result = desk.cluster(k, network=("other",), mode="move")
         assert (result.images, result.missing, result.changed) == (IMAGES, 0, 0)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert len(pictures(desk.photos)) == IMAGES
 
 
@@ -234,7 +234,7 @@ def test_moved_images_are_found_from_another_folder(desk: Desk) -> None:
     assert len(pictures(desk.out)) == IMAGES
     moved_on = desk.cluster(2, out=elsewhere, clusters=str(desk.out), mode="move")
     assert (moved_on.images, len(pictures(elsewhere)), len(pictures(desk.out))) == (IMAGES, IMAGES, 0)
-    undo(elsewhere)
+    undo(UndoOptions(clusters=elsewhere))
     assert len(pictures(desk.photos)) == IMAGES
 
 

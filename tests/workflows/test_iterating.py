@@ -22,7 +22,14 @@ from imgcluster.workflows.correct import correct
 from imgcluster.workflows.diff import diff
 from imgcluster.workflows.merge import merge
 from imgcluster.workflows.name import name
-from imgcluster.workflows.options import AssignOptions, CorrectOptions, NameOptions, PickOptions, SweepOptions
+from imgcluster.workflows.options import (
+    AssignOptions,
+    CorrectOptions,
+    NameOptions,
+    PickOptions,
+    SweepOptions,
+    UndoOptions,
+)
 from imgcluster.workflows.pick import pick
 from imgcluster.workflows.sweep import sweep
 from imgcluster.workflows.sweep_report import report_sweep
@@ -58,9 +65,9 @@ def test_a_name_is_that_of_the_folder_and_in_all_that_is_told(desk: Desk, mode: 
     with (desk.out / "assignments.csv").open(newline="") as table:
         assert sum(row["name"] == "cats" for row in csv.DictReader(table)) == 5
     # It is a step like any other, and nothing is lost with it.
-    undo(desk.out)
+    undo(UndoOptions(clusters=desk.out))
     assert folders(desk) == before
-    undo(desk.out)
+    undo(UndoOptions(clusters=desk.out))
     assert len(pictures(desk.photos)) == IMAGES
     assert not desk.out.exists()
 
@@ -165,11 +172,15 @@ def test_an_image_moved_by_hand_stops_a_step_in_any_direction(desk: Desk) -> Non
     moved = pictures(first)[0]
     moved.rename(second / moved.name)
     before = everything(desk.out)
-    for step in (lambda: give(desk, "0=cats"), lambda: undo(desk.out), lambda: desk.cluster(3)):
+    for step in (
+        lambda: give(desk, "0=cats"),
+        lambda: undo(UndoOptions(clusters=desk.out)),
+        lambda: desk.cluster(3),
+    ):
         with pytest.raises(ImgclusterError, match=r"moved by hand .*imgcluster correct"):
             step()
         assert everything(desk.out) == before
-    undo(desk.out, force=True)
+    undo(UndoOptions(clusters=desk.out, force=True))
     assert len(folders(desk)) == 3
 
 
@@ -177,8 +188,8 @@ def test_back_from_moved_images_they_are_at_home(desk: Desk) -> None:
     desk.cluster(mode="symlink")
     before = everything(desk.folder)
     desk.cluster(2, mode="move")
-    assert undo(desk.out, dry_run=True).steps == 0
-    done = undo(desk.out)
+    assert undo(UndoOptions(clusters=desk.out, dry_run=True)).steps == 0
+    done = undo(UndoOptions(clusters=desk.out))
     assert done.returned == IMAGES
     assert {
         path: data for path, data in everything(desk.folder).items() if path.name != ".imgcluster.json"
@@ -189,8 +200,8 @@ def test_back_from_moved_images_they_are_at_home(desk: Desk) -> None:
 def test_all_is_taken_away_at_once_where_that_is_wanted(desk: Desk) -> None:
     for k in (2, 3, 4):
         desk.cluster(k)
-    assert undo(desk.out, all=True, dry_run=True).removed > IMAGES
-    undo(desk.out, all=True)
+    assert undo(UndoOptions(clusters=desk.out, all=True, dry_run=True)).removed > IMAGES
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not desk.out.exists()
 
 
@@ -229,9 +240,9 @@ def test_where_no_step_back_can_be_taken_nothing_goes(desk: Desk, change: Callab
     before = everything(desk.out)
     for dry_run in (True, False):
         with pytest.raises(ImgclusterError, match="undo --all"):
-            undo(desk.out, dry_run=dry_run)
+            undo(UndoOptions(clusters=desk.out, dry_run=dry_run))
     assert everything(desk.out) == before
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not pictures(desk.out)
 
 
@@ -274,7 +285,7 @@ def test_a_clustering_that_another_run_made_meanwhile_is_built_upon(desk: Desk) 
     desk.progress = Meddler(when="finding clusters", act=lambda: Desk(desk.folder).cluster() and None)
     desk.cluster(2)
     assert len(folders(desk)) == 2
-    undo(desk.out)
+    undo(UndoOptions(clusters=desk.out))
     assert len(folders(desk)) == 3
 
 
@@ -404,7 +415,7 @@ def test_merged_clusters_stay_together_and_take_their_new_images(desk: Desk) -> 
     merge(["grass", "sky"], NameOptions(clusters=str(desk.out)), progress=desk.progress)
     assert desk.progress.said("0 grass: the name sky is given up")
     for _ in range(4):
-        undo(desk.out)
+        undo(UndoOptions(clusters=desk.out))
     assert set(folders(desk)) == {"0", "1 grass", "2"}
     for wrong in (["0"], ["0", "0"], ["0", "9"]):
         with pytest.raises(UsageError):
@@ -436,7 +447,7 @@ def test_new_images_are_placed_once_and_taken_back_by_undo(desk: Desk, mode: str
         assert len(pictures(desk.out / "0 cats")) == 7
     after = {path.relative_to(desk.out): path.lstat().st_ino for path in pictures(desk.out)}
     assert before.items() <= after.items()
-    undo(desk.out)
+    undo(UndoOptions(clusters=desk.out))
     assert len(pictures(desk.folder / "new")) == 2
     assert len(pictures(desk.out)) == IMAGES
 

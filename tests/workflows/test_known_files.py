@@ -30,11 +30,13 @@ from imgcluster.workflows.name import name
 from imgcluster.workflows.options import (
     AssignOptions,
     ClusterOptions,
+    ContactSheetOptions,
     DuplicatesOptions,
     ExtractOptions,
     NameOptions,
     PickOptions,
     SimilarOptions,
+    UndoOptions,
 )
 from imgcluster.workflows.pick import pick
 from imgcluster.workflows.similar import similar
@@ -158,7 +160,7 @@ def test_a_file_counts_once_however_its_path_is_spelled(desk: Desk) -> None:
     assert desk.cluster(mode="move").images == IMAGES
     assert desk.progress.said(f"{2 * IMAGES} paths lead to files that have another path in the store")
     assert pictures(desk.photos) == []
-    undo(desk.out, progress=desk.progress)
+    undo(UndoOptions(clusters=desk.out), progress=desk.progress)
     assert sorted(path.read_bytes() for path in pictures(desk.photos)) == before
 
 
@@ -250,7 +252,9 @@ def test_commands_that_read_a_foreign_clustering_say_so(desk: Desk, marker: str)
         "diff": lambda notes: diff(str(desk.out), own, owner=stranger, progress=notes),
         "evaluate": lambda notes: evaluate(clusters=desk.out, owner=stranger, progress=notes),
         "contact-sheet": lambda notes: make_contact_sheet(
-            0, str(desk.folder / "sheet.png"), clusters=desk.out, owner=stranger, progress=notes
+            ContactSheetOptions(cluster=0, out=str(desk.folder / "sheet.png"), clusters=desk.out),
+            owner=stranger,
+            progress=notes,
         ),
         "similar": lambda notes: similar(
             pictures(desk.photos)[0],

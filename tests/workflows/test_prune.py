@@ -13,6 +13,7 @@ from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, StoreError
 from imgcluster.output.life import new_tree
+from imgcluster.workflows.options import PruneOptions, UndoOptions
 from imgcluster.workflows.store import prune
 from imgcluster.workflows.undo import undo
 
@@ -28,10 +29,10 @@ def desk(tmp_path: Path) -> Desk:
 def test_moved_images_keep_their_embeddings(desk: Desk, where: str) -> None:
     out = desk.folder / where
     desk.cluster(mode="move", out=out)
-    done = prune(desk.store)
+    done = prune(PruneOptions(store=desk.store))
     assert (done.rows, done.paths) == (0, 0)
     assert desk.cluster(2, out=out).images == IMAGES
-    undo(out, all=True)
+    undo(UndoOptions(clusters=out, all=True))
     source = FakeSource()
     desk.extract(source=source)
     assert source.loads == 0
@@ -41,10 +42,10 @@ def test_a_clustering_elsewhere_has_to_be_named(desk: Desk, tmp_path: Path) -> N
     out = tmp_path / "elsewhere" / "sorted"
     desk.cluster(mode="move", out=out)
     with pytest.raises(StoreError, match="--clusters"):
-        prune(desk.store)
+        prune(PruneOptions(store=desk.store))
     with pytest.raises(ImgclusterError, match="no clustering in"):
-        prune(desk.store, clusters=[str(desk.photos)])
-    assert prune(desk.store, clusters=[str(out)]).rows == 0
+        prune(PruneOptions(store=desk.store, clusters=[str(desk.photos)]))
+    assert prune(PruneOptions(store=desk.store, clusters=[str(out)])).rows == 0
 
 
 def test_a_moved_image_whose_old_path_is_taken_keeps_its_embedding_too(desk: Desk) -> None:
@@ -57,7 +58,7 @@ def test_a_moved_image_whose_old_path_is_taken_keeps_its_embedding_too(desk: Des
     backdate(desk.photos)
     desk.extract()
     pictures(desk.out / "2")[0].unlink()
-    assert (prune(desk.store).rows, desk.cluster(dry_run=True).images) == (1, IMAGES + 1)
+    assert (prune(PruneOptions(store=desk.store)).rows, desk.cluster(dry_run=True).images) == (1, IMAGES + 1)
 
 
 def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) -> None:
@@ -65,7 +66,7 @@ def test_an_unfinished_clustering_stops_it_for_images_may_lie_there(desk: Desk) 
     left.mkdir()
     pictures(desk.photos)[0].rename(left / "moved.png")
     with pytest.raises(ImgclusterError, match="interrupted run"):
-        prune(desk.store)
+        prune(PruneOptions(store=desk.store))
 
 
 @contextlib.contextmanager
@@ -93,21 +94,21 @@ def test_a_clustering_that_one_may_not_look_into_stops_it_where_anything_would_g
         with pytest.raises(
             ImgclusterError, match=rf"^{desk.out} may hold images that were moved .* --force$"
         ):
-            prune(desk.store, dry_run=True)
-        assert prune(desk.store, dry_run=True, force=True).rows == IMAGES
+            prune(PruneOptions(store=desk.store, dry_run=True))
+        assert prune(PruneOptions(store=desk.store, dry_run=True, force=True)).rows == IMAGES
     desk.out.chmod(0o755)
-    undo(desk.out, all=True)
-    prune(desk.store)
+    undo(UndoOptions(clusters=desk.out, all=True))
+    prune(PruneOptions(store=desk.store))
     desk.out.mkdir(mode=0)
     with as_another_user(desk.folder):
-        assert prune(desk.store, dry_run=True).rows == 0
+        assert prune(PruneOptions(store=desk.store, dry_run=True)).rows == 0
 
 
 def test_what_would_be_forgotten_is_told_and_nothing_is_changed(desk: Desk) -> None:
     first = pictures(desk.photos)[0]
     first.unlink()
     before = Path(desk.store).read_bytes()
-    told = prune(desk.store, dry_run=True, progress=desk.progress)
+    told = prune(PruneOptions(store=desk.store, dry_run=True), progress=desk.progress)
     assert (told.paths, told.rows, told.bytes_after) == (1, 1, told.bytes_before)
     assert desk.progress.said(f"would forget 1 path that lead nowhere, the first: {first}")
     assert Path(desk.store).read_bytes() == before
@@ -116,7 +117,7 @@ def test_what_would_be_forgotten_is_told_and_nothing_is_changed(desk: Desk) -> N
 def test_what_is_forgotten_is_told(desk: Desk) -> None:
     first = pictures(desk.photos)[0]
     first.unlink()
-    assert prune(desk.store, progress=desk.progress).paths == 1
+    assert prune(PruneOptions(store=desk.store), progress=desk.progress).paths == 1
     assert desk.progress.said(str(first))
 
 
@@ -124,4 +125,4 @@ def test_a_damaged_clustering_stops_it(desk: Desk) -> None:
     desk.cluster(mode="move")
     (desk.out / "assignments.csv").write_text("nonsense\n1\n")
     with pytest.raises(ImgclusterError, match="damaged"):
-        prune(desk.store, force=True)
+        prune(PruneOptions(store=desk.store, force=True))

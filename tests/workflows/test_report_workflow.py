@@ -25,7 +25,7 @@ from PIL import Image
 from imgcluster.errors import ImgclusterError, MissingExtra, StoreError, UnreadableImage
 from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.known_images import decode_known
-from imgcluster.workflows.options import ReportOptions
+from imgcluster.workflows.options import ReportOptions, UndoOptions
 from imgcluster.workflows.report import ReportResult, report
 from imgcluster.workflows.undo import undo
 
@@ -91,7 +91,7 @@ def test_a_report_can_be_written_again_and_is_replaced_by_the_next_clustering(de
 
 def test_undo_takes_the_report_away(desk: Desk) -> None:
     run(desk)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not desk.out.exists()
 
 
@@ -106,7 +106,7 @@ def test_a_foreign_file_inside_the_report_survives_all_of_that(desk: Desk) -> No
     desk.cluster(2, force=True)
     assert note.read_text() == "mine"
     run(desk)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert [path for path in desk.out.rglob("*") if path.is_file()] == [note]
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_during_a_report_is_in_nobodys_way(desk: Desk, stage: str) -> Non
     assert not list(desk.out.glob("report*"))
     desk.cluster(2)
     run(desk)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not desk.out.exists()
 
 
@@ -151,7 +151,7 @@ def test_a_report_that_is_killed_is_in_nobodys_way(desk: Desk, stage: str) -> No
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     run(desk)
     desk.cluster(2)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not desk.out.exists()
 
 
@@ -163,7 +163,7 @@ def test_a_clustering_that_is_replaced_during_its_report_stays_whole(desk: Desk)
     assert len(list(desk.out.glob("[0-9]/*"))) == IMAGES
     run(desk)
     desk.cluster(4)
-    undo(desk.out, all=True)
+    undo(UndoOptions(clusters=desk.out, all=True))
     assert not desk.out.exists()
 
 

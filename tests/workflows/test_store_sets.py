@@ -28,6 +28,7 @@ from imgcluster.workflows.options import (
     DuplicatesOptions,
     ExportOptions,
     ExtractOptions,
+    ReadStoreOptions,
     SimilarOptions,
     SweepOptions,
 )
@@ -124,7 +125,7 @@ def test_a_shard_without_an_image_is_a_store_all_the_same(tmp_path: Path) -> Non
     for number in range(1, 4):
         store = str(tmp_path / f"features-{number}-of-3.h5")
         extract([image], ExtractOptions(shard=f"{number}/3", store=store), source=FakeSource(space=SPACE))
-    assert info(str(tmp_path / "features-*.h5")).spaces[0].rows == 1
+    assert info(ReadStoreOptions(store=str(tmp_path / "features-*.h5"))).spaces[0].rows == 1
 
 
 @pytest.mark.parametrize("paths", [(), ("red", "blue")])
@@ -160,11 +161,13 @@ def test_a_sweep_similar_images_and_duplicates_are_those_of_the_merged_store(
 def test_info_verify_and_export_see_the_whole_set(
     sharded: Desk, stores: tuple[str, str], tmp_path: Path
 ) -> None:
-    one, other = (info(store) for store in stores)
+    one, other = (info(ReadStoreOptions(store=store)) for store in stores)
     assert (one.paths, one.failures, one.spaces) == (other.paths, other.failures, other.spaces)
     assert one.bytes == sum(map(os.path.getsize, members(sharded)))
     assert len(one.runs) == len(other.runs) == 4
-    assert verify(stores[0]).rows >= 19  # the copy may be in another store than what it is one of
+    assert (
+        verify(ReadStoreOptions(store=stores[0])).rows >= 19
+    )  # the copy may be in another store than what it is one of
     archives = []
     for number, store in enumerate(stores):
         export(ExportOptions(store=store, out=str(tmp_path / f"{number}.npz")))
@@ -201,7 +204,7 @@ def test_a_damaged_row_names_its_store(sharded: Desk, tmp_path: Path) -> None:
     bad.write_bytes(data.replace(row, b"\1" + row[1:]))
     with pytest.raises(StoreError, match=r"features-2-of-3.h5: 1 rows .* are damaged"):
         sweep((), SweepOptions(store=str(tmp_path / "*.h5"), k=(2,)))
-    (problem,) = verify(str(tmp_path / "*.h5")).problems
+    (problem,) = verify(ReadStoreOptions(store=str(tmp_path / "*.h5"))).problems
     assert str(bad) in problem
 
 
@@ -233,13 +236,13 @@ def test_a_set_that_lacks_one_is_refused_by_every_command(sharded: Desk, tmp_pat
         shutil.copy(path, tmp_path)
     pattern = str(tmp_path / "*.h5")
     for command in (
-        lambda: info(pattern),
-        lambda: verify(pattern),
+        lambda: info(ReadStoreOptions(store=pattern)),
+        lambda: verify(ReadStoreOptions(store=pattern)),
         lambda: sweep((), SweepOptions(store=pattern)),
         lambda: similar(sharded.photos / "red" / "red1.png", SimilarOptions(store=pattern)),
         lambda: export(ExportOptions(store=pattern, out=str(tmp_path / "x.npz"))),
     ):
         with pytest.raises(ImgclusterError, match=r"lacks .*features-1-of-3.h5.*--shard 1/3.*--partial"):
             command()
-    assert info(pattern, partial=True).paths < 19
+    assert info(ReadStoreOptions(store=pattern, partial=True)).paths < 19
     assert sweep((), SweepOptions(store=pattern, partial=True, k=(2,))).images < 18

@@ -13,6 +13,7 @@ from fakes import FakeSource
 
 from imgcluster.workflows.assign import AssignOptions, assign
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
+from imgcluster.workflows.options import ReadStoreOptions
 from imgcluster.workflows.store import info, verify
 
 SECONDS = {1601: -11_644_473_600, 1969: -1000, 2300: 10_413_792_000, 2600: 20_000_000_000}
@@ -42,7 +43,7 @@ def test_their_files_are_embedded_once_and_every_command_goes_on(desk: Desk) -> 
     for mode in ("hardlink", "copy", "move"):
         result = desk.cluster(mode=mode, out=desk.folder / mode)
         assert (result.images, result.changed, result.missing) == (6, 0, 0)
-    assert verify(desk.store).problems == ()
-    assert info(desk.store).failures == 1
+    assert verify(ReadStoreOptions(store=desk.store)).problems == ()
+    assert info(ReadStoreOptions(store=desk.store)).failures == 1
     assigned = assign([desk.folder / "copy" / "0"], AssignOptions(clusters=str(desk.folder / "copy")))
     assert assigned.new == 0

@@ -20,7 +20,7 @@ from imgcluster.records import SILENT, Embeddings, Pixels, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.workflows.contact_sheet import make_contact_sheet
 from imgcluster.workflows.extract import ExtractOptions, ExtractResult, extract
-from imgcluster.workflows.options import ReportOptions
+from imgcluster.workflows.options import ContactSheetOptions, ReportOptions
 from imgcluster.workflows.report import report
 
 SIZE = FakeSource().space.input_size
@@ -99,7 +99,7 @@ def test_network_thumbnail_and_contact_sheet_show_the_same_side_up(tmp_path: Pat
     desk.cluster(1)
     thumbnails = tmp_path / "thumbnails"
     report(ReportOptions(clusters=str(desk.out)), thumbnails=str(thumbnails))
-    make_contact_sheet(0, str(tmp_path / "sheet.png"), clusters=desk.out)
+    make_contact_sheet(ContactSheetOptions(cluster=0, out=str(tmp_path / "sheet.png"), clusters=desk.out))
     (thumbnail,) = thumbnails.rglob("*.jpg")
     shown = np.asarray(Image.open(thumbnail))
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
