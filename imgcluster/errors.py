@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -22,6 +23,15 @@ class ImgclusterError(Exception):
     exit_code = 1
     failures: Sequence[tuple[str, str]] = ()
     """Paths and reasons, where single files are to blame."""
+
+
+@contextmanager
+def explained(what: str, advice: str = "") -> Iterator[None]:
+    """Around what the system may refuse: an ImgclusterError says what could not be done, and its reason."""
+    try:
+        yield
+    except OSError as error:
+        raise ImgclusterError(f"{what}: {error.strerror or error}{advice}") from error
 
 
 class ChangedMeanwhile(ImgclusterError):

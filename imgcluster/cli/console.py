@@ -30,7 +30,7 @@ from rich.text import Text
 
 from imgcluster.cli import interrupts
 from imgcluster.cli.streams import without_noise
-from imgcluster.errors import ImgclusterError, quantity
+from imgcluster.errors import ImgclusterError, explained, quantity
 from imgcluster.files import leads_out, open_named
 from imgcluster.held import at
 
@@ -81,17 +81,13 @@ def speak(*, quiet: bool = False, log: str | None = None) -> None:
 
 
 def _open_log(path: str) -> TextIO:
-    try:
+    with explained(f"cannot write {path}", "; name another file for --log"):
         elsewhere, flags = leads_out(path), os.O_RDWR | os.O_APPEND
         if elsewhere or os.path.exists(path):
             descriptor = open_named(path, flags)
         else:
             with at(os.path.realpath(path)) as held:
                 descriptor = open_named(held, flags | os.O_CREAT)
-    except OSError as error:
-        raise ImgclusterError(
-            f"cannot write {path}: {error.strerror}; name another file for --log"
-        ) from error
     head = os.pread(descriptor, 40, 0).decode(errors="replace")
     if (head or elsewhere) and not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", head):
         os.close(descriptor)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from imgcluster.child import ChildDied, TimedOut
 
@@ -142,19 +142,10 @@ def stream(
 
 
 def in_order(
-    engine: Engine,
-    job: Job[Item, Result],
-    items: Iterable[Item],
-    *,
-    timeout: float = math.inf,
-    stopping: Callable[[], bool] = lambda: False,
-    tries: int = 1,
-    cut: Callable[[Item], Sequence[Item]] = lambda item: (item,),
+    engine: Engine, job: Job[Item, Result], items: Iterable[Item], **more: Any
 ) -> Iterator[Outcome[Item, Result]]:
-    """Do a job with each item; yield the outcomes in the order in which `stream` has them."""
-    yield from filter(
-        None, stream(engine, job, items, timeout=timeout, stopping=stopping, tries=tries, cut=cut)
-    )
+    """Do as `stream`, with its keywords, and yield the outcomes alone."""
+    yield from filter(None, stream(engine, job, items, **more))
 
 
 def result_of(outcome: Outcome[Item, Result]) -> Result:

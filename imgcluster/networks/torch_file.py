@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, explained
 from imgcluster.files import named
 
 _STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
@@ -65,11 +65,8 @@ def read_torch_file(path: str, sha256: str) -> dict[str, NDArray[Any]]:
     ImgclusterError
         The digest differs, or the file holds anything but arrays of float32 and int64.
     """
-    try:
-        with named(path) as file:
-            data = file.read()
-    except OSError as error:
-        raise ImgclusterError(f"cannot read {path}: {error.strerror}") from error
+    with explained(f"cannot read {path}"), named(path) as file:
+        data = file.read()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ImgclusterError(
             f"{path} is not the file that was published (its SHA-256 differs); install it again"

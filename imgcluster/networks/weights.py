@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from imgcluster.errors import ImgclusterError, MissingExtra, UsageError
+from imgcluster.errors import ImgclusterError, MissingExtra, UsageError, explained
 from imgcluster.files import file_digest, open_named
 from imgcluster.networks.catalog import (
     DEFAULT_NETWORK,
@@ -209,18 +207,10 @@ def _published(
 
 
 def _found(path: str, origin: str) -> Weights:
-    with _explained(path):
+    with explained(f"cannot read the weights {path}"):
         return Weights(path, file_digest(path), origin)
 
 
 def _md5(path: str) -> str:
-    with _explained(path), os.fdopen(open_named(path), "rb") as file:
+    with explained(f"cannot read the weights {path}"), os.fdopen(open_named(path), "rb") as file:
         return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-
-
-@contextmanager
-def _explained(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ImgclusterError(f"cannot read the weights {path}: {error.strerror}") from error

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import explained
 from imgcluster.files import create
 from imgcluster.held import at, make_folders
 from imgcluster.output.marker import Marker
@@ -68,19 +68,17 @@ def write_report(  # noqa: PLR0913
         The folder cannot be written, holds a file of somebody else where a page goes, or was clustered again.
     """
     require_report_libraries()
-    try:
-        with staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner, wait) as made:
-            kept = Kept.of(thumbnail_folder, ((image.key, image.mode) for image in images))
-            for file in _files(summary, images, kept, map_limit, seed, progress):
-                path = os.path.join(made, file.name)
-                make_folders(os.path.dirname(path))
-                with at(path) as place, create(place, file.mode) as stream:
-                    stream.write(file.data)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ImgclusterError(
-            f"cannot write the report to {out}: {reason}; make room there or choose another folder"
-        ) from error
+    advice = "; make room there or choose another folder"
+    with (
+        explained(f"cannot write the report to {out}", advice),
+        staged_install(out, (_PAGE, _FOLDER), expected_marker, progress.note, owner, wait) as made,
+    ):
+        kept = Kept.of(thumbnail_folder, ((image.key, image.mode) for image in images))
+        for file in _files(summary, images, kept, map_limit, seed, progress):
+            path = os.path.join(made, file.name)
+            make_folders(os.path.dirname(path))
+            with at(path) as place, create(place, file.mode) as stream:
+                stream.write(file.data)
     return os.path.join(out, _PAGE)
 
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from imgcluster.errors import ImgclusterError
+from imgcluster.errors import ImgclusterError, explained
 from imgcluster.files import leads_out, named, replacing, write_to_device
 from imgcluster.held import at
 from imgcluster.output.tables import csv_bytes
@@ -33,12 +33,10 @@ def write_file(path: str, data: bytes, mark: bytes | None = None, *, most: int =
     ImgclusterError
         When something else is there, or the file cannot be written, with the reason.
     """
-    try:
-        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        with _writing(path):
             write_to_device(path, data)
-            return
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+        return
     with replacing_named(path, data if mark is None else mark, first_line=mark is None, most=most) as file:
         file.write(data)
 
@@ -54,11 +52,8 @@ def replacing_named(
     target = check_target(path, mark, first_line=first_line)
     if os.path.exists(target) and not os.path.isfile(target):
         raise ImgclusterError(f"{path} is a device, which no file takes the place of: name a file")
-    try:
-        with at(target) as place, replacing(place, most=most) as file:
-            yield file
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    with _writing(path), at(target) as place, replacing(place, most=most) as file:
+        yield file
 
 
 def table_file(path: str | None, header: Sequence[str]) -> Callable[[Iterable[Sequence[object]]], None]:
@@ -95,13 +90,10 @@ def check_target(path: str, mark: bytes, *, first_line: bool = False) -> str:
         folder to where nothing of an earlier run is, which somebody else may have put there.
     """
     target = os.path.realpath(path)
-    try:
+    mode, head = stat.S_IFREG, b""
+    with _writing(path), contextlib.suppress(FileNotFoundError):
         mode = os.stat(path).st_mode
         head = _head(target) if stat.S_ISREG(mode) else b""
-    except FileNotFoundError:
-        mode, head = stat.S_IFREG, b""
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     if stat.S_ISDIR(mode):
         raise ImgclusterError(f"{path} is a folder: name a file")
     ours = _first_line(head) == _first_line(mark) if first_line else mark in head
@@ -112,7 +104,8 @@ def check_target(path: str, mark: bytes, *, first_line: bool = False) -> str:
     folder = os.path.dirname(target)
     if stat.S_ISREG(mode) and not os.access(folder, os.W_OK):
         number = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
-        raise _cannot_write(path, OSError(number, os.strerror(number)))
+        with _writing(path):
+            raise OSError(number, os.strerror(number))
     if stat.S_ISREG(mode) and not head and leads_out(path):
         raise ImgclusterError(
             f"{path} is a link that leads to {target}, where this command has written nothing: "
@@ -121,8 +114,8 @@ def check_target(path: str, mark: bytes, *, first_line: bool = False) -> str:
     return target
 
 
-def _cannot_write(path: str, error: OSError) -> ImgclusterError:
-    return ImgclusterError(f"cannot write {path}: {error.strerror}; name another file")
+def _writing(path: str) -> contextlib.AbstractContextManager[None]:
+    return explained(f"cannot write {path}", "; name another file")
 
 
 def _first_line(data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from imgcluster.errors import ImgclusterError, UsageError, quantity
+from imgcluster.errors import ImgclusterError, UsageError, explained, quantity
 from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
 from imgcluster.options import as_arguments, place_of
@@ -211,12 +211,8 @@ def find_folder(clusters: str | os.PathLike[str], owner: Ownership) -> Clusterin
 def read_as_made(out: str, name: str, marker: Marker) -> bytes:
     """Read a file of the clustering in `out`. ImgclusterError where it is not as the marker says."""
     path = os.path.join(out, name)
-    try:
+    with explained(f"cannot read {path}", ": run `imgcluster cluster` again"):
         data = read_told(path, marker.files.get(name))
-    except OSError as error:
-        raise ImgclusterError(
-            f"cannot read {path}: {error.strerror}: run `imgcluster cluster` again"
-        ) from error
     if data is None:
         raise ImgclusterError(f"{path} was changed since it was put there: run `imgcluster cluster` again")
     return data

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.errors import ImgclusterError, MissingExtra
+from imgcluster.errors import MissingExtra, explained
 from imgcluster.files import write_durably
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
@@ -82,7 +82,7 @@ def make_demo_images(folder: str | os.PathLike[str], seed: int = 0) -> DemoImage
     """
     folder = os.fspath(folder)
     written = 0
-    try:
+    with explained(f"cannot fill {folder}", "; name another folder"):
         for number, photograph in enumerate(PHOTOGRAPHS):
             target = os.path.join(folder, photograph.name)
             os.makedirs(target, exist_ok=True)
@@ -92,6 +92,4 @@ def make_demo_images(folder: str | os.PathLike[str], seed: int = 0) -> DemoImage
                 written += 1
                 if not os.path.exists(path):
                     write_durably(path, encode_image(pixels, ".jpg"))
-    except OSError as error:
-        raise ImgclusterError(f"cannot fill {folder}: {error.strerror}; name another folder") from error
     return DemoImages(folder, written, PHOTOGRAPHS)

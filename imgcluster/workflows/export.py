@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
-from imgcluster.errors import ImgclusterError, UnreadableImage
+from imgcluster.errors import UnreadableImage, explained
 from imgcluster.images.contact_sheet import sprite
 from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
@@ -49,10 +49,8 @@ def export(
             {key: named[0] for key, named in paths.items()},
             partial(_sprite, paths, thumbnails, progress),
         )
-        try:
+        with explained(f"cannot write {out}", "; name another"):
             format_.write(exported, out, progress)
-        except OSError as error:
-            raise ImgclusterError(f"cannot write {out}: {error.strerror or error}; name another") from error
     return space
 
 
