@@ -7,7 +7,7 @@ merged by average linkage, follow classes of any size but are rough; a mixture b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,9 @@ class KMeansOrMixture:
 
     @property
     def _kmeans(self) -> KMeansClusterer:
-        return KMeansClusterer("MiniBatchKMeans", self.settings)
+        """Begins alike whatever the seed, if nobody asks for restarts: near solutions can differ much."""
+        seed = 0 if self.settings.restarts is None else self.settings.seed
+        return KMeansClusterer("MiniBatchKMeans", replace(self.settings, seed=seed))
 
     def _better_mixture(
         self, spaces: Spaces, labels: NDArray[np.int32], k: int, *, even: bool

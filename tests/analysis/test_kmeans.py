@@ -11,7 +11,8 @@ from analysis_data import ROUNDING, ArraySource, blobs, keys_of, source_of
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from imgcluster.analysis import features
+from imgcluster.analysis import features, kmeans
+from imgcluster.analysis.centroids import find_nearest
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import CLUSTERERS
 from imgcluster.analysis.clustering import cluster, predict
@@ -256,6 +257,15 @@ def test_the_algorithm_that_is_named_runs_at_every_size_and_its_answer_counts(
     other = {"MiniBatchKMeans": "kmeans", "KMeans": "minibatch-kmeans"}[name]
     fit(source_of(rows), 3, AS_THEY_COME, algorithm=other, restarts=2)
     assert calls == [count]
+
+
+def test_a_centroid_between_two_clusters_changes_places_with_one_of_two_in_a_third() -> None:
+    corners = np.array([[0, 0], [0, 100], [9, 100], [300, 0], [309, 0]], np.float32)
+    points = np.concatenate([corners + offset for offset in ((0, 0), (0, 2), (2, 0), (2, 2))]).astype("f4")
+    stuck = kmeans.lloyd(points, np.array([[1, 0.5], [1, 1.5], [5, 101], [301, 1], [310, 1]], np.float32))
+    assert find_nearest(points, stuck).inertia > 190
+    better = kmeans.exchange(points, stuck)
+    assert sorted(better.tolist()) == (corners + 1).tolist()
 
 
 def test_points_one_rounding_apart_come_to_an_end() -> None:

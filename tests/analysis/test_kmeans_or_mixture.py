@@ -54,11 +54,16 @@ def test_of_classes_of_one_size_k_means_is_the_answer() -> None:
     assert agreement(ours, truth) > 0.9
 
 
-def test_the_seed_does_not_matter_where_a_mixture_is_the_answer() -> None:
-    source = source_of(skewed((400, 80, 60, 40))[0])
-    first, second = (found(source, 4, seed=seed) for seed in (0, 1))
-    assert "penalties" in first.model.fitted
+@pytest.mark.parametrize("sizes", [(400, 80, 60, 40), (30,) * 9])
+def test_the_seed_matters_only_where_restarts_are_asked_for(sizes: tuple[int, ...]) -> None:
+    rows = skewed(sizes)[0] + np.random.default_rng(1).normal(size=(sum(sizes), 40)).astype(np.float32)
+    source = source_of(rows)
+    first, second = (found(source, len(sizes), seed=seed) for seed in (0, 1))
+    assert ("penalties" in first.model.fitted) == (sizes[0] > sizes[-1])
     assert np.array_equal(first.labels, second.labels)
+    if sizes[0] == sizes[-1]:
+        asked = [found(source, len(sizes), seed=seed, restarts=1).labels for seed in (0, 1)]
+        assert not np.array_equal(*asked)
 
 
 @pytest.mark.parametrize("sizes", [(20,) * 9, (900, 80, 60, 40)])

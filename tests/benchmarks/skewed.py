@@ -1,15 +1,16 @@
 """How clusters fare where classes differ in size: even and skewed sets, with strangers, with k off by one.
 
-    python tests/benchmarks/skewed.py FEATURES [--draws 4] [--algorithms NAME …] [--results FILE]
+    python tests/benchmarks/skewed.py FEATURES [--draws 4] [--seeds 1] [--algorithms NAME …] [--results FILE]
 
 FEATURES is a folder of SET-NETWORK.npz with `embeddings` (N, D), `labels` (N,) and `classes`. Skewed: class
 sizes fall geometrically from all images of one class to a share of another's, in random order; or all classes
 but one have that share, or that one alone has it, or sizes fall by equal steps. Strangers: one image in ten
 more, of another set, that count as no class. Algorithms: those of imgcluster, and `turtle` and `hdbscan on a
 map` as published. The table has a line for each cell: accuracy, with the 95 % interval of its mean over sets,
-networks and draws, balanced accuracy, ARI, and how far seeds differ. What lies in the file of results is not
-computed again. With ` --leave-out auto` after its name an algorithm leaves strangers out. What is published
-takes long: `--published` names the cells, and those of draw 0 only, that have it.
+networks and draws, balanced accuracy, ARI, and how far seeds differ. Of several seeds, lines below the table
+give the mean accuracy of each over all cells, and the clustering in which they differ most. What lies in the
+file of results is not computed again. With ` --leave-out auto` after its name an algorithm leaves strangers
+out. What is published takes long: `--published` names the cells, and those of draw 0 only, that have it.
 """
 
 from __future__ import annotations
@@ -205,9 +206,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     options = parser.parse_args()
     sets, results = Sets.load(options.features), Results(options.results)
-    heads = [f"{name}: {head}" for name in options.algorithms for head in measured_of(name)]
+    several = options.seeds > 1
+    titles = {name: measured_of(name, several=several) for name in options.algorithms}
+    heads = [f"{name}: {head}" for name, own in titles.items() for head in own]
     print(f"| cell | {' | '.join(heads)} |")
     print("| --- |" + " --- |" * len(heads))
+    by_seed: dict[str, dict[str, NDArray[np.float64]]] = {name: {} for name in options.algorithms}
+    names = sorted(sets.labels)
     for cell in cells(options, sets.networks):
         if options.cells not in str(cell):
             continue
@@ -215,9 +220,10 @@ def main() -> None:
         columns = []
         for algorithm in options.algorithms:
             if algorithm in PUBLISHED and options.published not in str(cell):
-                columns.append(" | ".join("" for _ in measured_of(algorithm)))
+                columns.append(" | ".join("" for _ in titles[algorithm]))
                 continue
-            draws = options.draws if varied and algorithm not in PUBLISHED else 1
+            count = options.draws if varied and algorithm not in PUBLISHED else 1
+            draws = range(options.first_draw, options.first_draw + count)
             found = np.array(
                 [
                     [
@@ -225,31 +231,48 @@ def main() -> None:
                             results.measured(sets, name, cell, algorithm, number, seed)
                             for seed in range(options.seeds)
                         ]
-                        for number in range(options.first_draw, options.first_draw + draws)
+                        for number in draws
                     ]
-                    for name in sorted(sets.labels)
+                    for name in names
                 ]
             )
-            columns.append(column(found, leaving_out=algorithm.endswith(LEAVING_OUT)))
+            columns.append(" | ".join(column(found)[title] for title in titles[algorithm]))
+            for name, own in zip(names, found[..., 0], strict=True):
+                for number, each in zip(draws, own, strict=True):
+                    by_seed[algorithm][f"{cell}: {name}, draw {number}"] = each
         print(f"| {cell} | {' | '.join(columns)} |", flush=True)
+    for algorithm, accuracies in by_seed.items() if several else ():
+        print(f"\n{algorithm}: {of_seeds(accuracies)}")
 
 
-def measured_of(algorithm: str) -> list[str]:
-    """Name the columns of an algorithm."""
-    heads = ["accuracy", "balanced", "ARI", "seeds"]
+def of_seeds(accuracies: dict[str, NDArray[np.float64]]) -> str:
+    """Tell how far seeds differ, by the accuracies of each in every clustering."""
+    means = np.mean(list(accuracies.values()), axis=0)
+    worst = max(accuracies, key=lambda of: np.ptp(accuracies[of]))
+    each = " ".join(f"{mean:.4f}" for mean in means)
+    return (
+        f"means by seed {each}, which differ by {np.ptp(means):.4f}; "
+        f"most, {np.ptp(accuracies[worst]):.3f}, in {worst}"
+    )
+
+
+def measured_of(algorithm: str, *, several: bool) -> list[str]:
+    """Name the columns of an algorithm, of one or several seeds."""
+    heads = ["accuracy", "balanced", "ARI", *(["seeds"] if several else [])]
     return [*heads, "strangers out", "others out"] if algorithm.endswith(LEAVING_OUT) else heads
 
 
-def column(found: NDArray[np.float64], *, leaving_out: bool) -> str:
-    """Summarise (sets, draws, seeds, measures)."""
+def column(found: NDArray[np.float64]) -> dict[str, str]:
+    """Summarise (sets, draws, seeds, measures), by the names of columns."""
     accuracies = found[..., 0].mean(axis=2).ravel()
     interval = 1.96 * accuracies.std(ddof=1) / np.sqrt(len(accuracies))
-    spread = np.ptp(found[..., 0], axis=2).mean()
-    balanced, ari = found[..., 1].mean(), found[..., 2].mean()
-    line = f"{accuracies.mean():.3f} ± {interval:.3f} | {balanced:.3f} | {ari:.3f} | {spread:.3f}"
-    if not leaving_out:
-        return line
-    return f"{line} | {found[..., 3].mean():.3f} | {found[..., 4].mean():.3f}"
+    means = found.mean(axis=(0, 1, 2))
+    figures = {
+        "seeds": np.ptp(found[..., 0], axis=2).mean(),
+        **dict(zip(("accuracy", "balanced", "ARI", "strangers out", "others out"), means, strict=True)),
+    }
+    texts = {title: f"{figure:.3f}" for title, figure in figures.items()}
+    return {**texts, "accuracy": f"{texts['accuracy']} ± {interval:.3f}"}
 
 
 if __name__ == "__main__":
