@@ -290,7 +290,11 @@ class FitOptions(PrepareOptions):
         "kmeans-or-mixture",
         metavar="NAME",
     )
-    seed: int = option("Start of all random numbers; the same seed gives the same clusters.", 0, least=0)
+    seed: int = option(
+        "Start of all random numbers; kmeans-or-mixture begins alike for every seed, but with --restarts.",
+        0,
+        least=0,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
