@@ -13,6 +13,7 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from itertools import islice
@@ -154,7 +155,10 @@ class Declared:
             if not value:  # as of an unset variable: the current folder is not meant
                 what = "folder" if about.metavar == "DIR" else "file"
                 raise UsageError(f"{self.flag} is empty: name a {what}")
-            return str(Path(value))
+            with suppress(ValueError):
+                if b"\0" not in os.fsencode(value):
+                    return str(Path(value))
+            raise UsageError(f"{self.flag} {value!r} is a name that no file can have")
         if about.choices and value not in about.choices:
             one_of = f"it is one of {', '.join(about.choices)}{did_you_mean(value, about.choices)}"
             raise UsageError(f"{self.flag} {value} is unknown: {one_of}")
@@ -172,6 +176,8 @@ def _flag(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
     return int(value) if isinstance(value, str) else operator.index(value)
 
 

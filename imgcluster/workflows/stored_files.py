@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import Expected, RealFolders, digest_and_status, is_forbidden, lies_below, path_filter
@@ -211,29 +212,26 @@ def sort_files(
 
 
 def _each_file_once(images: Sequence[StoredImage], folders: RealFolders, notify: Notify) -> list[StoredImage]:
-    """Leave out a file's other paths: through a linked folder, or where case or composition do not count."""
-    counted = Counter(image.key for image in images)
-    found: defaultdict[tuple[bytes, str], set[str]] = defaultdict(set)
+    """Leave out a file's other paths: folders linked or mounted twice, case or composition without weight."""
+    counted, status_of_folder = Counter(image.key for image in images), cache(status_of)
+    known: set[object] = set()
     kept, others = [], []
     for image in images:
         if counted[image.key] > 1:
-            path = folders.place(image.path)
-            known = found[image.key, folded(path)]
-            if path in known or any(_is_one_file(path, other) for other in known):
+            place: object = folders.place(image.path)
+            folder, name = os.path.split(folders.place(image.path))
+            file, above = status_of(image.path), status_of_folder(folder)
+            if file and above and file.st_nlink == 1:  # else it may be a hard link of another
+                place = (file.st_dev, file.st_ino, above.st_dev, above.st_ino, folded(name))
+            if place in known:
                 others.append(image.path)
                 continue
-            known.add(path)
+            known.add(place)
         kept.append(image)
     if others:
         paths = quantity(len(others), "path leads to a file that has", "paths lead to files that have")
         notify(f"{paths} another path in the store, the first {others[0]}: each file counts once")
     return kept
-
-
-def _is_one_file(path: str, other: str) -> bool:
-    """Whether two names that differ by case or composition are one, and no hard links."""
-    statuses = [each for each in map(status_of, (path, other)) if each and each.st_nlink == 1]
-    return len(statuses) == 2 and os.path.samestat(*statuses)
 
 
 def _look_at_moved(image: MovedImage, entries: Mapping[str, PathEntry], files: SortedFiles) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,6 +163,21 @@ def test_a_file_counts_once_however_its_path_is_spelled(desk: Desk) -> None:
     assert pictures(desk.photos) == []
     undo(UndoOptions(clusters=desk.out), progress=desk.progress)
     assert sorted(path.read_bytes() for path in pictures(desk.photos)) == before
+
+
+def test_a_file_counts_once_in_a_folder_that_is_mounted_twice(desk: Desk) -> None:
+    other = desk.folder / "volume"
+    other.mkdir()
+    if subprocess.run(["mount", "--bind", desk.photos, other], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        desk.extract(other)
+        assert duplicates((), DuplicatesOptions(store=desk.store)).groups == ()
+        assert desk.cluster(mode="move").images == IMAGES
+        undo(desk.out, progress=desk.progress)
+        assert len(pictures(desk.photos)) == IMAGES
+    finally:
+        subprocess.run(["umount", other], check=True)
 
 
 def test_which_path_of_a_file_counts_does_not_depend_on_what_was_read_before(desk: Desk) -> None:
