@@ -122,6 +122,8 @@ def test_a_result_stands_for_its_folder(here: Path) -> None:
             imgcluster.report(clusters=never_made)
     with pytest.raises(UsageError, match=r"report\(\) takes its options by name, such as clusters="):
         imgcluster.report(two)
+    with pytest.raises(UsageError, match="3 is neither labels by path nor one for each"):
+        imgcluster.evaluate(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="by name: evaluate"):
         imgcluster.evaluate(two)
     with pytest.raises(TypeError, match=r"contact_sheet\(\) needs cluster="):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -33,15 +34,29 @@ class _Command(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+@contextlib.contextmanager
+def _wrong_usage_told(ctx: Any) -> Iterator[None]:
+    try:
+        yield
+    except _WrongUsage as error:
+        if ctx.meta.get(_JSON):
+            console.show_json({"error": error.format_message()})
+        raise
+
+
 class _ErrorBoundary(TyperGroup):
     """Turns what is foreseeable into one line and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args  # until a command is found that knows better
+        with _wrong_usage_told(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except _WrongUsage as error:
-            if ctx.meta.get(_JSON):
-                console.show_json({"error": error.format_message()})
+            with _wrong_usage_told(ctx):
+                return super().invoke(ctx)
+        except _WrongUsage:
             raise
         except ImgclusterError as error:
             _report(ctx, str(error), error.failures)

@@ -36,7 +36,7 @@ def labels_of(choice: Labels, originals: Sequence[str], notify: Notify = lambda 
     Raises
     ------
     UsageError
-        Where there are more or fewer classes than images.
+        Where there are more or fewer classes than images, or none.
     ImgclusterError
         Where the file is missing, has other columns, or labels none of the images; or none lies so deep.
     """
@@ -50,6 +50,8 @@ def labels_of(choice: Labels, originals: Sequence[str], notify: Notify = lambda 
 
 
 def _given(choice: Mapping[Any, Any] | Iterable[Any], originals: Sequence[str]) -> dict[str, str]:
+    if not isinstance(choice, Iterable):
+        raise UsageError(f"{choice!r} is neither labels by path nor one for each image")
     pairs: list[tuple[Any, Any]] = list(choice.items() if hasattr(choice, "items") else enumerate(choice))
     if all(isinstance(name, str | os.PathLike) for name, _ in pairs):
         named = {os.path.abspath(os.fspath(name)): label for name, label in pairs}

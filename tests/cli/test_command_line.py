@@ -189,6 +189,9 @@ def test_a_foreseeable_mistake_is_one_line_and_an_exit_code(
         ("contact-sheet",),
         ("store", "merge", "a"),
         ("sweep", "--plot"),
+        ("frobnicate",),
+        ("store", "frobnicate"),
+        ("--frobnicate",),
     ],
     ids=" ".join,
 )
