@@ -176,10 +176,13 @@ def read_placements(
 ) -> tuple[Placement, ...]:
     """Read which image is in which cluster; that the clustering is foreign is told.
 
-    ImgclusterError where there is none, or it is damaged.
+    ImgclusterError where there is none, or it is damaged or has no image.
     """
     note_foreign(os.fspath(clusters), owner, notify)
-    return read_assignments(os.fspath(clusters))
+    placements = read_assignments(os.fspath(clusters))
+    if not placements:
+        raise ImgclusterError(f"{clusters} has no image in its table: run `imgcluster cluster` again")
+    return placements
 
 
 def read_folder(clusters: str | os.PathLike[str], owner: Ownership, progress: Progress) -> ClusteringFolder:

@@ -62,6 +62,17 @@ def test_where_nothing_is_to_undo_that_is_said(tmp_path: Path) -> None:
         assert (done.exit_code, done.stderr) == (1, f"{says}(--clusters names another folder)\n")
 
 
+def test_a_table_that_lost_its_rows_is_named(tmp_path: Path) -> None:
+    desk_with_photos(tmp_path, 2).extract()
+    answer("cluster", "--k", "3", cwd=tmp_path)
+    table = tmp_path / "clusters" / "assignments.csv"
+    table.write_text(table.read_text().splitlines()[0])
+    for command in ("evaluate --labels folders", "report"):
+        done = imgcluster(*command.split(), cwd=tmp_path)
+        assert done.exit_code == 1
+        assert "clusters has no image in its table: run `imgcluster cluster` again\n" in done.stderr
+
+
 def test_a_sheet_is_of_a_cluster_by_its_number_or_its_name(tmp_path: Path) -> None:
     desk_with_photos(tmp_path, 2).extract()
     answer("cluster", "--k", "3", cwd=tmp_path)
