@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Tests run side by side: a thread of OpenMP that waits for another is not to keep a core busy meanwhile.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Every run tries the same examples, however slow the machine; new ones are for `make attack` and `make fuzz`.
+settings.register_profile(
+    "tests", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 
@@ -40,7 +40,6 @@ def test_what_fits_nowhere_stands_for_no_class() -> None:
     assert (result.columns, result.errors) == ((0, -1), 3)
 
 
-@settings(deadline=None)
 @given(pairs, st.permutations(range(6)))
 def test_names_of_clusters_do_not_matter(rows: list[tuple[int, str]], names: list[int]) -> None:
     clusters, classes = np.array([row[0] for row in rows]), [row[1] for row in rows]
@@ -51,7 +50,6 @@ def test_names_of_clusters_do_not_matter(rows: list[tuple[int, str]], names: lis
     assert first.purity == renamed.purity
 
 
-@settings(deadline=None)
 @given(pairs)
 def test_no_index_is_larger_than_it_can_be(rows: list[tuple[int, str]]) -> None:
     clusters, classes = np.array([row[0] for row in rows]), [row[1] for row in rows]
@@ -61,7 +59,6 @@ def test_no_index_is_larger_than_it_can_be(rows: list[tuple[int, str]]) -> None:
     assert result.confusion.sum() == result.images
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))
 def test_a_partition_agrees_wholly_with_itself(numbers: list[int]) -> None:
     result = evaluate(np.array(numbers), [f"class {number}" for number in numbers])

@@ -309,10 +309,10 @@ plans = st.fixed_dictionaries(
 )
 
 
-def attacks(number: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def attacks(number: int, *, new: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return settings(
         max_examples=number,
-        deadline=None,
+        derandomize=not new,
         database=None,
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
@@ -383,14 +383,14 @@ def _run(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, 
         shutil.rmtree(root, ignore_errors=True)
 
 
-@attacks(12)
+@attacks(8, new=False)
 @given(plans)
 def test_some_attacks(tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, object]) -> None:
     _run(tmp_path_factory, album, plan)
 
 
 @pytest.mark.long
-@attacks(EXAMPLES)
+@attacks(EXAMPLES, new=True)
 @given(plans)
 def test_thousands_of_attacks(
     tmp_path_factory: pytest.TempPathFactory, album: Path, plan: dict[str, object]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -57,42 +59,60 @@ def test_a_number_that_is_not_defined_is_null(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lines come often; this waits until one has told the state of now, whenever it comes."""
     monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
+    said, say_where = threading.Semaphore(0), console.ConsoleProgress.say_where
+
+    def say(progress: console.ConsoleProgress) -> None:
+        say_where(progress)
+        said.release()
+
+    def wait() -> None:
+        while said.acquire(blocking=False):
+            pass
+        for _ in range(2):  # the first may have begun before
+            assert said.acquire(timeout=60)
+
+    monkeypatch.setattr(console.ConsoleProgress, "say_where", say)
+    return wait
 
 
-def lines_within(seconds: float, capsys: pytest.CaptureFixture[str], *, failed: int = 0) -> list[str]:
+def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
+    told: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(threading.enumerate())
     with console.progress() as progress:
         progress.begin("embedding", 4000)
-        progress.advance(1000, failed=failed)
-        time.sleep(seconds)
-    return capsys.readouterr().err.splitlines()
-
-
-@pytest.mark.usefixtures("often")
-def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    lines = lines_within(0.2, capsys, failed=3)
-    assert len(lines) >= 2
-    assert all("embedding: 1,000 of 4,000, 3 failed, about 1 minute left" in line for line in lines)
-    time.sleep(0.05)
-    assert capsys.readouterr().err == ""
+        progress.advance(1000, failed=3)
+        told()
+        told()
+        tellers = set(threading.enumerate()) - before
+    for teller in tellers:
+        teller.join(60)
+        assert not teller.is_alive()
+    for line in capsys.readouterr().err.splitlines()[-2:]:
+        assert "embedding: 1,000 of 4,000, 3 failed, about 1 minute left" in line
 
 
 def test_that_is_a_line_a_minute_and_none_in_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert console.LINE_SECONDS == 60
-    assert lines_within(0.05, capsys) == []
-
-
-@pytest.mark.usefixtures("often")
-def test_a_stage_whose_length_is_not_known_is_told_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     with console.progress() as progress:
+        progress.begin("embedding", 4000)
+        progress.advance(1000)
         time.sleep(0.05)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stage_whose_length_is_not_known_is_told_as_well(
+    told: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with console.progress() as progress:
+        told()
         progress.begin("finding images")
-        time.sleep(0.1)
+        told()
         progress.advance(2000)
-        time.sleep(0.1)
+        told()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("finding images")
     assert lines[-1].endswith("finding images: 2,000")

@@ -54,7 +54,7 @@ def test_one_that_hangs_is_given_up_and_the_others_go_on() -> None:
             never.wait()
         return item
 
-    outcomes = list(in_order(LocalEngine(2, 4), Call(work), range(6), timeout=0.3))
+    outcomes = list(in_order(LocalEngine(2, 4), Call(work), range(6), timeout=1))
     assert [outcome.result for outcome in outcomes] == [0, None, 2, 3, None, 5]
     assert all(isinstance(outcomes[n].error, TimedOut) for n in (1, 4))
     never.set()
@@ -63,14 +63,12 @@ def test_one_that_hangs_is_given_up_and_the_others_go_on() -> None:
 def test_where_all_hang_no_more_threads_are_started_than_a_few_and_the_rest_fails_at_once() -> None:
     never = threading.Event()
     before, started = set(threading.enumerate()), set()
-    start = time.monotonic()
     outcomes = []
     for outcome in in_order(LocalEngine(2), Call(lambda _: never.wait()), range(200), timeout=0.1):
         outcomes.append(outcome)
         started |= set(threading.enumerate()) - before
     assert all(isinstance(outcome.error, TimedOut) for outcome in outcomes)
     assert sum(not isinstance(outcome.error, Stalled) for outcome in outcomes) == len(started) == 6
-    assert time.monotonic() < start + 5
     never.set()
 
 
@@ -81,14 +79,15 @@ def test_threads_that_come_back_are_taken_on_again() -> None:
         share.wait()
         return item
 
-    outcomes = in_order(LocalEngine(2, 1), Call(work), range(100), timeout=0.1)
+    outcomes = in_order(LocalEngine(2, 1), Call(work), itertools.count(), timeout=0.1)
     while not isinstance(next(outcomes).error, Stalled):
         pass
     share.set()
-    deadline = time.monotonic() + 5
-    while next(outcomes).error and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while next(outcomes).error:
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert time.monotonic() < deadline
+    outcomes.close()  # type: ignore[attr-defined]
 
 
 def test_no_more_items_are_taken_than_there_is_room_for() -> None:
@@ -117,7 +116,7 @@ def test_a_map_that_is_told_to_stop_ends_although_an_item_hangs() -> None:
         stopping=lambda: time.monotonic() > start + 0.2,
     )
     assert list(outcomes) == []
-    assert time.monotonic() < start + 5
+    assert time.monotonic() < start + 60
     never.set()
 
 
@@ -127,13 +126,13 @@ def test_what_was_finished_when_it_was_told_to_stop_still_comes() -> None:
 
     def work(item: int) -> int:
         if item > 3:
-            ready.wait(5)  # all before it are done
+            ready.wait(60)  # all before it are done
             never.wait()
         return item
 
     outcomes = in_order(LocalEngine(2, 6), Call(work), range(9), stopping=stop.is_set)
     assert next(outcomes).result == 0
-    ready.wait(5)
+    ready.wait(60)
     stop.set()
     assert [outcome.result for outcome in outcomes] == [1, 2, 3]
     never.set()

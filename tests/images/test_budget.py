@@ -54,13 +54,13 @@ def test_one_that_never_gives_back_holds_up_nobody_for_ever():
 
 def test_those_who_wait_are_patient_as_long_as_others_get_on():
     """However many threads there are, and however long the last of them waits."""
-    budget, busy, most = MemoryBudget(total=1, patience=0.15), [], []
+    budget, busy, most = MemoryBudget(total=1, patience=1), [], []
 
     def hold(number: int) -> None:
         with budget.taking(1):
             busy.append(number)
             most.append(len(busy))
-            time.sleep(0.04)
+            time.sleep(0.1)
             busy.remove(number)
 
     with ThreadPoolExecutor(16) as pool:
@@ -74,14 +74,13 @@ def test_the_one_that_needs_much_has_its_turn():
     def hold(size: int) -> None:
         with budget.taking(size):
             order.append(size)
-            time.sleep(0.02)
 
     with ThreadPoolExecutor(8) as pool, budget.taking(5):
-        waiting = []
-        for size in (5, 10, 5, 5, 5, 5):
-            waiting.append(pool.submit(hold, size))
-            time.sleep(0.01)
-    assert order.index(10) <= 1
+        for number, size in enumerate((10, 5, 5, 5, 5), 1):
+            pool.submit(hold, size)
+            while len(budget._waiting) < number:
+                time.sleep(0.001)
+    assert order == [10, 5, 5, 5, 5]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,6 +16,8 @@ from imgcluster.networks.catalog import PackagedWeights, PublishedWeights, find_
 from imgcluster.networks.weights import NOWHERE, NetworkPlaces, availability, locate
 
 CONTENT = b"arrays" * 1000
+SOON = 25
+"""Three steps of two seconds, and patience with a slow machine; servers that hang do so for longer."""
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_without_a_server_one_line_says_what_to_do(places, host):
     started = time.monotonic()
     with pytest.raises(ImgclusterError) as caught:
         locate(network, places=places)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < SOON
     message = str(caught.value)
     assert "\n" not in message
     for part in (
@@ -130,7 +132,7 @@ def test_a_server_that_never_answers_is_given_up(places):
         started = time.monotonic()
         with pytest.raises(ImgclusterError, match="no answer within 2 seconds"):
             locate(published_at(f"http://127.0.0.1:{silent.getsockname()[1]}"), places=places)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < SOON
 
 
 @contextmanager
@@ -180,7 +182,7 @@ def test_a_download_that_stalls_or_ends_early_leaves_nothing(places, pieces, aft
         pytest.raises(ImgclusterError, match=re.escape(f"({reason})")),
     ):
         locate(published_at(base), places=places)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < SOON
     models = Path(places.keras_home, "models")
     assert not models.exists() or list(models.iterdir()) == []
 
@@ -189,8 +191,8 @@ def test_a_download_may_take_long_as_long_as_more_of_it_comes(places, monkeypatc
     monkeypatch.setattr(download, "_TELL_SECONDS", 0.2)
     said = []
     parts = [CONTENT[start : start + 1000] for start in range(0, len(CONTENT), 1000)]
-    with sending(HEAD, *parts, pause=0.3) as base:  # longer in all than a piece may take
-        found = locate(published_at(base), places=replace(places, seconds=1), notify=said.append)
+    with sending(HEAD, *parts, pause=0.5) as base:  # longer in all than a piece may take
+        found = locate(published_at(base), places=replace(places, seconds=2), notify=said.append)
     assert Path(found.path).read_bytes() == CONTENT
     assert len(said) > 3
 

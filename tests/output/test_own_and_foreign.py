@@ -341,7 +341,7 @@ forged = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(forged, min_size=1, max_size=3))
 def test_no_forged_state_changes_what_lies_around(tmp_path_factory, states):
     root = tmp_path_factory.mktemp("forged")

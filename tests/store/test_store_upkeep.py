@@ -104,7 +104,7 @@ def test_what_is_said_of_damage_names_the_store_however_it_is_open(path, dataset
                 store.read(SPACE.name, store.keys(SPACE.name))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.floats(0, 1))
 def test_a_store_that_was_cut_off_keeps_every_row_that_is_left(fraction):
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +123,7 @@ def test_a_store_without_its_last_tenth_keeps_most_rows(path):
     assert_sound(path, done.rows)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=3))
 def test_no_flipped_bit_goes_unnoticed(flips):
     with tempfile.TemporaryDirectory() as folder:

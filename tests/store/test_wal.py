@@ -158,7 +158,7 @@ edits = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(edits, max_size=25))
 def test_it_behaves_as_a_plain_file_whatever_is_done(tmp_path_factory, steps):
     path = str(tmp_path_factory.mktemp("model") / "pages")

@@ -92,15 +92,17 @@ def test_a_file_that_hangs_shifts_no_vector(tmp_path: Path) -> None:
         for number in range(20)
     ]
     backdate(desk.photos)
-    options = ExtractOptions(store=desk.store, timeout=0.3)
+    answered = threading.Event()
+
+    def hanging_for_seven(file: ImageFile, known, settings: ReadSettings):  # type: ignore[no-untyped-def]
+        if file.path.endswith("/7.png"):
+            answered.wait()
+        return read_image(file, known, settings)
+
+    options = ExtractOptions(store=desk.store, timeout=1)
     extract([desk.photos], options, source=FakeSource(), reading=hanging_for_seven)
+    answered.set()
     assert_paired(desk, [path for path in good if path.name != "7.png"])
-
-
-def hanging_for_seven(file: ImageFile, known, settings: ReadSettings):  # type: ignore[no-untyped-def]
-    if file.path.endswith("/7.png"):
-        threading.Event().wait(2)
-    return read_image(file, known, settings)
 
 
 def test_exported_rows_and_assigned_clusters_belong_to_their_files(tmp_path: Path) -> None:

@@ -74,5 +74,5 @@ def test_a_file_that_ends_the_process_of_its_worker_costs_no_other_file(
 
 
 def test_an_item_that_takes_too_long_is_given_up() -> None:
-    outcomes = in_order(PoolEngine(), Call(time.sleep), [0.0, 60.0, 0.0], timeout=3)
+    outcomes = in_order(PoolEngine(), Call(time.sleep), [0.0, 600.0, 0.0], timeout=6)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
