@@ -55,7 +55,7 @@ demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs
 	  run imgcluster cluster --k=4 $$store --network="$$network" --out=demo/clusters-4 -- demo/images || exit; fi; \
 	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
-test: $(VENV)/.installed-dev ## run the tests (six to seven minutes on two cores)
+test: $(VENV)/.installed-dev ## run the tests (some five minutes on two cores)
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not long'
 
 test-slow: $(VENV)/.installed-dev ## run the tests that are too long for every run (some fifteen minutes on two cores)

@@ -27,7 +27,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def extracted(here: Path) -> Path:
+def extracted(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(sys.modules, "openTSNE", None)  # the other map is drawn sooner
     imgcluster.extract("photos", source=FakeSource())
     return here
 

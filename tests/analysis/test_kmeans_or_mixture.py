@@ -16,7 +16,7 @@ from imgcluster.records import Clustering, Embeddings, SilentProgress
 
 
 def found(source: ArraySource, k: int, algorithm: str = DEFAULT_ALGORITHM, **options: int) -> Clustering:
-    settings = ClusterSettings(k, algorithm, **options)
+    settings = ClusterSettings(k, algorithm, **{"restarts": 4, **options})
     return cluster([source], ["a"], PrepareSettings(), settings, SilentProgress())
 
 
@@ -71,7 +71,7 @@ def test_another_answer_of_mini_batches_gives_other_clusters(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = skewed(sizes)[0] / 2 + np.random.default_rng(1).normal(size=(sum(sizes), 40)).astype(np.float32)
-    before = found(source_of(rows), len(sizes), restarts=4)
+    before = found(source_of(rows), len(sizes))
     original = sklearn.cluster.MiniBatchKMeans.fit
 
     def elsewhere(self, points):  # type: ignore[no-untyped-def]
@@ -80,4 +80,4 @@ def test_another_answer_of_mini_batches_gives_other_clusters(
         return fitted
 
     monkeypatch.setattr(sklearn.cluster.MiniBatchKMeans, "fit", elsewhere)
-    assert agreement(found(source_of(rows), len(sizes), restarts=4), before.labels) < 1
+    assert agreement(found(source_of(rows), len(sizes)), before.labels) < 1

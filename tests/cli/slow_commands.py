@@ -1,6 +1,6 @@
-"""The real command line where one thing is slow, so that there is time to press Ctrl-C, or too large.
+"""The real command line where one thing is slow, so that there is time to press Ctrl-C.
 
-usage: slow_commands.py network|memory|download|library|links LOG COMMAND [OPTIONS]...
+usage: slow_commands.py network|download|library|links|nothing LOG COMMAND [OPTIONS]...
 LOG gets a line per slow step.
 """
 
@@ -33,11 +33,6 @@ class SlowNetwork(FakeNetwork):
         return super().embed(pixels)
 
 
-class HungryNetwork(FakeNetwork):
-    def embed(self, pixels: Any) -> Any:
-        raise MemoryError("Unable to allocate 9.31 TiB for an array")
-
-
 def download() -> None:
     step()
     time.sleep(3600)
@@ -54,7 +49,7 @@ def library() -> None:
 
 def choose_network(*_: Any, **__: Any) -> FakeSource:
     {"download": download, "library": library}.get(slow, lambda: None)()
-    return FakeSource({"network": SlowNetwork, "memory": HungryNetwork}.get(slow, FakeNetwork)())
+    return FakeSource(SlowNetwork() if slow == "network" else FakeNetwork())
 
 
 def slow_link(*arguments: Any, **options: Any) -> None:

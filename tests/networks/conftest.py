@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from network_data import LITE0
 
+from imgcluster.networks import conversion
 from imgcluster.networks.selection import choose
 from imgcluster.networks.weights import NetworkPlaces
 
@@ -23,6 +25,14 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> NetworkPlaces:
     """A cache of converted models, for all of the processes that test at once."""
     base = tmp_path_factory.getbasetemp()
     return NetworkPlaces(cache=str(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
+
+
+@pytest.fixture
+def converted_here() -> Iterator[None]:
+    """Models are made in this process, which has loaded the libraries, and not in a child."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "_in_child", lambda make, *arguments: make(*arguments))
+        yield
 
 
 @pytest.fixture(scope="session")

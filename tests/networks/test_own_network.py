@@ -76,6 +76,7 @@ def load(path: str, places: NetworkPlaces, notify: Notify = print) -> EmbeddingN
     return choose_network(choice, notify, places).load()
 
 
+@pytest.mark.usefixtures("converted_here")
 def test_colours_and_layout_are_those_of_the_record(tmp_path: Path, places: NetworkPlaces) -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (2, 64, 64, 3), np.uint8)
     usual = load(write_onnx(tmp_path / "net.onnx", KERNELS), places).embed(pixels)
@@ -88,6 +89,7 @@ def test_colours_and_layout_are_those_of_the_record(tmp_path: Path, places: Netw
     np.testing.assert_allclose(turned.embed(pixels), usual, atol=1e-4)
 
 
+@pytest.mark.usefixtures("converted_here")
 def test_a_model_that_is_not_as_it_was_made_is_made_again(tmp_path: Path) -> None:
     path, cache, said = write_onnx(tmp_path / "net.onnx", KERNELS), tmp_path / "cache", list[str]()
     pixels = np.full((1, 64, 64, 3), 7, np.uint8)
@@ -101,6 +103,7 @@ def test_a_model_that_is_not_as_it_was_made_is_made_again(tmp_path: Path) -> Non
     assert said == [f"{folder} is not as imgcluster made it: it is made again"]
 
 
+@pytest.mark.usefixtures("converted_here")
 def test_a_cache_that_cannot_be_written_is_named_and_the_network_runs(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     said: list[str] = []
@@ -112,6 +115,7 @@ def test_a_cache_that_cannot_be_written_is_named_and_the_network_runs(tmp_path: 
     assert note.startswith(f"cannot keep a converted model in {tmp_path}/cache/models")
 
 
+@pytest.mark.usefixtures("converted_here")
 @pytest.mark.parametrize("batch", [1, "n"])
 def test_a_file_that_does_not_give_a_vector_an_image_is_refused_and_nothing_is_kept(
     tmp_path: Path, batch: int | str

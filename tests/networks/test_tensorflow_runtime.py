@@ -9,7 +9,7 @@ import pytest
 from network_data import LITE0, SMALL, assert_inception_v3, checked_pixels, cosine
 
 from imgcluster.errors import ImgclusterError, install_command
-from imgcluster.networks import selection
+from imgcluster.networks import conversion, selection
 from imgcluster.networks.batches import memory_explained
 from imgcluster.networks.catalog import register
 from imgcluster.networks.choice import NetworkChoice
@@ -31,6 +31,7 @@ def test_efficientnet_lite0_gives_the_reference_values(lite0):
 
 @pytest.fixture(scope="module")
 def chosen(places):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     register(SMALL)
     choice = NetworkChoice("small", "random", runtime="tensorflow", precision="float32", batch_size=4)
     return choose(choice, print, places=places)
@@ -38,7 +39,10 @@ def chosen(places):
 
 @pytest.fixture(scope="module")
 def network(chosen):
-    return chosen.load()
+    """Its graph is made in this process, where Keras is loaded anyway."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "_in_child", lambda make, *arguments: make(*arguments))
+        return chosen.load()
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,4 +1,4 @@
-"""Stops the code at a chosen step. As a script: moves images into clusters, killed at steps and moments."""
+"""Stops the code at a chosen step: with an exception, or with kill -9 in a child process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import random
 import shutil
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from cluster_files import make, photograph, placed
+from forks import end_of, fork
 
 from imgcluster import held
 from imgcluster.output.manifest import read_assignments
@@ -95,27 +95,19 @@ def prepare(photos: str, out: str, story: str, owner: Ownership) -> list[Placeme
     return placements
 
 
-def _killed(placements: list[Placement], out: str, when: str, owner: Ownership) -> None:
+def is_killed(placements: list[Placement], out: str, when: str, owner: Ownership) -> bool:
     """Build in a child process that dies at step ``s17``, or is killed after ``t1500`` microseconds."""
-    child = os.fork()
-    if child == 0:
+
+    def build() -> None:
         if when[0] == "s":
             Interruption(setattr, int(when[1:]), lambda: os.kill(os.getpid(), signal.SIGKILL))
         make(placements, out, "move", owner=owner)
-        os._exit(0)
+
+    child = fork(build)
     if when[0] == "t":
         time.sleep(int(when[1:]) / 1e6)
         os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    print(when, os.WTERMSIG(status) if os.WIFSIGNALED(status) else "survived", flush=True)
-
-
-def main() -> None:
-    photos, outs, story, *moments = sys.argv[1:]
-    owner = Ownership(f"{photos}/state")
-    for when in moments:
-        out = f"{outs}/{when}/clusters"
-        _killed(prepare(f"{photos}/{when}/photos", out, story, owner), out, when, owner)
+    return end_of(child) == -signal.SIGKILL
 
 
 def moments(steps: int, timed: int, seed: int) -> list[str]:
@@ -124,7 +116,3 @@ def moments(steps: int, timed: int, seed: int) -> list[str]:
     return [f"s{n}" for n in sorted(chance.sample(range(1, 60), steps))] + [
         f"t{n}" for n in sorted(chance.sample(range(200, 12_000), timed))
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -6,13 +6,11 @@ import contextlib
 import errno
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from cluster_files import contents, images, make, names_in, photograph, placed
-from interruption import COUNT, Interruption, moments
+from interruption import COUNT, Interruption, is_killed, moments, prepare
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.output import folders, life
@@ -176,13 +174,12 @@ def test_kill_9_at_every_step_of_a_move_loses_no_image(tmp_path, request, story)
 
 def check_kills(tmp_path, request, story, when, at_least):
     outs = request.getfixturevalue("other_disk") if story == "other disk" else tmp_path
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    script = Path(__file__).with_name("interruption.py")
-    command = [sys.executable, script, tmp_path, outs, "again" if story == "again" else "first", *when]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    killed = [line.split()[0] for line in done.stdout.splitlines() if line.endswith(" 9")]
-    assert len(killed) >= at_least
     wanted, owner = {f"image {i}".encode() for i in range(COUNT)}, Ownership(str(tmp_path / "state"))
+    killed = 0
+    for moment in when:
+        out = str(outs / moment / "clusters")
+        killed += is_killed(prepare(f"{tmp_path}/{moment}/photos", out, story, owner), out, moment, owner)
+    assert killed >= at_least
     for number, moment in enumerate(when):
         photos, out = tmp_path / moment / "photos", outs / moment / "clusters"
         found = [*contents(photos).values(), *contents(out.parent).values()]

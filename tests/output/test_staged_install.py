@@ -10,6 +10,7 @@ import signal
 
 import pytest
 from cluster_files import contents, images, make, photograph, placed
+from forks import end_of, fork
 from interruption import Interruption
 
 from imgcluster.errors import ImgclusterError
@@ -119,12 +120,12 @@ def test_kill_9_at_any_step_is_in_nobodys_way(tmp_path, every):
         root = tmp_path / str(at)
         placements = clustering(root)
         add(root / "clusters", OLD)
-        child = os.fork()
-        if child == 0:
+
+        def build(root=root, at=at):
             Interruption(setattr, at, lambda: os.kill(os.getpid(), signal.SIGKILL))
             add(root / "clusters", NEW)
-            os._exit(0)
-        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+        killed = end_of(fork(build)) == -signal.SIGKILL
         assert examine(str(root / "clusters"), read_marker(str(root / "clusters"))).unowned == []
         if number % 2:
             add(root / "clusters", NEW)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
+import signal
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 
+from forks import end_of, fork
 from store_helpers import assert_holds_batches
+from store_writer import write_for_ever
 
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.wal import is_checkpointed
@@ -29,18 +31,15 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
     """Start a writer, kill it at a random moment, check every committed row; all on the same store."""
     path, notes = os.path.join(folder, "features.h5"), os.path.join(folder, "notes")
     random_ = random.Random(seed)
-    writer = os.path.join(os.path.dirname(__file__), "store_writer.py")
     outcome = Outcome()
     for number in range(rounds):
-        command = [sys.executable, writer, path, notes, str(size), str(dimension)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n"
-            if number % 2:  # on a busy machine none would get as far as to a commit
-                _wait_for_note(notes)
-            time.sleep(random_.uniform(0, 0.2))
-            assert process.poll() is None, "the writer ended by itself"
-            process.kill()
+        before = _size(notes)
+        writer = fork(lambda: write_for_ever(path, notes, size, dimension))
+        if number % 2:  # on a busy machine none would get as far as to a commit
+            _wait_for_note(notes, before)
+        time.sleep(random_.uniform(0, 0.2))
+        os.kill(writer, signal.SIGKILL)
+        assert end_of(writer) == -signal.SIGKILL, "the writer ended by itself"
         outcome.rounds += 1
         if os.path.exists(path):
             committed = _last_note(notes)
@@ -56,8 +55,8 @@ def kill_writers(folder: str, rounds: int, size: int, dimension: int, seed: int)
     return outcome
 
 
-def _wait_for_note(notes: str) -> None:
-    before, until = _size(notes), time.monotonic() + 30
+def _wait_for_note(notes: str, before: int) -> None:
+    until = time.monotonic() + 30
     while _size(notes) == before and time.monotonic() < until:
         time.sleep(0.005)
 
@@ -67,7 +66,7 @@ def _size(path: str) -> int:
 
 
 def _last_note(notes: str) -> int:
-    with open(notes) as file:
+    with open(notes) as file:  # made before the store
         return max((int(line) for line in file), default=0)
 
 

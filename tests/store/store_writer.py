@@ -13,11 +13,9 @@ from store_helpers import SPACE, write_batch
 from imgcluster.store.store import FeatureStore
 
 
-def main() -> None:
+def write_for_ever(path: str, notes: str, size: int, dimension: int) -> None:
     """Write until killed."""
-    path, notes, size, dimension = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     note = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    print("ready", flush=True)
     with FeatureStore(path, "a") as store:
         number = store.add_space(SPACE, dimension).rows // size
         while True:
@@ -28,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_for_ever(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

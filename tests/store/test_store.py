@@ -43,7 +43,7 @@ def test_rows_come_back_in_the_order_asked_for(path):
         assert store.read(SPACE.name, keys[:0]).shape == (0, DIMENSION)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=8),
     st.sampled_from(["float32", "float16"]),
@@ -185,7 +185,7 @@ def test_paths_survive_as_they_are_and_the_latest_entry_counts(path, tmp_path):
 names = st.binary(min_size=1, max_size=12).filter(lambda b: b"\0" not in b and b".." not in b.split(b"/"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(names, st.booleans(), st.integers(-(2**60), 2**60)), max_size=20))
 def test_every_path_survives(steps):
     expected: dict[str, PathEntry] = {}

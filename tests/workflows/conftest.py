@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = desk_with_photos(tmp_path_factory.mktemp("extracted"))
     desk.extract()
     return desk.folder
+
+
+@pytest.fixture(autouse=True)
+def _plain_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have the map that is drawn sooner; t-SNE has tests of its own, and the README's commands."""
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
 
 
 @pytest.fixture

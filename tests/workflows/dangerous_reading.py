@@ -1,19 +1,11 @@
-"""Decoders that take the process with them, or never come back. As a script: one extraction with one.
-
-usage: dangerous_reading.py PHOTOS STORE READING TIMEOUT
-"""
+"""Decoders that take the process with them, or never come back."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from fakes import FakeSource
-
-from imgcluster.workflows.extract import ExtractOptions, extract
 from imgcluster.workflows.read_image import ReadImage, ReadSettings, read_image
 
 if TYPE_CHECKING:
@@ -49,26 +41,3 @@ def never_beside_another(file: ImageFile, known: Collection[bytes], settings: Re
     time.sleep(0.5)
     os.unlink(busy)
     return read_image(file, known, settings)
-
-
-def main() -> None:
-    photos, store, reading, timeout = sys.argv[1:]
-    import dangerous_reading  # under its own name, by which a child process finds its functions
-
-    source = FakeSource()
-    options = ExtractOptions(store=store, timeout=float(timeout))
-    result = extract([photos], options, source=source, reading=getattr(dangerous_reading, reading))
-    print(
-        json.dumps(
-            {
-                "new": result.new,
-                "cached": result.cached,
-                "failures": [[os.path.basename(f.path), f.reason] for f in result.failures],
-                "temporary": [f.code.temporary for f in result.failures],
-            }
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()

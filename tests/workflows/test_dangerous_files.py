@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import dangerous_reading
 import pytest
-from fakes import write_images
+from fakes import FakeSource, write_images
+from forks import end_of, fork
 
 from imgcluster.store.store import FeatureStore
-
-TESTS = Path(__file__).parents[1]
+from imgcluster.workflows.extract import ExtractOptions, extract
 
 
 @pytest.fixture
@@ -28,23 +27,25 @@ def photos(tmp_path: Path) -> Path:
 
 def run(photos: Path, reading: str, *, timeout: float = 30.0) -> dict[str, Any] | None:
     """Extract in a process of its own; None where it died."""
-    path = os.pathsep.join([str(TESTS), str(TESTS / "workflows"), *filter(None, sys.path)])
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(TESTS / "workflows" / "dangerous_reading.py"),
-            *(str(photos), str(photos.parent / "features.h5"), reading, str(timeout)),
-        ],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 3:
+    answer = photos.parent / "answer.json"
+    status = end_of(fork(lambda: answer.write_text(json.dumps(extracted(photos, reading, timeout)))))
+    if status == 3:
         return None
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
+    assert status == 0
+    result: dict[str, Any] = json.loads(answer.read_text())
     return result
+
+
+def extracted(photos: Path, reading: str, timeout: float) -> dict[str, Any]:
+    options = ExtractOptions(store=str(photos.parent / "features.h5"), timeout=timeout)
+    how = getattr(dangerous_reading, reading)
+    result = extract([photos], options, source=FakeSource(), reading=how)
+    return {
+        "new": result.new,
+        "cached": result.cached,
+        "failures": [[os.path.basename(f.path), f.reason] for f in result.failures],
+        "temporary": [f.code.temporary for f in result.failures],
+    }
 
 
 def test_a_file_that_ends_two_processes_is_left_out_and_the_others_finish(photos: Path) -> None:
@@ -86,10 +87,10 @@ def test_what_was_read_apart_is_the_same_as_what_a_thread_reads(photos: Path, tm
 
 
 def test_a_file_that_hangs_is_given_up_and_tried_again_next_time(photos: Path) -> None:
-    first = run(photos, "endless", timeout=0.5)
+    first = run(photos, "endless", timeout=3)
     assert first is not None
     assert (first["new"], first["temporary"]) == (11, [True])
-    assert first["failures"] == [["killer.png", "gave no answer within 0.5 s"]]
+    assert first["failures"] == [["killer.png", "gave no answer within 3 s"]]
     second = run(photos, "read_image")
     assert second is not None
     assert (second["new"], second["cached"], second["failures"]) == (1, 11, [])

@@ -14,12 +14,13 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
 from fakes import FakeSource, write_image
+from forks import end_of, fork
 from PIL import Image
 
 from imgcluster.errors import ImgclusterError, MissingExtra, StoreError, UnreadableImage
@@ -31,8 +32,7 @@ from imgcluster.workflows.undo import undo
 
 
 @pytest.fixture
-def desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setitem(sys.modules, "openTSNE", None)  # the other map is drawn sooner
+def desk(desk: Desk) -> Desk:
     desk.cluster()
     return desk
 
@@ -143,12 +143,8 @@ def test_ctrl_c_during_a_report_is_in_nobodys_way(desk: Desk, stage: str) -> Non
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_report_that_is_killed_is_in_nobodys_way(desk: Desk, stage: str) -> None:
-    child = os.fork()
-    if child == 0:
-        desk.progress = AtStage(stage=stage, what=lambda: os.kill(os.getpid(), signal.SIGKILL))
-        run(desk)
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    dying = replace(desk, progress=AtStage(stage=stage, what=lambda: os.kill(os.getpid(), signal.SIGKILL)))
+    assert end_of(fork(lambda: run(dying))) == -signal.SIGKILL
     run(desk)
     desk.cluster(2)
     undo(UndoOptions(clusters=desk.out, all=True))
