@@ -57,6 +57,7 @@ def build_folders(  # noqa: PLR0913
     force: bool = False,
     corrected: bool = False,
     extra_files: Mapping[str, bytes] | Callable[[FolderPlan], Mapping[str, bytes]] = _NO_FILES,
+    most: Mapping[str, int] = MappingProxyType({}),
     progress: Progress,
     owner: Ownership = IN_MEMORY,
     check: Callable[[str, FolderPlan], None] = lambda _tree, _plan: None,
@@ -77,6 +78,8 @@ def build_folders(  # noqa: PLR0913
         Replace also where others' files lie in the output folder; they are moved along.
     corrected
         The plan knows what was moved by hand.
+    most
+        The permissions that some of `extra_files` may have at most.
     check
         Is given the finished tree, and what was planned, before it takes its place; after an exception,
         nothing is changed.
@@ -103,7 +106,7 @@ def build_folders(  # noqa: PLR0913
         old = check_replaceable(found, plan.moving, force=force, corrected=corrected)
         try:
             builder = _Builder(plan, old, progress, owner)
-            plan = builder.build(extra_files if callable(extra_files) else lambda _: extra_files)
+            plan = builder.build(extra_files if callable(extra_files) else lambda _: extra_files, most)
             check(new_tree(plan.out), plan)
             swap_in(plan.out)
         except BaseException as error:
@@ -157,7 +160,9 @@ class _Builder:
         ]
         self._moves = {move.source: move for move in moves}
 
-    def build(self, extra_files: Callable[[FolderPlan], Mapping[str, bytes]]) -> FolderPlan:
+    def build(
+        self, extra_files: Callable[[FolderPlan], Mapping[str, bytes]], most: Mapping[str, int]
+    ) -> FolderPlan:
         make_folder(self._tree)
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in sorted({file.placement.cluster for file in self._plan.files if not file.stays}):
@@ -165,7 +170,7 @@ class _Builder:
         files, companions = self._place_files()
         plan = replace(self._plan, files=files, companions=companions)
         for relative, data in extra_files(plan).items():
-            self._write(below(f"./{relative}"), data)
+            self._write(below(f"./{relative}"), data, most.get(relative, 0o777))
         permit_as(self._tree, self._plan.out)
         if self.placer.used["copy"]:
             sync_all(self._tree)
@@ -288,11 +293,11 @@ class _Builder:
                 self._known_homes[folder] = frozenset(homes)
         return self._known_homes[folder]
 
-    def _write(self, relative: str, data: bytes) -> None:
+    def _write(self, relative: str, data: bytes, most: int) -> None:
         target = f"{self._tree}/{relative}"
         make_folders(os.path.dirname(target))
         with at(target) as place:
-            write_durably(place, data)
+            write_durably(place, data, most=most)
         self._own[relative] = OwnFile.at(target, "written", hashlib.sha256(data).hexdigest())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from imgcluster.caches import temporary_folder
 from imgcluster.errors import ImgclusterError, quantity
@@ -118,15 +117,9 @@ def write_pages(
     folder = os.path.realpath(out)
     if any(path.startswith(f"{folder}/") for path in images):
         raise ImgclusterError(f"{out} holds images: name another folder with --out")
-    written = {file.name: file for file in files}
-
-    def keep_private(tree: str, _plan: FolderPlan) -> None:
-        for file in written.values():
-            path = os.path.join(tree, file.name)
-            with suppress(OSError):  # shares may refuse it
-                os.chmod(path, os.stat(path).st_mode & file.mode)
-
-    data = {name: file.data for name, file in written.items()}
+    data, most = {}, {}
+    for file in files:
+        data[file.name], most[file.name] = file.data, file.mode
     plan = FolderPlan(folder, "copy", (), ())
-    build_folders(plan, extra_files=data, progress=progress, owner=owner, check=keep_private)
+    build_folders(plan, extra_files=data, most=most, progress=progress, owner=owner)
     return os.path.join(os.path.abspath(out), "report.html")
