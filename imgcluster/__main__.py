@@ -10,7 +10,7 @@ if not sys.flags.safe_path:
     if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == working_folder:
         sys.path.append(working_folder)
 
-from imgcluster.cli.app import main
+from imgcluster.cli.start import main
 
 if __name__ == "__main__":
     main()

@@ -79,6 +79,25 @@ def test_what_is_finished_is_kept_and_the_next_run_goes_on(tmp_path: Path, numbe
     assert (again["cached"], again["new"]) == (kept, 100 - kept)
 
 
+def test_one_that_comes_while_the_program_is_loaded_ends_it_without_a_word(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+
+class Loading:
+    def find_spec(self, name, path, target=None):
+        if name == "imgcluster.cli.app":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Loading())
+from imgcluster.cli.start import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_download_is_broken_off(tmp_path: Path) -> None:
     write_images(tmp_path / "photos", 1, {"red": (200, 30, 30)})
     command = Command(tmp_path, "download", "extract", "photos").reach(1)

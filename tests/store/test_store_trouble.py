@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -159,6 +160,20 @@ def test_nothing_can_be_appended_to_a_store_that_is_only_read(tmp_path):
 def test_a_missing_folder_is_one_clear_line(tmp_path):
     with pytest.raises(StoreError, match=r"cannot write .*No such file"):
         FeatureStore(tmp_path / "missing" / "features.h5", "a")
+
+
+def test_where_no_more_files_may_be_open_the_limit_is_named(tmp_path):
+    FeatureStore(tmp_path / "features.h5", "a").close()
+    (tmp_path / "features.h5.wal0").touch()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(StoreError, match="allow more by `ulimit -n`"):
+            FeatureStore(tmp_path / "features.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_beside_what_is_no_store_nothing_is_left(tmp_path):
