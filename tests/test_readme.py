@@ -34,7 +34,7 @@ for line in sys.stdin:
         sys.exit(code)
 """
 """One process for all: libraries are loaded once."""
-VIEWS = 4
+VIEWS = {README: 2, PHOTOGRAPHS: 4}
 """Of each photograph; all twelve take as many times longer and show nothing more."""
 
 
@@ -58,7 +58,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(tmp_path: Path, page: st
     assert len(found) >= 3
     run(tmp_path, "imgcluster demo-images photos")
     for photograph in (tmp_path / "photos").iterdir():
-        for view in sorted(photograph.iterdir())[VIEWS:]:
+        for view in sorted(photograph.iterdir())[VIEWS[page] :]:
             view.unlink()
     run(tmp_path, *found)
 
