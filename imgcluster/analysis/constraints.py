@@ -2,8 +2,8 @@
 
 It goes on from the clusters that any clusterer found. Each group of seeds takes the cluster that most of them
 are in, or one of its own; then seeds stay where they were put, and count more than others in the means. Where
-people corrected clusters, what they said spreads to neighbours: a mixture is fitted to labels that are mostly
-those of the images nearest to each.
+people corrected clusters, what they said spreads to neighbours: an image is where both a mixture and the
+images nearest to it say.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ OUTSIDE = -2
 _ROUNDS = 3
 _ITERATIONS = 50
 _SPREADINGS = 6
-_OF_NEIGHBOURS = 0.8
-"""So much of an image's label is that of its neighbours."""
+_NEIGHBOURS = 7
+_TRUST = 0.15
+"""The power to which a mixture's likelihood counts: it takes each of some 64 numbers for news."""
+_DOUBT = 0.1
+"""The share of the neighbours that any cluster has."""
 _SAMPLE = 1 << 13
 _NO_IMAGE = 1e-9
 _SEED_WEIGHT = 5.0
@@ -69,7 +72,7 @@ class Constraints:
 
     def of(self, rows: NDArray[np.intp]) -> Constraints:
         """Give those of some images, in their order."""
-        return Constraints(self.pinned[rows], self.barred[rows], self.before[rows], self.seeded)
+        return replace(self, pinned=self.pinned[rows], barred=self.barred[rows], before=self.before[rows])
 
     def among(self, k: int) -> Constraints:
         """Give the same for k clusters: what must not be in any of them is outside."""
@@ -121,14 +124,16 @@ def constrain(
 
 
 def _spread(spaces: Spaces, found: FoundIn, constraints: Constraints) -> FoundIn | None:
-    """Fit a mixture to labels that spread along the graph of neighbours; None if a cluster loses all images.
+    """Let labels spread along the graph of neighbours; None if a cluster loses all images.
 
-    Soft labels are spread as by Zhou et al. (2004), but after each step the mixture says them anew.
+    Soft labels are those of the neighbours times the likelihood in a mixture, which is fitted to them anew
+    after each step. The model is that mixture: of images that are new, or beyond the sample, it knows no
+    neighbours.
     """
     pinned = constraints.pinned >= 0
     rows = np.union1d(np.arange(min(len(pinned), _SAMPLE)), np.flatnonzero(pinned)[:_SAMPLE])
     part, said = replace(spaces, rows=spaces.rows[rows]), constraints.of(rows)
-    graph = neighbour_graph(part.rows).astype(np.float64)
+    graph = neighbour_graph(part.rows, _NEIGHBOURS).astype(np.float64)
     degrees = np.maximum(graph.sum(axis=1), 1)[:, None]
     corrected = said.pinned >= 0
     weights = np.where(corrected, _SEED_WEIGHT, 1.0)[:, None]
@@ -144,13 +149,14 @@ def _spread(spaces: Spaces, found: FoundIn, constraints: Constraints) -> FoundIn
         penalties = -2 * np.log(shares / shares.sum())
         gaps = cdist(points, centroids, "sqeuclidean") + penalties
         _bar(gaps, said)
-        soft = np.exp((gaps.min(axis=1, keepdims=True) - gaps) / 2)
+        likely = np.exp(_TRUST * (gaps.min(axis=1, keepdims=True) - gaps) / 2)
+        soft = likely * ((graph @ soft) / degrees + _DOUBT)
         soft /= soft.sum(axis=1, keepdims=True)
-        soft = (1 - _OF_NEIGHBOURS) * soft + _OF_NEIGHBOURS * (graph @ soft) / degrees
         soft[corrected] = np.eye(k)[said.pinned[corrected]]
     space = spaces.made(space.step)
     model = NearestCentroid(centroids.astype(np.float32), penalties.astype(np.float32))
     labels = _held(space.points, model, constraints)
+    labels[rows] = soft.argmax(axis=1)
     return FoundIn(labels, model, space) if np.bincount(labels, minlength=k).all() else None
 
 

@@ -34,9 +34,14 @@ def name_in_folder(folder: str, cluster: int) -> str:
     return re.sub(rf"\A{cluster}(?= |\Z)", "", folder).strip()
 
 
+def composed(name: str) -> str:
+    """Return a name without blanks around it, its accents composed: one name has one form."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
 def checked_name(name: str) -> str:
-    """Return a name for a cluster, accents composed. UsageError where it is empty or a path."""
-    name = unicodedata.normalize("NFC", name.strip())
+    """Return a name for a cluster as `composed`. UsageError where it is empty or a path."""
+    name = composed(name)
     if not name:
         raise UsageError("a name cannot be empty")
     if "/" in name or name in {".", ".."}:

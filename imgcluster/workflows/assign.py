@@ -17,7 +17,7 @@ from imgcluster.errors import ImgclusterError, NoImages, UsageError
 from imgcluster.files import path_filter
 from imgcluster.options import place_of
 from imgcluster.output.life import refuse_other
-from imgcluster.output.manifest import CLUSTERING, ClusteringManifest, read_manifest
+from imgcluster.output.manifest import CLUSTERING, ClusteringManifest, read_assignments, read_manifest
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.model_file import read_model
 from imgcluster.output.moved import moved_images
@@ -150,6 +150,9 @@ def assign(
         collection = collection.finite(keys, progress)
     found = zip(map(bytes, keys), labels.tolist(), distances.tolist(), strict=True)
     clusters = {key: (manifest.number_of[label], distance) for key, label, distance in found}
+    for known in read_assignments(options.clusters) if allowed else ():
+        if known.key in clusters:  # its neighbours, of which the model knows nothing, may have decided
+            clusters[known.key] = known.cluster, known.distance
     images = tuple(
         Placement(each.path, each.original, each.key, *clusters[each.key]) for each in collection.images
     )

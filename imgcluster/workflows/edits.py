@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from imgcluster.errors import UsageError
 from imgcluster.files import read_limited
-from imgcluster.output.names import NOT, UNSORTED, checked_name
+from imgcluster.output.names import NOT, UNSORTED, checked_name, composed
 from imgcluster.output.paths import PathTexts
 from imgcluster.output.tables import as_typed, csv_bytes, no_formula
 from imgcluster.records import Placement
@@ -108,7 +108,7 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
         if not any((cluster, key, path, name)):
             continue
         if not key and not path:
-            name = checked(name, where)
+            cluster, name = composed(cluster), checked(name, where)
             earlier, first = names.setdefault(cluster, (name, line))
             if earlier != name:
                 raise UsageError(

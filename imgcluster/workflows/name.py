@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from imgcluster.errors import UsageError, quantity
-from imgcluster.output.names import checked_name
+from imgcluster.output.names import checked_name, composed
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, NamedCluster, Progress
 from imgcluster.workflows.clustering_folder import Changed, read_folder, remake
@@ -64,7 +64,7 @@ def _pairs(given: Sequence[str | Mapping[int | str, str]]) -> Iterator[tuple[int
 
 def find_cluster(clusters: Sequence[NamedCluster], given: int | str) -> NamedCluster:
     """Find a cluster by its number or its name. UsageError where there is none."""
-    which = str(given).strip()
+    which = composed(str(given))
     called = {each.name: each for each in clusters} | {str(each.number): each for each in clusters}
     if not which or which not in called:
         titles = [each.title for each in clusters[:20]]

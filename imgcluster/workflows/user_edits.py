@@ -83,8 +83,9 @@ class UserEdits:
             if key in rows:
                 was[rows[key]] = group_of.get(number, -1)
         was[pinned == OUTSIDE] = -1
+        known = {*pinned.tolist(), *was.tolist()}
         for name, group in groups.items():
-            if not (pinned == group).any() and not (was == group).any():
+            if group not in known:
                 raise UsageError(f"an edit says not {name}, but no cluster is called {name}")
         return tuple(groups), Constraints(pinned, barred, was, seeded) if here.images else None
 

@@ -89,7 +89,7 @@ def test_two_clusters_of_one_size_may_be_halves_of_one_class(assets: Path) -> No
     assert evaluate(found.labels, [str(label) for label in classes[rows]]).accuracy > 0.95
 
 
-def test_corrections_help_images_that_nobody_corrected_and_assign_finds_the_same(assets: Path) -> None:
+def test_corrections_help_images_that_nobody_corrected_and_the_model_is_nearly_as_good(assets: Path) -> None:
     loaded = np.load(assets / "features" / f"scenes-{BOTH[1]}.npz")
     rows, truth = loaded["embeddings"].astype(np.float32), loaded["labels"].astype(np.int64)
     k, settings = int(truth.max()) + 1, ClusterSettings(int(truth.max()) + 1)
@@ -104,8 +104,10 @@ def test_corrections_help_images_that_nobody_corrected_and_assign_finds_the_same
     groups = found.model.numbers[found.labels]
     rest = pinned < 0
     assert np.array_equal(groups[~rest], pinned[~rest])
-    assert np.mean(groups[rest] == truth[rest]) > np.mean(before[rest] == truth[rest]) + 0.005
-    assert np.array_equal(predict(found.model, [rows])[0][rest], found.labels[rest])
+    better = np.mean(groups[rest] == truth[rest])
+    assert better > np.mean(before[rest] == truth[rest]) + 0.012
+    predicted = found.model.numbers[predict(found.model, [rows])[0]]
+    assert np.mean(predicted[rest] == truth[rest]) > better - 0.02  # it knows no neighbours
 
 
 @pytest.mark.slow

@@ -194,6 +194,18 @@ def test_a_cluster_that_is_put_into_another_is_one_cluster_less(
     assert browser.wait(COMMAND).endswith("--k 2 --edits edits.csv")
 
 
+def test_edits_that_leave_no_image_in_a_cluster_are_not_saved(view: Callable[..., Browser]) -> None:
+    browser = view(CLUSTER)
+    browser.look("return imageColumns().then(() => toggle([...new Set(columns.image)]))")
+    put(browser, "unsorted")
+    browser.click("[data-act=save]")
+    browser.wait("return document.getElementById('said').textContent.startsWith('No image would be left')")
+    assert browser.look("return document.getElementById('choices-next').hidden")
+    browser.click("[data-act=undo]")
+    tick(browser, "0.jpg")
+    assert browser.look("return state.chosen.size")
+
+
 def test_of_two_acts_on_an_image_the_later_one_counts(view: Callable[..., Browser]) -> None:
     browser = view(CLUSTER)
     tick(browser, "0.jpg")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from clusterings import COLOURS, IMAGES, Desk, Notes, pictures
 from fakes import FakeSource, write_image
@@ -340,6 +341,24 @@ def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
     assert len(pictures(desk.out / "0 cats")) == 4
 
 
+def test_an_accent_is_the_same_composed_or_not(desk: Desk) -> None:
+    """Mac and Linux type and store it in two ways."""
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    desk.cluster()
+    give(desk, f"0={composed}", "1=tea")
+    with pytest.raises(UsageError, match="2 clusters would be called"):
+        give(desk, f"1={apart}")
+    give(desk, f"{apart}=coffee")
+    give(desk, f"coffee={apart}")
+    edits = desk.folder / "mine.csv"
+    image = pictures(desk.out / "1 tea")[0].name
+    edits.write_text(
+        f"path,cluster,name\nphotos/{image.rstrip('0123456789.png')}/{image},{apart}\n,{apart},{apart}s\n"
+    )
+    desk.cluster(edits=str(edits))
+    assert image in {path.name for path in pictures(desk.out / f"0 {composed}s")}
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -463,6 +482,20 @@ def test_an_edit_holds_for_assign_too(desk: Desk) -> None:
         made = {p.original: p.cluster for p in read_assignments(str(desk.out))}[str(image)]
         (assigned,) = assign([image], AssignOptions(clusters=str(desk.out))).images
         assert assigned.cluster == made != was
+
+
+def test_with_edits_too_an_image_of_the_clustering_is_assigned_where_it_is(desk: Desk) -> None:
+    """Its neighbours have a say in that, and the model knows none of them."""
+    colours = np.random.default_rng(1).integers(0, 255, (120, 3))
+    images = [write_image(desk.photos / f"{n}.png", (r, g, b)) for n, (r, g, b) in enumerate(colours)]
+    desk.extract()
+    desk.cluster()
+    edits = desk.folder / "edits.csv"
+    edits.write_text("path,cluster\n" + "".join(f"{image},{n % 3}\n" for n, image in enumerate(images[:12])))
+    desk.cluster(edits=str(edits))
+    made = {p.original: p.cluster for p in read_assignments(str(desk.out))}
+    assigned = assign([desk.photos], AssignOptions(clusters=str(desk.out))).images
+    assert {image.original: image.cluster for image in assigned} == made
 
 
 def test_few_stand_for_many(desk: Desk) -> None:

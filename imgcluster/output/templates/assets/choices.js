@@ -213,6 +213,8 @@ function clustersWanted() {
 
 async function save() {
   await imageColumns();
+  const k = clustersWanted();
+  if (!k) { say("No image would be left in a cluster: leave some where they are."); return; }
   const link = document.createElement("a");
   link.download = "edits.csv";
   link.href = URL.createObjectURL(new Blob([editsText()], { type: "text/csv" }));
@@ -220,7 +222,7 @@ async function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   const next = document.getElementById("choices-next");
   next.hidden = false;
-  next.querySelector("code").textContent = `${choices.dataset.command} --k ${clustersWanted()} --edits edits.csv`;
+  next.querySelector("code").textContent = `${choices.dataset.command} --k ${k} --edits edits.csv`;
 }
 
 const acts = {
