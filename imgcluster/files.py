@@ -435,21 +435,20 @@ def is_folder(path: str) -> bool:
 
 
 class RealFolders(dict[str, str]):
-    """Where paths of folders lead, as far as these exist; each is looked at once."""
+    """Where folders lead, as far as they exist; each is looked at once. All end in a slash."""
 
     def __missing__(self, folder: str) -> str:
-        self[folder] = os.path.realpath(folder)
+        self[folder] = os.path.join(os.path.realpath(folder), "")
         return self[folder]
 
     def place(self, path: str) -> str:
-        """Say where a path of a file leads that is no link itself."""
-        folder, name = os.path.split(path)
-        return os.path.join(self[folder], name)
+        """Say where an absolute path of a file leads that is no link itself."""
+        name = path.rfind("/") + 1
+        return self[path[:name]] + path[name:]
 
     def is_direct(self, path: str) -> bool:
         """Whether an absolute path passes through no link: others may have put some that lead out of it."""
-        folder = os.path.dirname(path)
-        return self[folder] == folder
+        return self.place(path) == path
 
 
 def new_folder(parent: str) -> str:

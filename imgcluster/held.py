@@ -13,11 +13,11 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from types import TracebackType
+from typing import NamedTuple, Self
 
 UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF})
 """The errors of a call that a file system, mostly one on a network, does not have."""
@@ -25,7 +25,8 @@ UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOT
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel follows
 _NO_REPLACE, _EXCHANGE = 1, 2
-_OPENAT2, _HERE = 437, -100  # on every processor; AT_FDCWD
+_OPENAT2 = 437  # on every processor
+_HERE = -2 if sys.platform == "darwin" else -100  # AT_FDCWD
 _NO_LINKS = (ctypes.c_uint64 * 3)(_FOLDER, 0, 0x04)  # flags, mode, RESOLVE_NO_SYMLINKS
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -56,13 +57,18 @@ def exchanged(path: str) -> OSError:
     return OSError(errno.ESTALE, "was changed or exchanged meanwhile", path)
 
 
-@dataclass(frozen=True)
-class Held:
-    """A name in a folder that is open; `path` is what messages call it."""
+class Held(NamedTuple):
+    """A name in a folder that is open until a block ends; `path` is what messages call it."""
 
     folder: int
     name: str
     path: str
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.folder)
 
     def lstat(self) -> os.stat_result:
         """Return the status of what lies there, of a link its own. OSError where nothing does."""
@@ -91,7 +97,7 @@ class Held:
 
     def beside(self, name: str) -> Held:
         """Return another name in the same folder."""
-        return replace(self, name=name, path=os.path.join(os.path.dirname(self.path), name))
+        return self._replace(name=name, path=os.path.join(os.path.dirname(self.path), name))
 
     def unlink(self) -> None:
         """Remove a file or a link."""
@@ -104,20 +110,23 @@ class Held:
             os.rmdir(self.name, dir_fd=self.folder)
 
 
-@contextlib.contextmanager
-def _by_path(first: Held, second: Held | None = None) -> Iterator[None]:
+class _by_path:  # noqa: N801 - a hundred thousand times, for which a generator is too slow
     """Have an error tell the paths of names: others know no more than the names."""
-    try:
-        yield
-    except OSError as error:
-        error.filename, error.filename2 = first.path, second and second.path
-        raise
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Held, second: Held | None = None) -> None:
+        self._first, self._second = first, second
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = self._first.path, self._second and self._second.path
 
 
-@contextlib.contextmanager
-def at(
-    path: str, links: Links = Links.NONE, make: Callable[[os.stat_result], bool] | None = None
-) -> Iterator[Held]:
+def at(path: str, links: Links = Links.NONE, make: Callable[[os.stat_result], bool] | None = None) -> Held:
     """Hold the folder of `path` open.
 
     Parameters
@@ -135,11 +144,12 @@ def at(
         Where it is not there and not made, or cannot be opened for another reason.
     """
     folder, name = os.path.split(path)
-    descriptor = _open(folder, links, make)
-    try:
-        yield Held(descriptor, name, path)
-    finally:
-        os.close(descriptor)
+    return Held(_open(folder, links, make), name, path)
+
+
+def not_held(path: str) -> Held:
+    """Give a path that is followed anew, as it was typed, each time that something is done with it."""
+    return Held(_HERE, path, path)
 
 
 def nearest(folder: str) -> os.stat_result | None:
@@ -261,9 +271,9 @@ def replace_held(source: Held, target: Held) -> None:
 
 def hard_link(source: Held, target: Held) -> None:
     """Give a file, or a link itself, a second name."""
-    ends = {"src_dir_fd": source.folder, "dst_dir_fd": target.folder}
+    src, dst = source.folder, target.folder
     with _by_path(source, target):
-        os.link(source.name, target.name, **ends, follow_symlinks=False)
+        os.link(source.name, target.name, src_dir_fd=src, dst_dir_fd=dst, follow_symlinks=False)
 
 
 def _renameat2(source: Held, target: Held, flags: int) -> None:

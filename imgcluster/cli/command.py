@@ -1,6 +1,7 @@
 """What every command has: its options from a dataclass, --json, --quiet and --log, and progress."""
 
 import functools
+import gc
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
@@ -40,6 +41,17 @@ Answers = Iterator[Answer]
 """What a command is: it works, yields its one answer, and then shows the same to a person."""
 
 
+class _Run(Runner):
+    """Runs workflows in a process that does nothing else."""
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        """Let the collector, which `main` put off, look for garbage from now on; what is loaded is none."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+        return super().__call__(*arguments, **more)
+
+
 def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
     """Make a command for typer of a function with the parameters `run` and, mostly, `options`, a dataclass.
 
@@ -58,7 +70,7 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
     def main(*, json: bool = False, quiet: bool = False, log: str | None = None, **given: Any) -> None:
         console.speak(quiet=quiet, log=log)
         with console.progress() as progress:
-            answer, steps = command(run=Runner(progress), **given)
+            answer, steps = command(run=_Run(progress), **given)
         if json:
             console.show_json(answer.json)
         else:

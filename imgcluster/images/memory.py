@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -101,3 +102,13 @@ class MemoryBudget:
                 break
         self._waiting.remove(me)
         self._changed.notify_all()  # there may be room for the next as well
+
+
+_FILES = MemoryBudget(MemoryBudget().total // 4, sys.maxsize)
+"""For files that are being read and decoded, besides their pixels, however many threads there are."""
+_COPIES, _COPIES_OF_PNG = 2, 4
+
+
+def room_for(path: str, size: int) -> contextlib.AbstractContextManager[None]:
+    """Wait until the memory for reading and decoding a file of that size is free."""
+    return _FILES.taking(size * (_COPIES_OF_PNG if path.lower().endswith(".png") else _COPIES))

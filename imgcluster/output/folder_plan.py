@@ -47,7 +47,7 @@ class PlannedFile:
     @property
     def stays(self) -> bool:
         """Whether nothing is put into the folders for it."""
-        return os.path.isabs(self.relative)
+        return self.relative.startswith("/")
 
 
 Image = tuple[str, bytes]
@@ -196,8 +196,8 @@ def _found(
         else:
             found.append(file)
     outside = [file for file in found if file.source not in moved and not file.kept]
-    _refuse_image_folders(out, {f.source.rpartition("/")[0] for f in outside})
-    _refuse_image_folders(out, {f.placement.path.rpartition("/")[0] for f in outside})
+    paths = {path for file in outside for path in (file.source, file.placement.path)}
+    _refuse_image_folders(out, {path.rpartition("/")[0] for path in paths})
     _refuse_to_take_from({f.source.rpartition("/")[0] for f in found if f.moves})
     return out, found, tuple(missing)
 
@@ -250,7 +250,7 @@ def _named(
         for i, name in zip(members, distinct_names(wanted, limit), strict=True):
             file, relative = files[i], f"{folder}/{name}"
             placement = replace(file.placement, path=f"{out}/{relative}") if file.moves else file.placement
-            named[i] = replace(file, relative=relative, placement=placement)
+            named[i] = PlannedFile(file.source, relative, file.expected, file.moves, placement, file.kept)
     return tuple(named)
 
 

@@ -167,7 +167,8 @@ class _Builder:
         write_marker(self._tree, replace(self._marker, moves=len(self._moves)), self._owner)
         for cluster in sorted({file.placement.cluster for file in self._plan.files if not file.stays}):
             make_folder(f"{self._tree}/{self._plan.folder(cluster)}")
-        files, companions = self._place_files()
+        with contextlib.closing(self.placer):
+            files, companions = self._place_files()
         plan = replace(self._plan, files=files, companions=companions)
         for relative, data in extra_files(plan).items():
             self._write(below(f"./{relative}"), data, most.get(relative, 0o777))
@@ -238,9 +239,10 @@ class _Builder:
             self.placer.keep(file.source, target, file.kept)
             self._note(file, target, file.kept.kind)
         else:
-            folder = f"{self._plan.out}/{self._plan.folder(file.placement.cluster)}"
-            kind = self.placer.place(file.source, target, folder, file.expected)
-            self._note(file, target, kind)
+            folder, origin = os.path.dirname(file.relative), self._texts.text(file.placement.path)
+            self._own[file.relative] = self.placer.place(
+                file.source, target, f"{self._plan.out}/{folder}", file.expected, origin
+            )
 
     def _move(self, source: str, relative: str) -> None:
         assert self._journal is not None  # noqa: S101 - it is there where something moves

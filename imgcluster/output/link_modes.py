@@ -10,55 +10,57 @@ from dataclasses import dataclass, field
 
 from imgcluster.errors import quantity
 from imgcluster.files import Expected, copy_new
-from imgcluster.held import Held, Links, at, exchanged, hard_link
+from imgcluster.held import Held, Identity, at, exchanged, hard_link, identity, not_held
 from imgcluster.output.file_system import NAME_REFUSED, NO_LINK
 from imgcluster.output.marker import Kind, OwnFile
 from imgcluster.output.names import portable_name
 from imgcluster.output.paths import relative_if_together
 
 _FALL_BACK = NO_LINK | {errno.ENOTTY, errno.EINVAL}  # these two: a file system that knows no reflinks
+_MOST_OPEN = 64
 _ONE_FILE_ONLY = frozenset({errno.EPERM, errno.EACCES, errno.EMLINK})
 
 
-def _hardlink(source: str, target: Held, _folder: str, expected: Expected) -> bool:
-    with at(source, Links.ALL) as photo:
-        hard_link(photo, target)
-    if expected.found_at(target) is None:
+def _hardlink(source: str, target: Held, _folder: str, expected: Expected) -> Identity:
+    hard_link(not_held(source), target)
+    found = expected.found_at(target)
+    if found is None:
         target.unlink()
         raise exchanged(source)
-    return True
+    return found
 
 
-def _symlink(source: str, target: Held, folder: str, expected: Expected) -> bool:
+def _symlink(source: str, target: Held, folder: str, expected: Expected) -> Identity:
     target.symlink(link_text(source, folder))
-    with at(source, Links.ALL) as photo:
-        if expected.found_at(photo) is None:
-            target.unlink()
-            raise exchanged(source)
-    return True
+    if expected.found_at(not_held(source)) is None:
+        target.unlink()
+        raise exchanged(source)
+    return identity(target.lstat())
 
 
-def _reflink(source: str, target: Held, _folder: str, expected: Expected) -> bool:
+def _reflink(source: str, target: Held, _folder: str, expected: Expected) -> Identity | None:
     try:
-        return copy_new(source, target, clone=True, expected=expected)
+        return _copy(source, target, _folder, expected, clone=True)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
         raise OSError(errno.ENOTTY, error.strerror) from None  # that other ones are for names
 
 
-def _copy(source: str, target: Held, _folder: str, expected: Expected) -> bool:
-    return copy_new(source, target, expected=expected)
+def _copy(
+    source: str, target: Held, _folder: str, expected: Expected, *, clone: bool = False
+) -> Identity | None:
+    return identity(target.lstat()) if copy_new(source, target, clone=clone, expected=expected) else None
 
 
 @dataclass(frozen=True)
 class Way:
     """How a file gets into a cluster folder, what is said of it afterwards, and what the marker calls it.
 
-    `place` tells whether times and permissions are those of the source.
+    `place` gives what lies there; None for a copy that could not keep times and permissions of the source.
     """
 
-    place: Callable[[str, Held, str, Expected], bool]
+    place: Callable[[str, Held, str, Expected], Identity | None]
     past: str
     kind: Kind
 
@@ -95,7 +97,10 @@ def link_text(source: str, folder: str) -> str:
 
 @dataclass
 class Placer:
-    """Puts files in place in one mode, and counts how often it had to take another way than the first."""
+    """Puts files in place in one mode, and counts how often it had to take another way than the first.
+
+    The folders of the last files stay open until `close`.
+    """
 
     mode: str
     used: Counter[str] = field(default_factory=Counter)
@@ -103,9 +108,10 @@ class Placer:
     changed: int = 0
     renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
+    _open: dict[str, Held] = field(default_factory=dict)
 
-    def place(self, source: str, target: str, folder: str, expected: Expected) -> Kind:
-        """Put `source` at `target`, to lie in `folder`; return what it is there.
+    def place(self, source: str, target: str, folder: str, expected: Expected, origin: str = "") -> OwnFile:
+        """Put `source` at `target`, to lie in `folder`; return what a marker says of it, with `origin`.
 
         OSError, too, where another file lies there.
         """
@@ -114,8 +120,8 @@ class Placer:
             if (way, device) in self._refused:
                 continue
             try:
-                with at(target) as place:
-                    self.changed += not WAYS[way].place(source, place, folder, expected)
+                place = self._at(target)
+                found = WAYS[way].place(source, place, folder, expected)
             except OSError as error:
                 if is_refused_name(target, error) or way == ways[-1] or error.errno not in _FALL_BACK:
                     raise
@@ -125,8 +131,25 @@ class Placer:
                     self._refused.add((way, device))
                 continue
             self.used[way] += 1
-            return WAYS[way].kind
+            self.changed += found is None
+            inode, size, mtime_ns = found or identity(place.lstat())
+            kind = WAYS[way].kind
+            link = place.readlink() if kind == "symlink" else ""
+            return OwnFile(kind, expected.key.hex(), size, mtime_ns, inode, origin, link)
         raise AssertionError("the last way is never refused")
+
+    def _at(self, target: str) -> Held:
+        folder, name = os.path.split(target)
+        if folder not in self._open:
+            if len(self._open) == _MOST_OPEN:
+                self.close()
+            self._open[folder] = at(target)
+        return Held(self._open[folder].folder, name, target)
+
+    def close(self) -> None:
+        """Close the folders that are open."""
+        while self._open:
+            os.close(self._open.popitem()[1].folder)
 
     def keep(self, source: str, target: str, own: OwnFile) -> None:
         """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is.

@@ -26,6 +26,7 @@ _MOST_FOREIGN_BYTES = (
 _LONGEST_END = 100  # more than the signature at the end takes
 
 Kind = Literal["hardlink", "copy", "symlink", "moved", "companion", "written"]
+_KINDS = frozenset(get_args(Kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ def _own_file(fields: list[Any]) -> OwnFile:
     kind, key, size, mtime_ns, inode, source, link = fields
     numbers = isinstance(size, int) and isinstance(mtime_ns, int) and isinstance(inode, int)
     texts = isinstance(key, str) and isinstance(source, str) and isinstance(link, str)
-    if kind not in get_args(Kind) or not numbers or not texts or (kind != "written" and not is_path(source)):
+    if kind not in _KINDS or not numbers or not texts or (kind != "written" and not is_path(source)):
         raise ValueError("not an entry of ours")
     bytes.fromhex(key)
     return OwnFile(kind, key, size, mtime_ns, inode, source, link)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import Expected, temporary_name
@@ -35,8 +36,9 @@ def make_folder_of(images: Sequence[tuple[str, Expected]], out: str) -> None:
     placer = Placer("auto")
     try:
         make_folder(made)
-        for (path, expected), name in zip(images, names, strict=True):
-            placer.place(os.path.realpath(path), os.path.join(made, name), out, expected)
+        with closing(placer):
+            for (path, expected), name in zip(images, names, strict=True):
+                placer.place(os.path.realpath(path), os.path.join(made, name), out, expected)
         rename_new(made, out)
     except BaseException as error:
         remove_all(made)

@@ -21,7 +21,10 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     # end would not be.
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows(map(_plain, row) for row in rows)
+    writer.writerows(
+        [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row]
+        for row in rows
+    )
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
@@ -33,7 +36,3 @@ def no_formula(text: str) -> str:
 def as_typed(text: str) -> str:
     """Return what `no_formula` was given; other text, as of a file written by hand, as it is."""
     return text[1:] if text.startswith("'") and text[1:].startswith(_MARKED) else text
-
-
-def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -177,7 +177,7 @@ def _check_output(
     """Refuse before the long work what could not be written after it."""
     if options.out is None or (options.dry_run and options.trust):  # nothing is taken over then
         return
-    unplaced = [Placement(i.path, i.original, i.key, 0, 0.0) for i in collection.images]
+    unplaced = [Placement(i.path, i.original, i.key, 0, 0.0, expected=i.expected) for i in collection.images]
     force, corrected = options.force, said.cover_all
     check_output(unplaced, options.out, options.mode, force=force, corrected=corrected, owner=owner)
 

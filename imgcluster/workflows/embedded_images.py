@@ -192,7 +192,8 @@ def collect(
     # Earlier versions went into libraries of photo managers, and `--mode move` is not to take these apart.
     roots = (*map(os.path.abspath, paths), *store.scanned_folders())
     managed = [image.path for image in images if lies_in_library(image.path, roots)]
-    images = [image for image in images if not lies_in_library(image.path, roots)]
+    if managed:
+        images = [image for image in images if not lies_in_library(image.path, roots)]
     names = " and ".join(space.name for space in spaces)
     left_out = [
         f"{quantity(len(group), 'image')} {why}, the first: {group[0]}: {advice(group[0])}"

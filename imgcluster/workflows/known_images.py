@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from imgcluster.engines.protocol import Call, Engine, Item, Outcome, Result, in_order
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.decode import decode
 from imgcluster.images.file_bytes import content_key, read_file
-from imgcluster.images.memory import DecodeLimits
+from imgcluster.images.memory import DecodeLimits, room_for
 from imgcluster.records import Pixels
-from imgcluster.workflows.read_image import room_for
 
 KNOWN_LIMITS = DecodeLimits(accept_truncated=True)
 """What `extract` takes by itself, and what it was told to fill in; pixels are counted as it counts them."""
@@ -41,6 +39,8 @@ def decode_known(key: bytes, paths: Sequence[str], at_least: int) -> Pixels:
 
     UnreadableImage where none does, with the reason that the first path gave.
     """
+    from imgcluster.images.decode import decode
+
     return make_of_known(key, paths, lambda data: decode(data, KNOWN_LIMITS, at_least=at_least).pixels)
 
 

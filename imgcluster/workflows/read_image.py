@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Container
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,14 +11,10 @@ from imgcluster.images.decode import decode
 from imgcluster.images.file_bytes import content_key, read_with_status
 from imgcluster.images.header import wrong_name
 from imgcluster.images.looks import looks
-from imgcluster.images.memory import DecodeLimits, MemoryBudget
+from imgcluster.images.memory import DecodeLimits, room_for
 from imgcluster.images.picture_key import picture_key
 from imgcluster.images.resize import side_needed, to_square
 from imgcluster.records import ImageFile, PathEntry, Pictures, Pixels, mtime_ns
-
-_FILES = MemoryBudget(MemoryBudget().total // 4, sys.maxsize)
-"""For files that are being read and decoded, besides their pixels, however many threads there are."""
-_COPIES, _COPIES_OF_PNG = 2, 4
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,6 @@ def read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings)
     """
     with room_for(file.path, file.size):
         return _read_image(file, known, settings)
-
-
-def room_for(path: str, size: int) -> AbstractContextManager[None]:
-    """Wait until the memory for reading and decoding a file of that size is free."""
-    return _FILES.taking(size * (_COPIES_OF_PNG if path.lower().endswith(".png") else _COPIES))
 
 
 def _read_image(file: ImageFile, known: Container[bytes], settings: ReadSettings) -> ReadImage:
