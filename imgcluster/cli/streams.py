@@ -7,10 +7,25 @@ import faulthandler
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class _Heedless(io.FileIO):
+    """A file that takes what it cannot keep: that a line cannot be told ends no work."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def _telling(descriptor: int, encoding: str, *, closefd: bool) -> TextIO:
+    file = io.BufferedWriter(_Heedless(descriptor, "w", closefd=closefd))
+    return io.TextIOWrapper(file, encoding, "backslashreplace", line_buffering=True)
 
 
 def settle() -> None:
@@ -25,7 +40,7 @@ def settle() -> None:
             free = os.open(os.devnull, os.O_RDWR)  # the lowest number
             os.set_inheritable(free, True)  # noqa: FBT003
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    sys.stderr = _telling(2, "utf-8" if sys.stderr is None else sys.stderr.encoding, closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -47,7 +62,7 @@ def without_noise() -> Iterator[None]:
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    with open(terminal, "w", buffering=1, encoding=python.encoding, errors=python.errors) as ours:
+    with _telling(terminal, python.encoding, closefd=True) as ours:
         os.dup2(nowhere, 2)
         os.close(nowhere)
         sys.stderr = ours

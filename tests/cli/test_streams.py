@@ -41,6 +41,25 @@ def test_what_is_closed_is_not_missed(tmp_path: Path) -> None:
     assert (unheard.stderr, unheard.returncode) == (whole.stderr, 1)
 
 
+def test_a_full_stderr_ends_no_work(tmp_path: Path) -> None:
+    command = "store info --store nowhere --json"
+    done = shell(f"{command} 2> /dev/full", tmp_path)
+    assert (done.stdout, done.returncode) == (shell(command, tmp_path).stdout, 1)
+    program = """
+from imgcluster.cli import console, streams
+streams.settle()
+with console.progress() as progress:
+    progress.note("a line")
+console.note("another")
+print(1)
+"""
+    told = subprocess.run(
+        ["sh", "-c", f'exec {sys.executable} -c "$0" 2> /dev/full', program],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (told.returncode, told.stdout) == (0, "1\n")
+
+
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     look = "from imgcluster.cli import streams; streams.settle(); print(open('x', 'w').fileno() > 2)"
     closed = subprocess.run(
