@@ -442,7 +442,7 @@ class RealFolders(dict[str, str]):
         return self[folder]
 
     def place(self, path: str) -> str:
-        """Say where an absolute path of a file leads that is no link itself."""
+        """Say where the absolute path of a file that is no link itself leads."""
         name = path.rfind("/") + 1
         return self[path[:name]] + path[name:]
 

@@ -241,6 +241,13 @@ def refuse_link_out(path: str) -> None:
     _refuse(path, os.path.realpath(path))
 
 
+def typed_path(path: str | os.PathLike[str]) -> str:
+    """Return a path that somebody names, as text. UsageError where it is empty, as an unset variable is."""
+    if not os.fspath(path):
+        raise UsageError("a path is empty: name a file or folder (. is the current one)")
+    return os.fspath(path)
+
+
 def place_of(path: str) -> str:
     """Return where a store or a clustering lies, through links; UsageError as of `refuse_link_out`.
 

@@ -129,8 +129,10 @@ class Ownership:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 path = self._made(self._readings(name))
                 with os.fdopen(open_regular(path, flags, mode=0o600), "ab") as file:
-                    # What a run that died left of its last digest would shift all that follow.
-                    file.truncate(file.tell() // DIGEST_BYTES * DIGEST_BYTES)
+                    # What a run that died left of its last digest would shift all that follow. Nothing else
+                    # is cut: another run may be adding to the file.
+                    if torn := file.tell() % DIGEST_BYTES:
+                        file.truncate(file.tell() - torn)
                     file.write(b"".join(digests))
                 return
         self._digests.setdefault(name, set()).update(digests)

@@ -11,6 +11,7 @@ import pytest
 import imgcluster
 from imgcluster.errors import UsageError
 from imgcluster.workflows.options import ClusterOptions, CompareOptions, ExtractOptions, SweepOptions
+from imgcluster.workflows.stored_files import chooser
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,13 @@ def test_what_cannot_be_is_refused_when_options_are_made(options: dict[str, obje
     assert says in str(caught.value)
     with pytest.raises(UsageError, match="--"):
         imgcluster.cluster(**options)
+
+
+def test_an_empty_path_is_not_the_current_folder() -> None:
+    """It is an unset variable."""
+    for looks_at in (imgcluster.extract, imgcluster.demo_images, lambda path: chooser([path], ())):
+        with pytest.raises(UsageError, match="a path is empty"):
+            looks_at("")
 
 
 @pytest.mark.parametrize(

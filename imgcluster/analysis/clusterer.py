@@ -28,9 +28,10 @@ class ClusterSettings:
     algorithm
         Name of a clusterer.
     seed
-        Any integer; fixes everything.
+        Any integer; fixes everything. The default algorithm begins alike for all where `restarts` is None.
     restarts
-        How many; None: as many as a fixed budget of work allows. 1: one run, as it comes.
+        How many; None: as many as a fixed budget of work allows, with exchanges of centroids. 1: one run, as
+        it comes.
     memory
         Bytes that embeddings and points may take; what takes more lies in a file. None: no limit.
     leave_out

@@ -139,7 +139,10 @@ def cluster(
     if finds_k:
         progress.note(f"{settings.algorithm} found {quantity(count, 'cluster')}: it does not look at k")
     elif count < settings.k and (found.labels >= 0).all():
-        progress.note(f"only {count} of {len(keys)} images are distinct: making {quantity(count, 'cluster')}")
+        are = "is" if count == 1 else "are"
+        progress.note(
+            f"only {count} of {len(keys)} images {are} distinct: making {quantity(count, 'cluster')}"
+        )
     back = np.argsort(features.order)
     return Clustering(
         keys=keys[features.order[back]],
@@ -237,7 +240,7 @@ def _found_but_for_strangers(
 def predict(
     model: ClusterModel, embeddings: Sequence[Embeddings]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Find the clusters of images; by k-means, an image that was clustered gets its cluster again.
+    """Find the clusters of images; an image that k-means clustered, uncorrected, gets its cluster again.
 
     Parameters
     ----------

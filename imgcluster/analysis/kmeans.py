@@ -36,6 +36,7 @@ CANDIDATES = 8
 """So many of the best restarts are finished on the sample, and compared over all points."""
 _EXCHANGED_SAMPLE = 1 << 11
 _MOST_EXCHANGED = 64
+"""More clusters, and points of more numbers, would make exchanges take longer than all else."""
 _EXCHANGES, _TRIES = 32, 8
 """Exchanges of centroids, for not too many clusters, on so many points; tries without success end them."""
 _BETTER = 1e-6
@@ -98,8 +99,9 @@ FoundCentroids = tuple[NDArray[np.int32], NearestCentroid]
 class KMeansClusterer:
     """A `SpacesClusterer`; every distinct image counts once, however many files show it.
 
-    With one restart what scikit-learn gives is the answer. Else the best restarts on a sample are finished by
-    Lloyd's iteration, and the one with the smallest inertia over all points is finished over all points.
+    With one restart what scikit-learn gives is the answer. Else the best restarts on a sample (with exchanges
+    of centroids where nobody says how many) are finished by Lloyd's iteration, and the one with the smallest
+    inertia over all points is finished over all points.
     """
 
     algorithm: Algorithm
@@ -114,7 +116,7 @@ class KMeansClusterer:
         if n_init == 1:
             (centroids,) = self._inits(points, k, 1)
             return _filled(points, centroids)
-        exchanges = self.settings.restarts is None and 1 < k <= _MOST_EXCHANGED
+        exchanges = self.settings.restarts is None and k > 1 and max(k, points.shape[1]) <= _MOST_EXCHANGED
         return self._best(points, self._candidates(points, k, n_init, exchanges=exchanges))
 
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
@@ -172,7 +174,8 @@ class KMeansClusterer:
         def finish(centroids: NDArray[np.float32]) -> NDArray[np.float32]:
             return lloyd(points, exchange(few, lloyd(few, centroids)) if exchanges else centroids)
 
-        return on_all_cores(finish, best)
+        finished = on_all_cores(finish, best)
+        return [*finished, lloyd(points, best[0])] if exchanges else finished  # few points may mislead
 
     def _inits(self, points: NDArray[np.float32], k: int, n_init: int) -> list[NDArray[np.float32]]:
         """Run scikit-learn so many times: all centroids, those with the smallest inertia first."""

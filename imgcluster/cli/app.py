@@ -65,8 +65,8 @@ class _ErrorBoundary(TyperGroup):
                 _leave(error.exit_code)
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read our output has had enough
-                raise
+            if error.errno == errno.EPIPE or error.filename == streams.STDOUT:
+                raise  # whoever read our output has had enough, or `main` tells it
             where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
             _report(ctx, f"cannot use {where}: {error.strerror or error}")
             raise typer.Exit(1) from None
@@ -155,9 +155,9 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
-    except OSError as error:  # of stdout itself: all others are told above
+    except OSError as error:  # all others are told above
         if error.errno != errno.EPIPE:
-            console.complain(f"cannot write to stdout: {error.strerror}")
+            console.complain(f"cannot write to {streams.STDOUT}: {error.strerror}")
         os._exit(1)  # nor could Python write what it holds
     except SystemExit as end:
         # Decoders that are still at work do not survive the end of the interpreter, nor it them.

@@ -33,6 +33,7 @@ from imgcluster.cli.streams import without_noise
 from imgcluster.errors import ImgclusterError, explained, quantity
 from imgcluster.files import leads_out, open_named
 from imgcluster.held import at
+from imgcluster.options import typed_path
 
 if TYPE_CHECKING:
     from imgcluster.records import Failure, NamedCluster  # loads NumPy
@@ -81,6 +82,7 @@ def speak(*, quiet: bool = False, log: str | None = None) -> None:
 
 
 def _open_log(path: str) -> TextIO:
+    typed_path(path)
     with explained(f"cannot write {path}", "; name another file for --log"):
         elsewhere, flags = leads_out(path), os.O_RDWR | os.O_APPEND
         if elsewhere or os.path.exists(path):

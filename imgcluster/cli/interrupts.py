@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 EXIT_CODE = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_SECONDS = 0.3
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -24,7 +25,7 @@ def watch(note: Callable[[str], None]) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_answer, args=(reader, note), daemon=True).start()
@@ -33,7 +34,7 @@ def watch(note: Callable[[str], None]) -> None:
 def _answer(reader: int, note: Callable[[str], None]) -> None:
     asked = 0
     while True:
-        asked += sum(number in (signal.SIGINT, signal.SIGTERM) for number in os.read(reader, 64))
+        asked += sum(number in _SIGNALS for number in os.read(reader, 64))
         if asked > 1:
             _end()
         if asked and not select.select([reader], [], [], _PATIENCE_SECONDS)[0]:
@@ -50,7 +51,8 @@ def _end() -> None:
 @contextlib.contextmanager
 def asking_to_stop(ask: Callable[[], None]) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM ask for an end instead of breaking off whatever is going on."""
-    before = {n: signal.signal(n, lambda *_: ask()) for n in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda *_: ask()) for n in heeded}
     try:
         yield
     finally:

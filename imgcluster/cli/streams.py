@@ -13,14 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+STDOUT = "stdout"
+"""What errors of stdout have for a file name."""
+
+
 class _Heedless(io.FileIO):
     """A file that takes what it cannot keep: that a line cannot be told ends no work."""
 
     def write(self, data: Any) -> int:
         try:
-            return super().write(data)
+            return super().write(data) or len(data)  # None: a full pipe that does not wait
         except OSError:
             return len(data)
+
+
+class _Stdout(io.FileIO):
+    """Stdout, whose errors say so."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, STDOUT) from None
 
 
 def _telling(descriptor: int, encoding: str, *, closefd: bool) -> TextIO:
@@ -39,10 +53,10 @@ def settle() -> None:
         except OSError:
             free = os.open(os.devnull, os.O_RDWR)  # the lowest number
             os.set_inheritable(free, True)  # noqa: FBT003
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    file = io.BufferedWriter(_Stdout(1, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(file, encoding, "backslashreplace", line_buffering=os.isatty(1))
     sys.stderr = _telling(2, "utf-8" if sys.stderr is None else sys.stderr.encoding, closefd=False)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

@@ -113,8 +113,8 @@ def _replaced(tree: str, marker: Marker) -> bool:
     return os.lstat(tree).st_ino == marker.replaces
 
 
-class Settled:
-    """Takes an output folder to rest, step by step; counts images that went home, and those to `kept/`."""
+class Settling:
+    """Brings an output folder to rest, step by step; counts images that went home, and those to `kept/`."""
 
     def __init__(self, out: str, notify: Notify, owner: Ownership) -> None:
         self.found = look(out, owner)
@@ -172,16 +172,16 @@ class Settled:
             self._owner.forget(found.tree_marker.name)
 
 
-_NEXT_STEP: dict[State, Callable[[Settled], None]] = {
-    State.WITHOUT_OUT: Settled.put_in_place,
-    State.BEGUN: Settled.remove_begun,
-    State.BUILDING: Settled.remove_built,
-    State.BUILT: Settled.put_in_place,
-    State.EXCHANGED: Settled.sweep,
+_NEXT_STEP: dict[State, Callable[[Settling], None]] = {
+    State.WITHOUT_OUT: Settling.put_in_place,
+    State.BEGUN: Settling.remove_begun,
+    State.BUILDING: Settling.remove_built,
+    State.BUILT: Settling.put_in_place,
+    State.EXCHANGED: Settling.sweep,
 }
 
 
-def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
+def settle(out: str, notify: Notify, owner: Ownership) -> Settling:
     """Bring `out` to rest for a caller that holds the lock; mostly there is nothing to do.
 
     Raises
@@ -189,7 +189,7 @@ def settle(out: str, notify: Notify, owner: Ownership) -> Settled:
     ImgclusterError
         When something beside `out` cannot be told for ours; it is left as it is.
     """
-    settled = Settled(out, notify, owner)
+    settled = Settling(out, notify, owner)
     while settled.found.state in _NEXT_STEP:
         settled.step()
     return settled
@@ -208,7 +208,7 @@ def recover(out: str, notify: Notify, owner: Ownership = IN_MEMORY, wait: float 
 
 def give_up(out: str, notify: Notify, owner: Ownership) -> None:
     """Do as `settle` after an error in building: an unplaced tree goes, finished or not."""
-    settled = Settled(out, notify, owner)
+    settled = Settling(out, notify, owner)
     if settled.found.state is State.BUILT:
         settled.found.refuse_foreign(settled.found.tree)
         settled.remove_built()

@@ -108,7 +108,7 @@ class Placer:
     changed: int = 0
     renamed: int = 0
     _refused: set[tuple[str, int]] = field(default_factory=set)
-    _open: dict[str, Held] = field(default_factory=dict)
+    _open: dict[str, int] = field(default_factory=dict)
 
     def place(self, source: str, target: str, folder: str, expected: Expected, origin: str = "") -> OwnFile:
         """Put `source` at `target`, to lie in `folder`; return what a marker says of it, with `origin`.
@@ -143,13 +143,13 @@ class Placer:
         if folder not in self._open:
             if len(self._open) == _MOST_OPEN:
                 self.close()
-            self._open[folder] = at(target)
-        return Held(self._open[folder].folder, name, target)
+            self._open[folder] = at(target).folder
+        return Held(self._open[folder], name, target)
 
     def close(self) -> None:
         """Close the folders that are open."""
         while self._open:
-            os.close(self._open.popitem()[1].folder)
+            os.close(self._open.popitem()[1])
 
     def keep(self, source: str, target: str, own: OwnFile) -> None:
         """Put the link or copy `source`, of the tree that is being replaced, at `target`, as it is.

@@ -198,8 +198,8 @@ def read_marker(folder: str, owner: Ownership | None = None) -> Marker | None:
     Parameters
     ----------
     owner
-        Whose runs may have written it. Without one it is nobody's own, which only matters where it was not
-        read before.
+        Whose runs may have written it. Without one it is nobody's own, and read however long it is: only for
+        a folder that was looked at before.
 
     Raises
     ------

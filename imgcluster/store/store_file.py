@@ -284,7 +284,7 @@ def _no_store(path: str) -> StoreError:
 
 def failed(verb: str, path: str, error: OSError) -> StoreError:
     """Make the error for a store, or a file beside it, that cannot be read or written."""
-    more = ": allow more by `ulimit -n`" if error.errno in {errno.EMFILE, errno.ENFILE} else ""
+    more = ": allow more by `ulimit -n`" if error.errno == errno.EMFILE else ""
     return StoreError(f"cannot {verb} {error.filename or path}: {error.strerror or error}{more}")
 
 

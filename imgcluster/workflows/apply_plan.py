@@ -107,6 +107,14 @@ def _why_not(path: str, key: bytes, kept: Sequence[_File]) -> str:
         return "it is a link"
     if not _holds(path, key):
         return "it is gone, or was changed since"
-    if any(os.path.samefile(path, other) and os.stat(path).st_nlink == 1 for other, _ in kept):
+    if any(_is_the_same(path, other) for other, _ in kept):
         return "it is the very file that is kept"
     return ""
+
+
+def _is_the_same(path: str, other: str) -> bool:
+    """Whether both lead to one file by one name in one folder: hard links are files of their own."""
+    if not os.path.samefile(path, other):
+        return False
+    folders, names = zip(os.path.split(path), os.path.split(other), strict=True)
+    return os.stat(path).st_nlink == 1 or (names[0] == names[1] and os.path.samefile(*folders))

@@ -151,7 +151,8 @@ def assign(
     found = zip(map(bytes, keys), labels.tolist(), distances.tolist(), strict=True)
     clusters = {key: (manifest.number_of[label], distance) for key, label, distance in found}
     for known in read_assignments(options.clusters) if allowed else ():
-        if known.key in clusters:  # its neighbours, of which the model knows nothing, may have decided
+        # Its neighbours, of which the model knows nothing, may have decided.
+        if known.key in clusters and known.cluster in manifest.number_of.values():
             clusters[known.key] = known.cluster, known.distance
     images = tuple(
         Placement(each.path, each.original, each.key, *clusters[each.key]) for each in collection.images

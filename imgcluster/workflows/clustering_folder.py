@@ -12,7 +12,7 @@ from functools import cached_property
 from imgcluster.errors import ImgclusterError, UsageError, explained, quantity
 from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
-from imgcluster.options import as_arguments, place_of
+from imgcluster.options import as_arguments, place_of, typed_path
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image
 from imgcluster.output.folders import build_folders, plan_folders, recover
@@ -178,8 +178,13 @@ def read_placements(
 
     ImgclusterError where there is none, or it is damaged or has no image.
     """
-    note_foreign(os.fspath(clusters), owner, notify)
-    placements = read_assignments(os.fspath(clusters))
+    note_foreign(typed_path(clusters), owner, notify)
+    return read_table(os.fspath(clusters))
+
+
+def read_table(clusters: str) -> tuple[Placement, ...]:
+    """Do as `read_placements` where whose clustering it is was found out before."""
+    placements = read_assignments(clusters)
     if not placements:
         raise ImgclusterError(f"{clusters} has no image in its table: run `imgcluster cluster` again")
     return placements

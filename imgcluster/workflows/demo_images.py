@@ -13,6 +13,7 @@ from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
 from imgcluster.images.file_bytes import read_file
 from imgcluster.images.views import views
+from imgcluster.options import typed_path
 from imgcluster.records import Pixels
 from imgcluster.tabular import Tabular
 
@@ -80,7 +81,7 @@ def make_demo_images(folder: str | os.PathLike[str], seed: int = 0) -> DemoImage
     MissingExtra
         Where the packages with the photographs are not installed.
     """
-    folder = os.fspath(folder)
+    folder = typed_path(folder)
     written = 0
     with explained(f"cannot fill {folder}", "; name another folder"):
         for number, photograph in enumerate(PHOTOGRAPHS):

@@ -136,7 +136,7 @@ def extract(  # noqa: PLR0913
         )
         progress.begin("embedding", len(plan.to_read))
         with progress.graceful_interrupt():
-            if plan.to_read:  # what nothing is done with takes longer to load than to look through
+            if plan.to_read:  # else loading decoders would take longer than the whole look
                 _embed(plan, source, options, engine, reading, writer, progress)
             store.settle_failures(plan.settled)
             store.record_failures(found.failures)

@@ -14,6 +14,7 @@ from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.images.header import may_have_picture_key
 from imgcluster.images.memory import DecodeLimits
+from imgcluster.options import typed_path
 from imgcluster.readings import Readings
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, key_rows
 from imgcluster.store.reader import FeatureReader
@@ -41,7 +42,7 @@ def find_files(
         Exclusion(options.exclude),
         os.path.abspath(options.store_path),
     )
-    found = find_images([os.fspath(path) for path in paths], settings, progress=progress)
+    found = find_images([typed_path(path) for path in paths], settings, progress=progress)
     if progress.stopping:
         raise Interrupted("stopped before anything was embedded")
     if not found.files and not found.failures:

@@ -36,7 +36,7 @@ def labels_of(choice: Labels, originals: Sequence[str], notify: Notify = lambda 
     Raises
     ------
     UsageError
-        Where there are more or fewer classes than images, or none.
+        Where there are more or fewer labels than images, or what is given are no labels.
     ImgclusterError
         Where the file is missing, has other columns, or labels none of the images; or none lies so deep.
     """

@@ -252,7 +252,11 @@ class PrepareOptions(Options):
         most=1,
         unset="0.5 with --prepare auto, else 0",
     )
-    restarts: int | None = option("How often k-means starts anew.", least=1, unset="by the number of images")
+    restarts: int | None = option(
+        "How often k-means starts anew, its centroids not being exchanged then.",
+        least=1,
+        unset="by the number of images",
+    )
     memory: int | None = option(
         "Most memory for embeddings: 2GB, 512MB or a number of bytes.",
         default_memory,
@@ -291,7 +295,7 @@ class FitOptions(PrepareOptions):
         metavar="NAME",
     )
     seed: int = option(
-        "Start of all random numbers; kmeans-or-mixture begins alike for every seed, but with --restarts.",
+        "Start of all random numbers; kmeans-or-mixture begins alike for all, unless --restarts is given.",
         0,
         least=0,
     )

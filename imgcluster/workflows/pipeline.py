@@ -45,8 +45,8 @@ _BATCHES_IN_FLIGHT = 4
 _LAST_SECONDS = 0.5
 """How long a network that is told to stop may take to hand over what is nearly finished."""
 
-_SECONDS_AFTER_ERROR = 5.0
-"""How long each batch that is under way may still take where one before it failed."""
+_SECONDS_AFTER_ERROR = 10.0
+"""How long batches that are under way may still take where one before them failed."""
 
 _Files: TypeAlias = tuple[ImageFile, ...]
 _Read: TypeAlias = Outcome[ImageFile, ReadImage]
@@ -156,15 +156,15 @@ class Pipeline:
                     break
                 if batch.is_full(network):
                     while not embedders.has_room() and not self.stopping():
-                        yield from _finished(embedders, PATIENCE_SECONDS)
+                        yield from _finished(embedders, PATIENCE_SECONDS, self.stopping)
                     embedders.submit((network, batch))
                     batch = Batch()
-                yield from _finished(embedders, 0)
+                yield from _finished(embedders, 0, self.stopping)
             if batch.paths and not self.stopping():
                 embedders.submit((network, batch))
             last = math.inf
             while embedders.in_flight and time.monotonic() < last:
-                yield from _finished(embedders, PATIENCE_SECONDS)
+                yield from _finished(embedders, PATIENCE_SECONDS, self.stopping)
                 if self.stopping():
                     last = min(last, time.monotonic() + _LAST_SECONDS)
 
@@ -208,13 +208,21 @@ def _embed(work: tuple[EmbeddingNetwork | None, Batch]) -> Batch:
     return batch
 
 
-def _finished(workers: Workers[Any, Result], patience: float) -> Iterator[Result]:
-    """Yield what is there; where one failed, what was begun beside it comes before the error."""
-    error: Exception | None = None
-    while (outcome := workers.next(_SECONDS_AFTER_ERROR if error else patience)) is not None:
-        if outcome.result is not None:
+def _finished(
+    workers: Workers[Any, Result], patience: float, stopping: Callable[[], bool]
+) -> Iterator[Result]:
+    """Yield what is there; where one failed, what was handed over beside it comes before the error."""
+    error, last = None, 0.0
+    while workers.in_flight:
+        outcome = workers.next(PATIENCE_SECONDS if error else patience)
+        if outcome is None:
+            if error is None or stopping() or time.monotonic() > last:
+                break
+        elif outcome.result is not None:
             yield outcome.result
-        error = error or outcome.error
+        elif error is None:
+            error = outcome.error or RuntimeError("a result was lost")
+            last = time.monotonic() + _SECONDS_AFTER_ERROR
         patience = 0
     if error:
         raise error

@@ -37,7 +37,7 @@ from imgcluster.records import (
 from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.cluster_result import points_of
-from imgcluster.workflows.clustering_folder import command_again, read_placements
+from imgcluster.workflows.clustering_folder import command_again, read_table
 from imgcluster.workflows.known_images import permissions, status_of
 from imgcluster.workflows.labels import labels_of
 from imgcluster.workflows.options import ReportOptions
@@ -88,7 +88,7 @@ def report(
     if found.marker is None and is_foreign(out, owner):
         found = replace(found, foreign=(found.out,))
     found.refuse_foreign(found.out)
-    manifest, placements = read_manifest(out), read_placements(out, owner, progress.note)
+    manifest, placements = read_manifest(out), read_table(out)
     keys = key_rows(sorted({placement.key for placement in placements}))
     store, lock = options.store or manifest.store, not options.no_lock
     with open_features(store, lock=lock, partial=True, notify=progress.note) as features:

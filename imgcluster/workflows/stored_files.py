@@ -14,7 +14,7 @@ from functools import cache
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import Expected, RealFolders, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
-from imgcluster.options import named_alike
+from imgcluster.options import named_alike, typed_path
 from imgcluster.output.moved import MovedImage, moved_images
 from imgcluster.output.names import folded
 from imgcluster.output.trust import note_foreign
@@ -51,7 +51,7 @@ def chooser(paths: Sequence[str | os.PathLike[str]], moved: Sequence[MovedImage]
     """Tell which paths are meant by files and folders; by none of them, all are."""
     if not paths:
         return lambda _: True
-    roots = {os.path.abspath(os.fspath(path)) for path in paths}
+    roots = {os.path.abspath(typed_path(path)) for path in paths}
     for root in sorted(roots):
         if not os.path.lexists(root) and not any(lies_below(image.original, [root]) for image in moved):
             raise ImgclusterError(
@@ -212,17 +212,19 @@ def sort_files(
 
 
 def _each_file_once(images: Sequence[StoredImage], folders: RealFolders, notify: Notify) -> list[StoredImage]:
-    """Leave out a file's other paths: folders linked or mounted twice, case or composition without weight."""
+    """Leave out a file's other paths: by links, folders mounted twice, case or composition of accents."""
     counted, status_of_folder = Counter(image.key for image in images), cache(status_of)
-    known: set[object] = set()
+    known: set[tuple[int | str, ...]] = set()
     kept, others = [], []
     for image in images:
         if counted[image.key] > 1:
-            place: object = folders.place(image.path)
-            folder, name = os.path.split(folders.place(image.path))
+            path = folders.place(image.path)
+            place: tuple[int | str, ...] = (path,)
+            folder, name = os.path.split(path)
             file, above = status_of(image.path), status_of_folder(folder)
-            if file and above and file.st_nlink == 1:  # else it may be a hard link of another
-                place = (file.st_dev, file.st_ino, above.st_dev, above.st_ino, folded(name))
+            if file and above:  # hard links in one folder may have names that only differ in case
+                name = folded(name) if file.st_nlink == 1 else name
+                place = (file.st_dev, file.st_ino, above.st_dev, above.st_ino, name)
             if place in known:
                 others.append(image.path)
                 continue

@@ -268,6 +268,18 @@ def test_a_centroid_between_two_clusters_changes_places_with_one_of_two_in_a_thi
     assert sorted(better.tolist()) == (corners + 1).tolist()
 
 
+@pytest.mark.parametrize(("numbers", "happens"), [(64, True), (65, False)])
+def test_centroids_of_many_numbers_do_not_change_places(
+    numbers: int, monkeypatch: pytest.MonkeyPatch, *, happens: bool
+) -> None:
+    """It would take longer than all else."""
+    calls: list[int] = []
+    monkeypatch.setattr(kmeans, "exchange", lambda _, centroids: calls.append(1) or centroids)
+    points = np.random.default_rng(0).random((40, numbers)).astype(np.float32)
+    kmeans.KMeansClusterer("MiniBatchKMeans", ClusterSettings(3)).fit(points, np.ones(40, np.int64))
+    assert bool(calls) == happens
+
+
 def test_points_one_rounding_apart_come_to_an_end() -> None:
     rows = np.random.default_rng(0).random((6, 4)).astype(np.float32)
     rows[5] = rows[4]

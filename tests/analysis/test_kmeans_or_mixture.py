@@ -15,7 +15,9 @@ from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import Clustering, Embeddings, SilentProgress
 
 
-def found(source: ArraySource, k: int, algorithm: str = DEFAULT_ALGORITHM, **options: int) -> Clustering:
+def found(
+    source: ArraySource, k: int, algorithm: str = DEFAULT_ALGORITHM, **options: int | None
+) -> Clustering:
     settings = ClusterSettings(k, algorithm, **{"restarts": 4, **options})
     return cluster([source], ["a"], PrepareSettings(), settings, SilentProgress())
 
@@ -58,7 +60,7 @@ def test_of_classes_of_one_size_k_means_is_the_answer() -> None:
 def test_the_seed_matters_only_where_restarts_are_asked_for(sizes: tuple[int, ...]) -> None:
     rows = skewed(sizes)[0] + np.random.default_rng(1).normal(size=(sum(sizes), 40)).astype(np.float32)
     source = source_of(rows)
-    first, second = (found(source, len(sizes), seed=seed) for seed in (0, 1))
+    first, second = (found(source, len(sizes), seed=seed, restarts=None) for seed in (0, 1))
     assert ("penalties" in first.model.fitted) == (sizes[0] > sizes[-1])
     assert np.array_equal(first.labels, second.labels)
     if sizes[0] == sizes[-1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -496,6 +497,11 @@ def test_with_edits_too_an_image_of_the_clustering_is_assigned_where_it_is(desk:
     made = {p.original: p.cluster for p in read_assignments(str(desk.out))}
     assigned = assign([desk.photos], AssignOptions(clusters=str(desk.out))).images
     assert {image.original: image.cluster for image in assigned} == made
+    table = desk.out / "assignments.csv"
+    table.write_text(re.sub(r"(?m),\d,", ",77,", table.read_text()))
+    assert 77 in {placement.cluster for placement in read_assignments(str(desk.out))}
+    assigned = assign([desk.photos], AssignOptions(clusters=str(desk.out))).images
+    assert {image.cluster for image in assigned} == set(made.values())
 
 
 def test_few_stand_for_many(desk: Desk) -> None:

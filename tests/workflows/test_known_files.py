@@ -7,6 +7,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import pytest
 from clusterings import IMAGES, Desk, Notes, desk_with_photos, pictures
@@ -165,16 +166,19 @@ def test_a_file_counts_once_however_its_path_is_spelled(desk: Desk) -> None:
     assert sorted(path.read_bytes() for path in pictures(desk.photos)) == before
 
 
-def test_a_file_counts_once_in_a_folder_that_is_mounted_twice(desk: Desk) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_counts_once_in_a_folder_that_is_mounted_twice(desk: Desk, *, linked: bool) -> None:
     other = desk.folder / "volume"
     other.mkdir()
     if subprocess.run(["mount", "--bind", desk.photos, other], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         desk.extract(other)
+        if linked:  # every photograph has a hard link then
+            desk.cluster(out=str(desk.folder / "first"))
         assert duplicates((), DuplicatesOptions(store=desk.store)).groups == ()
         assert desk.cluster(mode="move").images == IMAGES
-        undo(desk.out, progress=desk.progress)
+        undo(UndoOptions(clusters=desk.out), progress=desk.progress)
         assert len(pictures(desk.photos)) == IMAGES
     finally:
         subprocess.run(["umount", other], check=True)
@@ -488,6 +492,24 @@ def test_a_torn_record_of_readings_loses_nothing_but_its_end(tmp_path: Path, cut
     os.truncate(record, cut)
     Ownership(folder).add_digests("store", [third])
     assert Ownership(folder).digests("store") == {*[first, second][: cut // DIGEST_BYTES], third}
+
+
+def test_what_two_runs_add_to_a_record_of_readings_at_once_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (bytes([number]) * DIGEST_BYTES for number in (1, 2, 3))
+    folder, opened = str(tmp_path / "state"), os.fdopen
+    Ownership(folder).add_digests("store", [first])
+
+    def open_and_wait(descriptor: int, mode: str) -> IO[bytes]:
+        file = opened(descriptor, mode)
+        monkeypatch.undo()
+        Ownership(folder).add_digests("store", [second])
+        return file
+
+    monkeypatch.setattr(os, "fdopen", open_and_wait)
+    Ownership(folder).add_digests("store", [third])
+    assert Ownership(folder).digests("store") == {first, second, third}
 
 
 def test_tables_that_others_wrote_do_not_choose_the_store_that_is_written(desk: Desk) -> None:
