@@ -1,6 +1,6 @@
 """How much corrections help the images that were not corrected: accuracy over those, mean of random draws.
 
-    python -m tests.benchmarks.corrections [--draws 20] [--sets scenes …]
+    python -m tests.benchmarks.corrections [--draws 20] [--first 0] [--sets scenes …]
 
 needs ../shared/features (`IMGCLUSTER_TEST_ASSETS` names the folder). Each image of a draw is put into the
 cluster that stands for its class, as a person would who moves it there. Draws are of all images, or of the
@@ -40,6 +40,7 @@ def main() -> None:
     """Print one line for each set, share and kind of draw."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first draw: others than those tried before")
     parser.add_argument("--sets", nargs="+", default=SETS)
     options = parser.parse_args()
     draws = options.draws
@@ -64,7 +65,7 @@ def main() -> None:
             SHARES, {"random": np.arange(count), "least sure": least_sure}.items()
         ):
             gains = []
-            for draw in range(draws):
+            for draw in range(options.first, options.first + draws):
                 chosen = np.random.default_rng(draw).permutation(among)[: round(share * count)]
                 pinned = np.full(count, -1, np.int32)
                 pinned[chosen] = classes[chosen]
