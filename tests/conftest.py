@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from imgcluster.machine import cores
+
 # Tests run side by side: a thread of OpenMP that waits for another is not to keep a core busy meanwhile.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Every run tries the same examples, however slow the machine; new ones are for `make attack` and `make fuzz`.
@@ -34,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         room = item.path.relative_to(Path(__file__).parent).parts[0]
         item.add_marker(pytest.mark.xdist_group(room))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: some tests wait, for a server that hangs or for a disk."""
+    return 3 * cores() // 2 or 1
 
 
 def pytest_collection_finish() -> None:

@@ -26,8 +26,7 @@ def accuracy(
     assets: Path,
     name: str,
     networks: tuple[str, ...],
-    seed: int = 0,
-    memory: int | None = None,
+    **settings: object,
 ) -> float:
     loaded = [np.load(assets / "features" / f"{name}-{network}.npz") for network in networks]
     classes = [str(label) for label in loaded[0]["labels"]]
@@ -36,27 +35,31 @@ def accuracy(
         [source_of(each) for each in rows],
         networks,
         PrepareSettings(),
-        ClusterSettings(len(set(classes)), seed=seed, memory=memory),
+        ClusterSettings(len(set(classes)), **settings),
         SilentProgress(),
     )
     return evaluate(found.labels, classes).accuracy
 
 
 @pytest.mark.parametrize(
-    ("name", "networks", "reached", "seeds"),
+    ("name", "networks", "reached"),
     [
-        ("cats_dogs", BOTH[:1], 0.985, [0]),
-        ("cats_dogs", BOTH[1:], 0.985, [0]),
-        ("cats_dogs", BOTH, 0.99, [0, 1]),
-        ("scenes", BOTH[:1], 0.80, [0, 1]),
-        pytest.param("natural", BOTH, 0.95, [0, 1], marks=pytest.mark.slow),
+        ("cats_dogs", BOTH[:1], 0.985),
+        ("cats_dogs", BOTH[1:], 0.985),
+        ("cats_dogs", BOTH, 0.99),
+        ("scenes", BOTH[:1], 0.80),
+        pytest.param("natural", BOTH, 0.95, marks=pytest.mark.slow),
     ],
 )
-def test_the_default_finds_what_people_see_and_the_seed_hardly_matters(
-    assets: Path, name: str, networks: tuple[str, ...], reached: float, seeds: list[int]
+def test_the_default_finds_what_people_see(
+    assets: Path, name: str, networks: tuple[str, ...], reached: float
 ) -> None:
-    found = [accuracy(assets, name, networks, seed) for seed in seeds]
-    assert min(found) >= reached
+    assert accuracy(assets, name, networks) >= reached
+
+
+@pytest.mark.slow
+def test_the_seed_hardly_matters_to_k_means(assets: Path) -> None:
+    found = [accuracy(assets, "scenes", BOTH[:1], algorithm="minibatch-kmeans", seed=seed) for seed in (0, 1)]
     assert max(found) - min(found) <= 0.01
 
 

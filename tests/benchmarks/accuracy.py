@@ -83,7 +83,7 @@ def measure(case: Case, options: argparse.Namespace) -> None:
     settings = CompareOptions(
         k=case.k,
         networks=case.networks,
-        algorithms=("minibatch-kmeans", "kmeans"),
+        algorithms=("kmeans-or-mixture", "minibatch-kmeans", "kmeans"),
         seeds=options.seeds,
         weights_dir=options.weights_dir,
         store=store,
