@@ -35,7 +35,8 @@ _CLEARLY, _MUCH = 0.1, 1.0
 one that gives strangers a cluster, where they are not to be left out, by very much more."""
 _EVEN = 0.01
 """k-means that cuts a large class hardly makes clusters of one size: where the entropy of their sizes is so
-near to that of equal ones, its answer is taken (docs/analysis.md)."""
+near to that of equal ones, its answer is taken (docs/analysis.md); what N images drawn from k equal shares
+miss by chance, (k - 1) / 2N in the mean (Miller 1955), is not counted."""
 _HALVES, _FEW_CUTS = 2, 0.5
 """Two clusters of one size may be halves of one class: then a mixture cuts half as many neighbours apart."""
 
@@ -53,10 +54,10 @@ class KMeansOrMixture:
     def fit_spaces(self, spaces: Spaces, weights: NDArray[np.int64]) -> FoundIn:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
-        even = _entropy_missing(found.labels) < _EVEN
-        if even and found.labels.max() + 1 != _HALVES:
-            return found
         k = int(found.labels.max()) + 1
+        even = _entropy_missing(found.labels) < _EVEN + (k - 1) / (2 * len(found.labels))
+        if even and k != _HALVES:
+            return found
         mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE], k, even=even)
         if mixture is not None and len(spaces.rows) > SAMPLE:
             labels = mixture.model.predict(spaces.made(mixture.space.step).points)

@@ -57,6 +57,16 @@ def test_the_default_finds_what_people_see(
     assert accuracy(assets, name, networks) >= reached
 
 
+def test_of_few_images_sizes_that_differ_by_chance_are_even(assets: Path) -> None:
+    """400 of eight classes of one size: a mixture makes one cluster of two of them (0.81)."""
+    loaded = np.load(assets / "features" / f"natural-{BOTH[0]}.npz")
+    rows = np.sort(np.random.default_rng(6).permutation(len(loaded["labels"]))[:400])
+    source = source_of(loaded["embeddings"][rows].astype(np.float32))
+    found = cluster([source], BOTH[:1], PrepareSettings(), ClusterSettings(8), SilentProgress())
+    assert "penalties" not in found.model.fitted
+    assert evaluate(found.labels, [str(label) for label in loaded["labels"][rows]]).accuracy > 0.84
+
+
 @pytest.mark.slow
 def test_the_seed_hardly_matters_to_k_means(assets: Path) -> None:
     found = [accuracy(assets, "scenes", BOTH[:1], algorithm="minibatch-kmeans", seed=seed) for seed in (0, 1)]
