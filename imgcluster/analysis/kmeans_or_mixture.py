@@ -36,7 +36,7 @@ one that gives strangers a cluster, where they are not to be left out, by very m
 _EVEN = 0.01
 """k-means that cuts a large class hardly makes clusters of one size: where the entropy of their sizes is so
 near to that of equal ones, its answer is taken (docs/analysis.md); what N images drawn from k equal shares
-miss by chance, (k - 1) / 2N in the mean (Miller 1955), is not counted."""
+miss by chance, (k - 1) / 2N in the mean (Miller 1955), is not counted up to as much again."""
 _HALVES, _FEW_CUTS = 2, 0.5
 """Two clusters of one size may be halves of one class: then a mixture cuts half as many neighbours apart."""
 
@@ -55,7 +55,7 @@ class KMeansOrMixture:
         """Find clusters in the space that they make narrow."""
         found = self._kmeans.fit_spaces(spaces, weights)
         k = int(found.labels.max()) + 1
-        even = _entropy_missing(found.labels) < _EVEN + (k - 1) / (2 * len(found.labels))
+        even = _entropy_missing(found.labels) < _EVEN + min(_EVEN, (k - 1) / (2 * len(found.labels)))
         if even and k != _HALVES:
             return found
         mixture = self._better_mixture(spaces.sample(SAMPLE), found.labels[:SAMPLE], k, even=even)
