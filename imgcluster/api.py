@@ -16,9 +16,10 @@ from typing import Any, SupportsIndex, TypeVar
 from imgcluster import caches
 from imgcluster.cli.places import Runner, cache_folder
 from imgcluster.errors import UsageError
-from imgcluster.options import DEFAULT_CLUSTERS, keywords, show_parameters
+from imgcluster.options import keywords, show_parameters
 from imgcluster.output.undo import Undone
 from imgcluster.records import SILENT, Evaluation, NetworkSource, Progress, StoredSpace
+from imgcluster.typed import DEFAULT_CLUSTERS
 from imgcluster.workflows import assign as assigning
 from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import compare as comparing
@@ -119,9 +120,9 @@ def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
             raise UsageError(f"{function.__name__}() takes its options by name, such as clusters=")
         if progress is not True:
             return with_keywords(*arguments, run=Runner(progress or SILENT), **given)
-        from imgcluster.cli import console
+        from imgcluster.cli.progress import progress as shown_progress
 
-        with console.progress() as bars:
+        with shown_progress() as bars:
             return with_keywords(*arguments, run=Runner(bars), **given)
 
     parameters = dict(inspect.signature(with_keywords, eval_str=True).parameters)

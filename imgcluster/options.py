@@ -1,4 +1,4 @@
-"""What an option is: a field of a dataclass that says all there is to say about it, once.
+"""What an option is: a field of a class that says all there is to say about it, once.
 
     seeds: int = option("How many seeds, from 0 on.", 5, least=1)
 
@@ -14,26 +14,30 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
-from itertools import islice
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform, get_args, get_origin
 
 from imgcluster.errors import UsageError
-from imgcluster.files import lies_below
 from imgcluster.machine import using_threads
+from imgcluster.typed import did_you_mean, refuse_link_out
 
 _Result = TypeVar("_Result")
-_MOST_LOOKED_AT = 10_000
 
-DEFAULT_STORE = "features.h5"
-DEFAULT_CLUSTERS = "clusters"
+
+class Named(Protocol):
+    """What its name stands for, such as a network of one's own."""
+
+    name: str
+
+
+_Path = str | os.PathLike[str]
+_TAKEN = {"FILE": _Path, "DIR": _Path, "CLUSTER": int | str, "NETWORK": str | Named}
 
 
 @dataclass(frozen=True)
 class Option:
-    """All about an option but its name, type and default, which are those of the field.
+    """All about an option; name, type and default are those of its field.
 
     Attributes
     ----------
@@ -48,6 +52,12 @@ class Option:
         What the default is where the field has None.
     recorded
         Whether a result depends on it, so that it is kept with one.
+    default
+        MISSING: the option is required; a function makes a default each time.
+    kind
+        The type of the value, of each if there may be `many`.
+    optional
+        Whether it may be None.
     """
 
     help: str
@@ -59,41 +69,20 @@ class Option:
     most: float | None = None
     unset: str = ""
     recorded: bool = True
+    default: Any = None
+    name: str = ""
+    kind: type = str
+    many: bool = False
+    optional: bool = False
 
-
-def option(about: Option | str, default: Any = None, **more: Any) -> Any:
-    """Make a field; it is required where `default` is MISSING, and a function makes a default each time."""
-    metadata = {"option": Option(about, **more) if isinstance(about, str) else about}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def flag(about: Option | str, **more: Any) -> Any:
-    """Make the field of an option that is off unless it is given."""
-    return option(about, default=False, **more)
-
-
-class Named(Protocol):
-    """What its name stands for, such as a network of one's own."""
-
-    name: str
-
-
-_Path = str | os.PathLike[str]
-_TAKEN = {"FILE": _Path, "DIR": _Path, "CLUSTER": int | str, "NETWORK": str | Named}
-
-
-@dataclass(frozen=True)
-class Declared:
-    """An option of one command: the field's name and default, the type of its value (of each, if `many`)."""
-
-    name: str
-    kind: type
-    many: bool
-    optional: bool
-    default: Any
-    option: Option
+    def of_field(self, name: str, kind: Any) -> Option:
+        """Take name and type of the field."""
+        optional = type(None) in get_args(kind)
+        if optional:
+            (kind,) = (part for part in get_args(kind) if part is not type(None))
+        many = get_origin(kind) is tuple
+        kind = get_args(kind)[0] if many else kind
+        return replace(self, name=name, kind=kind, many=many, optional=optional)
 
     @property
     def flag(self) -> str:
@@ -103,39 +92,43 @@ class Declared:
     @property
     def repeated(self) -> bool:
         """Whether several values are given by several options, and not in one text."""
-        return self.many and self.option.parse is None
+        return self.many and self.parse is None
+
+    @property
+    def fixed_default(self) -> Any:
+        """The default, None where it is made each time."""
+        return None if callable(self.default) else self.default
 
     @property
     def takes_none(self) -> bool:
         """Whether None is a value of its own, as ``auto`` of ``--k``."""
-        return self.optional and self.default is not None
+        return self.optional and self.fixed_default is not None
 
     @property
-    def metavar(self) -> str:
-        """What stands for the value in help."""
-        about = self.option
-        if about.least is not None and about.most is not None:
-            return f"{about.least:g}..{about.most:g}"
+    def value_name(self) -> str:
+        """What stands for the value in help, also where the option does not say."""
+        if self.least is not None and self.most is not None:
+            return f"{self.least:g}..{self.most:g}"
         by_type = {int: "N", float: "X"}.get(self.kind, "NAME")
-        return about.metavar or "|".join(about.choices) or by_type
+        return self.metavar or "|".join(self.choices) or by_type
 
     @property
     def annotation(self) -> Any:
         """What Python code may give."""
-        taken: Any = _TAKEN.get(self.option.metavar, self.kind)
-        if self.option.parse is not None:
+        taken: Any = _TAKEN.get(self.metavar, self.kind)
+        if self.parse is not None:
             taken |= str
         if self.many:
             taken |= Iterable[taken]
-        return taken | None if self.optional or self.default is None else taken
+        return taken | None if self.optional or self.fixed_default is None else taken
 
     def read(self, value: Any) -> Any:
         """Turn what was given, as text or from Python, into the value. UsageError where that cannot be."""
         if value is None and self.optional:
             return None
-        if isinstance(value, str | os.PathLike) and self.option.parse is not None:
+        if isinstance(value, str | os.PathLike) and self.parse is not None:
             try:
-                value = self.option.parse(os.fsdecode(value))
+                value = self.parse(os.fsdecode(value))
             except ValueError as error:
                 raise UsageError(f"{self.flag}: {error}") from None
             if value is None:
@@ -146,27 +139,36 @@ class Declared:
         return tuple(self._read_one(each) for each in ((value,) if alone else value))
 
     def _read_one(self, given: Any) -> Any:
-        about = self.option
         try:
             value = _READERS[self.kind](given)
         except (TypeError, ValueError):
             raise UsageError(f"{self.flag} {given} is not {_WORDS[self.kind]}") from None
-        if about.metavar in {"FILE", "DIR"}:
+        if self.metavar in {"FILE", "DIR"}:
             if not value:  # as of an unset variable: the current folder is not meant
-                what = "folder" if about.metavar == "DIR" else "file"
+                what = "folder" if self.metavar == "DIR" else "file"
                 raise UsageError(f"{self.flag} is empty: name a {what}")
             with suppress(ValueError):
                 if b"\0" not in os.fsencode(value):
                     return str(Path(value))
             raise UsageError(f"{self.flag} {value!r} is a name that no file can have")
-        if about.choices and value not in about.choices:
-            one_of = f"it is one of {', '.join(about.choices)}{did_you_mean(value, about.choices)}"
+        if self.choices and value not in self.choices:
+            one_of = f"it is one of {', '.join(self.choices)}{did_you_mean(value, self.choices)}"
             raise UsageError(f"{self.flag} {value} is unknown: {one_of}")
-        least, most = about.least, about.most
+        least, most = self.least, self.most
         if (least is not None and not value >= least) or (most is not None and not value <= most):
             bounds = f"be at least {least:g}" if most is None else f"lie between {least:g} and {most:g}"
             raise UsageError(f"{self.flag} {value} is out of range: it must {bounds}")
         return value
+
+
+def option(about: Option | str, default: Any = None, **more: Any) -> Any:
+    """Make the field of an option; its default is None unless it is said."""
+    return replace(Option(about, **more) if isinstance(about, str) else about, default=default)
+
+
+def flag(about: Option | str, **more: Any) -> Any:
+    """Make the field of an option that is off unless it is given."""
+    return option(about, default=False, **more)
 
 
 def _flag(value: Any) -> bool:
@@ -193,122 +195,79 @@ _READERS: dict[type, Callable[[Any], Any]] = {bool: _flag, int: _whole, float: f
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Ask whether the most similar of `names` was meant; empty where none is similar."""
-    by_lower = {each.lower(): each for each in names}
-    return "".join(f" (did you mean {by_lower[c]}?)" for c in get_close_matches(name.lower(), by_lower, 1))
-
-
-def named_alike(missing: str | os.PathLike[str]) -> str:
-    """Ask whether a file or folder beside one that does not exist was meant; empty where none is similar."""
-    folder, name = os.path.split(os.path.abspath(missing))
-    try:
-        with os.scandir(folder) as entries:
-            return did_you_mean(name, [entry.name for entry in islice(entries, _MOST_LOOKED_AT)])
-    except OSError:
-        return ""
-
-
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Options:
-    """Base of frozen dataclasses whose fields are options: what they are made of is read and checked.
+    """Base of classes whose fields are options: what they are made of is read and checked, and stays.
 
-    Their module must not put off the evaluation of annotations.
+    Their module must not put off the evaluation of annotations. They are no dataclasses, whose making would
+    take longer than all else that ``--help`` needs.
     """
 
-    def __init_subclass__(cls) -> None:
-        dataclass(frozen=True, kw_only=True, eq=False)(cls)
+    _own: ClassVar[tuple[Option, ...]] = ()
+    declared: ClassVar[tuple[Option, ...]] = ()
+    """The options of a class, its own before those that it shares."""
 
-    def __post_init__(self) -> None:
-        for each in declared(type(self)):
-            object.__setattr__(self, each.name, each.read(getattr(self, each.name)))
-            if isinstance(each.default, str) and getattr(self, each.name) == each.default:
-                refuse_link_out(each.default)
+    def __init_subclass__(cls) -> None:
+        kinds = vars(cls).get("__annotations__", {})
+        cls._own = tuple(vars(cls)[name].of_field(name, kind) for name, kind in kinds.items())
+        declared: dict[str, Option] = {}
+        for each in (each for owner in cls.__mro__ for each in vars(owner).get("_own", ())):
+            declared.setdefault(each.name, each)
+        cls.declared = tuple(declared.values())
+        for each in cls._own:
+            setattr(cls, each.name, each.default)
+
+    def __init__(self, **given: Any) -> None:
+        for each in self.declared:
+            default = each.default() if callable(each.default) else each.default
+            value = vars(self)[each.name] = each.read(given.pop(each.name, default))
+            if each.metavar in {"FILE", "DIR"} and isinstance(default, str) and value == default:
+                refuse_link_out(default)
+        if given:
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(given)}")
+        self._check()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} of {type(self).__name__} stays as it is")
+
+    def _check(self) -> None:
+        """Raise UsageError where options contradict each other."""
+
+    def but(self, **changes: Any) -> Self:
+        """Give the same with other values of some options."""
+        return type(self)(**vars(self) | changes)
 
     def recorded(self) -> dict[str, Any]:
         """Give the options that a result depends on, where they have a value."""
-        values = {
-            each.name: getattr(self, each.name) for each in declared(type(self)) if each.option.recorded
-        }
+        values = {each.name: vars(self)[each.name] for each in self.declared if each.recorded}
         return {name: value for name, value in values.items() if value not in (None, ())}
 
 
-def refuse_link_out(path: str) -> None:
-    """Raise UsageError where `path`, a name that nobody typed, is a link that leads out of this folder.
-
-    Who has made the folder would choose what is written, and where.
-    """
-    _refuse(path, os.path.realpath(path))
-
-
-def typed_path(path: str | os.PathLike[str]) -> str:
-    """Return a path that somebody names, as text. UsageError where it is empty, as an unset variable is."""
-    if not os.fspath(path):
-        raise UsageError("a path is empty: name a file or folder (. is the current one)")
-    return os.fspath(path)
-
-
-def place_of(path: str) -> str:
-    """Return where a store or a clustering lies, through links; UsageError as of `refuse_link_out`.
-
-    What nobody typed is looked at whenever that is asked: it may be exchanged while a command works.
-    """
-    target = os.path.realpath(path)
-    if path in {DEFAULT_STORE, DEFAULT_CLUSTERS}:
-        _refuse(path, target)
-    return target
-
-
-def _refuse(path: str, target: str) -> None:
-    if not lies_below(target, [os.getcwd()]):
-        raise UsageError(f"{path} is a link that leads to {target}: name that place itself, if it is meant")
-
-
-def as_arguments(options: type[Any], chosen: Mapping[str, Any]) -> list[str]:
+def as_arguments(options: type[Options], chosen: Mapping[str, Any]) -> list[str]:
     """Write values of options as a person types them in any folder; those that are not the usual ones."""
-    usual, typed = options(), []
-    for each in declared(options):
-        value = chosen.get(each.name, getattr(usual, each.name))
-        if each.name in chosen and value and each.option.metavar in {"FILE", "DIR"}:
+    usual, typed = vars(options()), []
+    for each in options.declared:
+        value = chosen.get(each.name, usual[each.name])
+        if each.name in chosen and value and each.metavar in {"FILE", "DIR"}:
             value = tuple(map(os.path.abspath, value)) if each.many else os.path.abspath(value)
         if value is True:
             typed.append(each.flag)
-        elif value != getattr(usual, each.name):
+        elif value != usual[each.name]:
             typed += [part for one in (value if each.many else (value,)) for part in (each.flag, str(one))]
     return typed
 
 
-def declared(options: type[Any]) -> tuple[Declared, ...]:
-    """List the options of a dataclass, its own before those that it shares; MISSING stands for no default."""
-    found = {each.name: each for each in fields(options)}
-    names = dict.fromkeys(
-        name for owner in options.__mro__ for name in vars(owner).get("__annotations__", ())
-    )
-    return tuple(_declared(found[name]) for name in names)
-
-
-def _declared(each: Any) -> Declared:
-    kind, optional = each.type, type(None) in get_args(each.type)
-    if optional:
-        (kind,) = (part for part in get_args(kind) if part is not type(None))
-    many = get_origin(kind) is tuple
-    default = each.default if each.default_factory is MISSING else None
-    of_one = get_args(kind)[0] if many else kind
-    return Declared(each.name, of_one, many, optional, default, each.metadata["option"])
-
-
 def spread(
-    function: Callable[..., _Result], parameter: Callable[[Declared], inspect.Parameter]
+    function: Callable[..., _Result], parameter: Callable[[Option], inspect.Parameter]
 ) -> Callable[..., _Result]:
-    """Make of a function with a parameter `options`, a dataclass, one with a keyword for each of its options.
+    """Make of a function with a parameter `options`, a class, one with a keyword for each of its options.
 
     `parameter` says how the signature shows an option. None stands for the default, but where that is a value
     and None another. TypeError for an unknown keyword.
     """
-    signature = inspect.signature(function, eval_str=True)
-    own = dict(signature.parameters)
-    kind = own.pop("options").annotation
-    known = {each.name: each for each in declared(kind)}
+    own = dict(inspect.signature(function, eval_str=True).parameters)
+    kind: type[Options] = own.pop("options").annotation
+    known = {each.name: each for each in kind.declared}
 
     @functools.wraps(function)
     def with_keywords(*arguments: Any, **given: Any) -> _Result:
@@ -318,9 +277,9 @@ def spread(
             if name not in given:
                 raise TypeError(f"{function.__name__}() needs {name}=")
         values = {name: given.pop(name) for name in known if name in given}
-        for name in [name for name, value in values.items() if value is None and not known[name].takes_none]:
-            del values[name]
-        options = kind(**values)
+        options = kind(
+            **{n: value for n, value in values.items() if value is not None or known[n].takes_none}
+        )
         with using_threads(getattr(options, "threads", None)):
             return function(*arguments, options=options, **given)
 
@@ -341,8 +300,8 @@ def keywords(function: Callable[..., _Result]) -> Callable[..., _Result]:
     return spread(function, _keyword)
 
 
-def _keyword(each: Declared) -> inspect.Parameter:
-    default = inspect.Parameter.empty if each.default is MISSING else each.default
+def _keyword(each: Option) -> inspect.Parameter:
+    default = inspect.Parameter.empty if each.default is MISSING else each.fixed_default
     return inspect.Parameter(
         each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.annotation
     )

@@ -28,6 +28,7 @@ def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     for subname, subcommand in getattr(command, "commands", {}).items():
         yield from commands(subcommand, f"{name} {subname}".strip())
     if not hasattr(command, "commands"):
+        command.make_context(name, [], resilient_parsing=True)  # its options are made when they are needed
         yield name, command
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import gc
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from imgcluster.cli import cluster, clusterings, console, extract, images, interrupts, store, streams
-from imgcluster.cli.command import as_command
+from imgcluster.cli.command import Answers, as_command
 from imgcluster.engines.local import threads_left
 from imgcluster.errors import ImgclusterError, Interrupted
 
@@ -25,7 +28,24 @@ _WrongUsage: Any = typer.BadParameter.__base__
 
 
 class _Command(TyperCommand):
-    """A command that tells whether it was given ``--json`` also where the rest makes no sense."""
+    """A command whose options are made when they are needed: those of all take longer than the rest of help.
+
+    It tells whether it was given ``--json`` also where the rest makes no sense.
+    """
+
+    def __init__(self, function: Callable[..., Answers], **given: Any) -> None:
+        super().__init__(**given)
+        self._function: Callable[..., Answers] | None = function
+
+    def get_params(self, ctx: Any) -> Any:
+        if self._function is not None:
+            made = get_command_from_info(
+                CommandInfo(callback=as_command(self._function)),
+                pretty_exceptions_short=False,
+                rich_markup_mode=None,
+            )
+            self.params, self.callback, self._function = made.params, made.callback, None
+        return super().get_params(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
@@ -126,20 +146,30 @@ def _root(
     """Sort a folder of images by what they show."""
 
 
-app = typer.Typer(
-    cls=_ErrorBoundary, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+def _group(**more: Any) -> typer.Typer:
+    return typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, **more)
+
+
+def _add(group: typer.Typer, *commands: Callable[..., Answers]) -> None:
+    """Add commands to a group, by name and description alone; see `_Command`."""
+    for command in commands:
+
+        def described() -> None:
+            raise AssertionError("options are made before a command runs")
+
+        described.__doc__ = command.__doc__
+        made: Any = functools.partial(_Command, command)
+        group.command(command.__name__.replace("_", "-"), cls=made)(described)
+
+
+app = _group(cls=_ErrorBoundary)
 app.callback()(_root)
-_store = typer.Typer(help="Look after the feature store.", no_args_is_help=True, rich_markup_mode=None)
-for command in (
-    *(extract.extract, cluster.cluster, cluster.sweep, clusterings.evaluate, cluster.compare),
-    *(clusterings.assign, clusterings.report, clusterings.contact_sheet, clusterings.name, clusterings.merge),
-    *(clusterings.correct, clusterings.undo, clusterings.diff, clusterings.pick),
-    *(images.similar, images.duplicates, images.inventory, extract.networks, extract.demo_images),
-):
-    app.command(cls=_Command)(as_command(command))
-for of_store in (store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache):
-    _store.command(cls=_Command)(as_command(of_store))
+_add(app, extract.extract, cluster.cluster, cluster.sweep, clusterings.evaluate, cluster.compare)
+_add(app, clusterings.assign, clusterings.report, clusterings.contact_sheet, clusterings.name)
+_add(app, clusterings.merge, clusterings.correct, clusterings.undo, clusterings.diff, clusterings.pick)
+_add(app, images.similar, images.duplicates, images.inventory, extract.networks, extract.demo_images)
+_store = _group(help="Look after the feature store.")
+_add(_store, store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache)
 app.add_typer(_store, name="store")
 
 

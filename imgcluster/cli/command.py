@@ -11,7 +11,7 @@ import typer
 
 from imgcluster.cli import console
 from imgcluster.cli.places import Runner
-from imgcluster.options import Declared, Options, declared, flag, option, show_parameters, spread
+from imgcluster.options import Option, Options, flag, option, show_parameters, spread
 
 __all__ = ["Answer", "Answers", "Paths", "Runner", "as_command"]
 
@@ -68,8 +68,10 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def main(*, json: bool = False, quiet: bool = False, log: str | None = None, **given: Any) -> None:
+        from imgcluster.cli.progress import progress as shown_progress
+
         console.speak(quiet=quiet, log=log)
-        with console.progress() as progress:
+        with shown_progress() as progress:
             answer, steps = command(run=_Run(progress), **given)
         if json:
             console.show_json(answer.json)
@@ -80,24 +82,24 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
 
     parameters = inspect.signature(command, eval_str=True).parameters.values()
     own = [each for each in parameters if each.name != "run"]
-    show_parameters(main, [*own, *map(_parameter, declared(_OfAll))])
+    show_parameters(main, [*own, *map(_parameter, _OfAll.declared)])
     return main
 
 
-def _parameter(each: Declared) -> inspect.Parameter:
-    about, flag, default = each.option, each.kind is bool, each.default
+def _parameter(each: Option) -> inspect.Parameter:
+    flag, default = each.kind is bool, each.fixed_default
     if default is MISSING:
         default = inspect.Parameter.empty
-    elif about.unset or default == ():
+    elif each.unset or default == ():
         default = None
     elif not flag and default is not None:
         default = ",".join(default) if each.many else str(default)  # all is checked by one who reads texts
     information = typer.Option(
-        *filter(None, [each.flag, about.short]),
-        help=about.help,
-        show_default=about.unset or True,
-        metavar=None if flag else each.metavar,
-        autocompletion=(lambda: list(about.choices)) if about.choices else None,
+        *filter(None, [each.flag, each.short]),
+        help=each.help,
+        show_default=each.unset or True,
+        metavar=None if flag else each.value_name,
+        autocompletion=(lambda: list(each.choices)) if each.choices else None,
     )
     of_type: Any = bool if flag else list[str] if each.repeated else str
     optional: Any = of_type if flag or default is inspect.Parameter.empty else of_type | None

@@ -1,4 +1,4 @@
-"""Everything that is shown: results on stdout; progress, notes and errors on stderr."""
+"""Everything that is shown: results on stdout; notes and errors on stderr (progress: `progress`)."""
 
 from __future__ import annotations
 
@@ -9,38 +9,22 @@ import math
 import os
 import re
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
-from rich.text import Text
-
-from imgcluster.cli import interrupts
-from imgcluster.cli.streams import without_noise
 from imgcluster.errors import ImgclusterError, explained, quantity
 from imgcluster.files import leads_out, open_named
 from imgcluster.held import at
-from imgcluster.options import typed_path
+from imgcluster.typed import typed_path
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from imgcluster.records import Failure, NamedCluster  # loads NumPy
 
 MOST_FAILURES_SHOWN = 20
-LINE_SECONDS = 60.0
-"""How often a line tells where a command is that has no terminal for a bar."""
 
 
 def printable(text: str) -> str:
@@ -50,14 +34,14 @@ def printable(text: str) -> str:
     )
 
 
-class _Voice:
+class Voice:
     """How this command speaks: one terminal serves the whole process."""
 
     quiet = False
     log: TextIO | None = None
 
 
-_voice = _Voice()
+voice = Voice()
 
 
 def speak(*, quiet: bool = False, log: str | None = None) -> None:
@@ -75,9 +59,9 @@ def speak(*, quiet: bool = False, log: str | None = None) -> None:
     ImgclusterError
         Where `log` cannot be written, or holds something else than a log.
     """
-    if _voice.log is not None:
-        _voice.log.close()
-    _voice.quiet, _voice.log = quiet, None if log is None else _open_log(log)
+    if voice.log is not None:
+        voice.log.close()
+    voice.quiet, voice.log = quiet, None if log is None else _open_log(log)
     write_down(printable(" ".join(["imgcluster", *sys.argv[1:]])))
 
 
@@ -99,19 +83,20 @@ def _open_log(path: str) -> TextIO:
 
 def write_down(message: str) -> None:
     """Put a line into the log, if there is one."""
-    log = _voice.log
+    log = voice.log
     if log is None:
         return
     try:
-        log.write(f"{_timed(message)}\n")
+        log.write(f"{timed(message)}\n")
     except OSError as error:  # the work goes on without
-        _voice.log = None
+        voice.log = None
         with contextlib.suppress(OSError):
             log.close()
         complain(f"cannot write the log any more: {error.strerror}")
 
 
-def _timed(message: str) -> str:
+def timed(message: str) -> str:
+    """Put the time before a line."""
     return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}"
 
 
@@ -132,13 +117,15 @@ def say(message: str) -> None:
 
 def _print(stream: TextIO, text: str, *, style: str | None = None, always: bool = False) -> None:
     write_down(text)
-    if always or not _voice.quiet:
-        _console(stream).print(text, style=style, soft_wrap=True)
+    if always or not voice.quiet:
+        console_on(stream).print(text, style=style, soft_wrap=True)
 
 
 @functools.lru_cache(maxsize=2)
-def _console(stream: TextIO) -> Console:
+def console_on(stream: TextIO) -> Console:
     """Give a console that takes text as it is: `[red]` and `:dog:` in a name are just letters."""
+    from rich.console import Console
+
     console = Console(file=stream, markup=False, emoji=False, highlight=False)
     if not console.width:  # by COLUMNS=0
         console.width = 80
@@ -186,6 +173,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
 
     No cell is ever cut, for a path that is cut leads nowhere: lines may be longer than the terminal is wide.
     """
+    from rich.cells import cell_len
+
     lines = [[printable(cell) for cell in line] for line in (columns, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
@@ -237,110 +226,3 @@ def show_failures(
         tell(f"  {path}: {reason}")
     if len(failures) > MOST_FAILURES_SHOWN:
         tell(f"  … and {len(failures) - MOST_FAILURES_SHOWN} more; {in_full} lists all")
-
-
-class ConsoleProgress:
-    """Progress as bars on stderr; where that is no terminal, as a line a minute."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self.stopping = False
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        """Start a bar in place of the last one."""
-        write_down(what if total is None else f"{what}: {total}")
-        for last in self._bars.task_ids:
-            self._bars.remove_task(last)
-        self._bars.add_task(what, total=total, failed=0)
-
-    def advance(self, steps: int = 1, *, failed: int = 0) -> None:
-        """Move the bar."""
-        for task in self._bars.tasks:
-            self._bars.update(task.id, advance=steps, failed=task.fields["failed"] + failed)
-
-    def note(self, message: str) -> None:
-        """Print a line above the bar; where there is no terminal, with the time."""
-        message = printable(message)
-        write_down(message)
-        console = self._bars.console
-        if not _voice.quiet:
-            console.print(message if console.is_terminal else _timed(message), soft_wrap=True)
-
-    def say_where(self) -> None:
-        """Tell in a line how far the stage is, unless a bar shows it."""
-        for task in self._bars.tasks:
-            total, done = task.total, task.completed
-            parts = [f"{task.description}: {done:,.0f}" if done or total else task.description]
-            if total:
-                parts[0] += f" of {total:,.0f}"
-            parts += filter(None, [_failed(task)])
-            if total and 0 < done < total:
-                left = (task.elapsed or 0) * (total - done) / done
-                parts.append(f"about {quantity(math.ceil(left / 60), 'minute')} left")
-            message = printable(", ".join(parts))
-            write_down(message)
-            if not (_voice.quiet or self._bars.live.is_started):
-                self._bars.console.print(_timed(message), soft_wrap=True)
-
-    def graceful_interrupt(self) -> contextlib.AbstractContextManager[None]:
-        """Let Ctrl-C set `stopping`."""
-        return interrupts.asking_to_stop(self._stop)
-
-    def _stop(self) -> None:
-        self.stopping = True
-
-
-class _Text(ProgressColumn):
-    """What a function says of a task."""
-
-    def __init__(self, say: Callable[[Task], str], style: str = "") -> None:
-        super().__init__()
-        self._say, self._style = say, style
-
-    def render(self, task: Task) -> Text:
-        """Render it."""
-        return Text(self._say(task), self._style)
-
-
-def _speed(task: Task) -> str:
-    return f"{task.speed:,.1f}/s" if task.speed else ""
-
-
-def _failed(task: Task) -> str:
-    return f"{task.fields['failed']} failed" if task.fields["failed"] else ""
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[ConsoleProgress]:
-    """Bars while the block runs, and no noise of libraries between them."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Text(_speed),
-        TimeRemainingColumn(),
-        _Text(_failed, "red"),
-    )
-    with without_noise():
-        console = _console(sys.stderr)
-        shown = (console.is_terminal or console.is_jupyter) and not _voice.quiet
-        with Bars(*columns, console=console, disable=not shown, transient=True) as bars:
-            progress = ConsoleProgress(bars)
-            with _lines(progress) if _voice.log or not (shown or _voice.quiet) else contextlib.nullcontext():
-                yield progress
-
-
-@contextlib.contextmanager
-def _lines(progress: ConsoleProgress) -> Iterator[None]:
-    """Have a line printed again and again while the block runs, whatever it is at."""
-    over = threading.Event()
-
-    def tell() -> None:
-        while not over.wait(LINE_SECONDS):
-            progress.say_where()
-
-    threading.Thread(target=tell, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()

@@ -15,8 +15,8 @@ from imgcluster.files import RealFolders, is_system_name, lies_below, open_regul
 from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.file_bytes import kind_of_special_file, reason_of
 from imgcluster.images.header import EXTENSIONS, image_type
-from imgcluster.options import named_alike
 from imgcluster.records import CLUSTERING_MARKER, Failure, ImageFile, Progress, mtime_ns
+from imgcluster.typed import named_alike
 
 _SUFFIXES = frozenset(chain.from_iterable(EXTENSIONS.values()))
 # Folders in which photo managers keep pictures and their previews as they need them.

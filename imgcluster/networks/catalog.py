@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from imgcluster.errors import UsageError
-from imgcluster.options import did_you_mean
+from imgcluster.typed import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.files import Expected
-from imgcluster.options import place_of
 from imgcluster.output.companions import Companion, find_companions
 from imgcluster.output.file_system import is_mount_point
 from imgcluster.output.life import check_replaceable, look
@@ -22,6 +21,7 @@ from imgcluster.output.moved import moved_by_hand
 from imgcluster.output.names import NAME_LIMIT, distinct_names, folder_name
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Placement
+from imgcluster.typed import place_of
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 

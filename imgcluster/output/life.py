@@ -21,7 +21,6 @@ from enum import Enum, auto
 from imgcluster.errors import ChangedMeanwhile, ImgclusterError, quantity
 from imgcluster.files import is_temporary, sync_file
 from imgcluster.held import exchange, remove, remove_folder, rename_new
-from imgcluster.options import place_of
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import locked_folder
@@ -30,6 +29,7 @@ from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Notify
+from imgcluster.typed import place_of
 
 _BESIDE = ".imgcluster-"
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import RealFolders, file_digest, is_folder, lies_below
 from imgcluster.held import make_folders, remove, remove_all, remove_if_empty, rename_new
-from imgcluster.options import place_of
 from imgcluster.output.contents import UNFINISHED
 from imgcluster.output.file_system import sync_all
 from imgcluster.output.life import locked, look
 from imgcluster.output.marker import Marker, OwnFile, read_marker, write_marker
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import Notify
+from imgcluster.typed import place_of
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from imgcluster.errors import quantity
 from imgcluster.files import path_filter
-from imgcluster.options import place_of
 from imgcluster.output.life import Situation, locked, look
 from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
 from imgcluster.output.marker import Marker, OwnFile, new_name, read_marker, write_marker
@@ -18,6 +17,7 @@ from imgcluster.output.move_journal import planned_homes, sign_again
 from imgcluster.output.paths import is_path
 from imgcluster.ownership import Ownership
 from imgcluster.records import Notify
+from imgcluster.typed import place_of
 
 
 def take_over(

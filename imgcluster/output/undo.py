@@ -8,7 +8,6 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.options import place_of
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import Copies, goes_home, owned_files, remove_rest, take_apart
 from imgcluster.output.file_system import is_still_home
@@ -19,6 +18,7 @@ from imgcluster.output.trust import as_trusted
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import CLUSTERING_MARKER, NamedCluster, Progress
 from imgcluster.tabular import Tabular
+from imgcluster.typed import place_of
 
 _REPORT_EVERY = 512
 

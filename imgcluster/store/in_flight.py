@@ -14,7 +14,7 @@ from typing import Self
 from imgcluster.errors import StoreError
 from imgcluster.files import open_resolved, permissions_beside
 from imgcluster.held import remove
-from imgcluster.options import place_of
+from imgcluster.typed import place_of
 
 _MOST_SLOTS = 1 << 16
 _SLOT_BYTES = 4096

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import StoreError
-from imgcluster.options import did_you_mean
 from imgcluster.records import (
     Embeddings,
     EmbeddingSource,
@@ -22,6 +21,7 @@ from imgcluster.records import (
     StoredSpace,
 )
 from imgcluster.store.key_index import KeyIndex
+from imgcluster.typed import did_you_mean
 
 
 class FeatureReader(ABC):

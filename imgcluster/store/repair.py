@@ -14,7 +14,6 @@ import h5py
 from imgcluster import files
 from imgcluster.errors import StoreError
 from imgcluster.held import Held, at, hard_link, replace_held
-from imgcluster.options import place_of
 from imgcluster.records import SILENT, Progress
 from imgcluster.store import schema, wal
 from imgcluster.store.lock import WriterLock
@@ -31,6 +30,7 @@ from imgcluster.store.schema import (
 from imgcluster.store.store_file import StoreFile, being_read, failed, has_signature, new_store
 from imgcluster.store.table import append_entries, read_entries
 from imgcluster.tabular import Tabular
+from imgcluster.typed import place_of
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ import h5py
 from imgcluster import files, held
 from imgcluster.errors import StoreError
 from imgcluster.held import Held, at, replace_held
-from imgcluster.options import place_of
 from imgcluster.records import SILENT, Notify
 from imgcluster.store import migrations, schema, wal
 from imgcluster.store.lock import WriterLock, wait_for_writer
 from imgcluster.store.schema import CORRUPTION, corrupted
+from imgcluster.typed import place_of
 
 _READER_PATIENCE_SECONDS = 30.0
 _READER_TRIES_WITHOUT_LOCK = 20

@@ -15,7 +15,6 @@ from imgcluster.analysis.clustering import model_points, predict
 from imgcluster.analysis.embeddings import finite_rows
 from imgcluster.errors import ImgclusterError, NoImages, UsageError
 from imgcluster.files import path_filter
-from imgcluster.options import place_of
 from imgcluster.output.life import refuse_other
 from imgcluster.output.manifest import CLUSTERING, ClusteringManifest, read_assignments, read_manifest
 from imgcluster.output.marker import Marker, read_marker
@@ -38,6 +37,7 @@ from imgcluster.records import (
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular, columns_of
+from imgcluster.typed import place_of
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.clustering_folder import read_as_made, read_folder, remake
 from imgcluster.workflows.edits import kept_edits

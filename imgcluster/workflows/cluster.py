@@ -19,7 +19,6 @@ from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.engines.table import find_engine
 from imgcluster.errors import ChangedMeanwhile, UsageError, quantity
 from imgcluster.images.find import has_image_name
-from imgcluster.options import DEFAULT_CLUSTERS, place_of
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
 from imgcluster.output.link_modes import TABLE
@@ -29,6 +28,7 @@ from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Clustering, NamedCluster, Placement, Progress, row_of_key
+from imgcluster.typed import DEFAULT_CLUSTERS, place_of
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.cluster_identities import keep_identities, what_happened
 from imgcluster.workflows.cluster_result import ClusterResult, arrays_of, points_of
@@ -259,7 +259,7 @@ def _with_mode(options: ClusterOptions, images: int, progress: Progress) -> Clus
         f"{images} images are more than folders are good for: assignments.csv tells their clusters; "
         "for folders name a --mode, such as hardlink"
     )
-    return replace(options, mode=TABLE)
+    return options.but(mode=TABLE)
 
 
 def prepare_settings(options: PrepareOptions) -> PrepareSettings:

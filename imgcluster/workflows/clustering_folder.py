@@ -12,7 +12,7 @@ from functools import cached_property
 from imgcluster.errors import ImgclusterError, UsageError, explained, quantity
 from imgcluster.files import Expected
 from imgcluster.images.find import has_image_name
-from imgcluster.options import as_arguments, place_of, typed_path
+from imgcluster.options import as_arguments
 from imgcluster.output.contents import Contents, examine
 from imgcluster.output.folder_plan import FolderPlan, Image
 from imgcluster.output.folders import build_folders, plan_folders, recover
@@ -35,6 +35,7 @@ from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.records import NamedCluster, Notify, Placement, Progress
 from imgcluster.tabular import Tabular
+from imgcluster.typed import place_of, typed_path
 from imgcluster.workflows.edits import EDITS, NO_EDITS, Edits, edits_csv, parse_kept_edits
 from imgcluster.workflows.options import ClusterOptions
 from imgcluster.workflows.stored_files import compared

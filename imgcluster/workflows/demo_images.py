@@ -13,9 +13,9 @@ from imgcluster.images.decode import decode
 from imgcluster.images.encode import encode_image
 from imgcluster.images.file_bytes import read_file
 from imgcluster.images.views import views
-from imgcluster.options import typed_path
 from imgcluster.records import Pixels
 from imgcluster.tabular import Tabular
+from imgcluster.typed import typed_path
 
 VIEWS_PER_PHOTOGRAPH = 12
 

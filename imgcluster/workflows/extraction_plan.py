@@ -14,10 +14,10 @@ from imgcluster.images.exclusion import Exclusion
 from imgcluster.images.find import FoundImages, ScanSettings, find_images
 from imgcluster.images.header import may_have_picture_key
 from imgcluster.images.memory import DecodeLimits
-from imgcluster.options import typed_path
 from imgcluster.readings import Readings
 from imgcluster.records import Failure, ImageFile, PathEntry, Progress, key_rows
 from imgcluster.store.reader import FeatureReader
+from imgcluster.typed import typed_path
 from imgcluster.workflows.batch import KnownKeys
 from imgcluster.workflows.options import ExtractOptions
 

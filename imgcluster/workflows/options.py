@@ -8,15 +8,8 @@ from imgcluster.engines.protocol import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
 from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
-from imgcluster.options import (
-    DEFAULT_CLUSTERS,
-    DEFAULT_STORE,
-    Option,
-    Options,
-    flag,
-    option,
-    refuse_link_out,
-)
+from imgcluster.options import Option, Options, flag, option
+from imgcluster.typed import DEFAULT_CLUSTERS, DEFAULT_STORE, refuse_link_out
 from imgcluster.workflows.shard import Shard
 
 FOLDERS = "folders"
@@ -148,8 +141,8 @@ class EngineOptions(Options):
         "GPUs that each of them has to itself; 0.5: two share one.", 0.0, least=0, recorded=False
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         settings = self.engine_settings
         if self.engine != "ray" and settings != EngineSettings():
             raise UsageError(
@@ -268,8 +261,8 @@ class PrepareOptions(Options):
     threads: int | None = option(_THREADS)
     no_lock: bool = flag(_NO_LOCK)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.whiten and self.pca is None and self.prepare != "auto":
             raise UsageError(f"--whiten needs --pca where --prepare is {self.prepare}: it scales components")
 
@@ -300,8 +293,8 @@ class FitOptions(PrepareOptions):
         least=0,
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.space is not None and len(self.network) > 1:
             raise UsageError(
                 "--space names one feature space, several --network join several: choose one way "
@@ -357,8 +350,8 @@ class ClusterOptions(FitOptions, EngineOptions):
         """Seconds to wait for another process that writes in the output folder's place."""
         return math.inf if self.wait is None else self.wait
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.only_examples and self.examples is None:
             raise UsageError("--only-examples sorts into the clusters of --examples DIR: name that folder")
 
@@ -406,8 +399,8 @@ class CompareOptions(PrepareOptions):
         "Weights under the names that Keras publishes; missing ones are fetched.", metavar="DIR"
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if not self.networks or not self.algorithms:
             raise UsageError("--networks and --algorithms need at least one name each")
 
@@ -561,8 +554,8 @@ class DuplicatesOptions(SpaceOptions):
     clusters: str = option(_CLUSTERS, DEFAULT_CLUSTERS)
     threads: int | None = option(_THREADS)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if (self.apply is None) != (self.trash is None):
             raise UsageError("--apply and --trash go together: a plan, and a new folder for what could go")
         if self.apply is not None and self.plan is not None:

@@ -12,10 +12,10 @@ from imgcluster.analysis.embeddings import Watched
 from imgcluster.analysis.neighbours import most_similar
 from imgcluster.errors import FailureCode, ImgclusterError, NotFinite, UnreadableImage
 from imgcluster.images.file_bytes import content_key, read_file
-from imgcluster.options import named_alike
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, key_rows
 from imgcluster.tabular import columns_of
+from imgcluster.typed import named_alike
 from imgcluster.workflows.embedded_images import collect, open_space
 from imgcluster.workflows.notebook import Pictured
 from imgcluster.workflows.options import SimilarOptions

@@ -14,13 +14,13 @@ from functools import cache
 from imgcluster.errors import ImgclusterError, quantity
 from imgcluster.files import Expected, RealFolders, digest_and_status, is_forbidden, lies_below, path_filter
 from imgcluster.images.file_bytes import MAX_BYTES
-from imgcluster.options import named_alike, typed_path
 from imgcluster.output.moved import MovedImage, moved_images
 from imgcluster.output.names import folded
 from imgcluster.output.trust import note_foreign
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import STAT_GRANULARITY_NS, Notify, PathEntry, Placement, Progress, mtime_ns
+from imgcluster.typed import named_alike, typed_path
 from imgcluster.workflows.known_images import status_of, with_each
 
 _NOTES_AT_ONCE = 256

@@ -10,12 +10,12 @@ from typing import Any
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
-from imgcluster.options import DEFAULT_CLUSTERS
 from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular, columns_of
+from imgcluster.typed import DEFAULT_CLUSTERS
 from imgcluster.workflows.cluster import cluster_settings, prepare_settings
 from imgcluster.workflows.embedded_images import choose_spaces, clusterings_of, collect, open_store
 from imgcluster.workflows.options import SweepOptions

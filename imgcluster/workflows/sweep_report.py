@@ -10,12 +10,13 @@ import numpy as np
 
 from imgcluster.analysis.succession import follow, inherit
 from imgcluster.errors import ImgclusterError
-from imgcluster.options import DEFAULT_CLUSTERS, as_arguments, declared
+from imgcluster.options import as_arguments
 from imgcluster.output.manifest import read_assignments, read_manifest
 from imgcluster.output.report_names import ShownFile
 from imgcluster.output.sweep_page import SweepStep, sweep_page
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, json_number
+from imgcluster.typed import DEFAULT_CLUSTERS
 from imgcluster.workflows.known_images import permissions
 from imgcluster.workflows.options import ClusterOptions, FitOptions, SweepOptions
 from imgcluster.workflows.pages import make_thumbnails, write_pages
@@ -62,7 +63,7 @@ def report_sweep(
 
 def _command(k: int, options: SweepOptions, paths: Sequence[str]) -> str:
     """Give what clusters with that k as the sweep did, in the folder where it did; from any folder."""
-    chosen = {each.name: getattr(options, each.name) for each in declared(FitOptions)}
+    chosen = {each.name: getattr(options, each.name) for each in FitOptions.declared}
     others = as_arguments(ClusterOptions, {**chosen, "out": DEFAULT_CLUSTERS})
     return shlex.join(["imgcluster", "cluster", *map(os.path.abspath, paths), "--k", str(k), *others])
 

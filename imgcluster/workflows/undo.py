@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from imgcluster.errors import ImgclusterError
-from imgcluster.options import place_of
 from imgcluster.output.folders import recover
 from imgcluster.output.history import tells_of_steps, unpack_step
 from imgcluster.output.life import look, refuse_corrections
@@ -14,6 +13,7 @@ from imgcluster.output.undo import Undone, send_home, would_undo
 from imgcluster.output.undo import undo as take_away
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
+from imgcluster.typed import place_of
 from imgcluster.workflows.clustering_folder import (
     ClusteringFolder,
     SavedClustering,

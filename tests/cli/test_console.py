@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imgcluster.cli import console
+from imgcluster.cli import console, progress
 
 
 def test_a_table_is_aligned_and_cuts_no_cell_however_long(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,8 +30,8 @@ def test_a_word_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -
     console.note(NAMES)
     console.show_table(("path",), [(NAMES,)])
     console.show_failures([(NAMES, "why")])
-    with console.progress() as progress:
-        progress.note(NAMES)
+    with progress.progress() as shown:
+        shown.note(NAMES)
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [NAMES, "path", NAMES]
     *said, timed = shown.err.splitlines()
@@ -61,10 +61,10 @@ def test_a_number_that_is_not_defined_is_null(capsys: pytest.CaptureFixture[str]
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lines come often; this waits until one has told the state of now, whenever it comes."""
-    monkeypatch.setattr(console, "LINE_SECONDS", 0.02)
-    said, say_where = threading.Semaphore(0), console.ConsoleProgress.say_where
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.02)
+    said, say_where = threading.Semaphore(0), progress.ConsoleProgress.say_where
 
-    def say(progress: console.ConsoleProgress) -> None:
+    def say(progress: progress.ConsoleProgress) -> None:
         say_where(progress)
         said.release()
 
@@ -74,7 +74,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         for _ in range(2):  # the first may have begun before
             assert said.acquire(timeout=60)
 
-    monkeypatch.setattr(console.ConsoleProgress, "say_where", say)
+    monkeypatch.setattr(progress.ConsoleProgress, "say_where", say)
     return wait
 
 
@@ -82,9 +82,9 @@ def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
     told: Callable[[], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = set(threading.enumerate())
-    with console.progress() as progress:
-        progress.begin("embedding", 4000)
-        progress.advance(1000, failed=3)
+    with progress.progress() as shown:
+        shown.begin("embedding", 4000)
+        shown.advance(1000, failed=3)
         told()
         told()
         tellers = set(threading.enumerate()) - before
@@ -96,10 +96,10 @@ def test_without_a_terminal_a_line_tells_now_and_then_how_far_it_is(
 
 
 def test_that_is_a_line_a_minute_and_none_in_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert console.LINE_SECONDS == 60
-    with console.progress() as progress:
-        progress.begin("embedding", 4000)
-        progress.advance(1000)
+    assert progress.LINE_SECONDS == 60
+    with progress.progress() as shown:
+        shown.begin("embedding", 4000)
+        shown.advance(1000)
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
 
@@ -107,11 +107,11 @@ def test_that_is_a_line_a_minute_and_none_in_a_short_run(capsys: pytest.CaptureF
 def test_a_stage_whose_length_is_not_known_is_told_as_well(
     told: Callable[[], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with console.progress() as progress:
+    with progress.progress() as shown:
         told()
-        progress.begin("finding images")
+        shown.begin("finding images")
         told()
-        progress.advance(2000)
+        shown.advance(2000)
         told()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("finding images")

@@ -45,8 +45,9 @@ def test_a_full_stderr_ends_no_work(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == (shell(command, tmp_path).stdout, 1)
     program = """
 from imgcluster.cli import console, streams
+from imgcluster.cli.progress import progress as shown_progress
 streams.settle()
-with console.progress() as progress:
+with shown_progress() as progress:
     progress.note("a line")
 console.note("another")
 print(1)

@@ -104,7 +104,7 @@ def test_what_is_no_log_is_left_alone(here: Path, content: bytes) -> None:
 def test_a_disk_that_is_full_ends_the_log_and_not_the_work(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    console._voice.log = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115 - it closes
+    console.voice.log = Path("/dev/full").open("a", buffering=1)  # noqa: SIM115 - it closes
     console.note("first")
     console.note("second")
     complaint = "cannot write the log any more: No space left on device"
