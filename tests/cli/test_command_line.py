@@ -54,6 +54,21 @@ print("loaded:", *sys.modules)
     assert not set(loaded.split()) & {*HEAVY, "numpy"}
 
 
+def test_the_list_of_commands_needs_neither_their_options_nor_bars(tmp_path: Path) -> None:
+    program = """
+import contextlib, sys
+from imgcluster.cli import app
+app.as_command = None
+sys.argv = ["imgcluster", "--help"]
+with contextlib.suppress(SystemExit):
+    app.main()
+print("loaded:", *sys.modules)
+"""
+    said, _, loaded = python("-c", program, cwd=tmp_path).stdout.partition("loaded: ")
+    assert "Sort the embedded images" in said
+    assert "rich" not in loaded.split()
+
+
 def test_help_answers_at_once(tmp_path: Path) -> None:
     """The promise is 0.3 s on an idle machine; a busy or slow one takes longer for Python's own, too."""
 
