@@ -329,7 +329,7 @@ def store_verify(*, options: ReadStoreOptions, run: Runner) -> storing.Verificat
 @_command
 def store_repair(*, options: StoreOptions, run: Runner) -> storing.Repair:
     """Keep every sound row of a damaged store, and tell what was lost."""
-    return run(storing.repair, options.store, lock=not options.no_lock)
+    return run(storing.repair, options)
 
 
 @_command
@@ -342,7 +342,7 @@ def store_prune(*, options: PruneOptions, run: Runner) -> storing.Pruned:
 def store_merge(store: Paths, *stores: Paths, options: MergeOptions, run: Runner) -> storing.Merged:
     """Join stores into a new one."""
     paths = [os.fspath(each) for each in _each((store, *stores))]
-    return run(storing.merge, paths, options.out, lock=not options.no_lock)
+    return run(storing.merge, paths, options)
 
 
 @_command

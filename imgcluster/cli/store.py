@@ -68,7 +68,7 @@ def repair(*, options: StoreOptions, run: Runner) -> Answers:
     """Keep every sound row of a damaged store, and tell what was lost."""
     from imgcluster.workflows import store as workflow
 
-    done = run(workflow.repair, options.store, lock=not options.no_lock)
+    done = run(workflow.repair, options)
     yield Answer({"rows": done.rows, "lost": done.lost, "damaged_file": done.damaged_file})
     losses = quantity(len(done.lost), "loss", "losses")
     console.say(f"{options.store}: {quantity(done.rows, 'row')} kept, {losses}")
@@ -115,7 +115,7 @@ def merge(
     """Join stores into a new one."""
     from imgcluster.workflows import store as workflow
 
-    done = run(workflow.merge, stores, options.out, lock=not options.no_lock)
+    done = run(workflow.merge, stores, options)
     yield Answer({**vars(done), "store": options.out})
     console.say(f"{options.out}: {quantity(done.rows, 'row')}, {done.shared} of them in several stores")
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypedDict, TypeVar, Unpack
 
 from imgcluster.child import ChildDied, TimedOut
 
@@ -99,23 +99,28 @@ class Engine(Protocol):
         """Start workers for a job; an item has `timeout` seconds."""
 
 
+class Handling(TypedDict, Generic[Item], total=False):
+    """How items are handled: each has `timeout` seconds, and none is taken once `stopping` says so.
+
+    Of an item that ended its worker or took too long, the parts that `cut` gives are done in its place; what
+    has no parts is done again, until it was tried `tries` times (once).
+    """
+
+    timeout: float
+    stopping: Callable[[], bool]
+    tries: int
+    cut: Callable[[Item], Sequence[Item]]
+
+
 def stream(
-    engine: Engine,
-    job: Job[Item, Result],
-    items: Iterable[Item],
-    *,
-    timeout: float = math.inf,
-    stopping: Callable[[], bool] = lambda: False,
-    tries: int = 1,
-    cut: Callable[[Item], Sequence[Item]] = lambda item: (item,),
+    engine: Engine, job: Job[Item, Result], items: Iterable[Item], **more: Unpack[Handling[Item]]
 ) -> Iterator[Outcome[Item, Result] | None]:
     """Do a job with each item; yield outcomes in the items' order, and None after a moment without one.
 
-    Once `stopping` says so, no more items are taken, and the outcomes that are there still come. Of an item
-    that ended its worker or took too long, the parts that `cut` gives are done in its place; what has no
-    parts is done again, until it was tried `tries` times. What
-    is done again comes after what was in flight.
+    What is done again comes after what was in flight; when work is to stop, outcomes that are there come.
     """
+    timeout, tries = more.get("timeout", math.inf), more.get("tries", 1)
+    stopping, cut = more.get("stopping", lambda: False), more.get("cut", lambda item: (item,))
     left, again, numbers = iter(items), deque[tuple[Item, int]](), deque[int]()
     with closing(engine.start(job, timeout=timeout)) as workers:
         while True:
@@ -142,9 +147,9 @@ def stream(
 
 
 def in_order(
-    engine: Engine, job: Job[Item, Result], items: Iterable[Item], **more: Any
+    engine: Engine, job: Job[Item, Result], items: Iterable[Item], **more: Unpack[Handling[Item]]
 ) -> Iterator[Outcome[Item, Result]]:
-    """Do as `stream`, with its keywords, and yield the outcomes alone."""
+    """Do as `stream`, and yield the outcomes alone."""
     yield from filter(None, stream(engine, job, items, **more))
 
 

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from imgcluster.errors import ChangedMeanwhile, ImgclusterError, quantity
@@ -24,7 +24,7 @@ from imgcluster.held import exchange, remove, remove_folder, rename_new
 from imgcluster.output.contents import KEPT, Contents, examine
 from imgcluster.output.dismantle import discard_all, save_originals, sweep
 from imgcluster.output.file_system import locked_folder
-from imgcluster.output.manifest import ASSIGNMENTS
+from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
 from imgcluster.output.marker import Marker, read_marker
 from imgcluster.output.move_journal import put_back
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -60,6 +60,13 @@ class Situation:
     tree: str = ""
     tree_marker: Marker | None = None
     foreign: tuple[str, ...] = ()
+
+    def with_tables(self) -> Situation:
+        """Take tables without a marker for a clustering, too: a foreign one."""
+        tables = (os.path.join(self.out, name) for name in (ASSIGNMENTS, CLUSTERING))
+        if self.marker is not None or not any(map(os.path.lexists, tables)):
+            return self
+        return replace(self, marker=Marker(0, building=False), foreign=(self.out, *self.foreign))
 
     def refuse_foreign(self, *folders: str) -> None:
         """Raise ImgclusterError where one of these folders is foreign."""

@@ -11,8 +11,7 @@ from dataclasses import replace
 from imgcluster.errors import quantity
 from imgcluster.files import path_filter
 from imgcluster.output.life import Situation, locked, look
-from imgcluster.output.manifest import ASSIGNMENTS, CLUSTERING
-from imgcluster.output.marker import Marker, OwnFile, new_name, read_marker, write_marker
+from imgcluster.output.marker import Marker, OwnFile, new_name, write_marker
 from imgcluster.output.move_journal import planned_homes, sign_again
 from imgcluster.output.paths import is_path
 from imgcluster.ownership import Ownership
@@ -45,9 +44,7 @@ def take_over(
     if not trusted or not os.path.isdir(os.path.dirname(out)):
         return
     with contextlib.nullcontext() if dry_run else locked(out, notify, wait):
-        found = look(out, owner)
-        if found.marker is None and is_foreign(out, owner):
-            found = replace(found, marker=Marker(0, building=False), foreign=(out, *found.foreign))
+        found = look(out, owner).with_tables()
         accepted = _below(out, trusted)
         for folder, marker in ((out, found.marker), (found.tree, found.tree_marker)):
             if marker is not None and folder in found.foreign:
@@ -63,11 +60,8 @@ def as_trusted(found: Situation, trusted: Sequence[str]) -> Marker | None:
 
 def is_foreign(out: str, owner: Ownership) -> bool:
     """Whether there is a clustering in `out` that no run of this user is known to have made."""
-    out = place_of(out)
-    marker = read_marker(out, owner)
-    if marker is None:
-        return any(os.path.lexists(os.path.join(out, name)) for name in (ASSIGNMENTS, CLUSTERING))
-    return not marker.own
+    found = look(place_of(out), owner).with_tables()
+    return found.out in found.foreign
 
 
 def note_foreign(out: str, owner: Ownership, notify: Notify) -> None:

@@ -21,9 +21,10 @@ from imgcluster.errors import ChangedMeanwhile, UsageError, quantity
 from imgcluster.images.find import has_image_name
 from imgcluster.output.folders import FolderPlan, build_folders, check_output, plan_folders, recover
 from imgcluster.output.history import history_files
+from imgcluster.output.life import look
 from imgcluster.output.link_modes import TABLE
 from imgcluster.output.manifest import ClusteringManifest
-from imgcluster.output.marker import Marker, read_marker
+from imgcluster.output.marker import Marker
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
@@ -71,11 +72,11 @@ def cluster(
         Where the store knows no image, k is larger than their number, or the folder is not ours to replace.
     """
     options = options or ClusterOptions()
-    try:
-        return _cluster(paths, options, choose, owner, progress)
-    except ChangedMeanwhile:
-        progress.note(f"{options.out} was clustered or named meanwhile: once more, from what is there now")
-        return _cluster(paths, options, choose, owner, progress)
+    while True:
+        try:
+            return _cluster(paths, options, choose, owner, progress)
+        except ChangedMeanwhile:  # each time another run has done its work, so this comes to its turn
+            progress.note(f"{options.out} was clustered or named meanwhile: once more, from what is there")
 
 
 def _cluster(
@@ -87,7 +88,11 @@ def _cluster(
 ) -> ClusterResult:
     started = time.perf_counter()
     examples = _made_ready(options, choose, owner, progress)
-    standing = None if options.out is None else read_marker(place_of(options.out), owner)
+    standing = None
+    if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
+        found = look(place_of(options.out), owner)
+        found.refuse_foreign(found.out)
+        standing = found.marker
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)
         clusterings = clusterings_of(options, options.out or DEFAULT_CLUSTERS)

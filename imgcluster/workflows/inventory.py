@@ -18,8 +18,8 @@ from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import MOST, SILENT, Failure, PathEntry, Progress
-from imgcluster.store.store_set import open_features
 from imgcluster.tabular import Tabular, columns_of
+from imgcluster.workflows.embedded_images import open_store
 from imgcluster.workflows.known_images import with_each
 from imgcluster.workflows.options import InventoryOptions
 from imgcluster.workflows.stored_files import chooser, moved_into
@@ -148,9 +148,7 @@ def inventory(
 def _known(
     paths: Sequence[str | os.PathLike[str]], options: InventoryOptions, owner: Ownership, progress: Progress
 ) -> Iterator[_Known]:
-    with open_features(
-        options.store, lock=not options.no_lock, partial=options.partial, notify=progress.note
-    ) as store:
+    with open_store(options, progress) as store:
         entries: dict[str, PathEntry | Failure] = {entry.path: entry for entry in store.paths()}
         failures = {failure.path: failure for failure in store.failures()}
     moved = tuple(moved_into((options.clusters,), owner, progress.note))

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from imgcluster.output.model_file import read_model
 from imgcluster.output.report import require_report_libraries, write_report
 from imgcluster.output.report_summary import ReportImage, ReportSummary
 from imgcluster.output.report_thumbnails import date_in_thumbnail
-from imgcluster.output.trust import is_foreign, take_over
+from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import (
     SILENT,
@@ -84,9 +84,7 @@ def report(
     out = os.path.abspath(options.clusters)
     take_over(out, options.trust, owner, progress.note, wait=wait)
     recover(out, progress.note, owner, wait)
-    found = look(os.path.realpath(out), owner)
-    if found.marker is None and is_foreign(out, owner):
-        found = replace(found, foreign=(found.out,))
+    found = look(os.path.realpath(out), owner).with_tables()
     found.refuse_foreign(found.out)
     manifest, placements = read_manifest(out), read_table(out)
     keys = key_rows(sorted({placement.key for placement in placements}))

@@ -13,33 +13,24 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress
-from imgcluster.store.merge import Merged, merge
+from imgcluster.store import merge as joining
+from imgcluster.store import prune as pruning
+from imgcluster.store import repair as repairing
+from imgcluster.store.merge import Merged
 from imgcluster.store.prune import Pruned
-from imgcluster.store.prune import prune as prune_store
-from imgcluster.store.repair import Repair, Verification, repair
-from imgcluster.store.repair import verify as verify_store
+from imgcluster.store.repair import Repair, Verification
 from imgcluster.store.store import FeatureStore
-from imgcluster.store.store_set import find_stores, open_features
+from imgcluster.store.store_set import find_stores
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.options import PruneOptions, ReadStoreOptions
+from imgcluster.workflows.embedded_images import open_store
+from imgcluster.workflows.options import MergeOptions, PruneOptions, ReadStoreOptions, StoreOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgcluster.records import Run, StoredSpace
 
-__all__ = [
-    "Merged",
-    "Pruned",
-    "Repair",
-    "StoreInfo",
-    "Verification",
-    "info",
-    "merge",
-    "prune",
-    "repair",
-    "verify",
-]
+__all__ = ["Merged", "Pruned", "Repair", "Verification"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,7 @@ class StoreInfo(Tabular):
 
 def info(options: ReadStoreOptions, *, progress: Progress = SILENT) -> StoreInfo:
     """Describe a store or a set of stores. Raises StoreError where there is none."""
-    lock, partial = not options.no_lock, options.partial
-    with open_features(options.store, lock=lock, partial=partial, notify=progress.note) as features:
+    with open_store(options, progress) as features:
         return StoreInfo(
             schema=features.schema,
             bytes=features.file_bytes,
@@ -76,13 +66,23 @@ def info(options: ReadStoreOptions, *, progress: Progress = SILENT) -> StoreInfo
 def verify(options: ReadStoreOptions, *, progress: Progress = SILENT) -> Verification:
     """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
     paths = find_stores(options.store, partial=options.partial)
-    found = [verify_store(path, lock=not options.no_lock, progress=progress) for path in paths]
+    found = [repairing.verify(path, lock=not options.no_lock, progress=progress) for path in paths]
     if paths == (options.store,):
         return found[0]
     problems = (
         f"{path}: {problem}" for path, one in zip(paths, found, strict=True) for problem in one.problems
     )
     return Verification(sum(one.rows for one in found), tuple(problems))
+
+
+def repair(options: StoreOptions, *, progress: Progress = SILENT) -> Repair:
+    """Keep every sound row of a damaged store, as `store.repair` says."""
+    return repairing.repair(options.store, lock=not options.no_lock, progress=progress)
+
+
+def merge(stores: Sequence[str], options: MergeOptions, *, progress: Progress = SILENT) -> Merged:
+    """Join stores into a new one, as `store.merge` says."""
+    return joining.merge(stores, options.out, lock=not options.no_lock, progress=progress)
 
 
 def prune(options: PruneOptions, *, thumbnails: str | None = None, progress: Progress = SILENT) -> Pruned:
@@ -117,13 +117,13 @@ def prune(options: PruneOptions, *, thumbnails: str | None = None, progress: Pro
     ]
     hidden = next((folder for folder in known if is_forbidden(os.path.join(folder, CLUSTERING_MARKER))), None)
     if hidden and not force:
-        would = prune_store(store, moved=moved, force=True, dry_run=True, lock=lock)
+        would = pruning.prune(store, moved=moved, force=True, dry_run=True, lock=lock)
         if would.rows or would.paths:
             raise ImgclusterError(
                 f"{hidden} may hold images that were moved there, and you may not look into it: have its "
                 "owner run `imgcluster store prune`, or add --force"
             )
-    pruned = prune_store(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
+    pruned = pruning.prune(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
     if thumbnails is not None and pruned.rows and not dry_run:
         with FeatureStore(store, lock=lock, notify=lambda _: None) as features:
             for key in before - _keys(features):

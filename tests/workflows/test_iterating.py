@@ -18,7 +18,9 @@ from fakes import FakeSource, write_image
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.output.manifest import read_assignments, read_manifest
+from imgcluster.ownership import Ownership
 from imgcluster.workflows.assign import assign
+from imgcluster.workflows.cluster import cluster as find_clusters
 from imgcluster.workflows.cluster_identities import Share, Successor, what_happened
 from imgcluster.workflows.correct import correct
 from imgcluster.workflows.diff import diff
@@ -26,6 +28,7 @@ from imgcluster.workflows.merge import merge
 from imgcluster.workflows.name import name
 from imgcluster.workflows.options import (
     AssignOptions,
+    ClusterOptions,
     CorrectOptions,
     NameOptions,
     PickOptions,
@@ -250,15 +253,16 @@ def test_where_no_step_back_can_be_taken_nothing_goes(desk: Desk, change: Callab
 
 @dataclass
 class Meddler(Notes):
-    """A Progress that does something once, as another process would, when the work of that name begins."""
+    """A Progress that does something, as another process would, when the work of that name begins."""
 
     when: str = ""
-    act: Callable[[], None] | None = None
+    act: Callable[[], None] = lambda: None
+    times: int = 1
 
     def begin(self, what: str, total: int | None = None) -> None:
-        if what == self.when and self.act is not None:
-            act, self.act = self.act, None
-            act()
+        if what == self.when and self.times:
+            self.times -= 1
+            self.act()
 
 
 def test_a_name_that_is_given_while_clusters_are_found_is_kept(desk: Desk) -> None:
@@ -289,6 +293,25 @@ def test_a_clustering_that_another_run_made_meanwhile_is_built_upon(desk: Desk) 
     assert len(folders(desk)) == 2
     undo(UndoOptions(clusters=desk.out))
     assert len(folders(desk)) == 3
+
+
+def test_a_foreign_folder_is_told_in_one_line(desk: Desk) -> None:
+    desk.cluster()
+    desk.progress = Notes()
+    options = ClusterOptions(store=desk.store, out=str(desk.out))
+    with pytest.raises(ImgclusterError, match="is not known to be made by a run of yours"):
+        find_clusters((), options, owner=Ownership(str(desk.folder / "another")), progress=desk.progress)
+    assert not desk.progress.notes
+
+
+def test_the_last_of_many_runs_on_one_folder_waits_its_turn(desk: Desk) -> None:
+    another = lambda: Desk(desk.folder).cluster() and None  # noqa: E731
+    desk.progress = Meddler(when="finding clusters", act=another, times=3)
+    desk.cluster(2)
+    assert len(folders(desk)) == 2
+    for _ in range(3):
+        undo(UndoOptions(clusters=desk.out))
+        assert len(folders(desk)) == 3
 
 
 def test_the_line_after_a_correction_makes_the_same_clustering_with_it(desk: Desk) -> None:
