@@ -20,7 +20,7 @@ from imgcluster.analysis.clusterer import (
     find_within,
 )
 from imgcluster.analysis.clusterers import find_clusterer
-from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain
+from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain, leave_room
 from imgcluster.analysis.features import Features, Spread, load_features, transform_all
 from imgcluster.analysis.parallel import one_thread
 from imgcluster.analysis.scoring import silhouette
@@ -190,10 +190,15 @@ def fit(
 
     def find(part: Spaces) -> FoundIn:
         first = _found if settings.leave_out is None else _found_but_for_strangers
-        found = first(part, weights[inside], settings, fuse=fuse)
+
+        def of(k: int) -> FoundIn:
+            those = part if k == settings.k else replace(part, k=k)
+            return first(those, weights[inside], replace(settings, k=k), fuse=fuse)
+
         if constraints is None or not constraints.groups:
-            return found
-        return constrain(part, found.labels, constraints.of(np.flatnonzero(inside)), fuse=fuse)
+            return of(settings.k)
+        said = constraints.of(np.flatnonzero(inside))
+        return constrain(part, leave_room(settings.k, of, said).labels, said, fuse=fuse)
 
     with one_thread:  # set once: each of the many steps would set it anew
         found = find_within(spaces, inside, find)

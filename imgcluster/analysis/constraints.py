@@ -1,13 +1,15 @@
 """Clusters that hold what people say: seeded k-means with constraints (Basu, Banerjee and Mooney 2002).
 
 It goes on from the clusters that any clusterer found. Each group of seeds takes the cluster that most of them
-are in, or one of its own; then seeds stay where they were put, and count more than others in the means. Where
-people corrected clusters, what they said spreads to neighbours: an image is where both a mixture and the
-images nearest to it say.
+are in, or one of its own; where people began one with some images of another, it gets what is like them, and
+the other one keeps the rest. Then seeds stay where they were put, and count more than others in the means.
+Where people corrected clusters, what they said spreads to neighbours: an image is where both a mixture and
+the images nearest to it say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from imgcluster.analysis.centroids import cluster_sums, find_nearest, means_of
+from imgcluster.analysis.centroids import cluster_sums, distances_to, find_nearest, means_of
 from imgcluster.analysis.clusterer import FoundIn, find_within
 from imgcluster.analysis.kmeans import NearestCentroid
-from imgcluster.analysis.neighbour_graph import neighbour_graph
+from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
 from imgcluster.analysis.spaces import Space, Spaces
 
 OUTSIDE = -2
@@ -37,6 +39,11 @@ _SEED_WEIGHT = 5.0
 """So many times an image counts in the mean of its cluster where a person put it there."""
 _PIN_VOTES = 3
 """So many times more than one that was there before, a seed counts where groups choose their clusters."""
+_REACHES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
+"""A cluster that people begin gets images that are nearer to its seeds than so many times the way to the
+centroid of theirs: as far as the clearest border among these,"""
+_CLEAR_BORDER, _SHORT_REACH = 0.15, 0.75
+"""if so small a share of edges crosses it (normalised cut); else there is none: few are like the seeds."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,10 @@ class Constraints:
     barred
         (N, groups) bool: the groups in whose clusters an image must not be.
     before
-        (N,) int32: the group in whose cluster an image was before, or -1; it need not stay there.
+        (N,) int32: the group in whose cluster an image was before, or -1; it need not stay there. Numbers
+        from `groups` on are those of clusters of which nobody speaks.
+    own
+        The groups whose clusters people began themselves, so that no clusterer need find them.
     seeded
         Whether groups start at the means of their images, not at clusters that were found.
     """
@@ -58,6 +68,7 @@ class Constraints:
     pinned: NDArray[np.int32]
     barred: NDArray[np.bool_]
     before: NDArray[np.int32]
+    own: frozenset[int] = frozenset()
     seeded: bool = False
 
     @property
@@ -78,6 +89,15 @@ class Constraints:
         """Give the same for k clusters: what must not be in any of them is outside."""
         nowhere = self.barred.all(axis=1) & (self.groups == k)
         return replace(self, pinned=np.where(nowhere, OUTSIDE, self.pinned).astype(np.int32))
+
+
+def leave_room(k: int, find: Callable[[int], FoundIn], constraints: Constraints) -> FoundIn:
+    """Find as many clusters as leave room, among k, for those of people's own that are not found."""
+    for count in range(max(k - len(constraints.own), 1), k + 1):
+        found = find(count)
+        if count + len(constraints.own - _claims(found.labels, constraints).keys()) >= k:
+            break
+    return found
 
 
 def constrain(
@@ -104,13 +124,15 @@ def constrain(
         those = constraints.of(np.flatnonzero(inside))
         return find_within(spaces, inside, lambda part: constrain(part, labels[inside], those, fuse=fuse))
     space = spaces.plain if fuse else Space(spaces.rows)
-    centroids, renamed = _start(space.points, labels, constraints, spaces.k)
+    centroids, renamed, begun = _start(space.points, labels, constraints, spaces.k)
+    if begun and renamed is not None and fuse:
+        found = _numbered(renamed, centroids, space, constraints)
+        return _spread(spaces, found, constraints) or found
     anew, centroids = _lloyd(space.points, centroids, constraints)
     if not fuse:
         return _numbered(anew, centroids, space, constraints)
     tried = [_narrowed(spaces, anew, constraints)]
     if renamed is not None:
-        renamed = np.where(constraints.pinned >= 0, constraints.pinned, renamed).astype(np.int32)
         tried.insert(0, _narrowed(spaces, renamed, constraints))
     pinned = constraints.pinned >= 0
     # The clusters as they were tried, unless others say more of the seeds by themselves.
@@ -195,26 +217,41 @@ def _numbered(
     return FoundIn(np.searchsorted(used, labels).astype(np.int32), NearestCentroid(centroids[used]), space)
 
 
-def _start(
-    points: NDArray[np.float32], labels: NDArray[np.int32], constraints: Constraints, k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
-    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes.
+def _claims(labels: NDArray[np.int32], constraints: Constraints) -> dict[int, int]:
+    """Give groups the clusters that most of their images are in, one to one.
 
-    And (N,) the same labels with such numbers, where every group takes a cluster and none is given up.
+    So do clusters of which nobody speaks, before groups of people's own: these get what no other one is.
     """
-    count, groups = int(labels.max(initial=-1)) + 1, constraints.groups
-    votes = np.zeros((groups, max(count, 1)))
-    for said, weight in ((constraints.pinned, _PIN_VOTES), (constraints.before, 1)):
+    groups, own = constraints.groups, constraints.own
+    before = np.where((constraints.before >= groups) & (constraints.pinned >= 0), -1, constraints.before)
+    count = max(groups, int(before.max(initial=-1)) + 1)
+    votes = np.zeros((count, max(int(labels.max(initial=-1)) + 1, 1)))
+    for said, weight in ((constraints.pinned, _PIN_VOTES), (before, 1)):
         both = (said >= 0) & (labels >= 0)
         np.add.at(votes, (said[both], labels[both]), weight)
+    taken: dict[int, int] = {}
+    order = np.argsort(-votes, axis=None, kind="stable")
+    for those in ({*range(groups)} - own, {*range(groups, count)}, own):
+        for place in order:
+            group, cluster = divmod(int(place), votes.shape[1])
+            enough = votes[group, cluster] and 2 * votes[group, cluster] >= votes[group].sum()
+            if group in those and enough and group not in taken and cluster not in taken.values():
+                taken[group] = cluster
+    return taken
+
+
+def _start(
+    points: NDArray[np.float32], labels: NDArray[np.int32], constraints: Constraints, k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, bool]:
+    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes.
+
+    And (N,) labels with such numbers, where every group takes a cluster, or begins one of people's own, and
+    none is given up; and whether one begins.
+    """
+    count, groups = int(labels.max(initial=-1)) + 1, constraints.groups
     means = means_of(points, labels, count)
     sizes = np.bincount(labels[labels >= 0], minlength=count)
-    taken: dict[int, int] = {}
-    for place in np.argsort(-votes, axis=None, kind="stable"):
-        group, cluster = divmod(int(place), votes.shape[1])
-        enough = votes[group, cluster] and 2 * votes[group, cluster] >= votes[group].sum()
-        if enough and group not in taken and cluster not in taken.values():
-            taken[group] = cluster
+    taken = {group: cluster for group, cluster in _claims(labels, constraints).items() if group < groups}
     left = [cluster for cluster in range(count) if cluster not in taken.values()]
     if (constraints.before < 0).all() and not constraints.seeded:
         taken |= _nearest(points, means, left, constraints, [g for g in range(groups) if g not in taken])
@@ -228,15 +265,40 @@ def _start(
             own.append(seeds.mean(axis=0))
         else:
             own.append(points[constraints.before == group].mean(axis=0))
+    apart = sorted({*range(groups)} - {*taken})
     renamed = None
-    if not constraints.seeded and len(taken) == groups and len(left) <= max(k - groups, 0):
+    if not constraints.seeded and constraints.own.issuperset(apart) and len(left) <= max(k - groups, 0):
         number = {cluster: group for group, cluster in taken.items()}
         number |= {cluster: groups + place for place, cluster in enumerate(left)}
-        renamed = np.array([number[cluster] for cluster in range(count)], np.int32)[labels]
+        renamed = np.array([*(number[cluster] for cluster in range(count)), -1], np.int32)[labels]
+        for group in apart:
+            renamed[_alike(points, renamed, constraints.pinned == group)] = group
+        pinned = constraints.pinned >= 0
+        renamed[pinned] = constraints.pinned[pinned]
     while len(left) > max(k - groups, 0):
         others = np.stack([*own, *means[left]])
         left.pop(_least_missed(means[left], sizes[left], others))
-    return np.concatenate([np.stack(own), means[left]]).astype(np.float32), renamed
+    centroids = np.concatenate([np.stack(own), means[left]]).astype(np.float32)
+    if renamed is not None and apart:
+        return _means(points, renamed, constraints, centroids), renamed, True
+    return centroids, renamed, False
+
+
+def _alike(
+    points: NDArray[np.float32], labels: NDArray[np.int32], seeds: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Give the rows of what is like the seeds in the clusters that these are in."""
+    part = np.flatnonzero(np.isin(labels, np.unique(labels[seeds])))
+    near = np.linalg.norm(points[part] - points[seeds].mean(axis=0), axis=1)
+    means = means_of(points, labels, int(labels.max()) + 1)
+    ways = near / np.maximum(distances_to(points[part], means, labels[part]), _NO_IMAGE)
+    ways[seeds[part]] = 0
+    few = np.union1d(np.arange(min(len(part), _SAMPLE)), np.flatnonzero(seeds[part])[:_SAMPLE])
+    graph = neighbour_graph(points[part[few]])
+    sides = [(ways[few] < reach).astype(np.int32) for reach in _REACHES]
+    cuts = [np.inf if side.all() else normalised_cut(graph, side) for side in sides]
+    reach = _REACHES[int(np.argmin(cuts))] if min(cuts) < _CLEAR_BORDER else _SHORT_REACH
+    return np.asarray(part[ways < reach], np.intp)
 
 
 def _nearest(

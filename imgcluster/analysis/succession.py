@@ -37,6 +37,7 @@ def inherit(
     k: int,
     favoured: Container[int] = (),
     settled: Mapping[int, int | None] | None = None,
+    apart: Sequence[int] = (),
 ) -> tuple[Heritage, ...]:
     """Find for each old cluster the new one that holds more than half of its images, one to one.
 
@@ -50,6 +51,8 @@ def inherit(
         Old clusters that go before others where two fall together; else the one with more images there does.
     settled
         Of rows whose old cluster is known otherwise that cluster, or None where they are none of them.
+    apart
+        Rows whose images a person put apart: no old cluster misses them.
     """
     settled = settled or {}
     numbers = np.unique(before[before >= 0])
@@ -57,12 +60,13 @@ def inherit(
         number: np.bincount(after[(before == number) & (after >= 0)], minlength=k) for number in numbers
     }
     totals = {number: np.count_nonzero(before == number) for number in numbers}
-    rights = sorted(numbers, key=lambda number: (number not in favoured, -counts[number].max(), number))
+    rest = {number: np.where(np.isin(np.arange(k), apart), 0, counts[number]) for number in numbers}
+    rights = sorted(numbers, key=lambda number: (number not in favoured, -rest[number].max(), number))
     heirs = {number: row for row, number in settled.items() if number is not None}
     for number in rights:
-        row = int(counts[number].argmax())
+        row, put_apart = int(rest[number].argmax()), counts[number].sum() - rest[number].sum()
         taken = number in heirs or row in settled or row in heirs.values()
-        if 2 * counts[number][row] > totals[number] and not taken:
+        if 2 * rest[number][row] > totals[number] - put_apart and not taken:
             heirs[int(number)] = row
     return tuple(
         Heritage(

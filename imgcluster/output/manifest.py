@@ -43,6 +43,8 @@ class ClusteringManifest:
     rows
         For each row of the model the number of its cluster, where clusters were merged since; else the rows
         are those of `clusters`.
+    own
+        The numbers of clusters that a person began, which therefore were not found.
     paths
         Files and folders that images were taken from, absolute; none where all of the store were.
     options
@@ -70,6 +72,7 @@ class ClusteringManifest:
     unsorted: int = 0
     clusters: tuple[NamedCluster, ...] = ()
     rows: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
     schema: int = SCHEMA
 
     @property
@@ -210,6 +213,7 @@ def parse_manifest(data: bytes, out: str) -> ClusteringManifest:
             "silhouette": _number(document["silhouette"]),
             "clusters": _clusters(document),
             "rows": tuple(map(int, document.get("rows", ()))),
+            "own": tuple(map(int, document.get("own", ()))),
         }
         return ClusteringManifest(**document)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

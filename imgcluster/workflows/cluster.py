@@ -28,10 +28,10 @@ from imgcluster.output.marker import Marker
 from imgcluster.output.model_file import model_npz
 from imgcluster.output.trust import take_over
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import SILENT, Clustering, NamedCluster, Placement, Progress, row_of_key
+from imgcluster.records import SILENT, Clustering, Placement, Progress, row_of_key
 from imgcluster.typed import DEFAULT_CLUSTERS, place_of
 from imgcluster.workflows.choose_network import Choose, choose_network
-from imgcluster.workflows.cluster_identities import keep_identities, what_happened
+from imgcluster.workflows.cluster_identities import Identities, keep_identities, what_happened
 from imgcluster.workflows.cluster_result import ClusterResult, arrays_of, points_of
 from imgcluster.workflows.clustering_folder import SavedClustering, count_files
 from imgcluster.workflows.edits import Edits
@@ -104,17 +104,17 @@ def _cluster(
         said = gather_edits(options, collection, owner, progress)
         _check_output(options, collection, said, owner)
         edits = said.edits if examples is None else said.edits.updated(examples.edits(said.key_of(store)))
-        clustering, spoken = _fit(collection, options, said, edits, progress)
+        clustering, spoken, own = _fit(collection, options, said, edits, progress)
         collection = collection.finite(clustering.keys, progress)
         points = points_of(store, clustering.model, clustering.keys) if options.out is None else None
-    those = keep_identities(said, clustering, spoken, renumber=options.renumber)
+    those = keep_identities(said, clustering, spoken, own, renumber=options.renumber)
     if those.kept:
         progress.note(what_happened(those.kept))
     placements = place(collection, those.clustering, [each.number for each in those.clusters])
     files, bytes_to_copy, plan = [each.path for each in placements], 0, None
     if options.out is not None:
         saved = SavedClustering(
-            _manifest(those.clustering, those.clusters, paths, options),
+            _manifest(those, paths, options),
             (),
             model_npz(those.clustering.model),
             said.edits.renamed(those.called),
@@ -211,8 +211,11 @@ def _make_folders(
 
 def _fit(
     collection: EmbeddedImages, options: ClusterOptions, said: UserEdits, edits: Edits, progress: Progress
-) -> tuple[Clustering, dict[int, str]]:
-    """Find the clusters, and which of them the edits, also those of examples, speak of, by their rows."""
+) -> tuple[Clustering, dict[int, str], frozenset[str]]:
+    """Find the clusters, and which of them the edits, also those of examples, speak of, by their rows.
+
+    And those of these names whose clusters a person began.
+    """
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
     shown: list[bytes] = []
@@ -248,12 +251,15 @@ def _fit(
             f"the edits name {quantity(len(references), 'cluster')} ({', '.join(sorted(references)[:20])}): "
             f"choose --k {len(references)} or more"
         )
+    if constraints is not None and not constraints.seeded:
+        constraints = replace(constraints, own=said.own(edits, references, k))
     copies = Counter(image.key for image in collection.images)
     weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
     settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     rows = enumerate(found.model.numbers)
-    return found, {row: references[label] for row, label in rows if label < len(references)}
+    own = frozenset(references[group] for group in (constraints.own if constraints is not None else ()))
+    return found, {row: references[label] for row, label in rows if label < len(references)}, own
 
 
 def _with_mode(options: ClusterOptions, images: int, progress: Progress) -> ClusterOptions:
@@ -300,11 +306,9 @@ def place(
 
 
 def _manifest(
-    clustering: Clustering,
-    clusters: tuple[NamedCluster, ...],
-    paths: Sequence[str | os.PathLike[str]],
-    options: ClusterOptions,
+    those: Identities, paths: Sequence[str | os.PathLike[str]], options: ClusterOptions
 ) -> ClusteringManifest:
+    clustering = those.clustering
     own_fields = {"k", "seed", "algorithm", "prepare", "mode", "store"}
     others = {name: value for name, value in options.recorded().items() if name not in own_fields}
     if options.k is None:
@@ -326,7 +330,8 @@ def _manifest(
         spaces=clustering.model.spaces,
         sizes=(),  # how many files there are is told by the plan
         images=0,
-        clusters=clusters,
+        clusters=those.clusters,
+        own=those.own,
         paths=tuple(os.path.abspath(os.fspath(path)) for path in paths),
         inertia=clustering.inertia,
         silhouette=clustering.silhouette,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from imgcluster.records import Clustering, NamedCluster
 if TYPE_CHECKING:
     from imgcluster.workflows.user_edits import UserEdits  # loads SciPy
 
+_MOST = 0.5
 _WORTH_TELLING = 0.05
 """The share of an old cluster in a new one that is not left unsaid."""
 
@@ -43,7 +44,8 @@ class Successor:
         where = ", ".join(f"{share.share:.0%} are in {share.number}".replace("%", " %") for share in others)
         who = self.name or str(self.number)
         if first is None:
-            return f"{who}: gone{where and f': {where}'}"
+            verb = "gone" if not others or others[0].share > _MOST else "split"
+            return f"{who}: {verb}{where and f': {where}'}"
         verb = "still" if self.now == self.number else "now"
         return f"{who}: {verb} {self.now} ({first.share:.0%}".replace("%", " %)") + (where and f", {where}")
 
@@ -58,16 +60,19 @@ class Identities:
         What became of each old cluster.
     called
         What edits call clusters from now on, by what they called them before.
+    own
+        The numbers of clusters that a person began.
     """
 
     clustering: Clustering
     clusters: tuple[NamedCluster, ...]
     kept: tuple[Successor, ...]
     called: dict[str, str]
+    own: tuple[int, ...]
 
 
 def keep_identities(
-    said: UserEdits, clustering: Clustering, spoken: Mapping[int, str], *, renumber: bool
+    said: UserEdits, clustering: Clustering, spoken: Mapping[int, str], own: Container[str], *, renumber: bool
 ) -> Identities:
     """Give new clusters the numbers and names of the old ones that they are.
 
@@ -75,15 +80,17 @@ def keep_identities(
     ----------
     spoken
         What edits call the clusters of some rows: names, or numbers as text.
+    own
+        Those of them that a person began.
     renumber
         Names alone.
-
     """
     settled = {row: said.number_of(name) for row, name in spoken.items()}
     old_names = {each.number: each.name for each in said.clusters if each.name}
     known = said.cluster_of
     old = np.array([known.get(bytes(key), -1) for key in clustering.keys], np.int32)
-    heritage = inherit(old, clustering.labels, clustering.k, old_names, settled)
+    apart = [row for row, name in spoken.items() if name in own]
+    heritage = inherit(old, clustering.labels, clustering.k, old_names, settled, apart)
     kept_numbers = {row: number for row, number in settled.items() if number is not None}
     kept_numbers |= {each.heir: each.number for each in heritage if each.heir is not None}
     numbers = fill_numbers({} if renumber else kept_numbers, clustering.k).tolist()
@@ -97,7 +104,8 @@ def keep_identities(
     kept = successors(heritage, numbers, old_names)
     order = np.argsort(numbers)
     called = {name: clusters[row].reference for row, name in spoken.items()}
-    return Identities(reorder(clustering, order), tuple(clusters[row] for row in order), kept, called)
+    begun = tuple(sorted(numbers[row] for row in apart))
+    return Identities(reorder(clustering, order), tuple(clusters[row] for row in order), kept, called, begun)
 
 
 def successors(

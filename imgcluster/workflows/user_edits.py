@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,7 +80,9 @@ class UserEdits:
                 barred[rows[edit.key], groups[edit.cluster]] = True
             else:
                 pinned[rows[edit.key]] = groups.get(edit.cluster, OUTSIDE)
-        group_of = {each.number: groups.get(each.reference, -1) for each in self.clusters}
+        others = (each.reference for each in self.clusters if each.reference not in groups)
+        all_groups = groups | {name: len(groups) + place for place, name in enumerate(others)}
+        group_of = {each.number: all_groups[each.reference] for each in self.clusters}
         for key, number in self.cluster_of.items():
             if key in rows:
                 was[rows[key]] = group_of.get(number, -1)
@@ -87,7 +91,28 @@ class UserEdits:
         for name, group in groups.items():
             if group not in known:
                 raise UsageError(f"an edit says not {name}, but no cluster is called {name}")
-        return tuple(groups), Constraints(pinned, barred, was, seeded) if here.images else None
+        said = Constraints(pinned, barred, was, seeded=seeded) if here.images else None
+        return tuple(groups), said
+
+    def own(self, edits: Edits, references: Sequence[str], k: int) -> frozenset[int]:
+        """Tell which groups are clusters that a person began beside those that were found.
+
+        A new name may instead be that of a cluster without one, where k has no room for another one.
+        """
+        if self.before is None:
+            return frozenset()
+        manifest, of_key = self.before.saved.manifest, self.cluster_of
+        numbers = {name: self.number_of(name) for name in references}
+        room = len(self.clusters) + [*numbers.values()].count(None) <= k
+
+        def is_own(name: str) -> bool:
+            if numbers[name] is not None:
+                return numbers[name] in manifest.own
+            said = [each.key for each in edits.images if each.cluster == name and not each.barred]
+            homes = Counter(of_key[key] for key in said if key in of_key)
+            return room or any(number in manifest.names for number, _ in homes.most_common(1))
+
+        return frozenset(group for group, name in enumerate(references) if is_own(name))
 
 
 def gather_edits(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from analysis_data import blobs, source_of
 
 from imgcluster.analysis import constraints as module
-from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterer import ClusterSettings, FoundIn
 from imgcluster.analysis.clustering import cluster
-from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain
+from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain, leave_room
+from imgcluster.analysis.kmeans_or_mixture import KMeansOrMixture
 from imgcluster.analysis.spaces import Spaces
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import ImgclusterError
@@ -57,6 +60,29 @@ def test_one_image_may_be_corrected() -> None:
 def test_images_that_are_all_outside_leave_nothing_to_cluster() -> None:
     with pytest.raises(ImgclusterError, match="unsorted"):
         groups_of(two_blobs()[:2], 1, said(2, 1, {0: OUTSIDE, 1: OUTSIDE}))
+
+
+def test_a_cluster_of_ones_own_gets_what_is_like_its_images_and_the_other_one_keeps_the_rest() -> None:
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(4), (80, 80, 80, 16))
+    centres = random.normal(size=(4, 8)) * 4
+    centres[3] = centres[0] + random.normal(size=8) * 2  # nearer to the first than any other
+    mixed = random.permutation(len(truth))
+    truth = truth[mixed]
+    rows = (centres[truth] + random.normal(size=(256, 8)) * 0.4).astype(np.float32)
+    before = np.where(truth == 3, 0, truth).astype(np.int32)
+    seeds = np.flatnonzero(truth == 3)[:4]
+    constraints = said(256, 1, dict.fromkeys(seeds.tolist(), 0))
+    constraints.before[:] = before + 1  # of none of these three does anyone speak
+    constraints = replace(constraints, own=frozenset({0}))
+
+    def find(k: int) -> FoundIn:
+        return KMeansOrMixture(ClusterSettings(k)).fit_spaces(Spaces(rows, k), np.ones(len(rows), np.int64))
+
+    found = constrain(Spaces(rows, 4), leave_room(4, find, constraints).labels, constraints).labels
+    assert np.array_equal(found == 0, truth == 3)
+    assert [len(np.unique(found[truth == each])) for each in range(3)] == [1, 1, 1]
+    assert len(np.unique(found)) == 4
 
 
 def test_a_cluster_that_people_have_pointed_out_whole_swallows_no_neighbour(

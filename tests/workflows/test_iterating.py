@@ -349,6 +349,49 @@ def test_what_was_moved_by_hand_stays_whatever_comes_next(desk: Desk, mode: str)
     assert read_manifest(str(desk.out)).images == IMAGES
 
 
+def test_a_cluster_of_ones_own_takes_no_other_ones_name(desk: Desk) -> None:
+    desk.cluster(2)
+    (mixed,) = (name for name, colours in folders(desk).items() if len(colours) == 2)
+    give(desk, f"{mixed}=documents")
+    one, other = sorted(folders(desk)[f"{mixed} documents"])
+    (desk.out / "receipts").mkdir()
+    for path in pictures(desk.out / f"{mixed} documents")[:2]:
+        path.rename(desk.out / "receipts" / path.name)
+    put_right(desk, k=3)
+    there = folders(desk)
+    assert there[f"{mixed} documents"] == {other}
+    (receipts,) = (name for name in there if name.endswith(" receipts"))
+    assert there[receipts] == {one}
+    assert desk.progress.said(f"documents: still {mixed} (50 % of its images), 50 % are in")
+    # The same again, and fewer, whatever would be found without the edits.
+    desk.cluster(3)
+    assert folders(desk) == there
+    desk.cluster(2)
+    assert folders(desk)[receipts] == {one}
+    desk.cluster(3)
+    assert folders(desk)[receipts] == {one}
+    # What is merged with a cluster that was found is none of one's own any more.
+    merge(["receipts", f"{mixed}"], NameOptions(clusters=str(desk.out)))
+    assert read_manifest(str(desk.out)).own == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_where_k_leaves_no_room_a_new_name_takes_a_cluster_without_one_alone(desk: Desk, named: bool) -> None:
+    desk.cluster(2)
+    (mixed,) = (name for name, colours in folders(desk).items() if len(colours) == 2)
+    folder = f"{mixed} documents" if named else mixed
+    if named:
+        give(desk, f"{mixed}=documents")
+    (desk.out / "receipts").mkdir()
+    for path in pictures(desk.out / folder)[:2]:
+        path.rename(desk.out / "receipts" / path.name)
+    put_right(desk, k=2)
+    sizes = {name: len(colours) for name, colours in folders(desk).items()}
+    assert len(sizes) == 2
+    assert sizes[next(name for name in sizes if name.endswith(" receipts"))] == 2 - named
+    assert (folder in sizes) == named
+
+
 def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
     desk.cluster()
     give(desk, "0=cats")
