@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from imgcluster.errors import FailureCode, UnreadableImage
@@ -14,38 +14,10 @@ from imgcluster.images.jpeg import decode_jpeg
 from imgcluster.images.memory import DecodeLimits, MemoryBudget, bytes_to_decode
 from imgcluster.images.opencv import decode_samples
 from imgcluster.images.pillow import NotOpened, decode_with_pillow
-from imgcluster.images.pixels import Raw, Request, to_rgb, upright
+from imgcluster.images.pixels import Decoded, Request, to_rgb, upright
 from imgcluster.images.png import decode_png
 from imgcluster.images.tiff import find_picture
 from imgcluster.images.tiff_channels import decode_channels, is_for_channels
-from imgcluster.records import Pixels
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """An image ready to be looked at.
-
-    Attributes
-    ----------
-    pixels
-        (H, W, 3) uint8 RGB, upright, alpha laid over white; at a reduced scale where that was allowed.
-    width, height
-        The full size, upright.
-    note
-        Empty, or what the user should know about this file.
-    kind
-        The type by content, as in `header.EXTENSIONS`.
-    pages
-        How many pictures a TIFF has one after the other; the first is looked at.
-    """
-
-    pixels: Pixels
-    width: int
-    height: int
-    note: str = ""
-    kind: str = ""
-    pages: int = 1
-
 
 _DEFAULT_LIMITS = DecodeLimits()
 _DEFAULT_BUDGET = MemoryBudget()
@@ -58,7 +30,7 @@ def decode(
     at_least: int | None = None,
     budget: MemoryBudget = _DEFAULT_BUDGET,
 ) -> Decoded:
-    """Decode the first picture in a file's bytes, whatever its name says.
+    """Decode the first picture in a file's bytes to upright pixels, whatever its name says.
 
     Parameters
     ----------
@@ -77,18 +49,19 @@ def decode(
         With a reason that a person understands: no image, damaged, cut short, too large.
     """
     kind = image_type(data)
-    request = Request(limits.max_pixels, limits.accept_truncated, at_least, budget)
+    request = Request(limits, at_least, budget)
     try:
-        raw = _DECODERS.get(kind, _decode_other)(data, kind, request)
+        found = _DECODERS.get(kind, _decode_other)(data, kind, request)
     except MemoryError as error:
         raise UnreadableImage("not enough memory to decode it", FailureCode.OUT_OF_MEMORY) from error
-    width, height = raw.width, raw.height
-    if raw.orientation >= 5:
+    width, height = found.width, found.height
+    if found.orientation >= 5:
         width, height = height, width
-    return Decoded(upright(raw.pixels, raw.orientation), width, height, raw.note, kind, raw.pages)
+    pixels = upright(found.pixels, found.orientation)
+    return replace(found, pixels=pixels, width=width, height=height, orientation=1, kind=kind)
 
 
-def _decode_tiff(data: bytes, kind: str, request: Request) -> Raw:
+def _decode_tiff(data: bytes, kind: str, request: Request) -> Decoded:
     picture = find_picture(data)
     directory = picture.directory
     if directory is None:  # Pillow may say what is wrong
@@ -106,13 +79,13 @@ def _decode_tiff(data: bytes, kind: str, request: Request) -> Raw:
     return replace(raw, pages=picture.pages)
 
 
-def _decode_other(data: bytes, kind: str, request: Request) -> Raw:
+def _decode_other(data: bytes, kind: str, request: Request) -> Decoded:
     return _decode_by_either(data, kind, request, _stated_sizes(data, kind))
 
 
 def _decode_by_either(
     data: bytes, kind: str, request: Request, sizes: list[tuple[int, int]], no_data: float | None = None
-) -> Raw:
+) -> Decoded:
     """Decode with Pillow, else with OpenCV what may be of one of `sizes`."""
     try:
         return decode_with_pillow(data, kind, request, no_data)
@@ -133,7 +106,7 @@ def _decode_by_either(
                 lambda box: samples[box[1] : box[3], box[0] : box[2]],
                 no_data,
             )
-            return Raw(pixels, width, height)
+            return Decoded(pixels, width, height)
 
 
 def _stated_sizes(data: bytes, kind: str) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from imgcluster.errors import FailureCode, UnreadableImage
 from imgcluster.images.memory import bytes_of_result
 from imgcluster.images.opencv import decode_colour
 from imgcluster.images.pillow import decode_with_pillow, orientation_of
-from imgcluster.images.pixels import Raw, Request, damaged
+from imgcluster.images.pixels import Decoded, Request, damaged
 from imgcluster.images.remarks import REMARKS, segments
 from imgcluster.records import Pixels
 
@@ -51,7 +51,7 @@ class _Header:
     segments: tuple[tuple[int, int, int], ...]
 
 
-def decode_jpeg(data: bytes, kind: str, request: Request) -> Raw:
+def decode_jpeg(data: bytes, kind: str, request: Request) -> Decoded:
     """Decode a JPEG to RGB, not yet turned.
 
     Raises
@@ -74,9 +74,9 @@ def decode_jpeg(data: bytes, kind: str, request: Request) -> Raw:
         with request.budget.taking(bytes_of_result(width * height // scale**2)):
             pixels, note = _decode_plain(data, marker.start() if marker else None, scale)
         if pixels is not None:
-            return Raw(pixels, width, height, header.orientation, note)
+            return Decoded(pixels, width, height, header.orientation, note)
     incomplete = plain or data.rfind(_END_OF_IMAGE, header.start) < 0
-    if incomplete and not request.accept_truncated:
+    if incomplete and not request.limits.accept_truncated:
         raise UnreadableImage(
             "the JPEG is cut short (`imgcluster extract --accept-truncated` takes what is there)",
             FailureCode.TRUNCATED,
@@ -85,7 +85,7 @@ def decode_jpeg(data: bytes, kind: str, request: Request) -> Raw:
     # would change what other threads get.
     whole = _ended(data, header.start) if incomplete else data
     raw = decode_with_pillow(whole, kind, request)
-    return Raw(raw.pixels, width, height, header.orientation, TRUNCATED if incomplete else "")
+    return Decoded(raw.pixels, width, height, header.orientation, TRUNCATED if incomplete else "")
 
 
 def _decode_plain(data: bytes, end: int | None, scale: int) -> tuple[Pixels | None, str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imgcluster.images.decode import Decoded
 from imgcluster.images.opencv import cv2
 from imgcluster.images.pillow import open_image
+from imgcluster.images.pixels import Decoded
 from imgcluster.images.resize import to_square
 from imgcluster.records import PICTURE, Pictures, Pixels
 

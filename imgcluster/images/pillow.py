@@ -19,7 +19,7 @@ from PIL import _imaging as _core
 
 from imgcluster.errors import FailureCode, MissingExtra, UnreadableImage
 from imgcluster.images.memory import bytes_to_decode
-from imgcluster.images.pixels import Box, Raw, Request, Scale, damaged, scaled_size, to_rgb
+from imgcluster.images.pixels import Box, Decoded, Request, Scale, damaged, scaled_size, to_rgb
 from imgcluster.images.remarks import with_few_remarks
 from imgcluster.records import Pixels
 
@@ -50,7 +50,7 @@ class NotOpened(UnreadableImage):
     """Pillow does not recognise the file at all; another decoder may."""
 
 
-def decode_with_pillow(data: bytes, kind: str, request: Request, no_data: float | None = None) -> Raw:
+def decode_with_pillow(data: bytes, kind: str, request: Request, no_data: float | None = None) -> Decoded:
     """Decode the first frame or page of an image to RGB over white; `no_data` as `to_rgb` takes it.
 
     Raises
@@ -73,7 +73,7 @@ def decode_with_pillow(data: bytes, kind: str, request: Request, no_data: float 
                     width, height = image.size
                 pixels = image_to_rgb(image, request.scale(*image.size), no_data)
         orientation = 1 if turned else stated_orientation(image)
-    return Raw(pixels, width, height, orientation)
+    return Decoded(pixels, width, height, orientation)
 
 
 def open_image(data: bytes, kind: str) -> Image.Image:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgcluster.errors import FailureCode, UnreadableImage
-from imgcluster.images.memory import MemoryBudget
+from imgcluster.images.memory import DecodeLimits, MemoryBudget
 from imgcluster.images.opencv import cv2
 from imgcluster.records import MOST, Pixels
 
@@ -27,12 +27,23 @@ WHOLE: Scale = (1, 1)
 
 
 @dataclass(frozen=True)
-class Raw:
-    """An image as its decoder gives it.
+class Decoded:
+    """An image, ready to be looked at but for its orientation.
 
-    `pixels` are (H, W, 3) uint8 RGB, possibly at a reduced scale, `width` and `height` the full size as
-    stored, `orientation` (1 to 8) is what is still to be turned, `note` what the user should know, `pages`
-    how many pictures the file has one after the other.
+    Attributes
+    ----------
+    pixels
+        (H, W, 3) uint8 RGB, alpha laid over white; at a reduced scale where that was allowed.
+    width, height
+        The full size.
+    orientation
+        1 to 8: what is still to be turned.
+    note
+        Empty, or what the user should know about this file.
+    pages
+        How many pictures a TIFF has one after the other; the first is looked at.
+    kind
+        The type by content, as in `header.EXTENSIONS`.
     """
 
     pixels: Pixels
@@ -41,22 +52,22 @@ class Raw:
     orientation: int = 1
     note: str = ""
     pages: int = 1
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Request:
     """What is wanted of a decoder; the attributes are the arguments of `decode`."""
 
-    max_pixels: int
-    accept_truncated: bool
+    limits: DecodeLimits
     at_least: int | None
     budget: MemoryBudget
 
     def check_size(self, width: int, height: int) -> None:
         """Raise UnreadableImage for a picture whose header states a size above the limit."""
-        if width * height > self.max_pixels:
+        if width * height > self.limits.max_pixels:
             raise UnreadableImage(
-                f"{width} x {height} pixels are more than the limit of {self.max_pixels:,} "
+                f"{width} x {height} pixels are more than the limit of {self.limits.max_pixels:,} "
                 "(`imgcluster extract --max-pixels` raises it)",
                 FailureCode.TOO_LARGE,
                 min(width * height, MOST),

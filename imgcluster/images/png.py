@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imgcluster.errors import UnreadableImage
 from imgcluster.images.memory import bytes_of_result
 from imgcluster.images.pillow import decode_with_pillow, image_to_rgb, open_image, reasons, stated_orientation
-from imgcluster.images.pixels import WHOLE, Raw, Request, damaged, rows_of_block, scaled_size, shrunk
+from imgcluster.images.pixels import WHOLE, Decoded, Request, damaged, rows_of_block, scaled_size, shrunk
 from imgcluster.records import Pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -68,7 +68,7 @@ class _Png:
         return b"".join([_SIGNATURE, ihdr, self.colours, *data, _chunk(b"IEND", b"")])
 
 
-def decode_png(data: bytes, kind: str, request: Request) -> Raw:
+def decode_png(data: bytes, kind: str, request: Request) -> Decoded:
     """Decode the default image of a PNG to RGB over white, not yet turned.
 
     Animation, text and profiles are dropped: what is not needed cannot do harm (a text chunk that unpacks to
@@ -91,7 +91,7 @@ def decode_png(data: bytes, kind: str, request: Request) -> Raw:
         needed = _COPIES_OF_BAND * min(rows, height) * png.row_bytes + bytes_of_result(kept)
         with request.budget.taking(needed), reasons(kind):
             pixels = np.concatenate([shrunk(band, scale) for band in _bands(png, rows)])
-    return Raw(pixels, width, height, _orientation(png.metadata))
+    return Decoded(pixels, width, height, _orientation(png.metadata))
 
 
 def _taken_apart(data: bytes) -> _Png:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from imgcluster.errors import FailureCode, UnreadableImage, quantity
 from imgcluster.images.memory import bytes_of_result, bytes_to_decode
 from imgcluster.images.pillow import open_image, reasons
-from imgcluster.images.pixels import Box, Raw, Request, damaged, scaled_size, to_rgb
+from imgcluster.images.pixels import Box, Decoded, Request, damaged, scaled_size, to_rgb
 from imgcluster.images.tiff import FLOAT, MOST_VALUES, SIGNED, UNSIGNED, Directory, Entry, Tag
 
 _RGB, _GREY_OR_RGB = 2, frozenset({0, 1, 2})
@@ -46,7 +46,7 @@ def is_for_channels(directory: Directory) -> bool:
     return grey and directory.channels > 2 and (directory.bits, directory.form) in _STAND_INS
 
 
-def decode_channels(directory: Directory, request: Request) -> Raw:
+def decode_channels(directory: Directory, request: Request) -> Decoded:
     """Decode the first three of many channels, or the first of two, by having Pillow see one that is grey.
 
     Raises
@@ -83,7 +83,7 @@ def decode_channels(directory: Directory, request: Request) -> Raw:
         pixels = to_rgb((width, height), scale, _part(bands, count), directory.no_data)
     if directory.number(Tag.PHOTOMETRIC, 1) == 0:
         np.subtract(255, pixels, out=pixels)
-    return Raw(pixels, width, height, directory.number(Tag.ORIENTATION, 1))
+    return Decoded(pixels, width, height, directory.number(Tag.ORIENTATION, 1))
 
 
 def _not_read(directory: Directory) -> UnreadableImage:

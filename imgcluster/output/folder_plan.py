@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -106,9 +106,9 @@ class FolderPlan:
         return tuple(file.placement for file in self.files)
 
     @property
-    def sizes(self) -> dict[int, int]:
-        """How many files each cluster gets."""
-        return dict(sorted(Counter(file.placement.cluster for file in self.files).items()))
+    def shown(self) -> list[str]:
+        """Where each image is to be seen, once the plan is carried out."""
+        return [os.path.join(self.out, file.relative) for file in self.files]
 
     @property
     def bytes_to_copy(self) -> int:

@@ -88,11 +88,7 @@ def _cluster(
 ) -> ClusterResult:
     started = time.perf_counter()
     examples = _made_ready(options, choose, owner, progress)
-    standing = None
-    if options.out is not None and not (options.dry_run and options.trust):  # nothing is taken over then
-        found = look(place_of(options.out), owner)
-        found.refuse_foreign(found.out)
-        standing = found.marker
+    standing = _standing(options, owner)
     with open_store(options, progress) as store:
         spaces = choose_spaces(store, options)
         clusterings = clusterings_of(options, options.out or DEFAULT_CLUSTERS)
@@ -111,20 +107,12 @@ def _cluster(
     if those.kept:
         progress.note(what_happened(those.kept))
     placements = place(collection, those.clustering, [each.number for each in those.clusters])
-    files, bytes_to_copy, plan = [each.path for each in placements], 0, None
+    plan, files = None, [each.path for each in placements]
     if options.out is not None:
-        saved = SavedClustering(
-            _manifest(those, paths, options),
-            (),
-            model_npz(those.clustering.model),
-            said.edits.renamed(those.called),
-        )
-        names = saved.manifest.names
-        plan = plan_folders(placements, options.out, options.mode, names, is_image=has_image_name)
-        files, bytes_to_copy = [file.source for file in plan.files], plan.bytes_to_copy
-        if not options.dry_run:
-            plan = _make_folders(plan, saved, said, options, standing, owner, progress)
-            files = [os.path.join(plan.out, file.relative) for file in plan.files]
+        manifest = _manifest(those, paths, options)
+        corrections = said.edits.renamed(those.called)
+        saved = SavedClustering(manifest, (), model_npz(those.clustering.model), corrections)
+        plan, files = _folders(placements, saved, said, options, standing, owner, progress)
         placements = plan.placements
     if points is not None:
         row = row_of_key(clustering.keys)
@@ -154,7 +142,7 @@ def _cluster(
         seconds=time.perf_counter() - started,
         dry_run=options.dry_run,
         companions=len(plan.companions) if plan else 0,
-        bytes_to_copy=bytes_to_copy,
+        bytes_to_copy=plan.bytes_to_copy if plan else 0,
         fallbacks=plan.fallbacks if plan else 0,
         had_report=said.before is not None and said.before.has_report and not options.dry_run,
     )
@@ -176,28 +164,42 @@ def _made_ready(
     return examples
 
 
+def _standing(options: ClusterOptions, owner: Ownership) -> Marker | None:
+    """Return the marker of the clustering that is to be replaced; one that is foreign is refused at once."""
+    if options.out is None or options.only_looks:
+        return None
+    found = look(place_of(options.out), owner)
+    found.refuse_foreign(found.out)
+    return found.marker
+
+
 def _check_output(
     options: ClusterOptions, collection: EmbeddedImages, said: UserEdits, owner: Ownership
 ) -> None:
     """Refuse before the long work what could not be written after it."""
-    if options.out is None or (options.dry_run and options.trust):  # nothing is taken over then
+    if options.out is None or options.only_looks:
         return
     unplaced = [Placement(i.path, i.original, i.key, 0, 0.0, expected=i.expected) for i in collection.images]
     force, corrected = options.force, said.cover_all
     check_output(unplaced, options.out, options.mode, force=force, corrected=corrected, owner=owner)
 
 
-def _make_folders(
-    plan: FolderPlan,
+def _folders(
+    placements: Sequence[Placement],
     saved: SavedClustering,
     said: UserEdits,
     options: ClusterOptions,
     standing: Marker | None,
     owner: Ownership,
     progress: Progress,
-) -> FolderPlan:
+) -> tuple[FolderPlan, list[str]]:
+    """Plan the folders and make them, unless it is a dry run; tell where each image is to be seen."""
+    names = saved.manifest.names
+    plan = plan_folders(placements, options.out or "", options.mode, names, is_image=has_image_name)
+    if options.dry_run:
+        return plan, [file.source for file in plan.files]
     history = {} if said.before is None else history_files(said.before.all_steps)
-    return build_folders(
+    made = build_folders(
         plan,
         force=options.force,
         corrected=said.cover_all,
@@ -207,6 +209,7 @@ def _make_folders(
         expected_marker=standing,
         wait=options.wait_for_folder,
     )
+    return made, made.shown
 
 
 def _fit(

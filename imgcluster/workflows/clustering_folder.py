@@ -82,7 +82,7 @@ class SavedClustering:
             images=len(plan.files),
         )
         made = replace(self, manifest=manifest, placements=plan.placements)
-        return made.files(plan.out, (os.path.join(plan.out, file.relative) for file in plan.files))
+        return made.files(plan.out, plan.shown)
 
     def named(self, names: Mapping[int, str]) -> SavedClustering:
         """Name the clusters, by their numbers; edits speak of them by these names then.

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import Interrupted, StoreError, quantity
-from imgcluster.images.decode import Decoded, decode
+from imgcluster.images.decode import decode
 from imgcluster.images.looks import SIDE_NEEDED, have_same_pixels, looks, was_blown_up
+from imgcluster.images.pixels import Decoded
 from imgcluster.ownership import Ownership
 from imgcluster.readings import Readings
 from imgcluster.records import Keys, Pictures, Progress, row_of_key

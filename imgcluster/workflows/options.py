@@ -346,6 +346,11 @@ class ClusterOptions(FitOptions, EngineOptions):
     trust: tuple[str, ...] = option(_TRUST, ())
 
     @property
+    def only_looks(self) -> bool:
+        """Whether a foreign folder is looked at as if it had been taken over, which it is not."""
+        return self.dry_run and bool(self.trust)
+
+    @property
     def wait_for_folder(self) -> float:
         """Seconds to wait for another process that writes in the output folder's place."""
         return math.inf if self.wait is None else self.wait

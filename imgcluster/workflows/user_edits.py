@@ -156,7 +156,7 @@ def gather_edits(
 
 def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> ClusteringFolder | None:
     """Find what the output folder holds; a damaged clustering has neither numbers nor names to keep."""
-    if options.out is None or (options.dry_run and options.trust):
+    if options.out is None or options.only_looks:
         return None
     try:
         return find_folder(options.out, owner)
