@@ -11,72 +11,41 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex, get_args, get_origin
 
-from imgcluster import caches
-from imgcluster.cli.places import Runner, cache_folder
+from imgcluster.cli import cluster as finding
+from imgcluster.cli import clusterings, images
+from imgcluster.cli import extract as extraction
+from imgcluster.cli import store as storing
+from imgcluster.cli.command import Answer, Answers, working
+from imgcluster.cli.places import Runner
 from imgcluster.errors import UsageError
-from imgcluster.options import keywords, show_parameters
-from imgcluster.output.undo import Undone
-from imgcluster.records import SILENT, Evaluation, NetworkSource, Progress, StoredSpace
+from imgcluster.options import keywords
+from imgcluster.records import SILENT, Progress
 from imgcluster.typed import DEFAULT_CLUSTERS
-from imgcluster.workflows import assign as assigning
-from imgcluster.workflows import cluster as clustering
-from imgcluster.workflows import compare as comparing
-from imgcluster.workflows import correct as correcting
-from imgcluster.workflows import diff as comparing_clusters
-from imgcluster.workflows import duplicates as duplicating
-from imgcluster.workflows import evaluate as evaluating
-from imgcluster.workflows import extract as extraction
-from imgcluster.workflows import inventory as listing
-from imgcluster.workflows import merge as merging
-from imgcluster.workflows import name as naming
-from imgcluster.workflows import pick as picking
-from imgcluster.workflows import report as reporting
-from imgcluster.workflows import similar as searching
-from imgcluster.workflows import store as storing
-from imgcluster.workflows import sweep as sweeping
-from imgcluster.workflows.apply_plan import Applied, apply_plan
-from imgcluster.workflows.cluster_result import ClusterResult
-from imgcluster.workflows.clustering_folder import Changed
-from imgcluster.workflows.contact_sheet import make_contact_sheet
-from imgcluster.workflows.demo_images import DemoImages, make_demo_images
-from imgcluster.workflows.duplicates_report import report_duplicates
-from imgcluster.workflows.export import export
-from imgcluster.workflows.labels import Labels
-from imgcluster.workflows.networks import ListedNetworks
-from imgcluster.workflows.networks import list_networks as networks_here
-from imgcluster.workflows.options import (
-    FOLDERS,
-    AssignOptions,
-    CacheOptions,
-    ClusterOptions,
-    CompareOptions,
-    ContactSheetOptions,
-    CorrectOptions,
-    DuplicatesOptions,
-    ExportOptions,
-    ExtractOptions,
-    InventoryOptions,
-    MergeOptions,
-    NameOptions,
-    PickOptions,
-    PruneOptions,
-    ReadStoreOptions,
-    ReportOptions,
-    SimilarOptions,
-    StoreOptions,
-    SweepOptions,
-    UndoOptions,
-)
-from imgcluster.workflows.sweep_report import report_sweep
-from imgcluster.workflows.undo import undo as take_away
+from imgcluster.workflows.options import FOLDERS
 
-Path = str | os.PathLike[str]
-Paths = Path | Iterable[Path]
-Clusters = Path | ClusterResult
-_Result = TypeVar("_Result")
-_Changed = TypeVar("_Changed", ClusterResult, assigning.AssignResult, Changed, Undone)
+if TYPE_CHECKING:
+    from imgcluster.caches import CachePart
+    from imgcluster.output.undo import Undone
+    from imgcluster.records import Evaluation, StoredSpace
+    from imgcluster.workflows.apply_plan import Applied
+    from imgcluster.workflows.assign import AssignResult
+    from imgcluster.workflows.cluster_result import ClusterResult
+    from imgcluster.workflows.clustering_folder import Changed
+    from imgcluster.workflows.compare import CompareResult
+    from imgcluster.workflows.correct import Corrected
+    from imgcluster.workflows.demo_images import DemoImages
+    from imgcluster.workflows.diff import Difference
+    from imgcluster.workflows.duplicates import DuplicatesResult
+    from imgcluster.workflows.extract import ExtractResult
+    from imgcluster.workflows.inventory import InventoryResult
+    from imgcluster.workflows.networks import ListedNetworks
+    from imgcluster.workflows.pick import PickResult
+    from imgcluster.workflows.report import ReportResult
+    from imgcluster.workflows.similar import SimilarImages
+    from imgcluster.workflows.store import Merged, Pruned, Repair, StoreInfo, Verification
+    from imgcluster.workflows.sweep import SweepResult
 
 __all__ = [
     "assign",
@@ -108,27 +77,64 @@ __all__ = [
 ]
 
 
-def _command(function: Callable[..., _Result]) -> Callable[..., _Result]:
-    """Take the options as keywords, and `progress`, a bar where it is True, in place of `run`."""
-    own = inspect.signature(function).parameters
-    with_keywords = keywords(function) if "options" in own else function
-    takes_more = any(each.kind is not inspect.Parameter.KEYWORD_ONLY for each in own.values())
+_Path = str | os.PathLike[str]
 
-    @functools.wraps(with_keywords)
-    def run(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> _Result:
-        if arguments and not takes_more:
+
+def _function(
+    command: Callable[..., Answers], *kinds: type, what: str = "path", about: str = ""
+) -> Callable[..., Any]:
+    """Make a function of a command: it gives the result; `progress` is a bar where it is True, and else none.
+
+    What the command takes as a list comes one by one, or in a list; all of it are of `kinds`, each a `what`.
+    """
+    work = working(command)
+    own = inspect.signature(command, eval_str=True).parameters
+    with_keywords = keywords(work) if "options" in own else work
+    given_first = [each for each in own.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+    a_list = any(_of_list(each.annotation) for each in given_first)
+    needed = a_list and given_first[0].default is inspect.Parameter.empty
+
+    @functools.wraps(command)
+    def function(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> Any:
+        if arguments and not given_first:
             raise UsageError(f"{function.__name__}() takes its options by name, such as clusters=")
+        if needed and not arguments:
+            raise TypeError(f"{function.__name__}() needs a {what}")
+        if exit_codes := given.keys() & typed:
+            raise TypeError(f"{function.__name__}() has no option {min(exit_codes)!r}")
+        taken = (_each(arguments, *kinds, what=what),) if a_list else arguments
         if progress is not True:
-            return with_keywords(*arguments, run=Runner(progress or SILENT), **given)
-        from imgcluster.cli.progress import progress as shown_progress
+            answer, _ = with_keywords(*taken, run=Runner(progress or SILENT), **given)
+        else:
+            from imgcluster.cli.progress import progress as shown_progress
 
-        with shown_progress() as bars:
-            return with_keywords(*arguments, run=Runner(bars), **given)
+            with shown_progress() as bars:
+                answer, _ = with_keywords(*taken, run=Runner(bars), **given)
+        return answer.json if answer.of is None else answer.of
 
-    parameters = dict(inspect.signature(with_keywords, eval_str=True).parameters)
-    bar = parameters.pop("run").replace(name="progress", default=None, annotation=Progress | bool | None)
-    show_parameters(run, [*parameters.values(), bar])
-    return run
+    shown = dict(inspect.signature(with_keywords, eval_str=True).parameters)
+    bar = shown.pop("run").replace(name="progress", default=None, annotation=Progress | bool | None)
+    typed = {name for name, each in shown.items() if _is_typed(each.annotation)} - {
+        e.name for e in given_first
+    }
+    for each in given_first:
+        kind = inspect.Parameter.VAR_POSITIONAL if a_list else each.kind
+        default = inspect.Parameter.empty if a_list else each.default
+        shown[each.name] = each.replace(kind=kind, default=default, annotation=_Path if a_list else Any)
+    shown_last = [each for each in shown.values() if each.name not in typed]
+    function.__signature__ = inspect.Signature([*shown_last, bar])  # type: ignore[attr-defined]
+    function.__doc__ = f"{command.__doc__}\n\n{about}".rstrip()
+    return function
+
+
+def _is_typed(annotation: Any) -> bool:
+    """Whether a parameter is one of the command line: an argument, or an option of it alone."""
+    return get_origin(annotation) is Annotated
+
+
+def _of_list(annotation: Any) -> bool:
+    plain = get_args(annotation)[0] if _is_typed(annotation) else annotation
+    return list in {get_origin(part) for part in (plain, *get_args(plain))}
 
 
 def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, ...]:
@@ -143,7 +149,7 @@ def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, 
             )
     if one_by_one and not found:
         raise UsageError(f"there is no {what} in the list that was given")
-    return found
+    return tuple(os.fspath(each) if isinstance(each, os.PathLike) else each for each in found)
 
 
 def _is_one(given: Any) -> bool:
@@ -152,206 +158,51 @@ def _is_one(given: Any) -> bool:
     return isinstance(given, str | os.PathLike | Mapping) or not has_items
 
 
-def _with_report(result: _Changed, clusters: str | None, run: Runner, **more: Any) -> _Changed:
-    """Make the report again, if there was one before the change."""
-    if result.had_report and clusters is not None:
-        run.report_again(clusters, **more)
-    return result
-
-
-@_command
-def extract(
-    *paths: Paths, options: ExtractOptions, source: NetworkSource | None = None, run: Runner
-) -> extraction.ExtractResult:
-    """Embed every image below `paths` (default: the current folder) that the store does not know yet.
-
-    `source` is a network of your own in place of the one that the options choose. Raises `ImgclusterError`
-    where nothing came of it; single files that failed are in the result.
-    """
-    return run(extraction.extract, _each(paths) or (".",), options, source=source)
-
-
-@_command
-def cluster(*paths: Paths, options: ClusterOptions, run: Runner) -> ClusterResult:
-    """Sort the embedded images below `paths` (default: all) into one folder per cluster.
-
-    The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
-    and it has the points as well. `network` is a name or several. Raises `ImgclusterError` where the store
-    knows no image, or the folder is not ours to replace.
-    """
-    found = run(clustering.cluster, _each(paths), options)
-    return _with_report(found, found.out, run, no_lock=options.no_lock, wait=options.wait_for_folder)
-
-
-@_command
-def sweep(*paths: Paths, options: SweepOptions, run: Runner) -> sweeping.SweepResult:
-    """Try numbers of clusters and suggest one; `plot` is a PNG or SVG file, `report` a page in `out`."""
-    places = _each(paths)
-    result = run(sweeping.sweep, places, options)
-    if options.report:
-        run(report_sweep, result, options, places)
-    return result
-
-
-@_command
-def compare(path: Paths, *paths: Paths, options: CompareOptions, run: Runner) -> comparing.CompareResult:
-    """Compare networks and algorithms on labelled images; `networks` and `algorithms` are names."""
-    return run(comparing.compare, _each((path, *paths)), options)
-
-
-@_command
-def assign(
-    path: Paths, *paths: Paths, options: AssignOptions, source: NetworkSource | None = None, run: Runner
-) -> assigning.AssignResult:
-    """Tell which existing cluster each image below `paths` belongs to; nothing is fitted again.
-
-    A `source` that `extract` was given is to be given again, for new images.
-    """
-    result = run(assigning.assign, _each((path, *paths)), options, source=source)
-    return _with_report(result, options.clusters, run, no_lock=options.no_lock)
-
-
-@_command
-def similar(image: Path, *, options: SimilarOptions, run: Runner) -> searching.SimilarImages:
-    """List the images most similar to one that was extracted."""
-    return run(searching.similar, image, options)
-
-
-@_command
-def duplicates(
-    *paths: Paths, options: DuplicatesOptions, run: Runner
-) -> duplicating.DuplicatesResult | Applied:
-    """Group images that are equal or look alike, and say which copy is the best.
-
-    Nothing is deleted; with `apply`, a plan is carried out.
-    """
-    if options.apply and options.trash:
-        return run(apply_plan, options.apply, options.trash)
-    result = run(duplicating.duplicates, _each(paths), options)
-    if options.report:
-        run(report_duplicates, result, options.out)
-    return result
-
-
-@_command
-def inventory(*paths: Paths, options: InventoryOptions, run: Runner) -> listing.InventoryResult:
-    """List every file that was ever looked at: format, size, date, cluster, duplicates, reason of failure."""
-    return run(listing.inventory, _each(paths), options)
-
-
-@_command
-def report(*, options: ReportOptions, run: Runner) -> reporting.ReportResult:
-    """Write pages to look at into the folder that `cluster` made; the result names the page to open."""
-    return run(reporting.report, options)
-
-
-@_command
-def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> int:
-    """Draw one cluster as one picture, .png or .jpg; return how many images are on it."""
-    return run(make_contact_sheet, options)
-
-
-@_command
-def correct(*, options: CorrectOptions, run: Runner) -> correcting.Corrected:
-    """Keep what was moved between cluster folders by hand as a file for ``cluster(edits=...)``."""
-    return run(correcting.correct, options)
-
-
-@_command
-def merge(*clusters_to_merge: int | str, options: NameOptions, run: Runner) -> Changed:
-    """Make one cluster of several, given by numbers or names; the first takes the others."""
-    given = _each(clusters_to_merge, str, SupportsIndex, what="number or name")
-    return _with_report(run(merging.merge, given, options), options.clusters, run)
-
-
-@_command
-def pick(*, options: PickOptions, run: Runner) -> picking.PickResult:
-    """Choose a few images that stand for a clustering; `out` makes a folder of links or copies of them."""
-    return run(picking.pick, options)
-
-
-@_command
-def diff(first: Clusters, second: Clusters, *, run: Runner) -> comparing_clusters.Difference:
-    """Tell what changed from one clustering, a folder or a result, to another."""
-    return run(comparing_clusters.diff, first, second)
-
-
-@_command
-def evaluate(labels: Labels = FOLDERS, *, clusters: Clusters = DEFAULT_CLUSTERS, run: Runner) -> Evaluation:
+def _evaluate(labels: Any = FOLDERS, *, clusters: Any = DEFAULT_CLUSTERS, run: Runner) -> Answers:
     """Compare a clustering, a folder or a result, with classes; images without a label are left out.
 
     `labels` are ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a
     Series), or one for each image in the order of the clustering's paths.
     """
-    if isinstance(labels, ClusterResult):
+    from imgcluster.workflows import evaluate as workflow
+
+    if hasattr(labels, "clusters"):
         raise UsageError("a result is given by name: evaluate(clusters=…)")
-    return run(evaluating.evaluate, labels, clusters=clusters)
+    yield Answer(run(workflow.evaluate, labels, clusters=clusters))
 
 
-@_command
-def name(*names: str | Mapping[int | str, str], options: NameOptions, run: Runner) -> Changed:
-    """Give clusters names, ``"0=cats"`` or ``{0: "cats"}``; their folders and later clusterings bear them."""
-    given = _each(names, str, Mapping, what="name such as 0=cats")
-    return _with_report(run(naming.name, given, options), options.clusters, run)
+_SOURCE = "`source` is a network of your own in place of the one that options choose, here and in `assign`."
+_ARRAYS = (
+    "The result has an array for each thing that is known of every image; with ``out=None`` nothing is "
+    "written and it has the points as well."
+)
+_NAME = "name such as 0=cats"
 
-
-@_command
-def undo(*, options: UndoOptions, run: Runner) -> Undone:
-    """Go one step back; where there is none, or for `all`, take the clusters away; moved images go home."""
-    done = run(take_away, options)
-    return _with_report(done, options.clusters, run) if done.clusters is not None else done
-
-
-@_command
-def list_networks(*, run: Runner) -> ListedNetworks:
-    """List the networks, and whether their weights are here."""
-    return run(networks_here)
-
-
-@_command
-def demo_images(folder: Path, *, run: Runner) -> DemoImages:
-    """Fill a folder with views of a few freely licensed photographs, to try things out."""
-    return run(make_demo_images, folder)
-
-
-@_command
-def store_info(*, options: ReadStoreOptions, run: Runner) -> storing.StoreInfo:
-    """Tell what is in the store."""
-    return run(storing.info, options)
-
-
-@_command
-def store_verify(*, options: ReadStoreOptions, run: Runner) -> storing.Verification:
-    """Check structure and every checksum of the store."""
-    return run(storing.verify, options)
-
-
-@_command
-def store_repair(*, options: StoreOptions, run: Runner) -> storing.Repair:
-    """Keep every sound row of a damaged store, and tell what was lost."""
-    return run(storing.repair, options)
-
-
-@_command
-def store_prune(*, options: PruneOptions, run: Runner) -> storing.Pruned:
-    """Forget paths that are gone and rows that no path leads to; `dry_run` only tells."""
-    return run(storing.prune, options)
-
-
-@_command
-def store_merge(store: Paths, *stores: Paths, options: MergeOptions, run: Runner) -> storing.Merged:
-    """Join stores into a new one."""
-    paths = [os.fspath(each) for each in _each((store, *stores))]
-    return run(storing.merge, paths, options)
-
-
-@_command
-def store_export(*, options: ExportOptions, run: Runner) -> StoredSpace:
-    """Write one feature space for other programs; return which."""
-    return run(export, options)
-
-
-@_command
-def store_cache(*, options: CacheOptions, run: Runner) -> tuple[caches.CachePart, ...]:
-    """Tell how much room thumbnails and converted networks take; `clear` removes them."""
-    return run(caches.clear if options.clear else caches.usage, cache_folder())
+extract: Callable[..., ExtractResult] = _function(extraction.extract, about=_SOURCE)
+cluster: Callable[..., ClusterResult] = _function(finding.cluster, about=_ARRAYS)
+sweep: Callable[..., SweepResult] = _function(finding.sweep)
+compare: Callable[..., CompareResult] = _function(finding.compare)
+assign: Callable[..., AssignResult] = _function(clusterings.assign, about=_SOURCE)
+similar: Callable[..., SimilarImages] = _function(images.similar)
+duplicates: Callable[..., DuplicatesResult | Applied] = _function(images.duplicates)
+inventory: Callable[..., InventoryResult] = _function(images.inventory)
+report: Callable[..., ReportResult] = _function(clusterings.report)
+contact_sheet: Callable[..., int] = _function(clusterings.contact_sheet)
+correct: Callable[..., Corrected] = _function(clusterings.correct)
+name: Callable[..., Changed] = _function(clusterings.name, str, Mapping, what=_NAME)
+merge: Callable[..., Changed] = _function(clusterings.merge, str, SupportsIndex, what="number or name")
+pick: Callable[..., PickResult] = _function(clusterings.pick)
+diff: Callable[..., Difference] = _function(clusterings.diff)
+evaluate: Callable[..., Evaluation] = _function(_evaluate)
+undo: Callable[..., Undone] = _function(clusterings.undo)
+list_networks: Callable[..., ListedNetworks] = _function(extraction.networks)
+demo_images: Callable[..., DemoImages] = _function(extraction.demo_images)
+store_info: Callable[..., StoreInfo] = _function(storing.info)
+store_verify: Callable[..., Verification] = _function(storing.verify)
+store_repair: Callable[..., Repair] = _function(storing.repair)
+store_prune: Callable[..., Pruned] = _function(storing.prune)
+store_merge: Callable[..., Merged] = _function(storing.merge)
+store_export: Callable[..., StoredSpace] = _function(storing.export)
+store_cache: Callable[..., tuple[CachePart, ...]] = _function(storing.cache)
+for _name in __all__:
+    globals()[_name].__name__ = _name

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +22,9 @@ from imgcluster.errors import MissingExtra, UsageError
 from imgcluster.machine import default_memory
 from imgcluster.options import Named
 from imgcluster.records import FeatureSpace
+from imgcluster.workflows import cluster as clustering
 from imgcluster.workflows import report as reporting
+from imgcluster.workflows.options import ClusterOptions
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 ONLY_ON_THE_COMMAND_LINE = {
@@ -182,7 +183,7 @@ def test_the_store_is_looked_after_from_python(here: Path) -> None:
     assert imgcluster.store_info().paths == 15
     assert imgcluster.store_prune().rows == 1
     assert imgcluster.store_info().paths == 14
-    assert imgcluster.store_merge(["features.h5"], out="all.h5").rows == 14
+    assert imgcluster.store_merge([Path("features.h5")], out="all.h5").rows == 14
     assert imgcluster.store_export(out="all.npz").rows == 14
     assert imgcluster.store_repair(store="all.h5").lost == ()
     assert {part.name for part in imgcluster.store_cache()} == {"thumbnails", "models"}
@@ -211,6 +212,16 @@ def test_images_that_are_known_are_assigned_without_a_network(here: Path) -> Non
     assert (here / "assigned.csv").is_file()
 
 
+def test_exit_codes_are_of_the_command_line_alone(here: Path) -> None:
+    with pytest.raises(TypeError, match=r"extract\(\) has no option 'strict'"):
+        imgcluster.extract("photos", strict=True)
+    assert not {"strict", "report"} & set(inspect.signature(imgcluster.cluster).parameters)
+    assert str(inspect.signature(imgcluster.diff)).startswith("(first: Any, second: Any, *, progress")
+    assert [imgcluster.store_info.__name__, imgcluster.diff.__name__] == ["store_info", "diff"]
+    with pytest.raises(TypeError, match=r"store_merge\(\) needs a path"):
+        imgcluster.store_merge(out="all.h5")
+
+
 def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
     for option, says in (("frobnicate", "no option 'frobnicate'$"), ("K", r"'K' \(did you mean k\?\)")):
         with pytest.raises(TypeError, match=says):
@@ -219,12 +230,15 @@ def test_an_option_that_is_not_there_is_refused(here: Path) -> None:
 
 def test_the_memory_is_limited_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    nothing = SimpleNamespace(had_report=False, out=None)
-    monkeypatch.setattr(
-        api.clustering, "cluster", lambda paths, options, **more: seen.append(options) or nothing
-    )
-    imgcluster.cluster()
-    imgcluster.cluster(memory=10**6)
+
+    def see(paths: object, options: ClusterOptions) -> None:
+        seen.append(options)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(clustering, "cluster", see)
+    for memory in (None, 10**6):
+        with pytest.raises(UsageError, match="seen"):
+            imgcluster.cluster(memory=memory)
     assert [options.memory for options in seen] == [default_memory(), 10**6]
 
 

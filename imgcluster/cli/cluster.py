@@ -46,7 +46,7 @@ def cluster(
         page = run.report_again(out, no_lock=no_lock, wait=wait)
     figures = result.figures()
     figures.pop("had_report")
-    yield Answer({**figures, "report": page})
+    yield Answer({**figures, "report": page}, of=result)
     verb, went = ("would sort", "would go") if result.dry_run else ("sorted", "went")
     silhouette = "not defined" if math.isnan(result.silhouette) else f"{result.silhouette:.2f}"
     console.say(
@@ -83,7 +83,7 @@ def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers
     page = run(report_sweep, result, options, paths or ()) if options.report else None
     answer = {"images": result.images, **vars(result.sweep), "report": page}
     del answer["labels"]
-    yield Answer(answer)
+    yield Answer(answer, of=result)
     console.show_rows(result.sweep.rows, k="", inertia=".1f", silhouette=".3f", stability=".3f")
     alone = result.sweep.doubtful or len(result.sweep.rows) == 1
     suggestion = "" if alone else f"suggestion: k = {result.sweep.suggestion}: "
@@ -117,7 +117,7 @@ def compare(
         for row, measures in zip(result.rows, console.chosen(result.rows, *_MEASURES), strict=True)
     ]
     head = {"images": result.images, "k": options.k, "seeds": options.seeds}
-    yield Answer({**head, "rows": rows, "unavailable": result.unavailable})
+    yield Answer({**head, "rows": rows, "unavailable": result.unavailable}, of=result)
     blanks = ("-",) * (len(_COLUMNS) - 2)
     cells = [_cells(row) for row in result.rows]
     cells += [(each.network, "left out", *blanks) for each in result.unavailable]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +33,8 @@ def evaluate(*, options: EvaluateOptions, run: Runner) -> Answers:
 
     found = run(workflow.evaluate, **vars(options))
     (measures,) = console.chosen([found], *_MEASURES)
-    yield Answer({**measures, "confusion": [[int(count) for count in row] for row in found.confusion]})
+    confusion = [[int(count) for count in row] for row in found.confusion]
+    yield Answer({**measures, "confusion": confusion}, of=found)
     console.say(
         f"accuracy {found.accuracy:.2f} ({quantity(found.errors, 'error')} in "
         f"{quantity(found.images, 'image')}), ARI {found.ari:.3f}, NMI {found.nmi:.3f}, "
@@ -54,12 +55,13 @@ def assign(
     paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="Files and folders.")],
     *,
     options: AssignOptions,
+    source: Any = None,
     run: Runner,
 ) -> Answers:
     """Tell which existing cluster each image belongs to; nothing is fitted again."""
     from imgcluster.workflows import assign as workflow
 
-    result = run(workflow.assign, paths, options)
+    result = run(workflow.assign, paths, options, source=source)
     again = result.had_report
     page = run.report_again(options.clusters, no_lock=options.no_lock) if again else None
     failures = console.paths_and_reasons(result.failures)
@@ -72,7 +74,8 @@ def assign(
             "failed": len(failures),
             "images": console.chosen(result.images, "path", "cluster", "distance"),
             "failures": console.failures_json(failures),
-        }
+        },
+        of=result,
     )
     console.show_rows(result.images, cluster="", distance=".3f", path="")
     failed = f", {len(failures)} failed" if failures else ""
@@ -98,7 +101,7 @@ def contact_sheet(*, options: ContactSheetOptions, run: Runner) -> Answers:
 
     images = run(make_contact_sheet, options)
     cluster = int(options.cluster) if options.cluster.isdecimal() else options.cluster
-    yield Answer({"out": options.out, "cluster": cluster, "images": images})
+    yield Answer({"out": options.out, "cluster": cluster, "images": images}, of=images)
     console.say(f"{quantity(images, 'image')} of cluster {options.cluster} drawn in {options.out}")
 
 
@@ -117,7 +120,7 @@ def name(
 def tell_change(changed: Changed, clusters: str, run: Runner) -> Answers:
     """Tell the clusters of a folder that were changed, with the report made again, if there is one."""
     page = run.report_again(clusters) if changed.had_report else None
-    yield Answer({"clusters": changed.clusters, "out": clusters, "report": page})
+    yield Answer({"clusters": changed.clusters, "out": clusters, "report": page}, of=changed)
     console.show_clusters(clusters, changed.clusters, changed.mode)
     console.show_page(page)
 
@@ -157,7 +160,7 @@ def undo(*, options: UndoOptions, run: Runner) -> Answers:
     again = done.clusters is not None and done.had_report
     page = run.report_again(options.clusters) if again else None
     answer = {name: value for name, value in vars(done).items() if name not in {"had_report", "mode"}}
-    yield Answer({**answer, "report": page})
+    yield Answer({**answer, "report": page}, of=done)
     if done.clusters is not None:
         would = "would go" if options.dry_run else "went"
         more = f"{quantity(done.steps, 'more step')} back" if done.steps else "the next undo takes all away"
@@ -192,7 +195,7 @@ def diff(
 
     result = run(workflow.diff, first, second)
     moved = console.chosen(result.moved, "path", "before", "after", "silhouette")
-    yield Answer({**vars(result), "moved": moved})
+    yield Answer({**vars(result), "moved": moved}, of=result)
     rows = [
         (
             f"{each.number} {each.name}".rstrip(),
@@ -215,9 +218,10 @@ def pick(*, options: PickOptions, run: Runner) -> Answers:
     """Choose a few images that stand for a clustering, as a list or a folder of links or copies."""
     from imgcluster.workflows import pick as workflow
 
-    picked = run(workflow.pick, options).images
+    result = run(workflow.pick, options)
+    picked = result.images
     images = console.chosen(picked, "path", "key", "cluster", "name")
-    yield Answer({"images": images, "how": options.how, "out": options.out})
+    yield Answer({"images": images, "how": options.how, "out": options.out}, of=result)
     if options.out is not None:
         console.say(f"{quantity(len(picked), 'image')} in {options.out}")
     else:

@@ -31,14 +31,18 @@ class _OfAll(Options):
 
 @dataclass(frozen=True)
 class Answer:
-    """What ``--json`` prints, and the exit status."""
+    """What ``--json`` prints, the exit status, and what it is `of`: the result, where that is not printed."""
 
     json: object
     status: int = 0
+    of: Any = None
 
 
 Answers = Iterator[Answer]
 """What a command is: it works, yields its one answer, and then shows the same to a person."""
+
+FROM_PYTHON = frozenset({"run", "source"})
+"""Parameters that nobody types."""
 
 
 class _Run(Runner):
@@ -52,17 +56,23 @@ class _Run(Runner):
         return super().__call__(*arguments, **more)
 
 
+def working(function: Callable[..., Answers]) -> Callable[..., tuple[Answer, Answers]]:
+    """Make of a command a function that works, and gives the answer and what is left: to show it."""
+
+    @functools.wraps(function)
+    def work(*arguments: Any, **given: Any) -> tuple[Answer, Answers]:
+        steps = function(*arguments, **given)
+        return next(steps), steps
+
+    return work
+
+
 def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
     """Make a command for typer of a function with the parameters `run` and, mostly, `options`, a dataclass.
 
     In their place come one parameter for each option, and those that every command has.
     """
-
-    @functools.wraps(function)
-    def work(**given: Any) -> tuple[Answer, Answers]:
-        steps = function(**given)
-        return next(steps), steps
-
+    work = working(function)
     has_options = "options" in inspect.signature(function).parameters
     command = spread(work, _parameter) if has_options else work
 
@@ -81,7 +91,7 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
             raise typer.Exit(answer.status)
 
     parameters = inspect.signature(command, eval_str=True).parameters.values()
-    own = [each for each in parameters if each.name != "run"]
+    own = [each for each in parameters if each.name not in FROM_PYTHON]
     show_parameters(main, [*own, *map(_parameter, _OfAll.declared)])
     return main
 

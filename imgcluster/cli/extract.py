@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,15 +23,16 @@ def extract(
     strict_new: Annotated[
         bool, typer.Option("--strict-new", help="Exit with status 3 if files failed that had not before.")
     ] = False,
+    source: Any = None,
     run: Runner,
 ) -> Answers:
     """Embed every image below PATHS that the store does not know yet."""
     from imgcluster.workflows import extract as workflow
 
-    result = run(workflow.extract, paths or ["."], options)
+    result = run(workflow.extract, paths or ["."], options, source=source)
     failures = console.paths_and_reasons(result.failures)
     status = 1 if strict and result.failed else 3 if strict_new and result.newly_failed else 0
-    yield Answer({**vars(result), "failures": console.failures_json(failures)}, status)
+    yield Answer({**vars(result), "failures": console.failures_json(failures)}, status, of=result)
     speed = f" at {result.images_per_second:.1f} images/s" if result.images_per_second else ""
     parts = [f"{result.new} new{speed}", f"{result.cached} known"]
     if result.duplicates:
@@ -62,7 +63,7 @@ def networks(*, run: Runner) -> Answers:
     from imgcluster.workflows.networks import list_networks
 
     listed = run(list_networks)
-    yield Answer({"networks": listed})
+    yield Answer({"networks": listed}, of=listed)
     rows = [
         (
             network.name,
@@ -84,7 +85,7 @@ def demo_images(
 
     made = run(make_demo_images, folder)
     photographs = console.chosen(made.photographs, "name", "credit")
-    yield Answer({"folder": made.folder, "images": made.images, "photographs": photographs})
+    yield Answer({**vars(made), "photographs": photographs}, of=made)
     console.say(
         f"{made.images} views (crops, mirrored, turned, other colours) of {len(made.photographs)} "
         f"photographs in {made.folder}:"

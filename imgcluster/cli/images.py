@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ def similar(
     from imgcluster.workflows import similar as workflow
 
     found = run(workflow.similar, image, options)
-    yield Answer({"image": str(image.absolute()), "similar": found})
+    yield Answer({"image": os.path.abspath(image), "similar": found}, of=found)
     console.show_rows(found, cosine=".3f", path="")
 
 
@@ -47,7 +48,8 @@ def duplicates(paths: Paths = None, *, options: DuplicatesOptions, run: Runner) 
             "groups": [_group(group) for group in result.groups],
             "look_alikes": [_group(group) for group in result.look_alikes],
             "report": page,
-        }
+        },
+        of=result,
     )
     could_go = sum(len(group.copies) for group in result.groups)
     console.say(
@@ -68,7 +70,7 @@ def _apply(plan: str, trash: str, run: Runner) -> Answers:
     from imgcluster.workflows.apply_plan import apply_plan
 
     done = run(apply_plan, plan, trash)
-    yield Answer({**vars(done), "left": console.failures_json(done.left)})
+    yield Answer({**vars(done), "left": console.failures_json(done.left)}, of=done)
     console.say(
         f"{quantity(done.moved, 'copy', 'copies')} of {quantity(done.groups, 'group')} moved to {trash}; "
         f"`imgcluster undo --clusters {shlex.quote(trash)}` brings all back"
@@ -99,7 +101,7 @@ def inventory(paths: Paths = None, *, options: InventoryOptions, run: Runner) ->
 
     result = run(workflow.inventory, paths or (), options)
     counts = {"embedded": result.embedded, "failed": result.failed, "gone": result.gone}
-    yield Answer({"files": len(result.files), **counts, "out": options.out})
+    yield Answer({"files": len(result.files), **counts, "out": options.out}, of=result)
     counted = ", ".join(f"{count} {what}" for what, count in counts.items())
     written = f", written to {options.out}" if options.out else "; -o FILE writes the table"
     console.say(f"{quantity(len(result.files), 'file')}: {counted}{written}")

@@ -33,7 +33,7 @@ def info(*, options: ReadStoreOptions, run: Runner) -> Answers:
         }
         for space in found.spaces
     ]
-    yield Answer({**vars(found), "spaces": spaces})
+    yield Answer({**vars(found), "spaces": spaces}, of=found)
     console.say(
         f"{options.store}: {found.bytes:,} bytes, schema {found.schema}, {quantity(found.paths, 'path')}, "
         f"{found.failures} failed"
@@ -54,7 +54,7 @@ def verify(*, options: ReadStoreOptions, run: Runner) -> Answers:
 
     found = run(workflow.verify, options)
     problems = found.problems
-    yield Answer({"rows": found.rows, "problems": problems}, status=1 if problems else 0)
+    yield Answer(found, status=1 if problems else 0)
     counted = quantity(len(problems), "problem")
     console.say(f"{options.store}: checked {quantity(found.rows, 'row')}, found {counted}")
     for problem in problems:
@@ -69,7 +69,7 @@ def repair(*, options: StoreOptions, run: Runner) -> Answers:
     from imgcluster.workflows import store as workflow
 
     done = run(workflow.repair, options)
-    yield Answer({"rows": done.rows, "lost": done.lost, "damaged_file": done.damaged_file})
+    yield Answer(done)
     losses = quantity(len(done.lost), "loss", "losses")
     console.say(f"{options.store}: {quantity(done.rows, 'row')} kept, {losses}")
     for loss in done.lost:
@@ -99,7 +99,7 @@ def cache(*, options: CacheOptions, run: Runner) -> Answers:
 
     folder = places.cache_folder()
     parts = run(caches.clear if options.clear else caches.usage, folder)
-    yield Answer({"folder": folder, "cleared": options.clear, "parts": parts})
+    yield Answer({"folder": folder, "cleared": options.clear, "parts": parts}, of=parts)
     rows = [(part.name, f"{part.files:,}", f"{part.bytes:,}", part.path) for part in parts]
     console.show_table(("cache", "files", "bytes", "folder"), rows, numbers=(1, 2))
     if options.clear:
@@ -116,7 +116,7 @@ def merge(
     from imgcluster.workflows import store as workflow
 
     done = run(workflow.merge, stores, options)
-    yield Answer({**vars(done), "store": options.out})
+    yield Answer({**vars(done), "store": options.out}, of=done)
     console.say(f"{options.out}: {quantity(done.rows, 'row')}, {done.shared} of them in several stores")
 
 
@@ -126,5 +126,5 @@ def export(*, options: ExportOptions, run: Runner) -> Answers:
 
     stored = run(workflow.export, options)
     written = {"out": options.out, "format": options.format}
-    yield Answer({**written, "space": stored.name, "rows": stored.rows})
+    yield Answer({**written, "space": stored.name, "rows": stored.rows}, of=stored)
     console.say(f"wrote {quantity(stored.rows, 'embedding')} of {stored.name} to {options.out}")
