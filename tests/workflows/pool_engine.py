@@ -16,29 +16,20 @@ from imgcluster.engines.protocol import Job, Outcome
 _made: list[Callable[[Any], Any]] = []
 
 
-class PoolEngine:
-    shares_memory = False
-
-    def start(self, job: Job[Any, Any], *, timeout: float = math.inf) -> PoolWorkers:
-        return PoolWorkers(job, timeout)
-
-
 class PoolWorkers:
-    def __init__(self, job: Job[Any, Any], timeout: float) -> None:
+    def __init__(self, job: Job[Any, Any], *, timeout: float = math.inf) -> None:
         self._job, self._timeout = job, timeout
         self._pending: deque[tuple[Any, Future[Any]]] = deque()
         self._make_pool()
 
     def _make_pool(self) -> None:
         self._pool = ProcessPoolExecutor(2, get_context("spawn"), _start, (self._job,))
+        self._since = time.monotonic()
         waiting, self._pending = self._pending, deque()
         for item, _ in waiting:
             self.submit(item)
-        self._since = time.monotonic()
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._pending)
+    in_flight = property(lambda self: len(self._pending))
 
     def has_room(self) -> bool:
         return len(self._pending) < 4
@@ -57,10 +48,9 @@ class PoolWorkers:
         error = future.exception() if done else None
         if isinstance(error, BrokenExecutor):
             error = ChildDied(str(error))
-        elif not done and time.monotonic() - self._since > self._timeout:
-            error = TimedOut(self._timeout)
-        elif not done:
+        elif not done and time.monotonic() - self._since <= self._timeout:
             return None
+        error = error or (None if done else TimedOut(self._timeout))
         self._pending.popleft()
         self._since = time.monotonic()
         if isinstance(error, ChildDied | TimedOut):  # whatever else was in flight begins anew
@@ -72,6 +62,11 @@ class PoolWorkers:
         for process in list((self._pool._processes or {}).values()):
             process.kill()
         self._pool.shutdown(cancel_futures=True)
+
+
+class PoolEngine:
+    shares_memory = False
+    start = PoolWorkers
 
 
 def _start(job: Job[Any, Any]) -> None:

@@ -46,6 +46,22 @@ def content(photos: Path, engine: str) -> tuple[object, ...]:
         return entries, store.failures(), {key.tobytes(): row.tobytes() for key, row in rows}
 
 
+@pytest.mark.parametrize(
+    ("file", "first", "last"),
+    [
+        ("workflows/pool_engine.py", "class PoolWorkers", "    return _made[0](item)"),
+        ("workflows/test_another_clusterer.py", "class NearestMember", "@pytest.fixture"),
+        ("networks/test_own_network.py", "def build", "def expected"),
+    ],
+)
+def test_an_engine_a_clusterer_and_a_network_from_outside_are_sixty_lines(
+    file: str, first: str, last: str
+) -> None:
+    lines = (Path(__file__).parents[1] / file).read_text().splitlines()
+    begin, end = (next(i for i, line in enumerate(lines) if line.startswith(x)) for x in (first, last))
+    assert 0 < end - begin + 1 <= 60
+
+
 @pytest.mark.parametrize("engine", ["pool", "process"])
 def test_the_store_holds_what_it_holds_with_threads(
     photos: Path, engine: str, monkeypatch: pytest.MonkeyPatch
