@@ -84,16 +84,8 @@ class InventoryResult(Tabular):
         return columns_of(self.files, InventoriedFile)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the store knows of a file, and where it may lie."""
-
-    path: str
-    places: tuple[str, ...]
-    key: str
-    size: int
-    mtime_ns: int
-    failure: str
+_Known = tuple[PathEntry | Failure, tuple[str, ...]]
+"""What the store knows of a file, and where that may lie."""
 
 
 def inventory(
@@ -116,28 +108,29 @@ def inventory(
     write_table = table_file(options.out, columns)
     known = list(_known(paths, options, owner, progress))
     clusters = _clusters(options.clusters)
-    copies = Counter(file.key for file in known if file.key)
+    copies = Counter(_key(seen) for seen, _ in known if isinstance(seen, PathEntry))
     numbers = {key: number for number, key in enumerate(key for key, count in copies.items() if count > 1)}
     progress.begin("reading headers", len(known))
     files, counts = [], Counter[str]()
     for outcome in with_each(_facts, known, engine):
-        file, facts = outcome.item, outcome.result or _NO_FACTS
-        is_gone = not any(os.path.lexists(place) or is_forbidden(place) for place in file.places)
-        counts["gone" if is_gone else "failed" if file.failure else "embedded"] += 1
+        (seen, places), facts = outcome.item, outcome.result or _NO_FACTS
+        failure, key = seen.reason if isinstance(seen, Failure) else "", _key(seen)
+        is_gone = not any(os.path.lexists(place) or is_forbidden(place) for place in places)
+        counts["gone" if is_gone else "failed" if failure else "embedded"] += 1
         files.append(
             InventoriedFile(
-                path=file.path,
-                key=file.key,
+                path=seen.path,
+                key=key,
                 format=facts.format,
                 width=facts.width or None,
                 height=facts.height or None,
                 bits=facts.bits or None,
                 pages=facts.pages or None,
-                bytes=file.size if file.size >= 0 else None,
-                date=facts.taken or _date(file.mtime_ns),
-                cluster=clusters.get(file.path),
-                duplicates=numbers.get(file.key),
-                failure=file.failure or (_GONE if is_gone else ""),
+                bytes=seen.size if seen.size >= 0 else None,
+                date=facts.taken or _date(seen.mtime_ns),
+                cluster=clusters.get(seen.path),
+                duplicates=numbers.get(key),
+                failure=failure or (_GONE if is_gone else ""),
             )
         )
         progress.advance()
@@ -156,10 +149,11 @@ def _known(
     meant = chooser(paths, moved)
     for path, seen in sorted((entries | failures).items(), key=lambda item: os.fsencode(item[0])):
         if meant(path):
-            key = seen.key.hex() if isinstance(seen, PathEntry) else ""
-            places = (path, now[path]) if path in now else (path,)
-            reason = seen.reason if isinstance(seen, Failure) else ""
-            yield _Known(path, places, key, seen.size, seen.mtime_ns, reason)
+            yield seen, (path, now[path]) if path in now else (path,)
+
+
+def _key(seen: PathEntry | Failure) -> str:
+    return seen.key.hex() if isinstance(seen, PathEntry) else ""
 
 
 def _clusters(folder: str) -> dict[str, int]:
@@ -170,7 +164,8 @@ def _clusters(folder: str) -> dict[str, int]:
 
 
 def _facts(file: _Known) -> ImageFacts:
-    return image_facts(read_file(next(filter(os.path.exists, file.places), file.path)))
+    seen, places = file
+    return image_facts(read_file(next(filter(os.path.exists, places), seen.path)))
 
 
 def _date(mtime_ns: int) -> str:
