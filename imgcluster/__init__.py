@@ -4,7 +4,7 @@
 often as you like. Names are loaded on first use, so that importing the package costs nothing.
 """
 
-# ruff: noqa: F403, F405 - all that `__all__` of the api names is here, too
+# ruff: noqa: F403, F405 - the functions of the api are here
 # `python -m imgcluster` comes here before the working folder is off the path (see __main__): only what the
 # interpreter itself has loaded by then may be imported.
 import importlib

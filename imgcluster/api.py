@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex, get_args, get_origin
 
+from imgcluster import __all__ as _names
 from imgcluster.cli import cluster as finding
 from imgcluster.cli import clusterings, images
 from imgcluster.cli import extract as extraction
@@ -46,36 +47,6 @@ if TYPE_CHECKING:
     from imgcluster.workflows.similar import SimilarImages
     from imgcluster.workflows.store import Merged, Pruned, Repair, StoreInfo, Verification
     from imgcluster.workflows.sweep import SweepResult
-
-__all__ = [
-    "assign",
-    "cluster",
-    "compare",
-    "contact_sheet",
-    "correct",
-    "demo_images",
-    "diff",
-    "duplicates",
-    "evaluate",
-    "extract",
-    "inventory",
-    "list_networks",
-    "merge",
-    "name",
-    "pick",
-    "report",
-    "similar",
-    "store_cache",
-    "store_export",
-    "store_info",
-    "store_merge",
-    "store_prune",
-    "store_repair",
-    "store_verify",
-    "sweep",
-    "undo",
-]
-
 
 _Path = str | os.PathLike[str]
 
@@ -204,5 +175,5 @@ store_prune: Callable[..., Pruned] = _function(storing.prune)
 store_merge: Callable[..., Merged] = _function(storing.merge)
 store_export: Callable[..., StoredSpace] = _function(storing.export)
 store_cache: Callable[..., tuple[CachePart, ...]] = _function(storing.cache)
-for _name in __all__:
+for _name in set(_names) & globals().keys():
     globals()[_name].__name__ = _name
