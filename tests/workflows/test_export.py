@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -46,8 +45,8 @@ def test_an_archive_is_no_folder(desk: Desk) -> None:
 
 
 def test_the_option_offers_every_format() -> None:
-    (format_,) = (field for field in fields(ExportOptions) if field.name == "format")
-    assert format_.metadata["option"].choices == tuple(EXPORT_FORMATS)
+    (format_,) = (field for field in ExportOptions.declared if field.name == "format")
+    assert format_.choices == tuple(EXPORT_FORMATS)
 
 
 @pytest.mark.parametrize("name", ["metadata.tsv", "tensors.tsv", "sprite.png"])
