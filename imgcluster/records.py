@@ -272,18 +272,16 @@ class SilentProgress:
 
     stopping = False
 
+    def note(self, message: str) -> None:
+        """Ignore the message."""
+
     def begin(self, what: str, total: int | None = None) -> None:
         """Ignore the stage."""
 
     def advance(self, steps: int = 1, *, failed: int = 0) -> None:
         """Ignore the steps."""
 
-    def note(self, message: str) -> None:
-        """Ignore the message."""
-
-    def graceful_interrupt(self) -> AbstractContextManager[None]:
-        """Change nothing."""
-        return nullcontext()
+    graceful_interrupt = nullcontext[None]
 
 
 SILENT = SilentProgress()

@@ -40,7 +40,7 @@ class Tabular:
             if importlib.util.find_spec(name) is not None:
                 table = dict(self.table())
                 if name == "polars":
-                    table = {column: list(map(_decodable, values)) for column, values in table.items()}
+                    table = {column: [*map(_readable, values)] for column, values in table.items()}
                 return importlib.import_module(name).DataFrame(table)
         raise ImgclusterError("a data frame needs pandas or polars: pip install pandas")
 
@@ -72,13 +72,16 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _decodable(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _readable(value: Any) -> Any:
+    return decodable(value) if isinstance(value, str) else value
+
+
+def decodable(text: str) -> str:
+    """Return `text` without surrogates: what is not UTF-8 becomes the replacement character."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _shown(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     # A key in full would leave no room for what people look for.
-    return escape(_decodable(f"{text[:8]}…" if re.fullmatch(r"[0-9a-f]{64}", text) else text))
+    return escape(decodable(f"{text[:8]}…" if re.fullmatch(r"[0-9a-f]{64}", text) else text))

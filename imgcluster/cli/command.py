@@ -1,4 +1,4 @@
-"""What every command has: its options from a dataclass, --json, --quiet and --log, and progress."""
+"""What every command has: its options from a class of them, --json, --quiet and --log, and progress."""
 
 import functools
 import gc
@@ -68,7 +68,7 @@ def working(function: Callable[..., Answers]) -> Callable[..., tuple[Answer, Ans
 
 
 def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
-    """Make a command for typer of a function with the parameters `run` and, mostly, `options`, a dataclass.
+    """Make a command for typer of a function with the parameters `run` and, mostly, `options`, their class.
 
     In their place come one parameter for each option, and those that every command has.
     """

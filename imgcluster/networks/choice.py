@@ -8,10 +8,6 @@ from typing import Self
 from imgcluster.errors import UsageError
 from imgcluster.networks.catalog import DEFAULT_NETWORK, find_network
 
-POOLINGS = ("avg", "max", "flatten")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
-RUNTIMES = ("auto", "tensorflow", "openvino")
-
 
 @dataclass(frozen=True)
 class NetworkChoice:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from imgcluster.tabular import decodable
+
 _DELETE = 0x7F
 _LINE_BREAKS = "\u2028\u2029"
 # These reorder the text around them, so that a name can pose as another.
@@ -22,11 +24,6 @@ def _picture(match: re.Match[str]) -> str:
     if code < ord(" "):
         return chr(0x2400 + code)  # "control pictures": ␊ for a line feed
     return "\u2421" if code == _DELETE else "\ufffd"
-
-
-def decodable(text: str) -> str:
-    """Return `text` without surrogates: what is not UTF-8 becomes the replacement character."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def shown(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, replace
 from imgcluster.engines.protocol import EngineSettings
 from imgcluster.errors import UsageError
 from imgcluster.machine import default_memory
-from imgcluster.networks.choice import POOLINGS, PRECISIONS, RUNTIMES
+from imgcluster.networks import POOLINGS, PRECISIONS, RUNTIMES
 from imgcluster.options import Option, Options, flag, option
 from imgcluster.typed import DEFAULT_CLUSTERS, DEFAULT_STORE, refuse_link_out
 from imgcluster.workflows.shard import Shard
