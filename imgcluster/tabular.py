@@ -6,11 +6,12 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from itertools import islice
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 from imgcluster.errors import ImgclusterError
 
@@ -20,11 +21,28 @@ _CELL = 'style="text-align:left;white-space:nowrap"'
 
 
 class Tabular:
-    """A result that is a table as well."""
+    """A result that is a table as well: by itself of its single values, in one row.
+
+    ``class Found(Tabular, rows="files", of=File)`` has a row for each of its `files` (without a name: of
+    itself), whose columns are the fields of `File`, a dataclass, or some attributes, by their names. Bytes,
+    such as keys, are written in hex.
+    """
+
+    _rows: ClassVar[str] = ""
+    _columns: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, *, rows: str = "", of: type[Any] | Sequence[str] = ()) -> None:
+        super().__init_subclass__()
+        if of:
+            names = [each.name for each in fields(of)] if isinstance(of, type) else of
+            cls._rows, cls._columns = rows, tuple(names)
 
     def table(self) -> Mapping[str, Any]:
-        """Give the columns, lists or arrays, by name: of a plain result its single values in one row."""
-        return {name: [value] for name, value in self._figures().items()}
+        """Give the columns, lists or arrays, by name."""
+        if not self._columns:
+            return {name: [value] for name, value in self._figures().items()}
+        items: Any = attrgetter(self._rows)(self) if self._rows else self
+        return {name: [_plain(getattr(each, name)) for each in items] for name in self._columns}
 
     def to_frame(self) -> Any:
         """Give the table as a data frame of pandas or polars: of the one in use, else of what is installed.
@@ -59,13 +77,6 @@ class Tabular:
         more = f"<p>… and {count - _ROWS_SHOWN} more rows</p>" if count > _ROWS_SHOWN else ""
         name = escape(type(self).__name__)
         return f"<p><b>{name}</b> {figures}</p><table><tr>{head}</tr>{body}</table>{more}"
-
-
-def columns_of(items: Iterable[Any], kind: type[Any], *leave_out: str) -> dict[str, list[Any]]:
-    """Make columns of the fields of dataclasses of one kind; bytes, such as keys, are written in hex."""
-    items = list(items)
-    names = [each.name for each in fields(kind) if each.name not in leave_out]
-    return {name: [_plain(getattr(item, name)) for item in items] for name in names}
 
 
 def _plain(value: Any) -> Any:

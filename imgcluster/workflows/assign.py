@@ -6,7 +6,7 @@ import os
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ from imgcluster.records import (
 )
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import is_pattern, open_features
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.typed import place_of
 from imgcluster.workflows.choose_network import choose_network
 from imgcluster.workflows.clustering_folder import read_as_made, read_folder, remake
@@ -55,7 +55,7 @@ _COLUMNS = ("path", "key", "cluster", "distance")
 
 
 @dataclass(frozen=True)
-class AssignResult(Tabular):
+class AssignResult(Tabular, rows="images", of=_COLUMNS):
     """Where each image belongs, how many embeddings were made for that, and the files that gave none.
 
     The cluster is -1 where an image fits nowhere. `placed` counts those that were put into the folders;
@@ -67,11 +67,6 @@ class AssignResult(Tabular):
     failures: tuple[Failure, ...]
     placed: int = 0
     had_report: bool = False
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each image."""
-        columns = columns_of(self.images, Placement)
-        return {name: columns[name] for name in _COLUMNS}
 
 
 def assign(

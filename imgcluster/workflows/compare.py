@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from imgcluster.records import FeatureSpace
     from imgcluster.workflows.choose_network import Choose
+
+_COLUMNS = ("network", "algorithm", "accuracy", "spread", "errors", "ari", "nmi", "clustering_seconds")
 
 TOGETHER = "+"
 """Between the names of networks that are joined, side by side, for one comparison."""
@@ -88,7 +90,7 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
-class CompareResult(Tabular):
+class CompareResult(Tabular, rows="rows", of=_COLUMNS):
     """The table in the order of the options, with the networks that are not in it.
 
     `images` counts files; where the networks differ in them, those of the last one.
@@ -97,11 +99,6 @@ class CompareResult(Tabular):
     images: int
     rows: tuple[Comparison, ...]
     unavailable: tuple[Unavailable, ...]
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each network with each algorithm; means over the seeds."""
-        names = ("network", "algorithm", "accuracy", "spread", "errors", "ari", "nmi", "clustering_seconds")
-        return {name: [getattr(row, name) for row in self.rows] for name in names}
 
 
 def compare(

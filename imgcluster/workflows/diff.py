@@ -12,7 +12,7 @@ from imgcluster.analysis.succession import inherit
 from imgcluster.errors import ImgclusterError
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.cluster_identities import Successor, successors
 from imgcluster.workflows.cluster_result import ClusterResult, read_clusters
 
@@ -39,17 +39,13 @@ class MovedOn:
 
 
 @dataclass(frozen=True)
-class Difference(Tabular):
+class Difference(Tabular, rows="moved", of=MovedOn):
     """The clusters of the first, the images that moved, the least sure first, and how many one lacks."""
 
     clusters: tuple[ClusterChange, ...]
     moved: tuple[MovedOn, ...]
     only_in_first: int
     only_in_second: int
-
-    def table(self) -> dict[str, list[object]]:
-        """Give a row for each image that moved."""
-        return columns_of(self.moved, MovedOn)
 
 
 def diff(

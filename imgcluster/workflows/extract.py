@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.engines.table import find_engine
@@ -22,7 +22,7 @@ from imgcluster.store.in_flight import InFlight
 from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import StoreSet
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.batch_writer import BatchWriter
 from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.extraction_plan import ExtractionPlan, decode_limits, find_files, plan_extraction
@@ -37,7 +37,7 @@ _OF_WRITER = ("new", "cached", "duplicates", "same_picture", "with_pages", "imag
 
 
 @dataclass(frozen=True)
-class ExtractResult(Tabular):
+class ExtractResult(Tabular, rows="failures", of=Failure):
     """What an extraction did, counted in files: found = new + cached + duplicates + failed.
 
     `new` files were embedded, `cached` ones had their embedding in the store before, `duplicates` equal a new
@@ -66,10 +66,6 @@ class ExtractResult(Tabular):
     network: str
     space: str
     failures: tuple[Failure, ...]
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each file that failed."""
-        return columns_of(self.failures, Failure)
 
 
 def extract(  # noqa: PLR0913

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from imgcluster.engines.protocol import Engine
 from imgcluster.errors import ImgclusterError
@@ -18,7 +17,7 @@ from imgcluster.output.manifest import read_assignments
 from imgcluster.output.single_file import table_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import MOST, SILENT, Failure, PathEntry, Progress
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.embedded_images import open_store
 from imgcluster.workflows.known_images import with_each
 from imgcluster.workflows.options import InventoryOptions
@@ -71,17 +70,13 @@ class InventoriedFile:
 
 
 @dataclass(frozen=True)
-class InventoryResult(Tabular):
+class InventoryResult(Tabular, rows="files", of=InventoriedFile):
     """All files, sorted by their paths; each is counted once, as embedded, as failed, or as gone."""
 
     files: tuple[InventoriedFile, ...]
     embedded: int
     failed: int
     gone: int
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each file."""
-        return columns_of(self.files, InventoriedFile)
 
 
 _Known = tuple[PathEntry | Failure, tuple[str, ...]]

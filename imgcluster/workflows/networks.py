@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from imgcluster.networks.catalog import networks
 from imgcluster.networks.weights import NetworkPlaces, availability
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 
 
 @dataclass(frozen=True)
@@ -21,14 +20,10 @@ class ListedNetwork:
     weights: str
 
 
-class ListedNetworks(tuple[ListedNetwork, ...], Tabular):
+class ListedNetworks(tuple[ListedNetwork, ...], Tabular, of=ListedNetwork):
     """The networks, in the order of the table."""
 
     __slots__ = ()
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each."""
-        return columns_of(self, ListedNetwork)
 
 
 def list_networks(places: NetworkPlaces) -> ListedNetworks:

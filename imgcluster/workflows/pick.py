@@ -14,7 +14,7 @@ from imgcluster.output.picked import check_new_folder, make_folder_of
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Placement, Progress, key_rows
 from imgcluster.store.store_set import open_features
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.workflows.cluster_result import points_of
 from imgcluster.workflows.clustering_folder import read_placements
 from imgcluster.workflows.options import PickOptions
@@ -32,15 +32,11 @@ class Picked:
 
 
 @dataclass(frozen=True)
-class PickResult(Tabular):
+class PickResult(Tabular, rows="images", of=Picked):
     """The images in the order in which they were chosen, and the folder that was made of them, if any."""
 
     images: tuple[Picked, ...]
     out: str | None
-
-    def table(self) -> dict[str, list[object]]:
-        """Give a row for each image."""
-        return columns_of(self.images, Picked)
 
 
 def pick(

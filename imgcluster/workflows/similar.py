@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from imgcluster.errors import FailureCode, ImgclusterError, NotFinite, Unreadabl
 from imgcluster.images.file_bytes import content_key, read_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, key_rows
-from imgcluster.tabular import columns_of
 from imgcluster.typed import named_alike
 from imgcluster.workflows.embedded_images import collect, open_space
 from imgcluster.workflows.notebook import Pictured
@@ -29,14 +27,10 @@ class SimilarImage:
     cosine: float
 
 
-class SimilarImages(tuple[SimilarImage, ...], Pictured):
+class SimilarImages(tuple[SimilarImage, ...], Pictured, of=SimilarImage):
     """Images, the most similar first."""
 
     __slots__ = ()
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each image."""
-        return columns_of(self, SimilarImage)
 
     def pictures(self) -> list[tuple[str, list[str]]]:
         """Show the first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import is_forbidden, is_system_name, remove_if_there
@@ -34,7 +34,7 @@ __all__ = ["Merged", "Pruned", "Repair", "Verification"]
 
 
 @dataclass(frozen=True)
-class StoreInfo(Tabular):
+class StoreInfo(Tabular, rows="spaces", of=("name", "rows", "dimension", "dtype")):
     """What is in a store or a set; `bytes` is the size of the files, `runs` the extractions, oldest first."""
 
     schema: int
@@ -43,11 +43,6 @@ class StoreInfo(Tabular):
     failures: int
     spaces: tuple[StoredSpace, ...]
     runs: tuple[Run, ...]
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each feature space."""
-        names = ("name", "rows", "dimension", "dtype")
-        return {name: [getattr(space, name) for space in self.spaces] for name in names}
 
 
 def info(options: ReadStoreOptions, *, progress: Progress = SILENT) -> StoreInfo:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from imgcluster.analysis import choose_k
 from imgcluster.analysis.choose_k import Sweep, SweepRow
@@ -14,7 +13,7 @@ from imgcluster.output.plots import PLOT_MARK, sweep_plot
 from imgcluster.output.single_file import check_target, write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
-from imgcluster.tabular import Tabular, columns_of
+from imgcluster.tabular import Tabular
 from imgcluster.typed import DEFAULT_CLUSTERS
 from imgcluster.workflows.cluster import cluster_settings, prepare_settings
 from imgcluster.workflows.embedded_images import choose_spaces, clusterings_of, collect, open_store
@@ -23,17 +22,13 @@ from imgcluster.workflows.pages import prepare_pages
 
 
 @dataclass(frozen=True)
-class SweepResult(Tabular):
+class SweepResult(Tabular, rows="sweep.rows", of=SweepRow):
     """The table, with how many distinct images it is about."""
 
     images: int
     sweep: Sweep
     files: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
     """Key and one path of each image; the labels are those of the first ones."""
-
-    def table(self) -> dict[str, list[Any]]:
-        """Give a row for each number of clusters."""
-        return columns_of(self.sweep.rows, SweepRow)
 
 
 def sweep(
