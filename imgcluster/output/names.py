@@ -46,7 +46,7 @@ def checked_name(name: str) -> str:
         raise UsageError("a name cannot be empty")
     if "/" in name or name in {".", ".."}:
         raise UsageError(f"{name} is a path: a name goes without /")
-    if name.startswith(NOT) or name == UNSORTED:
+    if f"{name} ".startswith(NOT) or name == UNSORTED:
         raise UsageError(f"no cluster can be called {name!r}: in an edits file that says something else")
     return name
 

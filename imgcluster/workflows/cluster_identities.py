@@ -85,7 +85,9 @@ def keep_identities(
     renumber
         Names alone.
     """
-    settled = {row: said.number_of(name) for row, name in spoken.items()}
+    numbered = {row: said.number_of(name) for row, name in spoken.items()}
+    # A new name of a cluster that was found may be that of an old one without a name.
+    settled = {row: number for row, number in numbered.items() if number is not None or spoken[row] in own}
     old_names = {each.number: each.name for each in said.clusters if each.name}
     known = said.cluster_of
     old = np.array([known.get(bytes(key), -1) for key in clustering.keys], np.int32)
@@ -99,7 +101,7 @@ def keep_identities(
         for each in heritage
         if each.heir is not None and each.number in old_names
     }
-    names |= {row: name for row, name in spoken.items() if name != str(settled[row])}
+    names |= {row: name for row, name in spoken.items() if name != str(numbered[row])}
     clusters = [NamedCluster(number, names.get(row, ""), 0) for row, number in enumerate(numbers)]
     kept = successors(heritage, numbers, old_names)
     order = np.argsort(numbers)

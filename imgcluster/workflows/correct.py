@@ -7,11 +7,12 @@ import shlex
 from dataclasses import dataclass
 
 from imgcluster.errors import UsageError
+from imgcluster.output.names import UNSORTED
 from imgcluster.output.single_file import write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.clustering_folder import command_again, read_folder
+from imgcluster.workflows.clustering_folder import ClusteringFolder, command_again, read_folder
 from imgcluster.workflows.edits import NO_EDITS, Edits, edits_csv, read_edits
 from imgcluster.workflows.options import CorrectOptions
 from imgcluster.workflows.user_edits import edits_by_hand
@@ -70,10 +71,20 @@ def correct(
         )
     keys = {image.original: image.key for image in placements}
     earlier = read_edits(options.out, keys.get) if os.path.lexists(options.out) else NO_EDITS
-    edits = earlier.updated(Edits(by_hand.images, names))
+    edits = _as_called_now(earlier, folder).updated(Edits(by_hand.images, names))
     write_file(options.out, edits_csv(edits, placements, os.path.dirname(os.path.realpath(options.out))))
     known = {cluster.reference for cluster in folder.clusters}
     own = {*by_hand.clusters} - known
     k, file = len(folder.clusters) + len(own), shlex.quote(os.path.abspath(options.out))
     again = f"{command_again(folder.out, folder.saved.manifest)} --k {k} --edits {file}"
     return Corrected(options.out, len(by_hand.images), names, len(earlier.images), again)
+
+
+def _as_called_now(earlier: Edits, folder: ClusteringFolder) -> Edits:
+    """Speak of clusters that got other names since, or were merged, as the clustering does."""
+    kept = {edit.key: edit for edit in folder.saved.edits.images}
+    called = {name for each in folder.clusters for name in (each.name, str(each.number))} | {UNSORTED}
+    images = (edit if edit.cluster in called else kept.get(edit.key, edit) for edit in earlier.images)
+    nameless = {str(each.number) for each in folder.clusters if not each.name}
+    names = {cluster: name for cluster, name in earlier.names.items() if cluster in nameless}
+    return Edits(tuple(dict.fromkeys(images)), names)

@@ -18,6 +18,8 @@ EDITS = "edits.csv"
 """The file of a clustering that holds them; they hold for the next one, too."""
 COLUMNS = ("key", "path", "cluster", "name")
 _MOST_BYTES = 1 << 30
+_NOWHERE = "-1"
+"""What assignments.csv calls ``unsorted``."""
 
 KeyOf = Callable[[str], bytes | None]
 """Tells the key of the image that was extracted from a path, absolute; None where none was."""
@@ -108,6 +110,8 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
         if not any((cluster, key, path, name)):
             continue
         if not key and not path:
+            if not cluster:
+                raise UsageError(f"{where}: the name {name} is given to no cluster")
             cluster, name = composed(cluster), checked(name, where)
             earlier, first = names.setdefault(cluster, (name, line))
             if earlier != name:
@@ -119,6 +123,8 @@ def read_edits(file: str, key_of: KeyOf, data: bytes | None = None) -> Edits:
         if found is None:
             raise unknown_image(where, key, path)
         barred = cluster.startswith(NOT)
+        if cluster == _NOWHERE:
+            cluster = UNSORTED
         if cluster != UNSORTED:
             cluster = checked(cluster.removeprefix(NOT), where)
         images.setdefault(Edit(found, cluster, barred), line)

@@ -135,6 +135,13 @@ def gather_edits(
     for key, count in zip(others, collection.count_spaces(others), strict=True):
         if not count:
             raise unknown_image(options.edits, key.hex())
+    numbers = {str(each.number) for each in said.clusters}
+    for edit in given.images if numbers else ():
+        if edit.cluster.isdecimal() and edit.cluster not in numbers:
+            raise UsageError(
+                f"{options.edits} speaks of cluster {edit.cluster}: there are "
+                f"{', '.join(sorted(numbers, key=int)[:20])}; a new one needs a name"
+            )
     names: dict[int, str] = {}
     by_name = {name: each.number for each in said.clusters for name in (str(each.number), each.name) if name}
     for cluster, name in given.names.items():

@@ -390,6 +390,26 @@ def test_where_k_leaves_no_room_a_new_name_takes_a_cluster_without_one_alone(des
     assert len(sizes) == 2
     assert sizes[next(name for name in sizes if name.endswith(" receipts"))] == 2 - named
     assert (folder in sizes) == named
+    assert (f"{mixed} receipts" in sizes) == (not named)
+
+
+def test_what_was_corrected_before_follows_names_and_merges(desk: Desk) -> None:
+    desk.cluster()
+    give(desk, "0=cats", "1=dogs")
+    file = desk.folder / "edits.csv"
+    before = {"red0": "cats", "red1": "dogs", "blue4": "-1"}
+    rows = [f",photos/{name[:-1]}/{name}.png,{cluster}," for name, cluster in before.items()]
+    file.write_text("\n".join(["key,path,cluster,name", *rows, ""]))
+    desk.cluster(edits=str(file))
+    file.write_text(f"{file.read_text()},,1,dogs\n")
+    give(desk, "cats=tigers", "dogs=wolves")
+    merge(["tigers", "wolves"], NameOptions(clusters=str(desk.out)))
+    moved = pictures(desk.out / "2")[0]
+    moved.rename(desk.out / "0 tigers" / moved.name)
+    correct(CorrectOptions(clusters=str(desk.out), out=str(file)))
+    with file.open(newline="") as table:
+        written = list(csv.DictReader(table))
+    assert sorted(row["cluster"] for row in written) == ["tigers", "tigers", "tigers", "unsorted"]
 
 
 def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
@@ -438,6 +458,9 @@ def test_an_accent_is_the_same_composed_or_not(desk: Desk) -> None:
         (["photos/red/red0.png,"], "line 2: a name cannot be empty"),
         (["photos/red/red0.png,not cats"], "no cluster is called cats"),
         ([f"photos/red/red{i}.png,{i}a" for i in range(4)], "choose --k 4"),
+        (["photos/red/red0.png,7"], "speaks of cluster 7: there are 0, 1, 2; a new one needs a name"),
+        (["photos/red/red0.png,not "], "line 2: no cluster can be called 'not'"),
+        ([",,cats"], "line 2: the name cats is given to no cluster"),
     ],
 )
 def test_edits_that_cannot_be_change_nothing(desk: Desk, rows: list[str], said: str) -> None:
