@@ -7,11 +7,8 @@ import faulthandler
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 STDOUT = "stdout"
 """What errors of stdout have for a file name."""

@@ -99,7 +99,7 @@ def look(out: str, owner: Ownership = IN_MEMORY) -> Situation:
     elif new is None:
         # A folder without marker that was replaced with --force has none either.
         state = State.EXCHANGED if marker is not None and _replaced(tree, marker) else State.BEGUN
-    elif new.building or (there and new.generation > _generation(marker)):
+    elif new.building or (there and new.generation > (marker.generation if marker else 0)):
         state = State.BUILDING
     else:
         state = State.EXCHANGED if there else State.BUILT
@@ -313,10 +313,6 @@ def new_tree(out: str) -> str:
 def is_unfinished(name: str) -> bool:
     """Whether a folder of that name is what an interrupted run left for `recover`."""
     return name.startswith(_BESIDE) and name.endswith((".new", ".old"))
-
-
-def _generation(marker: Marker | None) -> int:
-    return 0 if marker is None else marker.generation
 
 
 def _beside(out: str, suffix: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imgcluster.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
 PLOT_KINDS = ("png", "svg", "pdf")

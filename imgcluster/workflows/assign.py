@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,18 +38,13 @@ from imgcluster.store.reader import FeatureReader
 from imgcluster.store.store_set import is_pattern, open_features
 from imgcluster.tabular import Tabular
 from imgcluster.typed import place_of
-from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.clustering_folder import read_as_made, read_folder, remake
 from imgcluster.workflows.edits import kept_edits
 from imgcluster.workflows.embedded_images import collect, embedding_blocks
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.options import AssignOptions, ExtractOptions
 from imgcluster.workflows.stored_network import stored_networks
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from imgcluster.workflows.choose_network import Choose
 
 _COLUMNS = ("path", "key", "cluster", "distance")
 

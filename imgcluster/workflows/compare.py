@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,21 +19,15 @@ from imgcluster.networks.catalog import find_network
 from imgcluster.networks.choice import NetworkChoice
 from imgcluster.networks.weights import weights_in
 from imgcluster.ownership import IN_MEMORY, Ownership
-from imgcluster.records import SILENT, Evaluation, Progress
+from imgcluster.records import SILENT, Evaluation, FeatureSpace, Progress
 from imgcluster.store.store import FeatureStore
 from imgcluster.tabular import Tabular
-from imgcluster.workflows.choose_network import choose_network
+from imgcluster.workflows.choose_network import Choose, choose_network
 from imgcluster.workflows.cluster import prepare_settings
 from imgcluster.workflows.embedded_images import EmbeddedImages, collect
 from imgcluster.workflows.extract import extract
 from imgcluster.workflows.labels import labels_of
 from imgcluster.workflows.options import CompareOptions, ExtractOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from imgcluster.records import FeatureSpace
-    from imgcluster.workflows.choose_network import Choose
 
 _COLUMNS = ("network", "algorithm", "accuracy", "spread", "errors", "ari", "nmi", "clustering_seconds")
 

@@ -59,7 +59,11 @@ def make_thumbnails(folder: str, paths: Mapping[bytes, Sequence[str]], progress:
 
 
 def _make(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress) -> int:
-    unshown = [key.hex() for key, places in paths.items() if any(map(_is_unshown, places))]
+    unshown = [
+        key.hex()
+        for key, places in paths.items()
+        if any(p.lower().endswith(_NOT_IN_BROWSERS) for p in places)
+    ]
     small = missing_thumbnails(folder, map(bytes.hex, paths))
     large = frozenset(missing_thumbnails(folder, unshown, preview=True))
     wanted = [(bytes.fromhex(key), key in large) for key in dict.fromkeys((*small, *sorted(large)))]
@@ -80,10 +84,6 @@ def _make(folder: str, paths: Mapping[bytes, Sequence[str]], progress: Progress)
         count = quantity(len(lost), "image")
         progress.note(f"no new thumbnail, for it cannot be read any more: {count} (the first: {lost[0]})")
     return made
-
-
-def _is_unshown(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in _NOT_IN_BROWSERS
 
 
 def _thumbnail(image: tuple[bytes, Sequence[str], bool]) -> tuple[bytes, bytes | None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from imgcluster.errors import ImgclusterError
 from imgcluster.files import is_forbidden, is_system_name, remove_if_there
@@ -12,7 +12,7 @@ from imgcluster.output.life import is_unfinished
 from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.report_thumbnails import thumbnail_name
-from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress
+from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress, Run, StoredSpace
 from imgcluster.store import merge as joining
 from imgcluster.store import prune as pruning
 from imgcluster.store import repair as repairing
@@ -24,11 +24,6 @@ from imgcluster.store.store_set import find_stores
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.embedded_images import open_store
 from imgcluster.workflows.options import MergeOptions, PruneOptions, ReadStoreOptions, StoreOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from imgcluster.records import Run, StoredSpace
 
 __all__ = ["Merged", "Pruned", "Repair", "Verification"]
 
