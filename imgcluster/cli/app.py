@@ -27,6 +27,21 @@ _WrongUsage: Any = typer.BadParameter.__base__
 """What typer raises for unknown, missing and contradicting options; it has no public name."""
 
 
+class _AsTyped:
+    """Takes what was typed as it is, for options check it: typer would load Pydantic, which takes longer."""
+
+    @staticmethod
+    def coerce(value: Any, **_: Any) -> Any:
+        return value
+
+
+def _as_typed(parameters: list[Any]) -> list[Any]:
+    for each in parameters:
+        if hasattr(each, "_runtime_param"):  # in newer versions of typer
+            each._runtime_param = _AsTyped  # noqa: SLF001 - there is no public one
+    return parameters
+
+
 class _Command(TyperCommand):
     """A command whose options are made when they are needed: those of all take longer than the rest of help.
 
@@ -45,7 +60,7 @@ class _Command(TyperCommand):
                 rich_markup_mode=None,
             )
             self.params, self.callback, self._function = made.params, made.callback, None
-        return super().get_params(ctx)
+        return _as_typed(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
@@ -65,7 +80,14 @@ def _wrong_usage_told(ctx: Any) -> Iterator[None]:
         raise
 
 
-class _ErrorBoundary(TyperGroup):
+class _Group(TyperGroup):
+    """Commands under one name."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _as_typed(super().get_params(ctx))
+
+
+class _ErrorBoundary(_Group):
     """Turns what is foreseeable into one line and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -168,7 +190,7 @@ _add(app, extract.extract, cluster.cluster, cluster.sweep, clusterings.evaluate,
 _add(app, clusterings.assign, clusterings.report, clusterings.contact_sheet, clusterings.name)
 _add(app, clusterings.merge, clusterings.correct, clusterings.undo, clusterings.diff, clusterings.pick)
 _add(app, images.similar, images.duplicates, images.inventory, extract.networks, extract.demo_images)
-_store = _group(help="Look after the feature store.")
+_store = _group(cls=_Group, help="Look after the feature store.")
 _add(_store, store.info, store.verify, store.repair, store.prune, store.merge, store.export, store.cache)
 app.add_typer(_store, name="store")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def similar(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image that was extracted.")],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image that was extracted.")],
     *,
     options: SimilarOptions,
     run: Runner,
