@@ -250,8 +250,9 @@ def _fit(
     if options.k is None:
         k = min(max(k, len(references)), most)
     if len(references) > k:
+        who = "edits name" if options.examples is None else "examples and edits name"
         raise UsageError(
-            f"the edits name {quantity(len(references), 'cluster')} ({', '.join(sorted(references)[:20])}): "
+            f"the {who} {quantity(len(references), 'cluster')} ({', '.join(sorted(references)[:20])}): "
             f"choose --k {len(references)} or more"
         )
     if constraints is not None and not constraints.seeded:

@@ -102,11 +102,12 @@ class UserEdits:
         if self.before is None:
             return frozenset()
         manifest, of_key = self.before.saved.manifest, self.cluster_of
-        numbers = {name: self.number_of(name) for name in references}
-        room = len(self.clusters) + [*numbers.values()].count(None) <= k
+        standing = {each.number for each in self.clusters}
+        numbers = {name: number for name in references if (number := self.number_of(name)) in standing}
+        room = len(standing) + len(references) - len(numbers) <= k
 
         def is_own(name: str) -> bool:
-            if numbers[name] is not None:
+            if name in numbers:
                 return numbers[name] in manifest.own
             said = [each.key for each in edits.images if each.cluster == name and not each.barred]
             homes = Counter(of_key[key] for key in said if key in of_key)
@@ -135,13 +136,8 @@ def gather_edits(
     for key, count in zip(others, collection.count_spaces(others), strict=True):
         if not count:
             raise unknown_image(options.edits, key.hex())
-    numbers = {str(each.number) for each in said.clusters}
-    for edit in given.images if numbers else ():
-        if edit.cluster.isdecimal() and edit.cluster not in numbers:
-            raise UsageError(
-                f"{options.edits} speaks of cluster {edit.cluster}: there are "
-                f"{', '.join(sorted(numbers, key=int)[:20])}; a new one needs a name"
-            )
+    if before is not None:
+        _refuse_numbers(given, before, options.edits)
     names: dict[int, str] = {}
     by_name = {name: each.number for each in said.clusters for name in (str(each.number), each.name) if name}
     for cluster, name in given.names.items():
@@ -159,6 +155,16 @@ def gather_edits(
         before = replace(before, saved=called)
         edits = edits.renamed({each.reference: now[each.number] for each in said.clusters})
     return UserEdits(edits, before)
+
+
+def _refuse_numbers(edits: Edits, before: ClusteringFolder, file: str) -> None:
+    """Raise UsageError where edits speak of a number that no cluster has, nor a folder that a person made."""
+    numbers = [str(each.number) for each in before.clusters]
+    known = {*numbers, *edits_by_hand(before).clusters}
+    unknown = [e.cluster for e in edits.images if e.cluster.isdecimal() and e.cluster not in known]
+    if unknown:
+        there = ", ".join(numbers[:20])
+        raise UsageError(f"{file} speaks of cluster {unknown[0]}: there are {there}; a new one needs a name")
 
 
 def _before(options: ClusterOptions, owner: Ownership, progress: Progress) -> ClusteringFolder | None:

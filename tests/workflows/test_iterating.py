@@ -375,6 +375,17 @@ def test_a_cluster_of_ones_own_takes_no_other_ones_name(desk: Desk) -> None:
     assert read_manifest(str(desk.out)).own == ()
 
 
+def test_a_folder_of_ones_own_may_be_a_number(desk: Desk) -> None:
+    desk.cluster()
+    (desk.out / "7").mkdir()
+    moved = pictures(desk.out / "1")[0]
+    moved.rename(desk.out / "7" / moved.name)
+    file = put_right(desk, k=4)
+    assert moved.name in {path.name for path in pictures(desk.out / "7")}
+    assert read_manifest(str(desk.out)).own == (7,)
+    desk.cluster(4, edits=str(file))
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_where_k_leaves_no_room_a_new_name_takes_a_cluster_without_one_alone(desk: Desk, named: bool) -> None:
     desk.cluster(2)
