@@ -13,6 +13,7 @@ from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
 from imgcluster.analysis.features import Features, Spread, load_features
+from imgcluster.analysis.neighbour_graph import eigengaps
 from imgcluster.analysis.spaces import Spaces
 from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.records import EmbeddingSource, Keys, Progress
@@ -22,9 +23,12 @@ SAMPLE = 2_000
 _IMAGES_PER_CLUSTER = 10
 _SPLITS = 3
 _STABLE = 0.55
-_STANDS_OUT = 0.01
-"""A level is more stable than the least of the k on either side of it by so much, up to a more stable one."""
+_VERY_STABLE, _PROMINENT = 0.9, 0.05
 _MOST_LEVELS = 3
+_LEAST_GAP = 0.2
+"""Of a level, as a share of the largest."""
+_BESIDE = 0.7
+"""The gap of a k beside a level counts so much: what stands apart as seven groups nearly does so as eight."""
 _AS_GOOD = 0.04
 """Stabilities that differ by less are held to be equal: halves are chosen by chance."""
 
@@ -43,12 +47,16 @@ class SweepRow:
         Mean silhouette.
     stability
         Adjusted Rand index of the clustering and one of a random half, on the other half; mean of six.
+    gap
+        How far k groups stand apart and no more than k: the gap after the k-th eigenvalue of the neighbour
+        graph's Laplacian.
     """
 
     k: int
     inertia: float
     silhouette: float
     stability: float
+    gap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,13 +125,15 @@ def sweep(
     if find_clusterer(settings.algorithm).finds_k:
         ks = ks[:1]
     progress.begin("trying numbers of clusters", len(ks))
+    gaps = eigengaps(few.rows[:SAMPLE], max(ks))
     measured, labels = [], []
     for k in ks:
         found = fit(few, weights, replace(settings, k=k), fuse=prepare.automatic)
         chosen = replace(settings, k=len(found.numbers))
         stability = _stability(few, found.labels, chosen, fuse=prepare.automatic)
         score = mean_silhouette(found, settings.seed)
-        measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability))
+        gap = float(gaps[min(chosen.k, len(gaps) - 1)])
+        measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability, gap))
         labels.append(found.labels)
         progress.advance()
         if progress.stopping:
@@ -134,13 +144,16 @@ def sweep(
 def suggest(rows: Sequence[SweepRow]) -> tuple[int, str, tuple[int, ...]]:
     """Choose a k from its measures, say why, and give the levels that stand out.
 
-    Among those whose stability is within 0.04 of the best, the one with the highest silhouette.
+    Of the levels, or of all k where there are none: among those whose stability is within 0.04 of the best,
+    the one with the highest silhouette.
     """
     stable = [row for row in rows if not np.isnan(row.stability)]
     if not stable:
         return rows[0].k, "no measure is defined for these numbers of clusters", ()
-    best = max(row.stability for row in stable)
-    equal = [row for row in stable if row.stability >= best - _AS_GOOD]
+    levels = _levels(stable)
+    candidates = [row for row in stable if row.k in levels] or stable
+    best = max(row.stability for row in candidates)
+    equal = [row for row in candidates if row.stability >= best - _AS_GOOD]
     chosen = max(equal, key=lambda row: (-2.0 if np.isnan(row.silhouette) else row.silhouette, -row.k))
     reason = f"clusterings of random halves agree best (stability {chosen.stability:.3f})"
     if len(rows) == 1:
@@ -148,26 +161,37 @@ def suggest(rows: Sequence[SweepRow]) -> tuple[int, str, tuple[int, ...]]:
         reason = f"one number of clusters alone: random halves agree {how} (stability {best:.3f})"
     elif best < _STABLE:
         reason = f"no number of clusters stands out: {reason}, and not even here well"
+    elif levels:
+        reason = f"so many groups stand apart, and {reason.removeprefix('clusterings of ')}"
     if len(equal) > 1:
         rivals = ", ".join(str(row.k) for row in equal if row is not chosen)
         reason += f"; as stable as {rivals}, with a higher silhouette ({chosen.silhouette:.3f})"
     if len(rows) > 1 and chosen.k == max(row.k for row in rows):
         reason += "; it is the largest k tried: try more"
-    levels = tuple(sorted({chosen.k if abs(k - chosen.k) == 1 else k for k in _peaks(stable)}))
     if others := [str(k) for k in levels if k != chosen.k]:
         reason += f"; other levels: {', '.join(others)}"
     return chosen.k, reason, levels
 
 
-def _peaks(rows: Sequence[SweepRow]) -> list[int]:
-    """Give the k whose stability is a peak; the largest k tried is none, for nobody knows what follows."""
+def _levels(rows: Sequence[SweepRow]) -> tuple[int, ...]:
+    """Give the k with the largest gaps, if halves of the images agree there.
+
+    Where these are few: the peaks at which halves are all but equal, too, for groups that do not touch at
+    all have no gap before they are all apart. One k alone is no level.
+    """
     from scipy.signal import find_peaks
 
-    heights = [0.0, *(row.stability for row in rows)]
-    peaks, found = find_peaks(heights, height=_STABLE, prominence=_STANDS_OUT)
-    return [rows[peaks[place] - 1].k for place in np.argsort(-found["prominences"], kind="stable")][
-        :_MOST_LEVELS
-    ]
+    least = _LEAST_GAP * max(row.gap for row in rows)
+    gaps = {row.k: row.gap for row in rows} if len(rows) > 1 else {}
+    found: list[int] = []
+    while gaps and len(found) < _MOST_LEVELS and max(gaps.values()) > least:
+        found.append(max(gaps, key=lambda k: gaps[k]))
+        del gaps[found[-1]]
+        gaps |= {k: _BESIDE * gaps[k] for k in (found[-1] - 1, found[-1] + 1) if k in gaps}
+    levels = [row.k for row in rows if row.k in found and row.stability >= _STABLE]
+    peaks, _ = find_peaks([0.0, *(row.stability for row in rows)], height=_VERY_STABLE, prominence=_PROMINENT)
+    levels += [rows[peak - 1].k for peak in peaks if rows[peak - 1].k not in levels]
+    return tuple(sorted(levels[:_MOST_LEVELS]))
 
 
 def _inertia(points: NDArray[np.float32], labels: NDArray[np.int32]) -> float:

@@ -84,7 +84,7 @@ def sweep(paths: Paths = None, *, options: SweepOptions, run: Runner) -> Answers
     answer = {"images": result.images, **vars(result.sweep), "report": page}
     del answer["labels"]
     yield Answer(answer, of=result)
-    console.show_rows(result.sweep.rows, k="", inertia=".1f", silhouette=".3f", stability=".3f")
+    console.show_rows(result.sweep.rows, k="", inertia=".1f", silhouette=".3f", stability=".3f", gap=".3f")
     alone = result.sweep.doubtful or len(result.sweep.rows) == 1
     suggestion = "" if alone else f"suggestion: k = {result.sweep.suggestion}: "
     console.say(f"{suggestion}{result.sweep.reason}")

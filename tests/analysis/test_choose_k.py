@@ -85,15 +85,21 @@ def test_the_suggestion_is_the_most_stable_and_among_equals_the_most_compact() -
     nan = float("nan")
     rows = [
         SweepRow(1, 9, nan, nan),
-        SweepRow(2, 8, 0.2, 0.97),
-        SweepRow(3, 7, 0.3, 0.96),
-        SweepRow(4, 6, 0.9, 0.5),
+        SweepRow(2, 8, 0.2, 0.97, 0.05),
+        SweepRow(3, 7, 0.3, 0.96, 0.05),
+        SweepRow(4, 6, 0.9, 0.5, 0.06),
     ]
-    k, reason, _ = suggest(rows)
-    assert k == 3
-    assert reason == (
-        "clusterings of random halves agree best (stability 0.960); "
-        "as stable as 2, with a higher silhouette (0.300)"
+    assert suggest(rows) == (
+        3,
+        (
+            "so many groups stand apart, and random halves agree best (stability 0.960); "
+            "as stable as 2, with a higher silhouette (0.300); other levels: 2"
+        ),
+        (2, 3),
+    )
+    assert suggest([*rows[:2], SweepRow(4, 6, 0.9, 0.965)])[:2] == (
+        2,
+        "so many groups stand apart, and random halves agree best (stability 0.970)",
     )
     assert suggest(rows[:1]) == (1, "no measure is defined for these numbers of clusters", ())
 
@@ -118,24 +124,35 @@ def test_of_one_number_of_clusters_nobody_is_told_to_try_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stabilities", "levels"),
+    ("gaps", "stabilities", "levels"),
     [
-        ([0.97, 0.94, 0.62, 0.52, 0.45, 0.51, 0.45], (2,)),  # a peak too low to mean anything
-        ([0.95, 0.98, 0.90, 0.66, 0.79, 0.76, 0.76], (3, 6)),
-        ([0.78, 0.70, 0.61, 0.79, 0.95, 0.99, 0.96], (2, 7)),
-        ([0.90, 0.70, 0.85, 0.71, 0.80, 0.72, 0.75, 0.60], (2, 4, 6)),  # three at most
-        ([0.60, 0.70, 0.80], ()),  # nobody knows what follows
-        ([0.42, 0.30, 0.31, 0.29], ()),
+        ([0.07, 0.02, 0.05, 0.01, 0.03], [0.96, 0.88, 0.46, 0.65, 0.50], (2,)),  # halves disagree beyond
+        ([0.01, 0.08, 0.02, 0.02, 0.06, 0.01], [0.7, 0.9, 0.8, 0.7, 0.8, 0.7], (3, 6)),
+        ([0.02, 0.01, 0.01, 0.01, 0.01, 0.07, 0.05], [0.9] * 7, (2, 7, 8)),  # both of two beside one another
+        ([0.02, 0.01, 0.02, 0.01, 0.01, 0.07, 0.02], [0.9] * 7, (2, 4, 7)),  # or a level's neighbour is none
+        ([0.01, 0.09, 0.01, 0.01], [0.9] * 4, (3,)),
+        ([0.05, 0.04, 0.03], [0.42, 0.30, 0.31], ()),
+        ([0.05], [0.9], ()),  # nothing to stand out from
     ],
 )
-def test_levels_stand_out_from_the_numbers_beside_them(
-    stabilities: list[float], levels: tuple[int, ...]
+def test_levels_are_numbers_of_groups_that_stand_apart_and_stay_in_halves(
+    gaps: list[float], stabilities: list[float], levels: tuple[int, ...]
 ) -> None:
-    rows = [SweepRow(k, 1.0, stability, stability) for k, stability in enumerate(stabilities, 2)]
+    rows = [
+        SweepRow(k, 1.0, stability, stability, gap)
+        for k, (gap, stability) in enumerate(zip(gaps, stabilities, strict=True), 2)
+    ]
     suggested, reason, found = suggest(rows)
     assert found == levels
+    if levels:
+        assert suggested in levels
     if len(levels) > 1:
         assert reason.endswith(f"other levels: {', '.join(str(k) for k in levels if k != suggested)}")
+
+
+def test_groups_that_do_not_touch_at_all_are_counted_by_halves_that_are_equal() -> None:
+    rows = [SweepRow(k, 1, 0.2, stability) for k, stability in enumerate((0.8, 0.97, 0.8, 0.7, 0.99, 0.8), 2)]
+    assert suggest(rows)[2] == (3, 6)
 
 
 def test_groups_of_groups_are_two_levels_and_noise_is_none() -> None:
@@ -144,7 +161,7 @@ def test_groups_of_groups_are_two_levels_and_noise_is_none() -> None:
     fine = coarse + random.normal(size=(6, 20)) * 2
     rows = (np.repeat(fine, 40, axis=0) + random.normal(size=(240, 20)) * 0.5).astype(np.float32)
     quick: dict[str, Any] = {"algorithm": "kmeans", "restarts": 3}
-    assert swept(rows, [2, 3, 4, 5, 6, 7, 8], **quick).levels == (3, 6)
+    assert {3, 6} <= set(swept(rows, [2, 3, 4, 5, 6, 7, 8], **quick).levels)
     noise = random.normal(size=(200, 20)).astype(np.float32)
     assert swept(noise, [2, 3, 4, 5], **quick).doubtful
 
