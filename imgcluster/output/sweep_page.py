@@ -23,7 +23,11 @@ class SweepStep:
 
 
 def sweep_page(
-    images: Sequence[ShownFile], steps: Sequence[SweepStep], everything: int, thumbnails: str
+    images: Sequence[ShownFile],
+    steps: Sequence[SweepStep],
+    everything: int,
+    thumbnails: str,
+    levels: Sequence[int] = (),
 ) -> Iterator[PageFile]:
     """Yield the files of the page; ``report.html`` is the one to open.
 
@@ -35,6 +39,8 @@ def sweep_page(
         How many images the sweep is about.
     thumbnails
         The folder where they lie.
+    levels
+        Numbers of clusters that stand out, of those of the steps.
     """
     kept = Kept.of(thumbnails, ((image.key, image.mode) for image in images))
     yield from common_files(kept)
@@ -49,4 +55,7 @@ def sweep_page(
     told = [asdict(step) | {"names": {n: shown(name) for n, name in step.names.items()}} for step in steps]
     data = script_json({"colours": COLOURS, "tiles": tiles, "steps": told})
     ks = [step.k for step in steps]
-    yield page("report.html", "sweep.html", data=data, ks=ks, images=len(images), everything=everything)
+    places = {k: ks.index(k) for k in levels}
+    yield page(
+        "report.html", "sweep.html", data=data, ks=ks, levels=places, images=len(images), everything=everything
+    )

@@ -23,7 +23,7 @@ from imgcluster.workflows.pages import make_thumbnails, write_pages
 from imgcluster.workflows.sweep import SweepResult
 
 _MOST_SHOWN = 2_000
-_MEASURES = ("stability", "silhouette", "inertia")
+_MEASURES = ("stability", "gap", "silhouette", "inertia")
 
 
 def report_sweep(
@@ -57,7 +57,7 @@ def report_sweep(
         for row, groups in zip(result.sweep.rows, follow(result.sweep.labels), strict=True)
     ]
     images = [ShownFile(key.hex(), path, path, mode=permissions(path)) for key, (path,) in shown.items()]
-    files = sweep_page(images, steps, result.images, kept)
+    files = sweep_page(images, steps, result.images, kept, result.sweep.levels)
     return write_pages(options.out, files, (path for _, path in result.files), progress, owner)
 
 

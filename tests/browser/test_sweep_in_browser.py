@@ -51,7 +51,7 @@ def write_page(folder: Path, count: int, ks: range) -> str:
         )
         for k in ks
     ]
-    for file in sweep_page(images, steps, count, str(thumbnails)):
+    for file in sweep_page(images, steps, count, str(thumbnails), levels=[ks[-1]]):
         place = folder / "page" / file.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(file.data)
@@ -72,6 +72,9 @@ def test_groups_follow_the_slider_without_a_request_elsewhere(
         assert len(titles) == k
         assert titles[0].startswith("<b>cats")
         assert browser.look("return document.getElementById('command').textContent") == f"do {k}"
+    browser.look("go(0)")
+    browser.look("document.querySelector('[data-level]').click()")
+    assert browser.look("return document.getElementById('k-shown').textContent") == "5"
     assert browser.look("return document.querySelectorAll('#flows path').length") > 0
     assert browser.complaints() == []
     assert all(url.startswith(("file:", "data:", "about:")) for url in browser.asked_for())

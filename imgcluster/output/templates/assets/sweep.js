@@ -215,6 +215,9 @@ async function start() {
   drawCurves();
   show(0);
   slider.addEventListener("input", () => show(Number(slider.value)));
+  for (const button of document.querySelectorAll("[data-level]")) {
+    button.addEventListener("click", () => go(Number(button.dataset.level)));
+  }
   document.getElementById("copy-command").addEventListener("click", () => copyText(steps[at].command, "Command"));
   window.addEventListener("resize", () => show(at));
   window.addEventListener("scroll", () => requestAnimationFrame(paint), { passive: true });
