@@ -37,6 +37,8 @@ class ClusterSettings:
     leave_out
         Share of the images that fit nowhere; 0: those in clusters of strangers, if there are any. None: every
         image is in a cluster, if the algorithm has it so.
+    quick
+        Whether two restarts at most are enough, as of halves of the images, which are compared alone.
     """
 
     k: int
@@ -45,6 +47,7 @@ class ClusterSettings:
     restarts: int | None = None
     memory: int | None = None
     leave_out: float | None = None
+    quick: bool = False
 
 
 class ClustererModel(Protocol):

@@ -30,6 +30,7 @@ SAMPLE_PER_CLUSTER = 256
 MOST_RESTARTS = {"MiniBatchKMeans": 32, "KMeans": 300}
 """After 32 runs of mini-batches no more is won: the best are finished by Lloyd's iteration anyway."""
 FEWEST_RESTARTS = 12
+_QUICK_RESTARTS = 2
 WORK = 128_000_000
 """Multiplications that one step of all restarts may take together."""
 CANDIDATES = 8
@@ -156,6 +157,8 @@ class KMeansClusterer:
 
     def _restarts(self, points: NDArray[np.float32], k: int) -> int:
         """Give as many as were asked for, else as sizes alone decide, never a clock."""
+        if self.settings.quick:
+            return min(self.settings.restarts or _QUICK_RESTARTS, _QUICK_RESTARTS)
         count, dimension = points.shape
         work = min(count, max(SAMPLE, SAMPLE_PER_CLUSTER * k)) * k * max(dimension, _CHEAP_DIMENSIONS)
         most = MOST_RESTARTS[self.algorithm]

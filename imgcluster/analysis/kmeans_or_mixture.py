@@ -23,7 +23,7 @@ from imgcluster.analysis.strangers import count_strays
 _TIMES = (4, 5, 6, 7, 8, 10, 12, 14, 16)
 """So many times more small clusters than clusters."""
 _ONE = (8,)
-"""Of one run only."""
+"""Of one run only, and where it has to be quick."""
 _FEWEST_MEMBERS = 3
 """Of a small cluster, in the mean."""
 _RESTARTS = 2
@@ -96,7 +96,7 @@ class KMeansOrMixture:
     def _merged(self, points: NDArray[np.float32], k: int) -> Iterator[NDArray[np.int32]]:
         """Yield the labels of small clusters merged to k; they begin alike whatever the seed."""
         most = len(points) // _FEWEST_MEMBERS
-        restarts = min(_RESTARTS, self.settings.restarts or _RESTARTS)
+        restarts = 1 if self.settings.quick else min(_RESTARTS, self.settings.restarts or _RESTARTS)
         several = _TIMES if restarts > 1 else _ONE
         for count in sorted({min(times * k, most) for times in several}) if 1 < k <= most // 2 else ():
             settings = ClusterSettings(count, restarts=restarts)

@@ -56,6 +56,5 @@ def sweep_page(
     data = script_json({"colours": COLOURS, "tiles": tiles, "steps": told})
     ks = [step.k for step in steps]
     places = {k: ks.index(k) for k in levels}
-    yield page(
-        "report.html", "sweep.html", data=data, ks=ks, levels=places, images=len(images), everything=everything
-    )
+    counts = {"images": len(images), "everything": everything}
+    yield page("report.html", "sweep.html", data=data, ks=ks, levels=places, **counts)
