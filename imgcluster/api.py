@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex, get_args, get_origin
 
 from imgcluster import __all__ as _names
@@ -59,19 +59,20 @@ def _function(
     What the command takes as a list comes one by one, or in a list; all of it are of `kinds`, each a `what`.
     """
     work = working(command)
-    own = inspect.signature(command, eval_str=True).parameters
-    with_keywords = keywords(work) if "options" in own else work
-    given_first = [each for each in own.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
-    a_list = any(_of_list(each.annotation) for each in given_first)
-    needed = a_list and given_first[0].default is inspect.Parameter.empty
+    with_keywords = keywords(work) if "options" in inspect.signature(command).parameters else work
+    parameters = inspect.signature(with_keywords, eval_str=True).parameters
+    by_name = {name for name, each in parameters.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    first = [each for name, each in parameters.items() if name not in by_name]
+    a_list = any(_of_list(each.annotation) for each in first)
+    typed_alone = {name for name in by_name if _is_typed(parameters[name].annotation)}
 
     @functools.wraps(command)
     def function(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> Any:
-        if arguments and not given_first:
+        if arguments and not first:
             raise UsageError(f"{function.__name__}() takes its options by name, such as clusters=")
-        if needed and not arguments:
+        if a_list and not arguments and first[0].default is inspect.Parameter.empty:
             raise TypeError(f"{function.__name__}() needs a {what}")
-        if exit_codes := given.keys() & typed:
+        if exit_codes := given.keys() & typed_alone:
             raise TypeError(f"{function.__name__}() has no option {min(exit_codes)!r}")
         taken = (_each(arguments, *kinds, what=what),) if a_list else arguments
         if progress is not True:
@@ -83,19 +84,21 @@ def _function(
                 answer, _ = with_keywords(*taken, run=Runner(bars), **given)
         return answer.json if answer.of is None else answer.of
 
-    shown = dict(inspect.signature(with_keywords, eval_str=True).parameters)
-    bar = shown.pop("run").replace(name="progress", default=None, annotation=Progress | bool | None)
-    typed = {name for name, each in shown.items() if _is_typed(each.annotation)} - {
-        e.name for e in given_first
-    }
-    for each in given_first:
-        kind = inspect.Parameter.VAR_POSITIONAL if a_list else each.kind
-        default = inspect.Parameter.empty if a_list else each.default
-        shown[each.name] = each.replace(kind=kind, default=default, annotation=_Path if a_list else Any)
-    shown_last = [each for each in shown.values() if each.name not in typed]
-    function.__signature__ = inspect.Signature([*shown_last, bar])  # type: ignore[attr-defined]
+    shown = [parameters[name] for name in parameters if name in by_name - typed_alone - {"run"}]
+    function.__signature__ = _signature(first, shown, a_list=a_list)  # type: ignore[attr-defined]
     function.__doc__ = f"{command.__doc__}\n\n{about}".rstrip()
     return function
+
+
+def _signature(
+    first: Sequence[inspect.Parameter], by_name: Sequence[inspect.Parameter], *, a_list: bool
+) -> inspect.Signature:
+    """Show what Python code may give."""
+    parameter, taken = inspect.Parameter, [each.replace(annotation=Any) for each in first]
+    if a_list:
+        taken = [parameter(each.name, parameter.VAR_POSITIONAL, annotation=_Path) for each in first]
+    bar = parameter("progress", parameter.KEYWORD_ONLY, default=None, annotation=Progress | bool | None)
+    return inspect.Signature([*taken, *by_name, bar])
 
 
 def _is_typed(annotation: Any) -> bool:
@@ -136,8 +139,9 @@ def _evaluate(labels: Any = FOLDERS, *, clusters: Any = DEFAULT_CLUSTERS, run: R
     Series), or one for each image in the order of the clustering's paths.
     """
     from imgcluster.workflows import evaluate as workflow
+    from imgcluster.workflows.cluster_result import ClusterResult
 
-    if hasattr(labels, "clusters"):
+    if isinstance(labels, ClusterResult):
         raise UsageError("a result is given by name: evaluate(clusters=…)")
     yield Answer(run(workflow.evaluate, labels, clusters=clusters))
 
