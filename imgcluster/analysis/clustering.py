@@ -20,7 +20,7 @@ from imgcluster.analysis.clusterer import (
     find_within,
 )
 from imgcluster.analysis.clusterers import find_clusterer
-from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain, leave_room
+from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain, count_together, leave_room
 from imgcluster.analysis.features import Features, Spread, load_features, transform_all
 from imgcluster.analysis.parallel import one_thread
 from imgcluster.analysis.scoring import silhouette
@@ -198,7 +198,12 @@ def fit(
         if constraints is None or not constraints.groups:
             return of(settings.k)
         said = constraints.of(np.flatnonzero(inside))
-        return constrain(part, leave_room(settings.k, of, said).labels, said, fuse=fuse)
+        if find_clusterer(settings.algorithm).finds_k:
+            labels = of(settings.k).labels
+            part = replace(part, k=count_together(labels, said))
+        else:
+            labels = leave_room(settings.k, of, said).labels
+        return constrain(part, labels, said, fuse=fuse)
 
     with one_thread:  # set once: each of the many steps would set it anew
         found = find_within(spaces, inside, find)

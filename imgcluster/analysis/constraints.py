@@ -100,6 +100,12 @@ def leave_room(k: int, find: Callable[[int], FoundIn], constraints: Constraints)
     return found
 
 
+def count_together(labels: NDArray[np.int32], constraints: Constraints) -> int:
+    """Count the clusters that were found and those of groups that are none of them."""
+    unclaimed = {*range(constraints.groups)} - _claims(labels, constraints).keys()
+    return int(labels.max(initial=-1)) + 1 + len(unclaimed)
+
+
 def constrain(
     spaces: Spaces, labels: NDArray[np.int32], constraints: Constraints, *, fuse: bool = True
 ) -> FoundIn:

@@ -62,6 +62,18 @@ def test_images_that_are_all_outside_leave_nothing_to_cluster() -> None:
         groups_of(two_blobs()[:2], 1, said(2, 1, {0: OUTSIDE, 1: OUTSIDE}))
 
 
+def test_what_was_found_without_k_is_not_cut_down_to_it() -> None:
+    rows, truth = blobs((40, 40, 40, 40))
+    settings = ClusterSettings(2, "hdbscan")
+    constraints = said(160, 2, {int(row): 0 for row in np.flatnonzero(truth == 0)[:3]} | {1: 1})
+
+    def numbers(constraints: Constraints | None) -> int:
+        sources = [source_of(rows)]
+        return cluster(sources, ["a"], PrepareSettings(), settings, SILENT, constraints=constraints).k
+
+    assert numbers(constraints) >= numbers(None) > 2
+
+
 def test_a_cluster_of_ones_own_gets_what_is_like_its_images_and_the_other_one_keeps_the_rest() -> None:
     random = np.random.default_rng(0)
     truth = np.repeat(np.arange(4), (80, 80, 80, 16))
