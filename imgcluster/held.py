@@ -24,7 +24,7 @@ UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOT
 
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_LINKS = 40  # as the kernel follows
-_NO_REPLACE, _EXCHANGE = 1, 2
+_NO_REPLACE, _EXCHANGE = 4 if sys.platform == "darwin" else 1, 2  # RENAME_EXCL and _SWAP of macOS
 _OPENAT2 = 437  # on every processor
 _HERE = -2 if sys.platform == "darwin" else -100  # AT_FDCWD
 _NO_LINKS = (ctypes.c_uint64 * 3)(_FOLDER, 0, 0x04)  # flags, mode, RESOLVE_NO_SYMLINKS
@@ -277,7 +277,7 @@ def hard_link(source: Held, target: Held) -> None:
 
 
 def _renameat2(source: Held, target: Held, flags: int) -> None:
-    call = getattr(_libc, "renameat2", None)
+    call = getattr(_libc, "renameatx_np" if sys.platform == "darwin" else "renameat2", None)
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     names = os.fsencode(source.name), os.fsencode(target.name)

@@ -6,9 +6,11 @@ import ctypes
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cluster_files import Recorder, contents, images, make, photograph, placed
@@ -152,7 +154,7 @@ def test_so_are_those_of_images_that_move_to_another_file_system(
 
 @pytest.fixture(params=["no function", "no system call"])
 def without_renameat2(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A C library that has no renameat2, as on macOS; or a kernel, as a sandbox may stand for one."""
+    """A C library that has no renameat2, an old one; or a kernel, as a sandbox may stand for one."""
 
     class Library:
         def __getattr__(self, name: str) -> object:
@@ -183,6 +185,16 @@ def test_without_its_system_call_a_rename_never_replaces(tmp_path: Path) -> None
     assert not held.exchange(source, str(tmp_path / "file"))
     held.rename_new(source, str(tmp_path / "new"))
     assert (tmp_path / "new").read_bytes() == before[1]
+
+
+def test_on_macos_the_call_of_macos_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    library = SimpleNamespace(renameatx_np=lambda *arguments: asked.append(arguments) or 0)
+    monkeypatch.setattr(held, "_libc", library)
+    held.rename_new(str(tmp_path / "source"), str(tmp_path / "new"))
+    assert held.exchange(str(tmp_path / "source"), str(tmp_path / "new"))
+    assert [(old, new) for _, old, _, new, _ in asked] == [(b"source", b"new")] * 2
 
 
 @pytest.mark.usefixtures("without_renameat2")
