@@ -282,7 +282,8 @@ def refuse_corrections(contents: Contents) -> None:
     for now, then in contents.corrections:
         raise ImgclusterError(
             f"{os.path.join(contents.folder, now)} was moved by hand from {os.path.dirname(then)}/: "
-            "`imgcluster correct` keeps such corrections for cluster --edits; cluster --force gives them up"
+            "`imgcluster correct` keeps such corrections for cluster --edits; "
+            "--force, of cluster or undo, gives them up"
         )
 
 

@@ -73,12 +73,12 @@ def _step_back(
 ) -> Undone:
     *steps, last = folder.steps
     saved = SavedClustering.parse(unpack_step(last), folder.out)
+    if not force:
+        refuse_corrections(folder.contents)
     if dry_run:
         manifest = saved.manifest
         return Undone(0, 0, (), clusters=manifest.clusters, steps=len(steps), mode=manifest.mode)
     had_report, back = folder.has_report, 0
-    if not force:
-        refuse_corrections(folder.contents)
     stayed = {(image.original, image.key) for image in saved.placements if image.path == image.original}
     moved = any(own.kind == "moved" for own in folder.marker.files.values())
     if moved and (back := send_home(folder.out, stayed, progress, owner)):

@@ -242,7 +242,7 @@ def test_an_image_moved_by_hand_is_a_correction(tmp_path, mode):
     placements = read_assignments(str(out))
     with pytest.raises(
         ImgclusterError,
-        match=r"1/0.jpg was moved by hand from 0/: `imgcluster correct` keeps .*; cluster --force gives",
+        match=r"1/0.jpg was moved by hand from 0/: `imgcluster correct` keeps .*; --force, of .*, gives",
     ):
         make(placements, out, mode)
     assert contents(out) == before

@@ -180,7 +180,9 @@ def test_an_image_moved_by_hand_stops_a_step_in_any_direction(desk: Desk) -> Non
     for step in (
         lambda: give(desk, "0=cats"),
         lambda: undo(UndoOptions(clusters=desk.out)),
+        lambda: undo(UndoOptions(clusters=desk.out, dry_run=True)),
         lambda: desk.cluster(3),
+        lambda: desk.cluster(3, dry_run=True),
     ):
         with pytest.raises(ImgclusterError, match=r"moved by hand .*imgcluster correct"):
             step()
