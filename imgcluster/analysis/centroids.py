@@ -13,6 +13,8 @@ from imgcluster.machine import cores
 
 _SUMMED_ROWS = 1 << 14
 _SUMMED_COLUMNS = 256
+_WORTH_A_THREAD = 1 << 17
+"""Numbers: fewer are added up sooner than another thread hears of them."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def cluster_sums(points: NDArray[np.float32], labels: NDArray[np.integer], k: in
     """
     counted, labels = (labels >= 0).astype(np.float64), np.maximum(labels, 0)
     sums = np.zeros((k, points.shape[1]))
-    width = max(min(_SUMMED_COLUMNS, -(-points.shape[1] // cores())), 1)
+    width = max(-(-points.shape[1] // cores()), _WORTH_A_THREAD // max(len(points), 1), 1)
+    width = min(width, _SUMMED_COLUMNS)
 
     def add(first: int) -> None:
         columns = slice(first, first + width)

@@ -14,7 +14,7 @@ from imgcluster.analysis.clusterers import find_clusterer
 from imgcluster.analysis.clustering import check_count, common_keys, fit, mean_silhouette
 from imgcluster.analysis.features import Features, Spread, load_features
 from imgcluster.analysis.neighbour_graph import eigengaps
-from imgcluster.analysis.spaces import Spaces
+from imgcluster.analysis.spaces import SmallClusters, Spaces
 from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.records import EmbeddingSource, Keys, Progress
 
@@ -130,8 +130,9 @@ def sweep(
     progress.begin("trying numbers of clusters", len(ks))
     gaps = eigengaps(few.rows[:SAMPLE], max(ks))
     measured, labels = [], []
+    small: SmallClusters = {}
     for k in ks:
-        found = fit(few, weights, replace(settings, k=k), fuse=prepare.automatic)
+        found = fit(few, weights, replace(settings, k=k), fuse=prepare.automatic, small=small)
         chosen = replace(settings, k=len(found.numbers))
         stability = _stability(few, found.labels, chosen, fuse=prepare.automatic)
         score = mean_silhouette(found, settings.seed)

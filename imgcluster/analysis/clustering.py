@@ -24,7 +24,7 @@ from imgcluster.analysis.constraints import OUTSIDE, Constraints, constrain, cou
 from imgcluster.analysis.features import Features, Spread, load_features, transform_all
 from imgcluster.analysis.parallel import one_thread
 from imgcluster.analysis.scoring import silhouette
-from imgcluster.analysis.spaces import Space, Spaces
+from imgcluster.analysis.spaces import SmallClusters, Space, Spaces
 from imgcluster.analysis.strangers import EXTRA, SAMPLE, WithinReach, stray_clusters
 from imgcluster.analysis.transforms import PrepareSettings, transform
 from imgcluster.errors import ImgclusterError, quantity
@@ -171,6 +171,7 @@ def fit(
     constraints: Constraints | None = None,
     *,
     fuse: bool,
+    small: SmallClusters | None = None,
 ) -> Fitted:
     """Find the clusters of features, and number them.
 
@@ -184,8 +185,10 @@ def fit(
         How.
     fuse
         Whether the spaces become one whose directions are chosen, and chosen again by the clusters found.
+    small
+        Small clusters of these features, where other numbers of clusters were looked for; more are added.
     """
-    spaces = Spaces(features.rows, settings.k, settings.memory)
+    spaces = Spaces(features.rows, settings.k, settings.memory, {} if small is None else small)
     inside = np.ones(len(weights), np.bool_) if constraints is None else constraints.pinned != OUTSIDE
 
     def find(part: Spaces) -> FoundIn:

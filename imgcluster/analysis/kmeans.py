@@ -182,6 +182,7 @@ class KMeansClusterer:
 
     def _inits(self, points: NDArray[np.float32], k: int, n_init: int) -> list[NDArray[np.float32]]:
         """Run scikit-learn so many times: all centroids, those with the smallest inertia first."""
+        from sklearn import config_context
         from sklearn.cluster import KMeans, MiniBatchKMeans
 
         random = np.random.RandomState(self.settings.seed % 2**32)
@@ -193,9 +194,12 @@ class KMeansClusterer:
             count, seed = task
             if self.algorithm == "MiniBatchKMeans":
                 patience = _PATIENCE if n_init == 1 else _PATIENCE_OF_MANY
-                fit = MiniBatchKMeans(k, n_init=1, max_no_improvement=patience, random_state=seed).fit(points)
+                model = MiniBatchKMeans(k, n_init=1, max_no_improvement=patience, random_state=seed)
             else:
-                fit = KMeans(k, n_init=count, random_state=seed).fit(points)
+                model = KMeans(k, n_init=count, random_state=seed)
+            # Thousands of small steps would each look again at what is known to be sound.
+            with config_context(assume_finite=True, skip_parameter_validation=True):
+                fit = model.fit(points)
             return float(fit.inertia_), np.asarray(fit.cluster_centers_, np.float32)
 
         with _empty_clusters_expected():

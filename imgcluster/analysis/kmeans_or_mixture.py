@@ -6,6 +6,7 @@ merged by average linkage, follow classes of any size but are rough; a mixture b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -17,8 +18,8 @@ from imgcluster.analysis.fusion import pca_whiten
 from imgcluster.analysis.kmeans import KMeansClusterer, merge_centroids
 from imgcluster.analysis.mixture import fit_mixture, scatter_criterion
 from imgcluster.analysis.neighbour_graph import neighbour_graph, normalised_cut
-from imgcluster.analysis.spaces import Spaces
-from imgcluster.analysis.strangers import count_strays
+from imgcluster.analysis.spaces import SmallClusters, Spaces
+from imgcluster.analysis.strangers import count_strays, distances_to_neighbours
 
 _TIMES = (4, 5, 6, 7, 8, 10, 12, 14, 16)
 """So many times more small clusters than clusters."""
@@ -75,10 +76,14 @@ class KMeansOrMixture:
     ) -> FoundIn | None:
         """Give the mixture that explains most, if clearly more than `labels`, without strangers' clusters."""
         points = spaces.made(pca_whiten(spaces.rows, k, unit=True)).points
-        mixtures = [mixture for start in self._merged(points, k) if (mixture := fit_mixture(spaces, start))]
+        mixtures = [
+            mixture
+            for start in self._merged(points, k, spaces.small)
+            if (mixture := fit_mixture(spaces, start))
+        ]
         criteria = [scatter_criterion(spaces, mixture.labels) for mixture in mixtures]
         begun = scatter_criterion(spaces, labels)
-        graph, strays = neighbour_graph(points), None
+        graph, radii, strays = neighbour_graph(points), None, 0
         order: list[int] = np.argsort(criteria, kind="stable").tolist()
         for place in order:
             explained, mixture = begun - criteria[place], mixtures[place]
@@ -88,23 +93,32 @@ class KMeansOrMixture:
                 continue
             if explained > _MUCH or self.settings.leave_out is not None:
                 return mixture
-            strays = count_strays(spaces.rows, graph, labels) if strays is None else strays
-            if count_strays(spaces.rows, graph, mixture.labels) <= strays:
+            if radii is None:
+                radii = distances_to_neighbours(spaces.rows, k)
+                strays = count_strays(radii, graph, labels)
+            if count_strays(radii, graph, mixture.labels) <= strays:
                 return mixture
         return None
 
-    def _merged(self, points: NDArray[np.float32], k: int) -> Iterator[NDArray[np.int32]]:
+    def _merged(
+        self, points: NDArray[np.float32], k: int, known: SmallClusters
+    ) -> Iterator[NDArray[np.int32]]:
         """Yield the labels of small clusters merged to k; they begin alike whatever the seed."""
         most = len(points) // _FEWEST_MEMBERS
         restarts = 1 if self.settings.quick else min(_RESTARTS, self.settings.restarts or _RESTARTS)
         several = _TIMES if restarts > 1 else _ONE
+        digest = hashlib.sha256(points.tobytes()).digest()
         for count in sorted({min(times * k, most) for times in several}) if 1 < k <= most // 2 else ():
-            settings = ClusterSettings(count, restarts=restarts)
-            labels, model = KMeansClusterer("MiniBatchKMeans", settings).fit(
-                points, np.ones(len(points), np.int64)
-            )
-            if len(model.centroids) >= k:  # else points are too alike for so many
-                yield merge_centroids(model.centroids, k)[labels]
+            name = digest, count, restarts
+            if name not in known:
+                settings = ClusterSettings(count, restarts=restarts)
+                labels, model = KMeansClusterer("MiniBatchKMeans", settings).fit(
+                    points, np.ones(len(points), np.int64)
+                )
+                known[name] = labels, model.centroids
+            labels, centroids = known[name]
+            if len(centroids) >= k:  # else points are too alike for so many
+                yield merge_centroids(centroids, k)[labels]
 
 
 def _entropy_missing(labels: NDArray[np.int32]) -> float:

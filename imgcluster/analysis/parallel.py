@@ -38,24 +38,31 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
 
     Each call is held to one thread. Inside such a call, one item comes after the other.
     """
+    items = list(items)
     if getattr(_worker, "busy", False):
         return [work(item) for item in items]
 
     def on_one_thread(item: Item) -> Result:
-        # OpenMP's limit is each thread's own: nobody else sees it, and it stays.
-        with_sklearn = "sklearn.cluster" in sys.modules
-        if getattr(_worker, "limited", None) is not with_sklearn:
-            _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp")
-            _worker.limited = with_sklearn
         _worker.busy = True
         try:
             return work(item)
         finally:
             _worker.busy = False
 
+    def in_pool(item: Item) -> Result:
+        # OpenMP's limit is each thread's own: nobody else sees it, and it stays.
+        if getattr(_worker, "limited", None) is not with_sklearn:
+            _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp")
+            _worker.limited = with_sklearn
+        return on_one_thread(item)
+
     with one_thread:
+        with_sklearn = "sklearn.cluster" in sys.modules
+        if len(items) == 1:  # another thread would take longer to hear of small work than to do it
+            with _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp"):
+                return [on_one_thread(items[0])]
         pool = _pool(cores())
-        pieces = [pool.submit(on_one_thread, item) for item in items]
+        pieces = [pool.submit(in_pool, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
         _, left = wait(pieces, return_when=FIRST_EXCEPTION)
         for piece in left:

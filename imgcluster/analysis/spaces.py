@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,10 @@ class Space:
     step: FeatureTransform | None = None
 
 
+SmallClusters = dict[tuple[bytes, int, int], tuple[NDArray[np.int32], NDArray[np.float32]]]
+"""By a digest of points, the number of clusters and that of restarts: labels and centroids."""
+
+
 @dataclass(frozen=True)
 class Spaces:
     """Features, and what can be made of them.
@@ -35,11 +39,14 @@ class Spaces:
         How many clusters are looked for.
     memory
         Bytes that there are for points.
+    small
+        Small clusters found so far: those for another k are often the same.
     """
 
     rows: NDArray[np.float32]
     k: int
     memory: int | None = None
+    small: SmallClusters = field(default_factory=dict)
 
     @cached_property
     def plain(self) -> Space:
@@ -59,4 +66,4 @@ class Spaces:
 
     def sample(self, count: int) -> Spaces:
         """Give a random sample of the images."""
-        return Spaces(self.rows[:count], self.k)
+        return Spaces(self.rows[:count], self.k, small=self.small)

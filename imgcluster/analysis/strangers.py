@@ -49,42 +49,51 @@ def stray_clusters(
     count, k = len(rows), int(labels.max()) + 1
     if count <= count // (3 * max(k - extra, 1)) + 1:
         return np.zeros(0, np.intp)
-    sizes, cuts, sparse = _traits(rows, neighbour_graph(points), labels, max(k - extra, 1))
+    radii = distances_to_neighbours(rows, max(k - extra, 1))
+    sizes, cuts, sparse = _traits(radii, neighbour_graph(points), labels)
     found = np.flatnonzero(
         (sizes <= LARGEST[extra]) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE)
     )
     return found[np.argsort(-sparse[found], kind="stable")][:extra]
 
 
-def count_strays(rows: NDArray[np.float32], graph: csr_array, labels: NDArray[np.int32]) -> int:
+def count_strays(radii: NDArray[np.float64], graph: csr_array, labels: NDArray[np.int32]) -> int:
     """Count the clusters that are beyond doubt strangers', where there are as many as classes.
 
-    The arguments are those of `stray_clusters`, with the graph of the neighbours in its points.
+    Parameters
+    ----------
+    radii
+        (2, N) `distances_to_neighbours`.
+    graph
+        (N, N) of the neighbours in the points of `stray_clusters`.
+    labels
+        (N,).
     """
-    sizes, cuts, sparse = _traits(rows, graph, labels, int(labels.max()) + 1)
+    sizes, cuts, sparse = _traits(radii, graph, labels)
     strays = (sizes <= _TINY) & (sizes > 0) & (cuts <= _SET_APART) & (sparse >= _SPARSE_BEYOND_DOUBT)
     return int(strays.sum())
 
 
-def _traits(
-    rows: NDArray[np.float32], graph: csr_array, labels: NDArray[np.int32], classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(k,) each: a cluster's size over the mean, the share of its edges that leave it, how sparse it is."""
-    count, k = len(rows), int(labels.max()) + 1
-    sizes = np.bincount(labels, minlength=k)
-    sparse = np.ones(k)
-    for radii in _distances_to_neighbours(rows, [max(count // (part * classes), 1) for part in (3, 6)]):
-        sparse *= np.bincount(labels, radii, k) / np.maximum(sizes, 1) / max(radii.mean(), 1e-12)
-    return sizes * k / count, cluster_cuts(graph, labels), sparse
-
-
-def _distances_to_neighbours(rows: NDArray[np.float32], which: list[int]) -> NDArray[np.float64]:
-    """(len(which), N): how far each row's first, second … neighbour is."""
+def distances_to_neighbours(rows: NDArray[np.float32], classes: int) -> NDArray[np.float64]:
+    """(2, N): how far each of N features is from its n / 3k-th and n / 6k-th neighbour, n of k classes."""
     from sklearn.neighbors import NearestNeighbors
 
+    which = [max(len(rows) // (part * classes), 1) for part in (3, 6)]
     index = NearestNeighbors(n_neighbors=max(which)).fit(rows)
     distances, _ = alone(index.kneighbors)
     return np.asarray(distances[:, [number - 1 for number in which]].T, np.float64)
+
+
+def _traits(
+    radii: NDArray[np.float64], graph: csr_array, labels: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(k,) each: a cluster's size over the mean, the share of its edges that leave it, how sparse it is."""
+    k = int(labels.max()) + 1
+    sizes = np.bincount(labels, minlength=k)
+    sparse = np.ones(k)
+    for each in radii:
+        sparse *= np.bincount(labels, each, k) / np.maximum(sizes, 1) / max(each.mean(), 1e-12)
+    return sizes * k / len(labels), cluster_cuts(graph, labels), sparse
 
 
 @dataclass(frozen=True)

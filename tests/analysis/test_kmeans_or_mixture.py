@@ -11,6 +11,8 @@ from sklearn.metrics import adjusted_rand_score
 from imgcluster.analysis import kmeans_or_mixture
 from imgcluster.analysis.clusterer import DEFAULT_ALGORITHM, ClusterSettings
 from imgcluster.analysis.clustering import cluster, predict
+from imgcluster.analysis.kmeans_or_mixture import KMeansOrMixture
+from imgcluster.analysis.spaces import SmallClusters, Spaces
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import Clustering, Embeddings, SilentProgress
 
@@ -83,3 +85,29 @@ def test_another_answer_of_mini_batches_gives_other_clusters(
 
     monkeypatch.setattr(sklearn.cluster.MiniBatchKMeans, "fit", elsewhere)
     assert agreement(found(source_of(rows), len(sizes)), before.labels) < 1
+
+
+def test_small_clusters_that_are_known_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, _ = skewed((160, 30, 15))
+    runs: list[int] = []
+    original = sklearn.cluster.MiniBatchKMeans.fit
+
+    def counted(self, points):  # type: ignore[no-untyped-def]
+        runs.append(self.n_clusters)
+        return original(self, points)
+
+    monkeypatch.setattr(sklearn.cluster.MiniBatchKMeans, "fit", counted)
+
+    def labels(rows: Embeddings, k: int, small: SmallClusters) -> np.ndarray:
+        clusterer = KMeansOrMixture(ClusterSettings(k))
+        return clusterer.fit_spaces(Spaces(rows, k, small=small), np.ones(len(rows), np.int64)).labels
+
+    alone, by_itself = labels(rows, 4, {}), len(runs)
+    known: SmallClusters = {}
+    labels(rows, 2, known)  # 16, 20, 24, 28, 32: five of the numbers of small clusters for four
+    before = len(runs)
+    assert np.array_equal(labels(rows, 4, known), alone)
+    assert len(runs) - before == by_itself - 2 * 5
+    before = len(runs)
+    labels(rows[:-1], 4, known)  # other points have others
+    assert len(runs) - before == by_itself
