@@ -97,7 +97,7 @@ class UserEdits:
     def own(self, edits: Edits, references: Sequence[str], k: int) -> frozenset[int]:
         """Tell which groups are clusters that a person began beside those that were found.
 
-        A new name may instead be that of a cluster without one, where k has no room for another one.
+        A new name that a file gives may instead be for a cluster without one, if k has no room for another.
         """
         if self.before is None:
             return frozenset()
@@ -105,13 +105,15 @@ class UserEdits:
         standing = {each.number for each in self.clusters}
         numbers = {name: number for name in references if (number := self.number_of(name)) in standing}
         room = len(standing) + len(references) - len(numbers) <= k
+        folders = edits_by_hand(self.before).clusters
 
         def is_own(name: str) -> bool:
             if name in numbers:
                 return numbers[name] in manifest.own
             said = [each.key for each in edits.images if each.cluster == name and not each.barred]
             homes = Counter(of_key[key] for key in said if key in of_key)
-            return room or any(number in manifest.names for number, _ in homes.most_common(1))
+            named = any(number in manifest.names for number, _ in homes.most_common(1))
+            return room or named or name in folders
 
         return frozenset(group for group, name in enumerate(references) if is_own(name))
 

@@ -388,22 +388,32 @@ def test_a_folder_of_ones_own_may_be_a_number(desk: Desk) -> None:
     desk.cluster(4, edits=str(file))
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_where_k_leaves_no_room_a_new_name_takes_a_cluster_without_one_alone(desk: Desk, named: bool) -> None:
+@pytest.mark.parametrize("known", ["by its name", "by the folder", "not at all"])
+def test_where_k_leaves_no_room_a_new_name_of_a_file_takes_a_cluster_without_one(
+    desk: Desk, known: str
+) -> None:
     desk.cluster(2)
     (mixed,) = (name for name, colours in folders(desk).items() if len(colours) == 2)
-    folder = f"{mixed} documents" if named else mixed
-    if named:
+    folder = f"{mixed} documents" if known == "by its name" else mixed
+    if known == "by its name":
         give(desk, f"{mixed}=documents")
-    (desk.out / "receipts").mkdir()
-    for path in pictures(desk.out / folder)[:2]:
-        path.rename(desk.out / "receipts" / path.name)
-    put_right(desk, k=2)
-    sizes = {name: len(colours) for name, colours in folders(desk).items()}
-    assert len(sizes) == 2
-    assert sizes[next(name for name in sizes if name.endswith(" receipts"))] == 2 - named
-    assert (folder in sizes) == named
-    assert (f"{mixed} receipts" in sizes) == (not named)
+    chosen = [path.name for path in pictures(desk.out / folder)[:2]]
+    if known == "by the folder":
+        (desk.out / "receipts").mkdir()
+        for name in chosen:
+            (desk.out / folder / name).rename(desk.out / "receipts" / name)
+        put_right(desk, k=2)
+    else:
+        file = desk.folder / "edits.csv"
+        rows = [f"{path},receipts" for path in pictures(desk.photos) if path.name in chosen]
+        file.write_text("\n".join(["path,cluster", *rows]))
+        desk.cluster(2, edits=str(file))
+    colours = {name: len(those) for name, those in folders(desk).items()}
+    apart = known != "not at all"
+    (receipts,) = (name for name in colours if name.endswith(" receipts"))
+    assert (len(colours), colours[receipts]) == (2, 2 - apart)
+    assert (folder in colours) == apart
+    assert (receipts == f"{mixed} receipts") != apart
 
 
 def test_what_was_corrected_before_follows_names_and_merges(desk: Desk) -> None:
