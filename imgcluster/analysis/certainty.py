@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,20 +77,21 @@ def probabilities(features: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + odds), np.float32)
 
 
-def _otherwise(points: NDArray[np.float32], graph: csr_array, k: int) -> Iterator[NDArray[np.integer]]:
-    """Yield the labels of k clusters found in other ways, (n,) each."""
+def _otherwise(points: NDArray[np.float32], graph: csr_array, k: int) -> list[NDArray[np.integer]]:
+    """Give the labels of k clusters found in other ways, (n,) each."""
     from sklearn.cluster import AgglomerativeClustering, spectral_clustering
 
-    yield alone(lambda: AgglomerativeClustering(k).fit_predict(points))
-    parts = connected_components(graph)[0]  # of more parts than clusters some would be joined at random
-    if max(parts, 2) <= k <= min(_MOST_SPECTRAL, len(points) // _FEWEST_MEMBERS):
-        narrow = csr_array(
-            (graph.data, graph.indices.astype(np.int32), graph.indptr.astype(np.int32)), graph.shape
-        )
-        options = {"n_clusters": k, "assign_labels": "cluster_qr", "random_state": 0}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Graph is not fully connected", UserWarning)
-            yield alone(lambda: spectral_clustering(narrow, **options))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of equal points, and of graphs in parts: there any answer will do
+        found = [alone(lambda: AgglomerativeClustering(k).fit_predict(points))]
+        parts = connected_components(graph)[0]  # of more parts than clusters some would be joined at random
+        if max(parts, 2) <= k <= min(_MOST_SPECTRAL, len(points) // _FEWEST_MEMBERS):
+            narrow = csr_array(
+                (graph.data, graph.indices.astype(np.int32), graph.indptr.astype(np.int32)), graph.shape
+            )
+            options = {"n_clusters": k, "assign_labels": "cluster_qr", "random_state": 0}
+            found.append(alone(lambda: spectral_clustering(narrow, **options)))
+    return found
 
 
 def _jaccard(labels: NDArray[np.integer], others: NDArray[np.integer], k: int) -> NDArray[np.float64]:

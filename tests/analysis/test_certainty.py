@@ -73,3 +73,11 @@ def test_many_clusters_of_few_images_and_equal_images_have_probabilities() -> No
     assert np.isfinite(found(rows[::5][:3], 2).probabilities).all()
     alike = [found(rows, 6).probabilities for _ in range(2)]
     assert np.array_equal(*alike)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("count", "k"), [(5, 2), (130, 22)])
+def test_of_points_that_are_all_equal_nothing_is_agreed_and_nobody_is_warned(count: int, k: int) -> None:
+    rows, labels = np.zeros((count, 2), np.float32), np.arange(count, dtype=np.int32) % k
+    agreements = certainty_features(rows, rows, labels, np.zeros((k, 2), np.float32))[:, 2]
+    assert ((agreements > 0) & (agreements < 0.8)).all()
