@@ -29,6 +29,15 @@ SHARES = (0.01, 0.02, 0.05, 0.1)
 SETS = ("scenes", "natural", "cats_dogs")
 
 
+def features(embeddings: np.ndarray) -> np.ndarray:
+    """Prepare embeddings of one space as `cluster` does."""
+    rows = embeddings.astype(np.float32)
+    rows = np.sqrt(np.abs(rows)) * np.sign(rows)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    components = principal_components(rows, 64)
+    return ((rows - components.mean) @ components.axes.T).astype(np.float32)
+
+
 def matched(labels: np.ndarray, classes: np.ndarray, k: int) -> np.ndarray:
     """The class that each cluster stands for."""
     counts = np.zeros((k, k))
@@ -47,11 +56,7 @@ def main() -> None:
     assets = Path(os.environ.get("IMGCLUSTER_TEST_ASSETS", "../shared"))
     for name in options.sets:
         data = np.load(assets / "features" / f"{name}-efficientnet_lite2.npz")
-        rows = data["embeddings"].astype(np.float32)
-        rows = np.sqrt(np.abs(rows)) * np.sign(rows)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        components = principal_components(rows, 64)
-        rows = ((rows - components.mean) @ components.axes.T).astype(np.float32)
+        rows = features(data["embeddings"])
         classes = np.unique(data["labels"], return_inverse=True)[1]
         k, count = int(classes.max()) + 1, len(rows)
         spaces = Spaces(rows, k)
