@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from imgcluster.caches import CachePart
     from imgcluster.output.undo import Undone
     from imgcluster.records import Evaluation, StoredSpace
+    from imgcluster.store.merge import Merged
+    from imgcluster.store.prune import Pruned
+    from imgcluster.store.repair import Repair, Verification
     from imgcluster.workflows.apply_plan import Applied
     from imgcluster.workflows.assign import AssignResult
     from imgcluster.workflows.cluster_result import ClusterResult
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from imgcluster.workflows.pick import PickResult
     from imgcluster.workflows.report import ReportResult
     from imgcluster.workflows.similar import SimilarImages
-    from imgcluster.workflows.store import Merged, Pruned, Repair, StoreInfo, Verification
+    from imgcluster.workflows.store import StoreInfo
     from imgcluster.workflows.sweep import SweepResult
 
 _Path = str | os.PathLike[str]

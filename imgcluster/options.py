@@ -99,6 +99,10 @@ class Option:
         """The default, None where it is made each time."""
         return None if callable(self.default) else self.default
 
+    def made_default(self) -> Any:
+        """Give the default, made now where it is made each time."""
+        return self.default() if callable(self.default) else self.default
+
     @property
     def takes_none(self) -> bool:
         """Whether None is a value of its own, as ``auto`` of ``--k``."""
@@ -208,7 +212,7 @@ class Options:
     """The options of a class, its own before those that it shares."""
 
     def __init_subclass__(cls) -> None:
-        kinds = vars(cls).get("__annotations__", {})
+        kinds = inspect.get_annotations(cls)
         cls._own = tuple(vars(cls)[name].of_field(name, kind) for name, kind in kinds.items())
         declared: dict[str, Option] = {}
         for each in (each for owner in cls.__mro__ for each in vars(owner).get("_own", ())):
@@ -219,7 +223,7 @@ class Options:
 
     def __init__(self, **given: Any) -> None:
         for each in self.declared:
-            default = each.default() if callable(each.default) else each.default
+            default = each.made_default()
             value = vars(self)[each.name] = each.read(given.pop(each.name, default))
             if each.metavar in {"FILE", "DIR"} and isinstance(default, str) and value == default:
                 refuse_link_out(default)
@@ -229,6 +233,10 @@ class Options:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name} of {type(self).__name__} stays as it is")
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({values})"
 
     def _check(self) -> None:
         """Raise UsageError where options contradict each other."""
@@ -245,14 +253,14 @@ class Options:
 
 def as_arguments(options: type[Options], chosen: Mapping[str, Any]) -> list[str]:
     """Write values of options as a person types them in any folder; those that are not the usual ones."""
-    usual, typed = vars(options()), []
-    for each in options.declared:
-        value = chosen.get(each.name, usual[each.name])
-        if each.name in chosen and value and each.metavar in {"FILE", "DIR"}:
+    typed = []
+    for each in (each for each in options.declared if each.name in chosen):
+        value = chosen[each.name]
+        if value and each.metavar in {"FILE", "DIR"}:
             value = tuple(map(os.path.abspath, value)) if each.many else os.path.abspath(value)
         if value is True:
             typed.append(each.flag)
-        elif value != usual[each.name]:
+        elif value != each.read(each.made_default()):
             typed += [part for one in (value if each.many else (value,)) for part in (each.flag, str(one))]
     return typed
 

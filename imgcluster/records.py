@@ -281,7 +281,9 @@ class SilentProgress:
     def advance(self, steps: int = 1, *, failed: int = 0) -> None:
         """Ignore the steps."""
 
-    graceful_interrupt = nullcontext[None]
+    def graceful_interrupt(self) -> AbstractContextManager[None]:
+        """Leave Ctrl-C as it is."""
+        return nullcontext()
 
 
 SILENT = SilentProgress()

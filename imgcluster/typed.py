@@ -42,7 +42,9 @@ def refuse_link_out(path: str) -> None:
 
 
 def typed_path(path: str | os.PathLike[str]) -> str:
-    """Return a path that somebody names, as text. UsageError where it is empty, as an unset variable is."""
+    """Return a path as text. UsageError where it is none, or empty, as an unset variable is."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"{path!r} is no path")
     if not os.fspath(path):
         raise UsageError("a path is empty: name a file or folder (. is the current one)")
     return os.fspath(path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import imgcluster
 from imgcluster.errors import UsageError
+from imgcluster.options import as_arguments
 from imgcluster.workflows.options import ClusterOptions, CompareOptions, ExtractOptions, SweepOptions
 from imgcluster.workflows.stored_files import chooser
 
@@ -46,9 +48,20 @@ def test_what_cannot_be_is_refused_when_options_are_made(options: dict[str, obje
 
 def test_an_empty_path_is_not_the_current_folder() -> None:
     """It is an unset variable."""
-    for looks_at in (imgcluster.extract, imgcluster.demo_images, lambda path: chooser([path], ())):
+    for looks_at in (
+        imgcluster.extract,
+        imgcluster.demo_images,
+        imgcluster.similar,
+        lambda path: chooser([path], ()),
+    ):
         with pytest.raises(UsageError, match="a path is empty"):
             looks_at("")
+
+
+@pytest.mark.parametrize("looks_at", [imgcluster.demo_images, imgcluster.similar])
+def test_what_is_no_path_is_refused_as_that(looks_at: Callable[[object], object]) -> None:
+    with pytest.raises(UsageError, match=r"\['a'\] is no path"):
+        looks_at(["a"])
 
 
 @pytest.mark.parametrize(
@@ -77,6 +90,20 @@ def test_texts_are_read_as_on_the_command_line() -> None:
 def test_a_mistyped_option_names_the_nearest_one() -> None:
     with pytest.raises(TypeError, match=r"did you mean restarts\?"):
         imgcluster.cluster(restart=3)
+
+
+def test_options_show_their_values() -> None:
+    shown = repr(ClusterOptions(k=5))
+    assert shown.startswith("ClusterOptions(")
+    assert "k=5" in shown
+
+
+def test_a_default_that_nobody_uses_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `sweep` gives as the command that clusters is of the store that was named."""
+    monkeypatch.chdir(tmp_path)
+    Path("features.h5").symlink_to(tmp_path.parent / "elsewhere.h5")
+    typed = as_arguments(ClusterOptions, {"store": "other.h5", "seed": 0, "force": True})
+    assert typed == ["--force", "--store", str(tmp_path / "other.h5")]
 
 
 def test_what_a_clustering_is_not_made_of_is_not_recorded() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def similar(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image that was extracted.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", path_type=str, help="An image that was extracted.")
+    ],
     *,
     options: SimilarOptions,
     run: Runner,

@@ -13,7 +13,7 @@ from imgcluster.errors import FailureCode, ImgclusterError, NotFinite, Unreadabl
 from imgcluster.images.file_bytes import content_key, read_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress, key_rows
-from imgcluster.typed import named_alike
+from imgcluster.typed import named_alike, typed_path
 from imgcluster.workflows.embedded_images import collect, open_space
 from imgcluster.workflows.notebook import Pictured
 from imgcluster.workflows.options import SimilarOptions
@@ -53,9 +53,9 @@ def similar(
     ImgclusterError
         Where the image cannot be read, was not extracted, or has an embedding that is not finite.
     """
-    options = options or SimilarOptions()
+    options, image = options or SimilarOptions(), typed_path(image)
     try:
-        key = content_key(read_file(os.path.abspath(os.fspath(image))))
+        key = content_key(read_file(os.path.abspath(image)))
     except UnreadableImage as error:
         if error.code is FailureCode.VANISHED:
             raise ImgclusterError(f"{image} does not exist{named_alike(image)}") from error

@@ -13,19 +13,18 @@ from imgcluster.output.manifest import read_manifest
 from imgcluster.output.moved import moved_images
 from imgcluster.output.report_thumbnails import thumbnail_name
 from imgcluster.records import CLUSTERING_MARKER, SILENT, Progress, Run, StoredSpace
-from imgcluster.store import merge as joining
-from imgcluster.store import prune as pruning
-from imgcluster.store import repair as repairing
 from imgcluster.store.merge import Merged
+from imgcluster.store.merge import merge as merge_stores
 from imgcluster.store.prune import Pruned
+from imgcluster.store.prune import prune as prune_store
 from imgcluster.store.repair import Repair, Verification
+from imgcluster.store.repair import repair as repair_store
+from imgcluster.store.repair import verify as verify_store
 from imgcluster.store.store import FeatureStore
 from imgcluster.store.store_set import find_stores
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.embedded_images import open_store
 from imgcluster.workflows.options import MergeOptions, PruneOptions, ReadStoreOptions, StoreOptions
-
-__all__ = ["Merged", "Pruned", "Repair", "Verification"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def info(options: ReadStoreOptions, *, progress: Progress = SILENT) -> StoreInfo
 def verify(options: ReadStoreOptions, *, progress: Progress = SILENT) -> Verification:
     """Check structure and every checksum of a store, or of each of a set; StoreError as `info` raises it."""
     paths = find_stores(options.store, partial=options.partial)
-    found = [repairing.verify(path, lock=not options.no_lock, progress=progress) for path in paths]
+    found = [verify_store(path, lock=not options.no_lock, progress=progress) for path in paths]
     if paths == (options.store,):
         return found[0]
     problems = (
@@ -67,12 +66,12 @@ def verify(options: ReadStoreOptions, *, progress: Progress = SILENT) -> Verific
 
 def repair(options: StoreOptions, *, progress: Progress = SILENT) -> Repair:
     """Keep every sound row of a damaged store, as `store.repair` says."""
-    return repairing.repair(options.store, lock=not options.no_lock, progress=progress)
+    return repair_store(options.store, lock=not options.no_lock, progress=progress)
 
 
 def merge(stores: Sequence[str], options: MergeOptions, *, progress: Progress = SILENT) -> Merged:
     """Join stores into a new one, as `store.merge` says."""
-    return joining.merge(stores, options.out, lock=not options.no_lock, progress=progress)
+    return merge_stores(stores, options.out, lock=not options.no_lock, progress=progress)
 
 
 def prune(options: PruneOptions, *, thumbnails: str | None = None, progress: Progress = SILENT) -> Pruned:
@@ -107,13 +106,13 @@ def prune(options: PruneOptions, *, thumbnails: str | None = None, progress: Pro
     ]
     hidden = next((folder for folder in known if is_forbidden(os.path.join(folder, CLUSTERING_MARKER))), None)
     if hidden and not force:
-        would = pruning.prune(store, moved=moved, force=True, dry_run=True, lock=lock)
+        would = prune_store(store, moved=moved, force=True, dry_run=True, lock=lock)
         if would.rows or would.paths:
             raise ImgclusterError(
                 f"{hidden} may hold images that were moved there, and you may not look into it: have its "
                 "owner run `imgcluster store prune`, or add --force"
             )
-    pruned = pruning.prune(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
+    pruned = prune_store(store, moved=moved, force=force, dry_run=dry_run, lock=lock, progress=progress)
     if thumbnails is not None and pruned.rows and not dry_run:
         with FeatureStore(store, lock=lock, notify=lambda _: None) as features:
             for key in before - _keys(features):

@@ -29,7 +29,9 @@ class PoolWorkers:
         for item, _ in waiting:
             self.submit(item)
 
-    in_flight = property(lambda self: len(self._pending))
+    @property
+    def in_flight(self) -> int:
+        return len(self._pending)
 
     def has_room(self) -> bool:
         return len(self._pending) < 4
@@ -45,18 +47,17 @@ class PoolWorkers:
     def next(self, patience: float) -> Outcome[Any, Any] | None:
         item, future = self._pending[0]
         done = wait([future], patience).done
-        error = future.exception() if done else None
+        if not done and time.monotonic() - self._since <= self._timeout:
+            return None
+        error = future.exception() if done else TimedOut(self._timeout)
         if isinstance(error, BrokenExecutor):
             error = ChildDied(str(error))
-        elif not done and time.monotonic() - self._since <= self._timeout:
-            return None
-        error = error or (None if done else TimedOut(self._timeout))
         self._pending.popleft()
         self._since = time.monotonic()
         if isinstance(error, ChildDied | TimedOut):  # whatever else was in flight begins anew
             self.close()
             self._make_pool()
-        return Outcome(item, error=error) if error else Outcome(item, future.result())
+        return Outcome(item, future.result()) if error is None else Outcome(item, error=error)
 
     def close(self) -> None:
         for process in list((self._pool._processes or {}).values()):
