@@ -28,11 +28,11 @@ def pack_step(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_step(data: bytes) -> dict[str, bytes]:
-    """Give back what `pack_step` was given. Raises ImgclusterError where it is damaged."""
+def unpack_step(data: bytes, *names: str) -> dict[str, bytes]:
+    """Give back what `pack_step` was given, or some of it. Raises ImgclusterError where it is damaged."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {info.filename: archive.read(info) for info in archive.infolist()}
+            return {name: archive.read(name) for name in archive.namelist() if name in names or not names}
     except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, EOFError, OSError) as error:
         raise ImgclusterError(
             f"the clustering before cannot be read ({error}): undo --all takes all away"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 
 from imgcluster.errors import UsageError
-from imgcluster.output.names import UNSORTED
+from imgcluster.output.history import unpack_step
+from imgcluster.output.manifest import CLUSTERING, parse_manifest
 from imgcluster.output.single_file import write_file
 from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Progress
 from imgcluster.tabular import Tabular
 from imgcluster.workflows.clustering_folder import ClusteringFolder, command_again, read_folder
-from imgcluster.workflows.edits import NO_EDITS, Edits, edits_csv, read_edits
+from imgcluster.workflows.edits import NO_EDITS, Edit, Edits, edits_csv, read_edits
 from imgcluster.workflows.options import CorrectOptions
 from imgcluster.workflows.user_edits import edits_by_hand
 
@@ -81,10 +83,33 @@ def correct(
 
 
 def _as_called_now(earlier: Edits, folder: ClusteringFolder) -> Edits:
-    """Speak of clusters that got other names since, or were merged, as the clustering does."""
-    kept = {edit.key: edit for edit in folder.saved.edits.images}
-    called = {name for each in folder.clusters for name in (each.name, str(each.number))} | {UNSORTED}
-    images = (edit if edit.cluster in called else kept.get(edit.key, edit) for edit in earlier.images)
+    """Speak of clusters that got other names since, or were merged, as the clustering does.
+
+    What it knows of an image counts, unless the file says what its clusters were never called: that is new.
+    """
+    kept, given = _by_key(folder.saved.edits), _by_key(earlier)
+    number_of = {each.reference: each.number for each in folder.clusters}
+    steps = (parse_manifest(unpack_step(step, CLUSTERING)[CLUSTERING], folder.out) for step in folder.steps)
+    once = {(each.number, each.reference) for made in (folder.marked, *steps) for each in made.clusters}
+    gone = {name for _, name in once} - {*number_of, *map(str, number_of.values())}
+
+    def is_new(edit: Edit) -> bool:
+        same = (known for known in kept[edit.key] if known.barred == edit.barred)
+        return edit.cluster not in gone and not any(
+            known == edit or (number_of.get(known.cluster), edit.cluster) in once for known in same
+        )
+
+    images = (
+        said if not (known := kept.get(key)) or any(map(is_new, said)) else known
+        for key, said in given.items()
+    )
     nameless = {str(each.number) for each in folder.clusters if not each.name}
     names = {cluster: name for cluster, name in earlier.names.items() if cluster in nameless}
-    return Edits(tuple(dict.fromkeys(images)), names)
+    return Edits(tuple(chain.from_iterable(images)), names)
+
+
+def _by_key(edits: Edits) -> dict[bytes, list[Edit]]:
+    found: dict[bytes, list[Edit]] = {}
+    for edit in edits.images:
+        found.setdefault(edit.key, []).append(edit)
+    return found

@@ -435,6 +435,44 @@ def test_what_was_corrected_before_follows_names_and_merges(desk: Desk) -> None:
     assert sorted(row["cluster"] for row in written) == ["tigers", "tigers", "tigers", "unsorted"]
 
 
+def corrected_again(
+    desk: Desk, rows: list[str], *new: str, then: Callable[[Path], object] = str
+) -> list[str]:
+    """What the file says of red0 after clusters got new names since it was used, and then a correction."""
+    desk.cluster()
+    give(desk, "0=cats", "1=dogs")
+    file = desk.folder / "edits.csv"
+    file.write_text(
+        "\n".join(["key,path,cluster,name", *(f",photos/red/red0.png,{row}," for row in rows), ""])
+    )
+    desk.cluster(edits=str(file))
+    give(desk, *new)
+    then(file)
+    to, away = (next(desk.out.glob(f"{number}*")) for number in (0, 2))
+    moved = next(path for path in pictures(away) if path.name != "red0.png")
+    moved.rename(to / moved.name)
+    correct(CorrectOptions(clusters=str(desk.out), out=str(file)))
+    with file.open(newline="") as table:
+        return sorted(row["cluster"] for row in csv.DictReader(table) if row["path"].endswith("red0.png"))
+
+
+def test_an_image_may_be_in_none_of_several_clusters(desk: Desk) -> None:
+    said = corrected_again(desk, ["not cats", "not dogs"], "0=tigers", "1=wolves")
+    assert said == ["not tigers", "not wolves"]
+
+
+def test_a_correction_goes_with_its_cluster_where_names_are_exchanged(desk: Desk) -> None:
+    assert corrected_again(desk, ["cats"], "0=dogs", "1=cats") == ["dogs"]
+
+
+@pytest.mark.parametrize("other", ["dogs", "foxes", "not cats", "2", "unsorted"])
+def test_what_a_person_wrote_into_the_file_meanwhile_is_kept(desk: Desk, other: str) -> None:
+    def put_elsewhere(file: Path) -> None:
+        file.write_text(file.read_text().replace(",cats,", f",{other},"))
+
+    assert corrected_again(desk, ["cats"], "2=birds", then=put_elsewhere) == [other]
+
+
 def test_not_that_cluster_and_images_known_by_their_content(desk: Desk) -> None:
     desk.cluster()
     give(desk, "0=cats")
