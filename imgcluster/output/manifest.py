@@ -182,6 +182,8 @@ def manifest_json(manifest: ClusteringManifest, out: str) -> bytes:
         "inertia": json_number(manifest.inertia),
         "silhouette": json_number(manifest.silhouette),
     }
+    if not manifest.own:
+        del document["own"]  # earlier versions know no such field, and need not
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 

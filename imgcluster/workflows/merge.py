@@ -50,7 +50,7 @@ def merge(
         manifest,
         clusters=tuple(into if each.number == first else each for each in kept),
         rows=tuple(first if number in merged else number for number in rows),
-        own=tuple({*manifest.own} - {*merged}),
+        own=tuple(number for number in manifest.own if number not in merged),
     )
     placements = tuple(
         replace(image, cluster=first) if image.cluster in merged else image for image in saved.placements

@@ -362,7 +362,7 @@ def test_vanished_images_are_listed_and_not_fatal(tmp_path):
     assert plan.placements == (here,)
 
 
-def test_a_plan_tells_sizes_and_bytes_and_writes_nothing(tmp_path, other_disk):
+def test_a_plan_tells_bytes_and_writes_nothing(tmp_path, other_disk):
     sources = [placed(photograph(tmp_path / "photos" / f"{i}.jpg", b"x" * 100), i % 2) for i in range(5)]
     elsewhere = str(other_disk / "not" / "yet")
     for out, mode, expected in [
@@ -374,7 +374,6 @@ def test_a_plan_tells_sizes_and_bytes_and_writes_nothing(tmp_path, other_disk):
     ]:
         plan = plan_folders(sources, out, mode)
         assert plan.bytes_to_copy == expected
-        assert [file.placement.cluster for file in plan.files].count(0) == 3
     assert names_in(tmp_path) == ["photos"]
     assert names_in(other_disk) == []
     with pytest.raises(UsageError, match="choose one of auto, hardlink, symlink, copy, move"):

@@ -123,6 +123,12 @@ def test_the_manifest_reads_back_and_is_always_the_same_bytes(tmp_path):
     assert json.loads(data)["schema"] == 1
 
 
+def test_a_manifest_without_clusters_of_ones_own_is_read_by_earlier_versions(tmp_path):
+    assert "own" not in json.loads(manifest_json(MANIFEST, str(tmp_path)))
+    some = replace(MANIFEST, own=(1,))
+    assert read_manifest(write(tmp_path, "clustering.json", manifest_json(some, str(tmp_path)))) == some
+
+
 def test_what_is_not_defined_is_null_and_comes_back_as_nan(tmp_path):
     manifest = ClusteringManifest(
         1, 0, "kmeans", "l2", "copy", os.fsdecode(b"/caf\xe9.h5"), (), (4,), 4, 0.0, math.nan
