@@ -130,16 +130,16 @@ def constrain(
         those = constraints.of(np.flatnonzero(inside))
         return find_within(spaces, inside, lambda part: constrain(part, labels[inside], those, fuse=fuse))
     space = spaces.plain if fuse else Space(spaces.rows)
-    centroids, renamed, begun = _start(space.points, labels, constraints, spaces.k)
-    if begun and renamed is not None and fuse:
-        found = _numbered(renamed, centroids, space, constraints)
+    start = _start(space.points, labels, constraints, spaces.k)
+    if start.begun is not None and fuse:
+        found = _numbered(start.begun, start.centroids, space, constraints)
         return _spread(spaces, found, constraints) or found
-    anew, centroids = _lloyd(space.points, centroids, constraints)
+    anew, centroids = _lloyd(space.points, start.centroids, constraints)
     if not fuse:
         return _numbered(anew, centroids, space, constraints)
     tried = [_narrowed(spaces, anew, constraints)]
-    if renamed is not None:
-        tried.insert(0, _narrowed(spaces, renamed, constraints))
+    if start.taken is not None:
+        tried.insert(0, _narrowed(spaces, start.taken, constraints))
     pinned = constraints.pinned >= 0
     # The clusters as they were tried, unless others say more of the seeds by themselves.
     agreement = [
@@ -246,14 +246,28 @@ def _claims(labels: NDArray[np.int32], constraints: Constraints) -> dict[int, in
     return taken
 
 
+@dataclass(frozen=True)
+class _Start:
+    """Where to go on from.
+
+    Attributes
+    ----------
+    centroids
+        (k, d) or fewer: those of the groups, then those of the clusters that no group takes.
+    taken
+        (N,) labels with such numbers, if every group takes a cluster that was found, and none is given up.
+    begun
+        The same where the other groups begin clusters of people's own.
+    """
+
+    centroids: NDArray[np.float32]
+    taken: NDArray[np.int32] | None = None
+    begun: NDArray[np.int32] | None = None
+
+
 def _start(
     points: NDArray[np.float32], labels: NDArray[np.int32], constraints: Constraints, k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32] | None, bool]:
-    """(k, d) or fewer: the groups' centroids, then those of the clusters that no group takes.
-
-    And (N,) labels with such numbers, where every group takes a cluster, or begins one of people's own, and
-    none is given up; and whether one begins.
-    """
+) -> _Start:
     count, groups = int(labels.max(initial=-1)) + 1, constraints.groups
     means = means_of(points, labels, count)
     sizes = np.bincount(labels[labels >= 0], minlength=count)
@@ -285,9 +299,9 @@ def _start(
         others = np.stack([*own, *means[left]])
         left.pop(_least_missed(means[left], sizes[left], others))
     centroids = np.concatenate([np.stack(own), means[left]]).astype(np.float32)
-    if renamed is not None and apart:
-        return _means(points, renamed, constraints, centroids), renamed, True
-    return centroids, renamed, False
+    if renamed is None or not apart:
+        return _Start(centroids, taken=renamed)
+    return _Start(_means(points, renamed, constraints, centroids), begun=renamed)
 
 
 def _alike(

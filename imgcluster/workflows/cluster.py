@@ -31,7 +31,7 @@ from imgcluster.ownership import IN_MEMORY, Ownership
 from imgcluster.records import SILENT, Clustering, Placement, Progress, row_of_key
 from imgcluster.typed import DEFAULT_CLUSTERS, place_of
 from imgcluster.workflows.choose_network import Choose, choose_network
-from imgcluster.workflows.cluster_identities import Identities, keep_identities, what_happened
+from imgcluster.workflows.cluster_identities import Identities, SpokenOf, keep_identities, what_happened
 from imgcluster.workflows.cluster_result import ClusterResult, arrays_of, points_of
 from imgcluster.workflows.clustering_folder import SavedClustering, count_files
 from imgcluster.workflows.edits import Edits
@@ -100,10 +100,11 @@ def _cluster(
         said = gather_edits(options, collection, owner, progress)
         _check_output(options, collection, said, owner)
         edits = said.edits if examples is None else said.edits.updated(examples.edits(said.key_of(store)))
-        clustering, spoken, own = _fit(collection, options, said, edits, progress)
+        found = _fit(collection, options, said, edits, progress)
+        clustering = found.clustering
         collection = collection.finite(clustering.keys, progress)
         points = points_of(store, clustering.model, clustering.keys) if options.out is None else None
-    those = keep_identities(said, clustering, spoken, own, renumber=options.renumber)
+    those = keep_identities(said, found, renumber=options.renumber)
     if those.kept:
         progress.note(what_happened(those.kept))
     placements = place(collection, those.clustering, [each.number for each in those.clusters])
@@ -214,11 +215,8 @@ def _folders(
 
 def _fit(
     collection: EmbeddedImages, options: ClusterOptions, said: UserEdits, edits: Edits, progress: Progress
-) -> tuple[Clustering, dict[int, str], frozenset[str]]:
-    """Find the clusters, and which of them the edits, also those of examples, speak of, by their rows.
-
-    And those of these names whose clusters a person began.
-    """
+) -> SpokenOf:
+    """Find the clusters, and which of them the edits, also those of examples, speak of."""
     names = tuple(space.name for space in collection.spaces)
     prepare = prepare_settings(options)
     shown: list[bytes] = []
@@ -263,7 +261,8 @@ def _fit(
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     rows = enumerate(found.model.numbers)
     own = frozenset(references[group] for group in (constraints.own if constraints is not None else ()))
-    return found, {row: references[label] for row, label in rows if label < len(references)}, own
+    called = {row: references[label] for row, label in rows if label < len(references)}
+    return SpokenOf(found, called, own)
 
 
 def _with_mode(options: ClusterOptions, images: int, progress: Progress) -> ClusterOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,23 @@ class Successor:
 
 
 @dataclass(frozen=True)
+class SpokenOf:
+    """A clustering as it was found, and what was said of its clusters.
+
+    Attributes
+    ----------
+    called
+        What edits call the clusters of some rows: names, or numbers as text.
+    own
+        Those of them that a person began.
+    """
+
+    clustering: Clustering
+    called: Mapping[int, str]
+    own: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Identities:
     """A clustering, its clusters in the order of their numbers, which may have gaps; files are not counted.
 
@@ -71,20 +88,9 @@ class Identities:
     own: tuple[int, ...]
 
 
-def keep_identities(
-    said: UserEdits, clustering: Clustering, spoken: Mapping[int, str], own: Container[str], *, renumber: bool
-) -> Identities:
-    """Give new clusters the numbers and names of the old ones that they are.
-
-    Parameters
-    ----------
-    spoken
-        What edits call the clusters of some rows: names, or numbers as text.
-    own
-        Those of them that a person began.
-    renumber
-        Names alone.
-    """
+def keep_identities(said: UserEdits, found: SpokenOf, *, renumber: bool) -> Identities:
+    """Give new clusters the numbers and names of the old ones that they are; names alone to `renumber`."""
+    clustering, spoken, own = found.clustering, found.called, found.own
     numbered = {row: said.number_of(name) for row, name in spoken.items()}
     # A new name of a cluster that was found may be that of an old one without a name.
     settled = {row: number for row, number in numbered.items() if number is not None or spoken[row] in own}
