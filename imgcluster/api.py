@@ -7,23 +7,22 @@ terminal or in a notebook. Every result is a table, too: ``to_frame()``.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, SupportsIndex, get_args, get_origin
 
 from imgcluster import __all__ as _names
 from imgcluster.cli import cluster as finding
 from imgcluster.cli import clusterings, images
 from imgcluster.cli import extract as extraction
 from imgcluster.cli import store as storing
-from imgcluster.cli.command import Answer, Answers, working
+from imgcluster.cli.command import Answer, Answers, is_typed, working
 from imgcluster.cli.places import Runner
 from imgcluster.errors import UsageError
-from imgcluster.options import keywords
+from imgcluster.options import keywords, show_parameters
 from imgcluster.records import SILENT, Progress
-from imgcluster.typed import DEFAULT_CLUSTERS
+from imgcluster.typed import DEFAULT_CLUSTERS, did_you_mean
 from imgcluster.workflows.options import FOLDERS
 
 if TYPE_CHECKING:
@@ -52,32 +51,40 @@ if TYPE_CHECKING:
     from imgcluster.workflows.sweep import SweepResult
 
 _Path = str | os.PathLike[str]
+_BAR = inspect.Parameter(
+    "progress", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Progress | bool | None
+)
 
 
 def _function(
-    command: Callable[..., Answers], *kinds: type, what: str = "path", about: str = ""
+    name: str, command: Callable[..., Answers], about: str = "", *, kind: Any = _Path, what: str = "path"
 ) -> Callable[..., Any]:
     """Make a function of a command: it gives the result; `progress` is a bar where it is True, and else none.
 
-    What the command takes as a list comes one by one, or in a list; all of it are of `kinds`, each a `what`.
+    What the command takes as a list comes one by one, or in a list; all of it is of a `kind`, each a `what`.
+    `about` is its description where that of the command is not all.
     """
     work = working(command)
+    work.__name__ = name
     with_keywords = keywords(work) if "options" in inspect.signature(command).parameters else work
-    parameters = inspect.signature(with_keywords, eval_str=True).parameters
-    by_name = {name for name, each in parameters.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    first = [each for name, each in parameters.items() if name not in by_name]
-    a_list = any(_of_list(each.annotation) for each in first)
-    typed_alone = {name for name in by_name if _is_typed(parameters[name].annotation)}
+    parameters = inspect.signature(with_keywords, eval_str=True).parameters.values()
+    first = [each for each in parameters if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+    of_python = [each for each in parameters if not is_typed(each) and each.name != "run"]
+    a_list = any(map(_is_list, first))
+    shown = [*(_listed(first[0], kind) if a_list else map(_plain, first))]
+    shown += [each for each in of_python if each not in first]
+    by_name = {each.name for each in shown if each.kind not in _NAMELESS}
 
-    @functools.wraps(command)
     def function(*arguments: Any, progress: Progress | bool | None = None, **given: Any) -> Any:
-        if arguments and not first:
-            raise UsageError(f"{function.__name__}() takes its options by name, such as clusters=")
+        if len(arguments) > len(first) and not a_list:
+            raise UsageError(f"{name}() takes its options by name, such as clusters=")
         if a_list and not arguments and first[0].default is inspect.Parameter.empty:
-            raise TypeError(f"{function.__name__}() needs a {what}")
-        if exit_codes := given.keys() & typed_alone:
-            raise TypeError(f"{function.__name__}() has no option {min(exit_codes)!r}")
-        taken = (_each(arguments, *kinds, what=what),) if a_list else arguments
+            raise UsageError(f"{name}() needs a {what}")
+        for unknown in given.keys() - by_name:
+            raise TypeError(f"{name}() has no option {unknown!r}{did_you_mean(unknown, by_name)}")
+        if not (progress is None or isinstance(progress, bool) or hasattr(progress, "begin")):
+            raise UsageError(f"progress={progress!r} is no progress: True shows a bar, and None nothing")
+        taken = (_each(arguments, get_args(kind), what=what),) if a_list else arguments
         if progress is not True:
             answer, _ = with_keywords(*taken, run=Runner(progress or SILENT), **given)
         else:
@@ -87,40 +94,40 @@ def _function(
                 answer, _ = with_keywords(*taken, run=Runner(bars), **given)
         return answer.json if answer.of is None else answer.of
 
-    shown = [parameters[name] for name in parameters if name in by_name - typed_alone - {"run"}]
-    function.__signature__ = _signature(first, shown, a_list=a_list)  # type: ignore[attr-defined]
-    function.__doc__ = f"{command.__doc__}\n\n{about}".rstrip()
+    show_parameters(function, [*shown, _BAR])
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = about or command.__doc__
     return function
 
 
-def _signature(
-    first: Sequence[inspect.Parameter], by_name: Sequence[inspect.Parameter], *, a_list: bool
-) -> inspect.Signature:
-    """Show what Python code may give."""
-    parameter, taken = inspect.Parameter, [each.replace(annotation=Any) for each in first]
-    if a_list:
-        taken = [parameter(each.name, parameter.VAR_POSITIONAL, annotation=_Path) for each in first]
-    bar = parameter("progress", parameter.KEYWORD_ONLY, default=None, annotation=Progress | bool | None)
-    return inspect.Signature([*taken, *by_name, bar])
+_NAMELESS = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL}
 
 
-def _is_typed(annotation: Any) -> bool:
-    """Whether a parameter is one of the command line: an argument, or an option of it alone."""
-    return get_origin(annotation) is Annotated
+def _listed(parameter: inspect.Parameter, kind: Any) -> list[inspect.Parameter]:
+    """Show what comes one by one or in a list, the first apart where there has to be one."""
+    taken, more = kind | Iterable[kind], inspect.Parameter.VAR_POSITIONAL
+    rest = inspect.Parameter(parameter.name, more, annotation=taken)
+    if parameter.default is not inspect.Parameter.empty:
+        return [rest]
+    return [inspect.Parameter("first", inspect.Parameter.POSITIONAL_ONLY, annotation=taken), rest]
 
 
-def _of_list(annotation: Any) -> bool:
-    plain = get_args(annotation)[0] if _is_typed(annotation) else annotation
-    return list in {get_origin(part) for part in (plain, *get_args(plain))}
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(annotation=_Path) if is_typed(parameter) else parameter
 
 
-def _each(given: Iterable[Any], *kinds: type, what: str = "path") -> tuple[Any, ...]:
+def _is_list(parameter: inspect.Parameter) -> bool:
+    kind = get_args(parameter.annotation)[0] if is_typed(parameter) else None
+    return list in {get_origin(part) for part in (kind, *get_args(kind))}
+
+
+def _each(given: Iterable[Any], kinds: Iterable[Any], *, what: str) -> tuple[Any, ...]:
     """Take things one by one, or in a list. UsageError for what is none, or where a list has none."""
-    kinds = kinds or (str, os.PathLike)
+    types = tuple(get_origin(kind) or kind for kind in kinds)
     one_by_one = [[each] if _is_one(each) else each for each in given]
     found = tuple(each for some in one_by_one for each in some)
     for each in found:
-        if not isinstance(each, kinds):
+        if not isinstance(each, types):
             raise UsageError(
                 f"{each!r} is no {what}: give one after the other or in one list, and options by name"
             )
@@ -135,7 +142,12 @@ def _is_one(given: Any) -> bool:
     return isinstance(given, str | os.PathLike | Mapping) or not has_items
 
 
-def _evaluate(labels: Any = FOLDERS, *, clusters: Any = DEFAULT_CLUSTERS, run: Runner) -> Answers:
+def _evaluate(
+    labels: _Path | Mapping[Any, Any] | Iterable[Any] = FOLDERS,
+    *,
+    clusters: _Path = DEFAULT_CLUSTERS,
+    run: Runner,
+) -> Answers:
     """Compare a clustering, a folder or a result, with classes; images without a label are left out.
 
     `labels` are ``folders``, a CSV file with the columns path and label, labels by path (a mapping or a
@@ -149,38 +161,100 @@ def _evaluate(labels: Any = FOLDERS, *, clusters: Any = DEFAULT_CLUSTERS, run: R
     yield Answer(run(workflow.evaluate, labels, clusters=clusters))
 
 
-_SOURCE = "`source` is a network of your own in place of the one that options choose, here and in `assign`."
-_ARRAYS = (
-    "The result has an array for each thing that is known of every image; with ``out=None`` nothing is "
-    "written and it has the points as well."
-)
-_NAME = "name such as 0=cats"
+extract: Callable[..., ExtractResult] = _function(
+    "extract",
+    extraction.extract,
+    """Embed every image below `paths` (default: the current folder) that the store does not know yet.
 
-extract: Callable[..., ExtractResult] = _function(extraction.extract, about=_SOURCE)
-cluster: Callable[..., ClusterResult] = _function(finding.cluster, about=_ARRAYS)
-sweep: Callable[..., SweepResult] = _function(finding.sweep)
-compare: Callable[..., CompareResult] = _function(finding.compare)
-assign: Callable[..., AssignResult] = _function(clusterings.assign, about=_SOURCE)
-similar: Callable[..., SimilarImages] = _function(images.similar)
-duplicates: Callable[..., DuplicatesResult | Applied] = _function(images.duplicates)
-inventory: Callable[..., InventoryResult] = _function(images.inventory)
-report: Callable[..., ReportResult] = _function(clusterings.report)
-contact_sheet: Callable[..., int] = _function(clusterings.contact_sheet)
-correct: Callable[..., Corrected] = _function(clusterings.correct)
-name: Callable[..., Changed] = _function(clusterings.name, str, Mapping, what=_NAME)
-merge: Callable[..., Changed] = _function(clusterings.merge, str, SupportsIndex, what="number or name")
-pick: Callable[..., PickResult] = _function(clusterings.pick)
-diff: Callable[..., Difference] = _function(clusterings.diff)
-evaluate: Callable[..., Evaluation] = _function(_evaluate)
-undo: Callable[..., Undone] = _function(clusterings.undo)
-list_networks: Callable[..., ListedNetworks] = _function(extraction.networks)
-demo_images: Callable[..., DemoImages] = _function(extraction.demo_images)
-store_info: Callable[..., StoreInfo] = _function(storing.info)
-store_verify: Callable[..., Verification] = _function(storing.verify)
-store_repair: Callable[..., Repair] = _function(storing.repair)
-store_prune: Callable[..., Pruned] = _function(storing.prune)
-store_merge: Callable[..., Merged] = _function(storing.merge)
-store_export: Callable[..., StoredSpace] = _function(storing.export)
-store_cache: Callable[..., tuple[CachePart, ...]] = _function(storing.cache)
-for _name in set(_names) & globals().keys():
-    globals()[_name].__name__ = _name
+    `source` is a network of your own in place of the one that the options choose. Raises `ImgclusterError`
+    where nothing came of it; single files that failed are in the result.
+    """,
+)
+cluster: Callable[..., ClusterResult] = _function(
+    "cluster",
+    finding.cluster,
+    """Sort the embedded images below `paths` (default: all) into one folder per cluster.
+
+    The result has an array for each thing that is known of every image; with ``out=None`` nothing is written
+    and it has the points as well.
+    """,
+)
+sweep: Callable[..., SweepResult] = _function("sweep", finding.sweep)
+compare: Callable[..., CompareResult] = _function("compare", finding.compare)
+assign: Callable[..., AssignResult] = _function(
+    "assign",
+    clusterings.assign,
+    """Tell which existing cluster each image belongs to; nothing is fitted again.
+
+    A `source` that `extract` was given is to be given again, for new images.
+    """,
+)
+similar: Callable[..., SimilarImages] = _function("similar", images.similar)
+duplicates: Callable[..., DuplicatesResult | Applied] = _function(
+    "duplicates",
+    images.duplicates,
+    """Group images that are equal or look alike, and say which copy is the best.
+
+    Nothing is deleted; with `apply`, a plan is carried out.
+    """,
+)
+inventory: Callable[..., InventoryResult] = _function("inventory", images.inventory)
+report: Callable[..., ReportResult] = _function(
+    "report",
+    clusterings.report,
+    "Write pages to look at into the folder that `cluster` made; the result names the page to open.",
+)
+contact_sheet: Callable[..., int] = _function(
+    "contact_sheet",
+    clusterings.contact_sheet,
+    "Draw one cluster as one picture, .png or .jpg; return how many images are on it.",
+)
+correct: Callable[..., Corrected] = _function(
+    "correct",
+    clusterings.correct,
+    "Keep what was moved between cluster folders by hand as a file for ``cluster(edits=...)``.",
+)
+name: Callable[..., Changed] = _function(
+    "name",
+    clusterings.name,
+    """Give clusters names, ``"0=cats"`` or ``{0: "cats"}``, which folders and later clusterings bear.""",
+    kind=str | Mapping[int | str, str],
+    what="name such as 0=cats",
+)
+merge: Callable[..., Changed] = _function(
+    "merge",
+    clusterings.merge,
+    "Make one cluster of several, given by numbers or names; the first takes the others.",
+    kind=str | SupportsIndex,
+    what="number or name",
+)
+pick: Callable[..., PickResult] = _function("pick", clusterings.pick)
+diff: Callable[..., Difference] = _function(
+    "diff", clusterings.diff, "Tell what changed from one clustering, a folder or a result, to another."
+)
+evaluate: Callable[..., Evaluation] = _function("evaluate", _evaluate)
+undo: Callable[..., Undone] = _function("undo", clusterings.undo)
+list_networks: Callable[..., ListedNetworks] = _function("list_networks", extraction.networks)
+demo_images: Callable[..., DemoImages] = _function("demo_images", extraction.demo_images)
+store_info: Callable[..., StoreInfo] = _function("store_info", storing.info)
+store_verify: Callable[..., Verification] = _function(
+    "store_verify", storing.verify, "Check structure and every checksum of the store."
+)
+store_repair: Callable[..., Repair] = _function("store_repair", storing.repair)
+store_prune: Callable[..., Pruned] = _function(
+    "store_prune",
+    storing.prune,
+    "Forget paths that are gone and rows that no path leads to; `dry_run` only tells.",
+)
+store_merge: Callable[..., Merged] = _function("store_merge", storing.merge)
+store_export: Callable[..., StoredSpace] = _function(
+    "store_export", storing.export, "Write one feature space for other programs; return which."
+)
+store_cache: Callable[..., tuple[CachePart, ...]] = _function(
+    "store_cache",
+    storing.cache,
+    "Tell how much room thumbnails and converted networks take, all stores' together; `clear` removes them.",
+)
+for _name in set(_names) & globals().keys():  # a signature names the result, without loading what makes it
+    _made, _result = globals()[_name], __annotations__[_name].removeprefix("Callable[..., ")[:-1]
+    _made.__signature__ = _made.__signature__.replace(return_annotation=_result)

@@ -271,7 +271,7 @@ def spread(
     """Make of a function with a parameter `options`, a class, one with a keyword for each of its options.
 
     `parameter` says how the signature shows an option. None stands for the default, but where that is a value
-    and None another. TypeError for an unknown keyword.
+    and None another. TypeError where one that is required is not given.
     """
     own = dict(inspect.signature(function, eval_str=True).parameters)
     kind: type[Options] = own.pop("options").annotation
@@ -279,8 +279,6 @@ def spread(
 
     @functools.wraps(function)
     def with_keywords(*arguments: Any, **given: Any) -> _Result:
-        for name in given.keys() - known.keys() - own.keys():
-            raise TypeError(f"{function.__name__}() has no option {name!r}{did_you_mean(name, known)}")
         for name in (each.name for each in known.values() if each.default is MISSING):
             if name not in given:
                 raise TypeError(f"{function.__name__}() needs {name}=")

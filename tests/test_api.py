@@ -6,9 +6,12 @@ import functools
 import importlib
 import inspect
 import os
+import pickle
 import sys
-from collections.abc import Callable, Iterable
+import typing
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 import pytest
@@ -216,10 +219,66 @@ def test_exit_codes_are_of_the_command_line_alone(here: Path) -> None:
     with pytest.raises(TypeError, match=r"extract\(\) has no option 'strict'"):
         imgcluster.extract("photos", strict=True)
     assert not {"strict", "report"} & set(inspect.signature(imgcluster.cluster).parameters)
-    assert str(inspect.signature(imgcluster.diff)).startswith("(first: Any, second: Any, *, progress")
-    assert [imgcluster.store_info.__name__, imgcluster.diff.__name__] == ["store_info", "diff"]
-    with pytest.raises(TypeError, match=r"store_merge\(\) needs a path"):
-        imgcluster.store_merge(out="all.h5")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_what_its_signature_says(name: str) -> None:
+    function = getattr(imgcluster, name)
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert (function.__module__, function.__qualname__) == ("imgcluster.api", name)
+    signature = inspect.signature(function)
+    assert f"Callable[..., {signature.return_annotation}]" == api.__annotations__[name]
+    shown = typing.get_type_hints(function)
+    assert shown.keys() == signature.parameters.keys()
+    assert not shown.keys() & {"options", "run"}
+    for word in ("`cluster --", "exit 1", "PATHS"):
+        assert word not in function.__doc__
+
+
+def test_a_signature_shows_what_comes_one_by_one_or_in_a_list() -> None:
+    path = str | os.PathLike[str]
+    for name, kind in (
+        ("cluster", path),
+        ("assign", path),
+        ("merge", str | SupportsIndex),
+        ("name", str | Mapping[int | str, str]),
+    ):
+        several = [
+            each.annotation
+            for each in inspect.signature(getattr(imgcluster, name)).parameters.values()
+            if each.kind is not inspect.Parameter.KEYWORD_ONLY
+        ]
+        assert {*several} == {kind | Iterable[kind]}
+    for name in ("assign", "compare", "store_merge", "merge", "name"):
+        with pytest.raises(TypeError):
+            inspect.signature(getattr(imgcluster, name)).bind()
+        with pytest.raises(UsageError, match=rf"^{name}\(\) needs a "):
+            getattr(imgcluster, name)(**({"out": "all.h5"} if name == "store_merge" else {}))
+    assert inspect.signature(imgcluster.diff).parameters["first"].annotation == path
+    assert inspect.signature(imgcluster.similar).parameters["image"].annotation == path
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: imgcluster.store_merge("x"), r"^store_merge\(\) needs out="),
+        (
+            lambda: imgcluster.store_cache(cleer=1),
+            r"^store_cache\(\) has no option 'cleer' \(did you mean clear",
+        ),
+        (lambda: imgcluster.list_networks(x=1), r"^list_networks\(\) has no option 'x'$"),
+        (
+            lambda: imgcluster.evaluate(cluster=1),
+            r"^evaluate\(\) has no option 'cluster' \(did you mean clusters",
+        ),
+        (lambda: imgcluster.cluster(paths=["x"]), r"^cluster\(\) has no option 'paths'"),
+        (lambda: imgcluster.store_info(progress="x"), r"^progress='x' is no progress"),
+        (lambda: imgcluster.evaluate("folders", "clusters"), r"^evaluate\(\) takes its options by name"),
+    ],
+)
+def test_a_wrong_call_is_told_by_the_name_that_was_called(call: Callable[[], object], says: str) -> None:
+    with pytest.raises((TypeError, UsageError), match=says):
+        call()
 
 
 def test_an_option_that_is_not_there_is_refused(here: Path) -> None:

@@ -5,7 +5,7 @@ import gc
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import typer
 
@@ -41,8 +41,10 @@ class Answer:
 Answers = Iterator[Answer]
 """What a command is: it works, yields its one answer, and then shows the same to a person."""
 
-FROM_PYTHON = frozenset({"run", "source"})
-"""Parameters that nobody types."""
+
+def is_typed(parameter: inspect.Parameter) -> bool:
+    """Whether people type it: it says how, to typer; all others come from Python alone."""
+    return get_origin(parameter.annotation) is Annotated
 
 
 class _Run(Runner):
@@ -91,7 +93,7 @@ def as_command(function: Callable[..., Answers]) -> Callable[..., None]:
             raise typer.Exit(answer.status)
 
     parameters = inspect.signature(command, eval_str=True).parameters.values()
-    own = [each for each in parameters if each.name not in FROM_PYTHON]
+    own = [each for each in parameters if is_typed(each)]
     show_parameters(main, [*own, *map(_parameter, _OfAll.declared)])
     return main
 
