@@ -43,6 +43,7 @@ def run(command: str, folder: Path) -> str:
 def shape(said: str) -> list[str]:
     """The lines without what processors and clocks decide: figures with a decimal point, a rate, widths."""
     said = re.sub(r" at [\d.]+ images/s", "", said)
+    said = re.sub(r"; other levels: .*", "", said)  # how stable they are hangs on last bits
     return [re.sub(r"[\d.]+\.[\d.]*|\s+", " ", line).split() for line in said.splitlines()]
 
 

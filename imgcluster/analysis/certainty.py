@@ -56,9 +56,8 @@ def certainty_features(
     if len(few) > 1:
         graph = neighbour_graph(few)
         known = cluster_cuts(graph, own)
-        cuts[: len(known)] = np.where(
-            np.isnan(known), 1, known
-        )  # nobody of it in the sample: no more is known
+        # Of a cluster with nobody in the sample no more is known.
+        cuts[: len(known)] = np.where(np.isnan(known), 1, known)
         nearest = np.concatenate([np.arange(len(few)), nearest_labels(plain[SAMPLE:], few)])
         agreements = [
             _jaccard(own, others, len(centroids))[labels, others[nearest]]

@@ -128,7 +128,6 @@ def sweep(
     if find_clusterer(settings.algorithm).finds_k:
         ks = ks[:1]
     progress.begin("trying numbers of clusters", len(ks))
-    gaps = eigengaps(few.rows[:SAMPLE], max(ks))
     measured, labels = [], []
     small: SmallClusters = {}
     for k in ks:
@@ -136,12 +135,13 @@ def sweep(
         chosen = replace(settings, k=len(found.numbers))
         stability = _stability(few, found.labels, chosen, fuse=prepare.automatic)
         score = mean_silhouette(found, settings.seed)
-        gap = float(gaps[min(chosen.k, len(gaps) - 1)])
-        measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability, gap))
+        measured.append(SweepRow(chosen.k, _inertia(space, found.labels), score, stability))
         labels.append(found.labels)
         progress.advance()
         if progress.stopping:
             break
+    gaps = eigengaps(few.rows[:SAMPLE], max(row.k for row in measured))
+    measured = [replace(row, gap=float(gaps[row.k])) for row in measured]
     return Sweep(tuple(measured), *suggest(measured), tuple(labels)), keys[features.order]
 
 

@@ -24,6 +24,8 @@ OFF_DIAGONAL = 0.7
 FEWEST_FOR_UNIT_LENGTH = 3
 """Two clusters are told apart in one direction; unit length would give the other ones a say in it."""
 _FLOOR = 1e-3
+_BRIEF = 256
+"""So many numbers a row have their axes in milliseconds."""
 _CHUNK = 1 << 14
 _SAMPLE = 1 << 16
 """Rows lie in the order of their keys, which are digests: the first ones are a random sample."""
@@ -86,7 +88,7 @@ def whiten_within_clusters(
     shrunk = (
         OFF_DIAGONAL * within + (1 - OFF_DIAGONAL) * np.diag(np.diag(within)) + floor * np.eye(len(within))
     )
-    variances, axes = alone(lambda: eigh(shrunk))
+    variances, axes = alone(lambda: eigh(shrunk), brief=len(shrunk) <= _BRIEF)
     return _step(
         features, features.mean(axis=0, dtype=np.float64), axes.T, np.sqrt(variances), clusters, unit=unit
     )

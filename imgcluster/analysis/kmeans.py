@@ -230,7 +230,7 @@ def merge_centroids(centroids: NDArray[np.float32], k: int) -> NDArray[np.int32]
     if len(centroids) < 2:
         return np.zeros(len(centroids), np.int32)
     merging = AgglomerativeClustering(k, linkage="average")
-    return np.asarray(alone(lambda: merging.fit_predict(centroids)), np.int32)
+    return np.asarray(alone(lambda: merging.fit_predict(centroids), brief=True), np.int32)
 
 
 def lloyd(

@@ -41,28 +41,36 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
     items = list(items)
     if getattr(_worker, "busy", False):
         return [work(item) for item in items]
+    if len(items) == 1:
+        return [_here(lambda: work(items[0]))]
+    return _in_pool(work, items)
 
-    def on_one_thread(item: Item) -> Result:
-        _worker.busy = True
-        try:
-            return work(item)
-        finally:
-            _worker.busy = False
 
-    def in_pool(item: Item) -> Result:
+def alone(work: Callable[[], Result], *, brief: bool = False) -> Result:
+    """Give ``work()``, held to one thread: libraries then take their sums in one order.
+
+    What is not `brief` runs beside the caller's thread, which hears Ctrl-C meanwhile.
+    """
+    if getattr(_worker, "busy", False):
+        return work()
+    if brief:
+        return _here(work)
+    (result,) = _in_pool(lambda _: work(), [None])
+    return result
+
+
+def _in_pool(work: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    def run(item: Item) -> Result:
         # OpenMP's limit is each thread's own: nobody else sees it, and it stays.
         if getattr(_worker, "limited", None) is not with_sklearn:
             _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp")
             _worker.limited = with_sklearn
-        return on_one_thread(item)
+        return _busy(lambda: work(item))
 
     with one_thread:
         with_sklearn = "sklearn.cluster" in sys.modules
-        if len(items) == 1:  # another thread would take longer to hear of small work than to do it
-            with _controller(with_sklearn=with_sklearn).limit(limits=1, user_api="openmp"):
-                return [on_one_thread(items[0])]
         pool = _pool(cores())
-        pieces = [pool.submit(in_pool, item) for item in items]
+        pieces = [pool.submit(run, item) for item in items]
         # None may outlive this block: the limit on BLAS is everyone's.
         _, left = wait(pieces, return_when=FIRST_EXCEPTION)
         for piece in left:
@@ -71,10 +79,20 @@ def on_all_cores(work: Callable[[Item], Result], items: Iterable[Item]) -> list[
         return [piece.result() for piece in pieces]
 
 
-def alone(work: Callable[[], Result]) -> Result:
-    """Give ``work()``, held to one thread: libraries then take their sums in one order."""
-    (result,) = on_all_cores(lambda _: work(), [None])
-    return result
+def _here(work: Callable[[], Result]) -> Result:
+    """Work on the caller's thread: another takes longer to hear of small work than to do it."""
+    with one_thread:
+        controller = _controller(with_sklearn="sklearn.cluster" in sys.modules)
+        with controller.limit(limits=1, user_api="openmp"):
+            return _busy(work)
+
+
+def _busy(work: Callable[[], Result]) -> Result:
+    _worker.busy = True
+    try:
+        return work()
+    finally:
+        _worker.busy = False
 
 
 def each_tile(

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_info
 from imgcluster.analysis.centroids import find_nearest
 from imgcluster.analysis.clusterer import ClusterSettings
 from imgcluster.analysis.clustering import cluster
-from imgcluster.analysis.parallel import on_all_cores
+from imgcluster.analysis.parallel import alone, on_all_cores
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.errors import NotFinite
 from imgcluster.machine import cores
@@ -35,6 +35,14 @@ def test_answers_come_in_order_and_an_error_comes_through() -> None:
     assert on_all_cores(lambda number: number**2, range(100)) == [number**2 for number in range(100)]
     with pytest.raises(ZeroDivisionError):
         on_all_cores(lambda number: 1 / number, [1, 0])
+
+
+def test_long_work_leaves_the_callers_thread_to_hear_signals() -> None:
+    here = threading.get_ident()
+    assert alone(threading.get_ident) != here
+    assert alone(threading.get_ident, brief=True) == here
+    assert on_all_cores(lambda _: threading.get_ident(), [0]) == [here]
+    assert alone(lambda: alone(threading.get_ident) == threading.get_ident())  # one inside the other
 
 
 def _in_a_fork() -> None:
