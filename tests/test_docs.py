@@ -27,6 +27,7 @@ def test_every_option_that_a_page_names_exists() -> None:
         "--variants",
         "--draws",
         "--sizes",
+        "--first-draw",
         "--images",
         "--cells",
         "--published",
