@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import gc
 import os
 import sys
@@ -28,7 +27,7 @@ _WrongUsage: Any = typer.BadParameter.__base__
 
 
 class _AsTyped:
-    """Takes what was typed as it is, for options check it: typer would load Pydantic, which takes longer."""
+    """Takes what was typed as it is, for options check it: typer, from 0.29 on, would load Pydantic."""
 
     @staticmethod
     def coerce(value: Any, **_: Any) -> Any:
@@ -37,29 +36,25 @@ class _AsTyped:
 
 def _as_typed(parameters: list[Any]) -> list[Any]:
     for each in parameters:
-        if hasattr(each, "_runtime_param"):  # in newer versions of typer
-            each._runtime_param = _AsTyped  # noqa: SLF001 - there is no public one
+        each.get_runtime_param = lambda: _AsTyped
     return parameters
 
 
 class _Command(TyperCommand):
     """A command whose options are made when they are needed: those of all take longer than the rest of help.
 
-    It tells whether it was given ``--json`` also where the rest makes no sense.
+    Until then its callback is what makes the function with the options. It tells whether it was given
+    ``--json`` also where the rest makes no sense.
     """
 
-    def __init__(self, function: Callable[..., Answers], **given: Any) -> None:
-        super().__init__(**given)
-        self._function: Callable[..., Answers] | None = function
+    _complete = False
 
     def get_params(self, ctx: Any) -> Any:
-        if self._function is not None:
+        if not self._complete and self.callback is not None:
             made = get_command_from_info(
-                CommandInfo(callback=as_command(self._function)),
-                pretty_exceptions_short=False,
-                rich_markup_mode=None,
+                CommandInfo(callback=self.callback()), pretty_exceptions_short=False, rich_markup_mode=None
             )
-            self.params, self.callback, self._function = made.params, made.callback, None
+            self.params, self.callback, self._complete = made.params, made.callback, True
         return _as_typed(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -175,13 +170,15 @@ def _group(**more: Any) -> typer.Typer:
 def _add(group: typer.Typer, *commands: Callable[..., Answers]) -> None:
     """Add commands to a group, by name and description alone; see `_Command`."""
     for command in commands:
+        add = group.command(command.__name__.replace("_", "-"), cls=_Command, help=command.__doc__)
+        add(_maker(command))
 
-        def described() -> None:
-            raise AssertionError("options are made before a command runs")
 
-        described.__doc__ = command.__doc__
-        made: Any = functools.partial(_Command, command)
-        group.command(command.__name__.replace("_", "-"), cls=made)(described)
+def _maker(command: Callable[..., Answers]) -> Callable[[], Callable[..., None]]:
+    def make() -> Callable[..., None]:
+        return as_command(command)
+
+    return make
 
 
 app = _group(cls=_ErrorBoundary)
