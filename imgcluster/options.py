@@ -58,6 +58,8 @@ class Option:
         The type of the value, of each if there may be `many`.
     optional
         Whether it may be None.
+    words
+        Texts that are values, too: what the type says as ``Literal`` beside the kind.
     """
 
     help: str
@@ -74,15 +76,17 @@ class Option:
     kind: type = str
     many: bool = False
     optional: bool = False
+    words: tuple[str, ...] = ()
 
     def of_field(self, name: str, kind: Any) -> Option:
         """Take name and type of the field."""
-        optional = type(None) in get_args(kind)
+        optional, words = type(None) in get_args(kind), ()
         if optional:
-            (kind,) = (part for part in get_args(kind) if part is not type(None))
+            kind, *literals = (part for part in get_args(kind) if part is not type(None))
+            words = tuple(word for literal in literals for word in get_args(literal))
         many = get_origin(kind) is tuple
         kind = get_args(kind)[0] if many else kind
-        return replace(self, name=name, kind=kind, many=many, optional=optional)
+        return replace(self, name=name, kind=kind, many=many, optional=optional, words=words)
 
     @property
     def flag(self) -> str:
@@ -120,7 +124,7 @@ class Option:
     def annotation(self) -> Any:
         """What Python code may give."""
         taken: Any = _TAKEN.get(self.metavar, self.kind)
-        if self.parse is not None:
+        if self.parse is not None or self.words:
             taken |= str
         if self.many:
             taken |= Iterable[taken]
@@ -128,8 +132,8 @@ class Option:
 
     def read(self, value: Any) -> Any:
         """Turn what was given, as text or from Python, into the value. UsageError where that cannot be."""
-        if value is None and self.optional:
-            return None
+        if (value is None and self.optional) or (isinstance(value, str) and value in self.words):
+            return value
         if isinstance(value, str | os.PathLike) and self.parse is not None:
             try:
                 value = self.parse(os.fsdecode(value))
@@ -146,7 +150,8 @@ class Option:
         try:
             value = _READERS[self.kind](given)
         except (TypeError, ValueError):
-            raise UsageError(f"{self.flag} {given} is not {_WORDS[self.kind]}") from None
+            one_of = " or ".join((_WORDS[self.kind], *self.words))
+            raise UsageError(f"{self.flag} {given} is not {one_of}") from None
         if self.metavar in {"FILE", "DIR"}:
             if not value:  # as of an unset variable: the current folder is not meant
                 what = "folder" if self.metavar == "DIR" else "file"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from imgcluster.analysis.spaces import Space, Spaces
 DEFAULT_ALGORITHM = "kmeans-or-mixture"
 NOWHERE = -1
 """The label of a point that fits in no cluster."""
+
+
+LeaveOut = float | Literal["auto"] | None
+"""Which images are in no cluster: `ClusterSettings` says more."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class ClusterSettings:
     memory
         Bytes that embeddings and points may take; what takes more lies in a file. None: no limit.
     leave_out
-        Share of the images that fit nowhere; 0: those in clusters of strangers, if there are any. None: every
-        image is in a cluster, if the algorithm has it so.
+        Share of the images that fit nowhere; auto: those in clusters of strangers, if there are any. 0, None:
+        every image is in a cluster, if the algorithm has it so.
     quick
         Whether two restarts at most are enough, as of halves of the images, which are compared alone.
     """
@@ -46,7 +50,7 @@ class ClusterSettings:
     seed: int = 0
     restarts: int | None = None
     memory: int | None = None
-    leave_out: float | None = None
+    leave_out: LeaveOut = None
     quick: bool = False
 
 

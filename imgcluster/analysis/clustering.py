@@ -192,7 +192,7 @@ def fit(
     inside = np.ones(len(weights), np.bool_) if constraints is None else constraints.pinned != OUTSIDE
 
     def find(part: Spaces) -> FoundIn:
-        first = _found if settings.leave_out is None else _found_but_for_strangers
+        first = _found_but_for_strangers if settings.leave_out else _found
 
         def of(k: int) -> FoundIn:
             those = part if k == settings.k else replace(part, k=k)
@@ -227,7 +227,8 @@ def _found_but_for_strangers(
     spaces: Spaces, weights: NDArray[np.int64], settings: ClusterSettings, *, fuse: bool
 ) -> FoundIn:
     """Find more clusters, and leave out those that are strangers'; then what is far, up to a share."""
-    share, count = settings.leave_out or 1.0, len(spaces.rows)
+    any_share, count = settings.leave_out == "auto", len(spaces.rows)
+    share = 1.0 if any_share else float(settings.leave_out or 0)
     found = None
     for extra in EXTRA if not find_clusterer(settings.algorithm).finds_k else ():
         k = settings.k + extra
@@ -243,7 +244,7 @@ def _found_but_for_strangers(
     found = found or _found(spaces, weights, settings, fuse=fuse)
     outside = found.labels < 0
     far = round(share * count) - int(outside.sum())
-    if not settings.leave_out or far < 1 or outside.all():
+    if any_share or far < 1 or outside.all():
         return found
     model = WithinReach.of(found.model, found.space.points, found.labels, far)
     labels = np.where(outside, NOWHERE, model.predict(found.space.points)).astype(np.int32)

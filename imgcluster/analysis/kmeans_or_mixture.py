@@ -91,7 +91,7 @@ class KMeansOrMixture:
                 break
             if even and normalised_cut(graph, mixture.labels) > _FEW_CUTS * normalised_cut(graph, labels):
                 continue
-            if explained > _MUCH or self.settings.leave_out is not None:
+            if explained > _MUCH or self.settings.leave_out:
                 return mixture
             if radii is None:
                 radii = distances_to_neighbours(spaces.rows, k)

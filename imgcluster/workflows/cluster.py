@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 
 from imgcluster.analysis import choose_k
-from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterer import ClusterSettings, LeaveOut
 from imgcluster.analysis.clustering import check_count
 from imgcluster.analysis.clustering import cluster as find_clusters
 from imgcluster.analysis.transforms import PrepareSettings
@@ -257,7 +257,7 @@ def _fit(
         constraints = replace(constraints, own=said.own(edits, references, k))
     copies = Counter(image.key for image in collection.images)
     weights = np.array([copies[bytes(key)] for key in embeddings[0].keys], np.int64)
-    settings = replace(cluster_settings(k, options), leave_out=options.leave_out)
+    settings = cluster_settings(k, options, options.leave_out)
     found = find_clusters(embeddings, names, prepare, settings, progress, weights, constraints, spread)
     rows = enumerate(found.model.numbers)
     own = frozenset(references[group] for group in (constraints.own if constraints is not None else ()))
@@ -281,9 +281,9 @@ def prepare_settings(options: PrepareOptions) -> PrepareSettings:
     return PrepareSettings(options.prepare, options.pca, options.whiten)
 
 
-def cluster_settings(k: int, options: FitOptions) -> ClusterSettings:
+def cluster_settings(k: int, options: FitOptions, leave_out: LeaveOut = None) -> ClusterSettings:
     """Take from the options what is about the clusterer."""
-    return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory)
+    return ClusterSettings(k, options.algorithm, options.seed, options.restarts, options.memory, leave_out)
 
 
 def place(
@@ -316,8 +316,6 @@ def _manifest(
     others = {name: value for name, value in options.recorded().items() if name not in own_fields}
     if options.k is None:
         others["k"] = "auto"
-    if options.leave_out is not None:
-        others["leave_out"] = options.leave_out or "auto"
     if options.partial:
         others["partial"] = True
     for folder in ("clusters", "examples"):

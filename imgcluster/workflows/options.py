@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import MISSING, replace
+from typing import Literal
 
 from imgcluster.engines.protocol import EngineSettings
 from imgcluster.errors import UsageError
@@ -31,19 +32,6 @@ def _number_or_auto(text: str) -> int | None:
     if k < 1:
         raise ValueError(f"{text} is neither a number from 1 on nor auto")
     return k
-
-
-def _share_or_auto(text: str) -> float:
-    """Parse a share of the images, or ``auto``: 0."""
-    if text == "auto":
-        return 0.0
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 0.5:
-        raise ValueError(f"{text} is neither a share from 0 to 0.5 nor auto")
-    return share
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -318,14 +306,11 @@ class ClusterOptions(FitOptions, EngineOptions):
         "auto",
         choices=("auto", "hardlink", "symlink", "copy", "move", "table"),
     )
-    leave_out: float | None = option(
+    leave_out: float | Literal["auto"] | None = option(
         "Put into unsorted/ what fits nowhere: auto, or a share of the images such as 0.05.",
-        metavar="auto|SHARE",
-        parse=_share_or_auto,
         least=0,
         most=0.5,
         unset="nothing",
-        recorded=False,
     )
     dry_run: bool = flag("Only tell what would be made; write nothing.", recorded=False)
     force: bool = flag("Replace the folder even if files of yours lie in it; those are kept.", recorded=False)

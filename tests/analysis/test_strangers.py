@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from analysis_data import source_of
 
-from imgcluster.analysis.clusterer import ClusterSettings
+from imgcluster.analysis.clusterer import ClusterSettings, LeaveOut
 from imgcluster.analysis.clustering import cluster, predict
 from imgcluster.analysis.transforms import PrepareSettings
 from imgcluster.records import Clustering, Embeddings, SilentProgress
@@ -26,7 +26,7 @@ def with_strangers() -> Embeddings:
     return (centres + noise + 5).astype(np.float32)
 
 
-def found(rows: Embeddings, leave_out: float | None, how: str = "auto", **options: str) -> Clustering:
+def found(rows: Embeddings, leave_out: LeaveOut, how: str = "auto", **options: str) -> Clustering:
     settings = ClusterSettings(CLASSES, leave_out=leave_out, restarts=4, **options)
     return cluster([source_of(rows)], ["a"], PrepareSettings(how), settings, SilentProgress())
 
@@ -34,7 +34,7 @@ def found(rows: Embeddings, leave_out: float | None, how: str = "auto", **option
 @pytest.mark.parametrize("algorithm", ["kmeans-or-mixture", "minibatch-kmeans", "agglomerative"])
 def test_strangers_are_left_out_and_classes_are_not(algorithm: str) -> None:
     rows = with_strangers()
-    result = found(rows, 0.0, algorithm=algorithm)
+    result = found(rows, "auto", algorithm=algorithm)
     outside = result.labels < 0
     assert outside[-STRANGERS:].mean() > 0.5
     assert outside[:-STRANGERS].mean() < 0.03
@@ -46,9 +46,10 @@ def test_strangers_are_left_out_and_classes_are_not(algorithm: str) -> None:
 
 def test_where_there_are_no_strangers_nothing_is_left_out() -> None:
     rows = with_strangers()[:-STRANGERS]
-    result = found(rows, 0.0)
+    result = found(rows, "auto")
     assert (result.labels >= 0).all()
     assert np.array_equal(result.labels, found(rows, None).labels)
+    assert (found(with_strangers(), 0).labels >= 0).all()
 
 
 @pytest.mark.parametrize("how", ["auto", "l2"])
@@ -66,5 +67,5 @@ def test_a_share_is_left_out(share: float, how: str) -> None:
 def test_few_images_have_no_strangers() -> None:
     for count in (3, 4, 7):
         rows = np.random.default_rng(0).random((count, 12)).astype(np.float32)
-        assert found(rows, 0.0).k == 3
+        assert found(rows, "auto").k == 3
         assert found(rows, 0.5).k >= 1

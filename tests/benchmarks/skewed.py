@@ -140,7 +140,7 @@ def measures(drawn: Draw, algorithm: str, seed: int) -> tuple[float, ...]:
         labels = PUBLISHED[algorithm](drawn.sources, drawn.k, seed)
     else:
         spaces = [str(number) for number in range(len(drawn.sources))]
-        settings = ClusterSettings(drawn.k, name, seed, leave_out=None if name == algorithm else 0)
+        settings = ClusterSettings(drawn.k, name, seed, leave_out=None if name == algorithm else "auto")
         labels = cluster(drawn.sources, spaces, PrepareSettings(), settings, SilentProgress()).labels
     outside = labels < 0
     judged = evaluate(labels[: len(drawn.labels)], [str(each) for each in drawn.labels])

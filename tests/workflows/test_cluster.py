@@ -467,5 +467,8 @@ def test_a_share_that_fits_nowhere_lies_unsorted_and_the_manifest_says_so(tmp_pa
     assert read_manifest(str(desk.out)).options["leave_out"] == 0.2
     desk.cluster(3, leave_out="auto")
     assert read_manifest(str(desk.out)).options["leave_out"] == "auto"
-    with pytest.raises(UsageError, match="--leave-out"):
+    assert desk.cluster(3, leave_out=0).unsorted == desk.cluster(3, leave_out="0").unsorted == 0
+    with pytest.raises(UsageError, match=r"--leave-out .* between 0 and 0.5"):
         ClusterOptions(leave_out="0.9")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="--leave-out all is not a number or auto"):
+        ClusterOptions(leave_out="all")  # type: ignore[arg-type]
