@@ -175,10 +175,7 @@ def _add(group: typer.Typer, *commands: Callable[..., Answers]) -> None:
 
 
 def _maker(command: Callable[..., Answers]) -> Callable[[], Callable[..., None]]:
-    def make() -> Callable[..., None]:
-        return as_command(command)
-
-    return make
+    return lambda: as_command(command)
 
 
 app = _group(cls=_ErrorBoundary)
