@@ -52,7 +52,8 @@ def run(folder: Path, *lines: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", [README, pytest.param(PHOTOGRAPHS, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [README, PHOTOGRAPHS])
 def test_the_commands_of_a_page_run_one_after_the_other(tmp_path: Path, page: str) -> None:
     found = commands("imgcluster", page)
     assert len(found) >= 3

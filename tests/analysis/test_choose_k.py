@@ -155,6 +155,7 @@ def test_groups_that_do_not_touch_at_all_are_counted_by_halves_that_are_equal() 
     assert suggest(rows)[2] == (3, 6)
 
 
+@pytest.mark.slow
 def test_groups_of_groups_are_two_levels_and_noise_is_none() -> None:
     random = np.random.default_rng(0)
     coarse = np.repeat(random.normal(size=(3, 20)) * 8, 2, axis=0)
@@ -173,6 +174,7 @@ def test_a_gap_is_that_of_the_number_that_was_found() -> None:
     assert found.gap == swept(rows, [4], algorithm="kmeans").rows[0].gap > 0.2
 
 
+@pytest.mark.slow
 def test_halves_are_clustered_well_enough_to_agree() -> None:
     agreed = [
         swept(blobs(sizes, spread=spread)[0], [len(sizes)]).rows[0].stability

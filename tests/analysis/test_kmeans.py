@@ -223,7 +223,7 @@ def test_the_published_method_is_one_run_of_mini_batches_on_the_embeddings() -> 
     rows, _ = blobs((900, 700, 500), spread=2.0)
     source = source_of(rows)
     order = np.argsort([bytes(key) for key in source.keys])
-    for seed in range(3):
+    for seed in range(2):
         theirs = np.empty(len(rows), int)
         theirs[order] = sklearn.cluster.MiniBatchKMeans(5, random_state=seed).fit(rows[order]).labels_
         ours = fit(source, 5, AS_THEY_COME, algorithm="minibatch-kmeans", restarts=1, seed=seed).labels
@@ -231,7 +231,7 @@ def test_the_published_method_is_one_run_of_mini_batches_on_the_embeddings() -> 
 
 
 @pytest.mark.parametrize("name", ["MiniBatchKMeans", "KMeans"])
-@pytest.mark.parametrize("count", [60, 6000])
+@pytest.mark.parametrize("count", [60, pytest.param(6000, marks=pytest.mark.slow)])
 def test_the_algorithm_that_is_named_runs_at_every_size_and_its_answer_counts(
     name: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

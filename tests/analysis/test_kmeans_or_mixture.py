@@ -87,6 +87,7 @@ def test_another_answer_of_mini_batches_gives_other_clusters(
     assert agreement(found(source_of(rows), len(sizes)), before.labels) < 1
 
 
+@pytest.mark.slow
 def test_small_clusters_that_are_known_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = skewed((160, 30, 15))
     runs: list[int] = []

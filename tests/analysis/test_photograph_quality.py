@@ -47,7 +47,7 @@ def accuracy(
         ("cats_dogs", BOTH[:1], 0.985),
         ("cats_dogs", BOTH[1:], 0.985),
         ("cats_dogs", BOTH, 0.99),
-        ("scenes", BOTH[:1], 0.80),
+        pytest.param("scenes", BOTH[:1], 0.80, marks=pytest.mark.slow),
         pytest.param("natural", BOTH, 0.95, marks=pytest.mark.slow),
     ],
 )
@@ -102,6 +102,7 @@ def test_two_clusters_of_one_size_may_be_halves_of_one_class(assets: Path) -> No
     assert evaluate(found.labels, [str(label) for label in classes[rows]]).accuracy > 0.95
 
 
+@pytest.mark.slow
 def test_corrections_help_images_that_nobody_corrected_and_the_model_is_nearly_as_good(assets: Path) -> None:
     loaded = np.load(assets / "features" / f"scenes-{BOTH[1]}.npz")
     rows, truth = loaded["embeddings"].astype(np.float32), loaded["labels"].astype(np.int64)

@@ -66,6 +66,7 @@ def test_moved_images_still_count(desk: Desk) -> None:
     assert run(desk, 3).images == IMAGES
 
 
+@pytest.mark.slow
 def test_a_plot_replaces_an_earlier_plot_and_no_photograph(desk: Desk) -> None:
     plot = desk.folder / "plot.png"
     for k in (2, 3):
