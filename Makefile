@@ -44,15 +44,15 @@ demo: $(VENV)/.installed-offline,report,demo ## the main job on real photographs
 	@$(RUN_DEMO); images=$${IMAGES:-demo/images}; network=$$NETWORK; store=--store=demo/features.h5; \
 	if [ -z "$$IMAGES" ]; then K=8; run imgcluster demo-images demo/images || exit; fi; \
 	if [ -n "$$network" ]; then run imgcluster extract $$store --network="$$network" -- "$$images" || exit; \
-	else network=inception_v3; run imgcluster extract $$store -- "$$images" || { \
+	else run imgcluster extract $$store -- "$$images" || { \
 	  network=efficientnet_lite2; \
 	  echo "So the demo takes EfficientNet-Lite2, whose ImageNet weights come inside a package."; \
 	  run imgcluster extract $$store --network=$$network -- "$$images" || exit; }; fi; \
-	run imgcluster cluster --k="$$K" $$store --network="$$network" --out=demo/clusters --report -- "$$images" || exit; \
+	run imgcluster cluster --k="$$K" $$store $${network:+--network="$$network"} --out=demo/clusters --report -- "$$images" || exit; \
 	if [ -z "$$IMAGES" ]; then \
 	  run imgcluster evaluate --clusters=demo/clusters || exit; \
 	  echo; echo "Another k; the network does not run again:"; \
-	  run imgcluster cluster --k=4 $$store --network="$$network" --out=demo/clusters-4 -- demo/images || exit; fi; \
+	  run imgcluster cluster --k=4 $$store $${network:+--network="$$network"} --out=demo/clusters-4 -- demo/images || exit; fi; \
 	echo; echo "Look at demo/clusters, one folder per cluster, and open $(abspath demo)/clusters/report.html"
 
 test: $(VENV)/.installed-dev ## run the tests (some five minutes on two cores)

@@ -73,3 +73,5 @@ def test_without_images_the_demo_makes_its_own(stand_in: Path, tmp_path: Path) -
     demo = commands(stand_in, tmp_path, "demo")
     assert [command[0] for command in demo] == ["demo-images", "extract", "cluster", "evaluate", "cluster"]
     assert "--k=8" in demo[2]
+    # So the network that extract goes on with, that of the store, is the one of the clusters.
+    assert not any(argument.startswith("--network") for command in demo for argument in command)
